@@ -43,3 +43,6 @@ unit: $(if $(ONLY),$(foreach t,$(UNIT_TESTS),$(if $(findstring $(ONLY),$(t)),$(t
 SHELL := /bin/bash
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# Each room brings its own rules; see the file that owns them.
+include $(sort $(wildcard hv/hv.mk tests/*.mk bench/bench.mk scripts/*.mk))
