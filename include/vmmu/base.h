@@ -1,5 +1,6 @@
 /*
- * What every room of the library stands on: addresses that cannot be mixed, statuses, bits, checked arithmetic.
+ * What every room of the library stands on: addresses that cannot be mixed, statuses, bits, checked
+ * arithmetic.
  *
  * Freestanding: needs <stdint.h>, <stdbool.h>, <stddef.h> only. Nothing here allocates, locks or keeps state.
  */
@@ -10,17 +11,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VMMU_MUST_USE __attribute__((warn_unused_result))
+#define VMMU_MUST_USE     __attribute__((warn_unused_result))
 
-#define BIT64(n) (UINT64_C(1) << (n))
+#define BIT64(n)          (UINT64_C(1) << (n))
 
 /* Bits @high down to @low, both included. */
 #define BITS64(high, low) ((~UINT64_C(0) >> (63 - (high))) & (~UINT64_C(0) << (low)))
 
-#define VMMU_PAGE_SHIFT 12
-#define VMMU_PAGE_BYTES UINT64_C(4096)
-#define VMMU_2M_BYTES   UINT64_C(0x200000)
-#define VMMU_1G_BYTES   UINT64_C(0x40000000)
+#define VMMU_PAGE_SHIFT   12
+#define VMMU_PAGE_BYTES   UINT64_C(4096)
+#define VMMU_2M_BYTES     UINT64_C(0x200000)
+#define VMMU_1G_BYTES     UINT64_C(0x40000000)
 
 /* Guest-virtual: what the guest's instructions name (linear, after segmentation). */
 typedef struct {
@@ -48,7 +49,8 @@ enum vmmu_status {
     VMMU_NO_MEMORY,   /* the host gave no page; nothing was changed */
     VMMU_INVALID,     /* an argument is out of its range; nothing was changed */
     VMMU_UNSUPPORTED, /* the format, processor or decoder does not know this; nothing was changed */
-    VMMU_VIOLATED,    /* the isolation invariant would have failed: the host has been told; nothing was changed */
+    VMMU_VIOLATED, /* the isolation invariant would have failed: the host has been told; nothing was changed
+                    */
 };
 
 /* Our own bugs. Debug builds stop at once; never used on values that a guest controls. */

@@ -1,9 +1,10 @@
 /*
  * The host seam: all that the library asks of whoever embeds it.
  *
- * Two records of callbacks, both borrowed for as long as the object that was given them lives. `vmmu_ram` reaches memory
- * that holds somebody else's tables (a guest's memory, or a memory image); `vmmu_host` gives the pages in which the
- * library keeps tables of its own. Nothing else is asked: no heap, no clock, no lock, no printing.
+ * Two records of callbacks, both borrowed for as long as the object that was given them lives. `vmmu_ram`
+ * reaches memory that holds somebody else's tables (a guest's memory, or a memory image); `vmmu_host` gives
+ * the pages in which the library keeps tables of its own. Nothing else is asked: no heap, no clock, no lock,
+ * no printing.
  */
 #ifndef VMMU_HOST_H
 #define VMMU_HOST_H
@@ -11,11 +12,11 @@
 #include <vmmu/base.h>
 
 /**
- * Memory that holds table entries, reached by physical address: a guest's by guest-physical address, or, for the
- * second stage of a two-dimensional walk, the machine's by host-physical address.
+ * Memory that holds table entries, reached by physical address: a guest's by guest-physical address, or, for
+ * the second stage of a two-dimensional walk, the machine's by host-physical address.
  *
- * Addresses are aligned to @width_bytes, which is 4 or 8. Each callback is one atomic access to that memory, which other
- * processors may be changing right now. Entries are little-endian in memory and native in @value.
+ * Addresses are aligned to @width_bytes, which is 4 or 8. Each callback is one atomic access to that memory,
+ * which other processors may be changing right now. Entries are little-endian in memory and native in @value.
  */
 struct vmmu_ram {
     void *context;
@@ -23,7 +24,8 @@ struct vmmu_ram {
     /* VMMU_OK and *value, or VMMU_ABSENT where there is no memory. */
     enum vmmu_status (*load)(void *context, uint64_t address, unsigned width_bytes, uint64_t *value);
 
-    /* Store @desired where @expected stands. VMMU_OK, VMMU_RACED if another value stands there, VMMU_ABSENT. */
+    /* Store @desired where @expected stands. VMMU_OK, VMMU_RACED if another value stands there, VMMU_ABSENT.
+     */
     enum vmmu_status (*exchange)(void *context, uint64_t address, unsigned width_bytes, uint64_t expected,
                                  uint64_t desired);
 };
@@ -37,9 +39,9 @@ enum vmmu_page_zone {
 /**
  * The embedder, for one partition.
  *
- * Table pages are 4096 bytes, aligned, mapped at a host pointer for as long as the library holds them, and visible to
- * the processor at their host-physical address. The callbacks may be called under the caller's own lock for the tables;
- * they must not call back into the library.
+ * Table pages are 4096 bytes, aligned, mapped at a host pointer for as long as the library holds them, and
+ * visible to the processor at their host-physical address. The callbacks may be called under the caller's own
+ * lock for the tables; they must not call back into the library.
  */
 struct vmmu_host {
     void *context;
@@ -56,10 +58,13 @@ struct vmmu_host {
     /* Load or store one entry of a live table, as one atomic access. */
     uint64_t (*entry_load)(void *context, const void *entry, unsigned width_bytes);
 
-    /* Compare and exchange one entry of a live table: whether @desired was stored, else *expected is what stands there. */
-    bool (*entry_exchange)(void *context, void *entry, unsigned width_bytes, uint64_t *expected, uint64_t desired);
+    /* Compare and exchange one entry of a live table: whether @desired was stored, else *expected is what
+     * stands there. */
+    bool (*entry_exchange)(void *context, void *entry, unsigned width_bytes, uint64_t *expected,
+                           uint64_t desired);
 
-    /* Whether the partition owns every byte of [at, at + size_bytes). Asked before an entry is made that maps it. */
+    /* Whether the partition owns every byte of [at, at + size_bytes). Asked before an entry is made that maps
+     * it. */
     bool (*owns)(void *context, vmmu_hpa at, uint64_t size_bytes);
 
     /* The isolation invariant would have failed. Stop the partition; @what is a sentence. May return. */

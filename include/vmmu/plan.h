@@ -1,9 +1,10 @@
 /*
- * One way to invalidate: what an operation on live tables asks its caller to do before its effect may be relied on.
+ * One way to invalidate: what an operation on live tables asks its caller to do before its effect may be
+ * relied on.
  *
- * A plan is plain data, returned by value. At most eight ranges; more than that means the whole tag. The caller applies it
- * to every processor in `vps` (flush, then have them leave guest mode once), then reports `epoch` to the table memory,
- * which may use the pages retired under it again.
+ * A plan is plain data, returned by value. At most eight ranges; more than that means the whole tag. The
+ * caller applies it to every processor in `vps` (flush, then have them leave guest mode once), then reports
+ * `epoch` to the table memory, which may use the pages retired under it again.
  */
 #ifndef VMMU_PLAN_H
 #define VMMU_PLAN_H
@@ -37,7 +38,8 @@ static inline bool vmmu_plan_is_empty(const struct vmmu_plan *plan)
     return !plan->whole_tag && plan->count == 0;
 }
 
-/* Add [base, base + pages * 4096) to @plan: joins a neighbour where it can, falls back to the whole tag when full. */
+/* Add [base, base + pages * 4096) to @plan: joins a neighbour where it can, falls back to the whole tag when
+ * full. */
 void vmmu_plan_add(struct vmmu_plan *plan, uint64_t base, uint64_t pages);
 
 #endif
