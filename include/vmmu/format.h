@@ -298,4 +298,14 @@ static inline unsigned vmmu_format_key(const struct vmmu_x86_format *format, uin
     return (unsigned)((leaf & format->key) >> format->key_shift);
 }
 
+/* What PKRU or PKRS says of one key. */
+#define VMMU_X86_KEY_NO_ACCESS UINT32_C(1)
+#define VMMU_X86_KEY_NO_WRITE  UINT32_C(2)
+
+/* The two bits of @rights_register, which is PKRU or PKRS, for @key: VMMU_X86_KEY_*. */
+static inline uint32_t vmmu_format_key_refusals(uint32_t rights_register, unsigned key)
+{
+    return (rights_register >> (2 * (key & 15))) & 3;
+}
+
 #endif
