@@ -183,7 +183,8 @@ uint64_t vmmu_mode_cr4_offered(const struct vmmu_x86_cpu *cpu);
 uint64_t vmmu_mode_efer_offered(const struct vmmu_x86_cpu *cpu);
 
 /**
- * Whether MOV to CR0 of @value is accepted, with the other registers as they are in @now. @cs_long says that CS.L is set.
+ * Whether MOV to CR0 of @value is accepted, with the other registers as they are in @now. @cs_long says that CS.L is set. No
+ * feature of the processor matters. That long mode must not be entered with a 16-bit TSS is the caller's to check.
  *
  * Returns VMMU_OK, or VMMU_GUEST_FAULT: the instruction raises #GP(0). A value that is accepted may still fail to load
  * PDPTEs: see vmmu_mode_loads_pdptes. What is to be stored is vmmu_mode_cr0_stored(value).
@@ -191,8 +192,7 @@ uint64_t vmmu_mode_efer_offered(const struct vmmu_x86_cpu *cpu);
  * Spec: SDM 2 "MOV - Move to/from Control Registers", SDM 3A "Control Registers"; APM 2 "CR0 Register".
  */
 VMMU_MUST_USE
-enum vmmu_status vmmu_mode_check_cr0(const struct vmmu_x86_cpu *cpu,
-                                     const struct vmmu_x86_paging_registers *now, uint64_t value,
+enum vmmu_status vmmu_mode_check_cr0(const struct vmmu_x86_paging_registers *now, uint64_t value,
                                      bool cs_long);
 
 /**
