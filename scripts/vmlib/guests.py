@@ -1,0 +1,133 @@
+"""The guests that the front door offers: Debian's own kernels, with a small file system that lives in memory.
+
+A guest is a kernel and an initramfs under build/guests/NAME/. The kernel is Debian's package as it is; the initramfs
+is busybox-static of the same architecture and the programs of scripts/guest/. Work for the guest (a command, files)
+comes as a second archive behind it, so that one initramfs serves all runs.
+"""
+
+import dataclasses
+import pathlib
+
+from . import cpio, debian, places, progress
+from .status import refuse
+
+
+@dataclasses.dataclass(frozen=True)
+class Guest:
+    """A Debian kernel, and how to find it."""
+
+    name: str
+    architecture: str
+    metapackage: str
+    kernel_pattern: str
+    paging: str
+    most_memory: int  # bytes that its paging can use
+
+    @property
+    def folder(self):
+        """Where its images lie once they are built."""
+        return places.GUESTS / self.name
+
+
+GIB = 1 << 30
+
+GUESTS = {
+    guest.name: guest
+    for guest in (
+        Guest("debian-amd64", "amd64", "linux-image-amd64", r"linux-image-[0-9].*-amd64",
+              "4-level, 5-level with --la57", 1024 * GIB),
+        Guest("debian-i386-pae", "i386", "linux-image-686-pae", r"linux-image-[0-9].*-686-pae",
+              "PAE with NX", 64 * GIB),
+        Guest("debian-i386", "i386", "linux-image-686", r"linux-image-[0-9].*-686",
+              "32-bit with 4 MiB pages", 4 * GIB),
+    )
+}
+
+DEFAULT_GUEST = "debian-amd64"
+
+# Word order is the order of the guest's command line; the user's --append comes last and wins.
+COMMAND_LINE = "console=ttyS0,115200 nokaslr panic=-1 pci=off"
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """What a partition boots from."""
+
+    kernel: pathlib.Path
+    initrd: pathlib.Path
+
+
+def find(name):
+    """The guest of that name."""
+    if name not in GUESTS:
+        raise refuse(f"there is no guest {name}; the guests are {', '.join(GUESTS)}")
+    return GUESTS[name]
+
+
+def installed(guest):
+    """Whether its images are built."""
+    return (guest.folder / "vmlinuz").exists() and (guest.folder / "initrd.cpio").exists()
+
+
+def prepare(guest, packages=None):
+    """Fetch and build what is missing of @guest, and return its images."""
+    packages = packages or debian.Packages()
+    kernel, initrd = guest.folder / "vmlinuz", guest.folder / "initrd.cpio"
+    if not kernel.exists():
+        progress.say(f"preparing guest {guest.name}")
+        places.write_whole(kernel, _kernel(guest, packages).read_bytes())
+    if not initrd.exists() or _newest_program() > initrd.stat().st_mtime:
+        busybox = packages.tree(f"busybox-static:{guest.architecture}", keep=("bin/",)) / "bin" / "busybox"
+        places.write_whole(initrd, base_archive(busybox.read_bytes()))
+    return Images(kernel, initrd)
+
+
+def base_archive(busybox):
+    """The initramfs that every Debian guest starts from, around the program @busybox (bytes)."""
+    archive = cpio.Archive()
+    for folder in ("bin", "dev", "etc", "lib", "mnt", "proc", "root", "run", "sbin", "sys",
+                   "usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin"):
+        archive.folder(folder)
+    archive.folder("tmp", 0o1777)
+    archive.device("dev/console", 5, 1)
+    archive.device("dev/null", 1, 3)
+    archive.file("bin/busybox", busybox, 0o755)
+    archive.link("bin/sh", "busybox")
+    archive.tree(places.GUEST_PROGRAMS, "")
+    return archive.bytes()
+
+
+def extras(guest, names, packages=None):
+    """The path of an archive that holds Debian packages @names, with the libraries they need, for use as an initrd.
+
+    Documentation, translations and the like stay out; maintainer scripts do not run.
+    """
+    packages = packages or debian.Packages()
+    path = guest.folder / f"extras-{'-'.join(sorted(names))}.cpio"
+    if path.exists():
+        return path
+    progress.say(f"preparing {', '.join(names)} for guest {guest.name}")
+    archive = cpio.Archive()
+    for package, _ in packages.closure([f"{name}:{guest.architecture}" for name in names]):
+        _add_programs(archive, packages.tree(package))
+    places.write_whole(path, archive.bytes())
+    return path
+
+
+def _add_programs(archive, tree):
+    for part in ("bin", "sbin", "lib", "lib64", "usr/bin", "usr/sbin", "usr/lib", "usr/libexec"):
+        if (tree / part).is_dir():
+            archive.tree(tree / part, part)
+
+
+def _kernel(guest, packages):
+    metapackage = f"{guest.metapackage}:{guest.architecture}"
+    package = packages.dependency(metapackage, guest.kernel_pattern)
+    images = sorted((packages.tree(package, keep=("boot/",)) / "boot").glob("vmlinuz-*"))
+    if not images:
+        raise refuse(f"Debian's {package} holds no kernel")
+    return images[0]
+
+
+def _newest_program():
+    return max(path.stat().st_mtime for path in places.GUEST_PROGRAMS.rglob("*"))

@@ -1,0 +1,115 @@
+"""The command line of scripts/vm."""
+
+import argparse
+
+from . import guests, hosts, status
+
+DESCRIPTION = "Boot guests in partitions whose memory is virtualized by vmmu."
+
+EPILOGUE = f"""\
+exit status:
+  run     the command's own; shell: 0; boot: (value << 1 | 1) of the value that the guest wrote to port 0xF4, as QEMU's
+          isa-debug-exit gives it, or 0 if the guest powered off or reset
+  {status.NO_STATUS}     run: the guest powered off or reset before the command gave a status
+  {status.TIMED_OUT}     --timeout passed
+  {status.REFUSED}     the command line, or what it asks for, is refused
+  {status.GUEST_DIED}     the guest died: triple fault, impossible state, kernel panic
+  {status.HOST_DIED}     the hypervisor or the emulator died
+  A command may itself end with one of these numbers; then nothing is said on standard error.
+
+in a shell:
+  Ctrl-C goes to the guest. `poweroff` or `exit` leaves. Ctrl-A x ends the machine at once; Ctrl-A Ctrl-A types a Ctrl-A.
+
+examples:
+  scripts/vm shell
+  scripts/vm run -- uname -a
+  scripts/vm run --guest debian-i386 --file ./program --stats counters.json -- ./program --its-option
+  scripts/vm run -- 'cd /proc && grep -c . meminfo'       one word is a line of shell, several are taken as they are
+  scripts/vm boot --protocol multiboot --kernel build/tests/guests/paging.elf
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with our own status for a command line that is refused."""
+
+    def error(self, message):
+        raise status.refuse(f"{message} ({self.prog} --help tells more)")
+
+
+def parse(words):
+    """The options in @words."""
+    words, command = _split(words)
+    parser = _Parser(prog="scripts/vm", description=DESCRIPTION, epilog=EPILOGUE,
+                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    jobs = parser.add_subparsers(dest="job", metavar="shell | run | boot | list", required=True, parser_class=_Parser)
+    _shell(jobs)
+    _run(jobs)
+    _boot(jobs)
+    jobs.add_parser("list", help="hosts, techniques, guests, and what is installed")
+    options = parser.parse_args(words)
+    options.command = command
+    if options.job == "run" and not command:
+        raise status.refuse("run needs a command behind --, as in: scripts/vm run -- uname -a")
+    if options.job != "run" and command is not None:
+        raise status.refuse(f"{options.job} takes no command behind --")
+    return options
+
+
+def _split(words):
+    """The words before the first "--", and those behind it (None without one)."""
+    if "--" not in words:
+        return words, None
+    at = words.index("--")
+    return words[:at], words[at + 1:]
+
+
+def _shell(jobs):
+    parser = jobs.add_parser("shell", help="an interactive guest", epilog=EPILOGUE,
+                             formatter_class=argparse.RawDescriptionHelpFormatter)
+    _add_machine(parser)
+    _add_guest(parser)
+
+
+def _run(jobs):
+    parser = jobs.add_parser("run", help="run one command in a guest", epilog=EPILOGUE,
+                             formatter_class=argparse.RawDescriptionHelpFormatter,
+                             usage="scripts/vm run [options] -- COMMAND...")
+    _add_machine(parser)
+    _add_guest(parser)
+
+
+def _boot(jobs):
+    parser = jobs.add_parser("boot", help="boot any image", epilog=EPILOGUE,
+                             formatter_class=argparse.RawDescriptionHelpFormatter)
+    _add_machine(parser)
+    parser.add_argument("--kernel", required=True, metavar="F", help="the image")
+    parser.add_argument("--initrd", action="append", default=[], metavar="F[ WORDS]",
+                        help="an initrd, or a multiboot module and its string; may be repeated")
+    parser.add_argument("--protocol", choices=("linux", "multiboot"), default="linux",
+                        help="how the image is entered (default %(default)s)")
+
+
+def _add_machine(parser):
+    add = parser.add_argument
+    add("--host", default=hosts.DEFAULT_HOST, metavar="H", help="default %(default)s; see scripts/vm list")
+    add("--mmu", default=hosts.DEFAULT_TECHNIQUE, metavar="T",
+        help="the technique (default %(default)s); none boots without the hypervisor")
+    add("--memory", default="512M", metavar="SIZE", help="the guest's memory (default %(default)s)")
+    add("--append", default="", metavar="S", help="more words for the guest's command line")
+    add("--la57", action="store_true", help="a processor with five-level paging, for the host and so for the guest")
+    add("--no-enlightenments", dest="enlightenments", action="store_false",
+        help="hide the Hyper-V interface from the guest")
+    add("--firmware", choices=("acpi", "mp", "both"), default="acpi",
+        help="the tables that describe the guest's machine (default %(default)s)")
+    add("--stats", metavar="OUT.json", help="write the hypervisor's report of the partition")
+    add("--timeout", metavar="S", help="seconds after which all is stopped")
+    add("-v", "--verbose", action="store_true", help="show the guest's console, and let its kernel speak")
+    add("-q", "--quiet", action="store_true", help="no progress lines")
+
+
+def _add_guest(parser):
+    add = parser.add_argument
+    add("--guest", default=guests.DEFAULT_GUEST, metavar="G", help="default %(default)s; see scripts/vm list")
+    add("--file", action="append", default=[], metavar="HOST[:GUEST]",
+        help="put a file or folder into the guest, under /root by its own name or at GUEST; may be repeated")
+    add("--packages", default="", metavar="P[,P]", help="Debian packages to unpack in the guest, with what they need")

@@ -1,0 +1,103 @@
+"""How a machine ended, whichever machine it was, and what that means as an exit status."""
+
+import dataclasses
+import json
+
+from . import status
+
+# The emulator's exit statuses when the hypervisor leaves by isa-debug-exit with 0, 1, 2, 3.
+ORDERLY, CONFIGURATION_REFUSED, PARTITION_STOPPED, HYPERVISOR_PANIC = 1, 3, 5, 7
+
+PANIC_WORDS = b"Kernel panic - not syncing"
+
+
+@dataclasses.dataclass
+class Outcome:
+    """kind: debug-exit, power-off, reset, stopped, refused, timed-out or host-died; value: of debug-exit."""
+
+    kind: str
+    value: int = 0
+    message: str = ""
+    document: dict = None  # the hypervisor's, where there is one
+
+
+def last_document(text):
+    """The last of the hypervisor's documents in what its control channel carried, or None."""
+    for line in reversed(text.splitlines()):
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(document, dict) and "vmmu" in document:
+            return document
+    return None
+
+
+def of_hypervisor(exit_status, control, complaint):
+    """The outcome of a partition, from the emulator's exit status, the control channel and the emulator's own words."""
+    document = last_document(control)
+    if complaint:
+        return Outcome("host-died", message=complaint, document=document)
+    if exit_status == HYPERVISOR_PANIC:
+        return Outcome("host-died", message="the hypervisor panicked", document=document)
+    if exit_status not in (ORDERLY, CONFIGURATION_REFUSED, PARTITION_STOPPED):
+        return Outcome("host-died", message=f"the emulated machine ended without a word ({_exit_name(exit_status)})",
+                       document=document)
+    report = (document or {}).get("outcome")
+    if not isinstance(report, dict) or "kind" not in report:
+        return Outcome("host-died", message="the hypervisor left no report of the partition", document=document)
+    kind, message = str(report["kind"]), str(report.get("message", ""))
+    value = report.get("value", 0)
+    return Outcome(kind, value if isinstance(value, int) else 0, message, document)
+
+
+def of_native(exit_status, recorded, resets, complaint):
+    """The outcome of a machine without the hypervisor. @recorded: bytes that the debug-exit port took, if it records."""
+    if complaint:
+        return Outcome("host-died", message=complaint)
+    if exit_status < 0:
+        return Outcome("host-died", message=f"the emulator ended by {_exit_name(exit_status)}")
+    if recorded:
+        return Outcome("debug-exit", recorded[0])
+    if exit_status & 1:
+        return Outcome("debug-exit", exit_status >> 1)
+    if "Triple fault" in resets:
+        return Outcome("stopped", message="triple fault")
+    return Outcome("power-off")
+
+
+def _exit_name(exit_status):
+    return f"signal {-exit_status}" if exit_status < 0 else f"exit status {exit_status}"
+
+
+def command_status(outcome, console):
+    """Exit status of `vm run`: the command's own, or a Failure that says why there is none."""
+    if outcome.kind == "debug-exit":
+        return outcome.value & 0xFF
+    _raise_if_broken(outcome, console)
+    raise status.Failure(status.NO_STATUS, f"the guest ended ({outcome.kind}) before the command gave a status")
+
+
+def shell_status(outcome, console):
+    """Exit status of `vm shell`: leaving it is success."""
+    _raise_if_broken(outcome, console)
+    return outcome.value & 0xFF if outcome.kind == "debug-exit" else 0
+
+
+def image_status(outcome):
+    """Exit status of `vm boot`: as the emulator's own debug-exit device gives it; 0 for a power-off or a reset."""
+    if outcome.kind == "debug-exit":
+        return (outcome.value << 1 | 1) & 0xFF
+    _raise_if_broken(outcome, b"")
+    return 0
+
+
+def _raise_if_broken(outcome, console):
+    if outcome.kind == "refused":
+        raise status.refuse(f"the hypervisor refused: {outcome.message}")
+    if outcome.kind == "host-died":
+        raise status.Failure(status.HOST_DIED, outcome.message)
+    if outcome.kind == "stopped":
+        raise status.Failure(status.GUEST_DIED, f"the guest died: {outcome.message or 'no reason given'}")
+    if PANIC_WORDS in console:
+        raise status.Failure(status.GUEST_DIED, "the guest died: its kernel panicked")
