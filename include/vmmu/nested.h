@@ -31,6 +31,7 @@
 #define VMMU_NESTED_H
 
 #include <vmmu/base.h>
+#include <vmmu/format.h>
 #include <vmmu/host.h>
 #include <vmmu/mode.h>
 #include <vmmu/plan.h>
@@ -38,25 +39,11 @@
 
 enum vmmu_nested_format { VMMU_NESTED_NPT, VMMU_NESTED_EPT };
 
-/* Rights of a page: any combination, but writing needs reading, and executing needs it unless the format has
- * execute-only. */
-enum {
-    VMMU_NESTED_READ = 1 << 0,
-    VMMU_NESTED_WRITE = 1 << 1,
-    VMMU_NESTED_EXECUTE = 1 << 2,
-    VMMU_NESTED_ALL = VMMU_NESTED_READ | VMMU_NESTED_WRITE | VMMU_NESTED_EXECUTE,
-};
-
-/* Memory types, by the numbers that PAT, MTRRs and EPT share. UC_MINUS exists in PAT only, thus for NPT only.
+/*
+ * The rights of a page are VMMU_X86_RIGHT_READ, _WRITE and _EXECUTE in any combination, but writing needs
+ * reading, and so does executing unless the format has execute-only. VMMU_X86_RIGHT_USER may be given and
+ * changes nothing: second-stage pages are open to both of the guest's modes.
  */
-enum vmmu_nested_type {
-    VMMU_NESTED_UC = 0,
-    VMMU_NESTED_WC = 1,
-    VMMU_NESTED_WT = 4,
-    VMMU_NESTED_WP = 5,
-    VMMU_NESTED_WB = 6,
-    VMMU_NESTED_UC_MINUS = 7,
-};
 
 /* How large a page may be: the level of its entry. */
 enum { VMMU_NESTED_LEVEL_4K = 1, VMMU_NESTED_LEVEL_2M = 2, VMMU_NESTED_LEVEL_1G = 3 };
@@ -99,6 +86,7 @@ struct vmmu_nested_counters {
 struct vmmu_nested {
     struct vmmu_nested_config config;
     struct vmmu_table_memory *memory;
+    const struct vmmu_x86_format *format;
     vmmu_hpa root;
     void *root_page;
     enum vmmu_nested_log log;
@@ -143,7 +131,7 @@ struct vmmu_nested_mapping {
     vmmu_hpa hpa;
     uint64_t size_bytes;
     uint8_t rights;
-    enum vmmu_nested_type type;
+    enum vmmu_x86_memory_type type;
     bool ignore_pat; /* EPT: the guest's PAT does not count. NPT has no such thing */
 };
 
@@ -167,7 +155,8 @@ struct vmmu_outcome vmmu_nested_map(struct vmmu_nested *nested, const struct vmm
 /**
  * Make [gpa, gpa + size) absent; parts of it may be absent already. Tables that map nothing any more are
  * retired. The plan names what was present. The pages may be given to somebody else only once it has been
- * applied. Returns as map does, but never VMMU_UNSUPPORTED or VMMU_VIOLATED.
+ * applied. Returns as map does, but never VMMU_UNSUPPORTED. (VMMU_VIOLATED: a page to split is not the
+ * partition's any more.)
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_nested_unmap(struct vmmu_nested *nested, vmmu_gpa gpa, uint64_t size_bytes);
@@ -208,7 +197,7 @@ struct vmmu_nested_page {
     vmmu_hpa frame;      /* its first byte; the address asked for is at the same offset */
     uint64_t size_bytes; /* 4 KiB, 2 MiB or 1 GiB */
     uint8_t rights;      /* as given, whether or not writing is withheld */
-    enum vmmu_nested_type type;
+    enum vmmu_x86_memory_type type;
     bool ignore_pat;
     bool accessed;
     bool dirty;

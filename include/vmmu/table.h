@@ -63,7 +63,8 @@ struct vmmu_table_memory {
     bool pages_retired;
     uint8_t unflushed_count;
     struct vmmu_table_unflushed unflushed[VMMU_TABLE_PLANS];
-    void *cache; /* the free pages, each holding the link to the next */
+    void *cache[2]; /* the free pages by zone, each holding the link to the next */
+    uint32_t cache_count[2];
     struct vmmu_table_counters counters;
 };
 
