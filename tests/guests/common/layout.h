@@ -1,0 +1,46 @@
+/*
+ * Numbers that assembly and C share: selectors, vectors, and the names of registers of the mode that is being built.
+ */
+#ifndef TESTS_GUESTS_LAYOUT_H
+#define TESTS_GUESTS_LAYOUT_H
+
+/* KERNEL_CODE is of the mode being built; CODE32 is always 32-bit. */
+#define KERNEL_CODE 0x08
+#define KERNEL_DATA 0x10
+#define USER_CODE   0x1b
+#define USER_DATA   0x23
+#define TASK_STATE  0x28
+#define CODE32      0x38
+
+/* The system call by which probing code says that nothing stopped it. */
+#define VECTOR_DONE 0x80
+
+#define STACK_BYTES 16384
+
+#ifdef __x86_64__
+#define WORD      8
+#define WORD_NAME ".quad"
+#define OP        "q"
+#define SP        % rsp
+#define BP        % rbp
+#define AX        % rax
+#define BX        % rbx
+#define CX        % rcx
+#define DX        % rdx
+#define SI        % rsi
+#define DI        % rdi
+#else
+#define WORD      4
+#define WORD_NAME ".long"
+#define OP        "l"
+#define SP        % esp
+#define BP        % ebp
+#define AX        % eax
+#define BX        % ebx
+#define CX        % ecx
+#define DX        % edx
+#define SI        % esi
+#define DI        % edi
+#endif
+
+#endif
