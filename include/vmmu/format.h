@@ -150,6 +150,12 @@ static inline unsigned vmmu_format_address_bits(const struct vmmu_x86_format *fo
     return (unsigned)top->shift + top->index_bits;
 }
 
+/* Whether @address has no bit above those that the format translates. */
+static inline bool vmmu_format_reaches(const struct vmmu_x86_format *format, uint64_t address)
+{
+    return (address >> vmmu_format_address_bits(format)) == 0;
+}
+
 /* Which entry of a table of this level translates @address. */
 static inline unsigned vmmu_format_index(const struct vmmu_x86_level *level, uint64_t address)
 {

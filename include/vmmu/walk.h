@@ -25,28 +25,30 @@ enum vmmu_x86_stage {
 
 /* One entry that a walk used, in the order of use. */
 struct vmmu_x86_step {
-    uint64_t
-        address; /* of the entry, as the table that points to it says: guest-physical for a guest's, else host-physical */
-    uint64_t
-        place; /* where it was loaded from through the vmmu_ram: differs from @address in nested walks only */
-    uint64_t value; /* as loaded, before any mark */
-    uint64_t marks; /* accessed and dirty bits that were missing from it and belong there */
+    uint64_t address; /* as the table above says: guest-physical for a guest's entry, else host-physical */
+    uint64_t place;   /* where vmmu_ram has it: differs from @address for a guest's entry in nested walks */
+    uint64_t value;   /* as loaded, before any mark */
+    uint64_t marks;   /* accessed and dirty bits that were missing from it and belong there */
     uint8_t level;
-    uint8_t rights; /* nested walks, a guest's entry: what the second stage allows at @address */
+    uint8_t entry_bytes;
+    uint8_t rights; /* what the second stage allows at @address; everything where there is none behind */
     enum vmmu_x86_stage stage;
 };
 
 /* Five guest tables and the final access, each behind five levels of the second stage. */
 #define VMMU_X86_NESTED_STEPS (VMMU_X86_MAX_LEVELS + (VMMU_X86_MAX_LEVELS + 1) * VMMU_X86_MAX_LEVELS)
 
-/* A translation of the guest's own stage. */
+/*
+ * A translation of the guest's own stage. @rights are what the entries allow together, whatever CR0 and CR4 make of it.
+ * With paging off: one page of 4 GiB at zero, level 0, every right, PAT index 0.
+ */
 struct vmmu_x86_translation {
-    vmmu_gpa gpa;        /* what the address translates to */
-    vmmu_gpa frame;      /* base of the page around it */
-    uint64_t page_bytes; /* 4 GiB when paging is off */
-    uint8_t rights; /* VMMU_X86_RIGHT_*, what the entries allow together, whatever CR0 and CR4 make of it */
-    uint8_t level;  /* of the leaf; 0 when paging is off */
-    uint8_t pat_index; /* of the leaf, into the PAT; 0 when paging is off */
+    vmmu_gpa gpa;   /* what the address translates to */
+    vmmu_gpa frame; /* base of the page around it */
+    uint64_t page_bytes;
+    uint8_t rights;    /* VMMU_X86_RIGHT_* */
+    uint8_t level;     /* of the leaf */
+    uint8_t pat_index; /* of the leaf, into the PAT */
     uint8_t key;       /* protection key of the leaf */
     bool global;       /* leaf's G, if CR4.PGE */
     bool dirty;        /* the leaf is dirty, by this walk or before */
@@ -102,11 +104,13 @@ enum vmmu_x86_stage2_kind {
     VMMU_X86_STAGE2_EPT,
 };
 
-/* A second stage. Fill it with vmmu_stage2_npt or vmmu_stage2_ept. @ram is borrowed, and reaches host-physical memory. */
+/*
+ * A second stage. Fill it with vmmu_stage2_npt or vmmu_stage2_ept. @ram is borrowed, and reaches host-physical memory.
+ * @tables_as_written: an access to a guest table counts as a write; NPT always, EPT if A/D flags are enabled.
+ */
 struct vmmu_x86_stage2 {
     enum vmmu_x86_stage2_kind kind;
-    bool
-        marks_tables_written; /* guest tables are accessed as if written: NPT always, EPT if A/D flags are enabled */
+    bool tables_as_written;
     bool accessed_dirty; /* entries have accessed and dirty bits in use */
     bool fetch_code;     /* NPT: EXITINFO1 tells instruction fetches: host EFER.NXE */
     vmmu_hpa root;
@@ -139,7 +143,7 @@ enum vmmu_status vmmu_stage2_ept(uint64_t eptp, const struct vmmu_x86_limits *li
                                  const struct vmmu_ram *ram, struct vmmu_x86_stage2 *out);
 
 enum vmmu_x86_stage2_reason {
-    VMMU_X86_STAGE2_NOT_PRESENT,
+    VMMU_X86_STAGE2_NOT_PRESENT,   /* an entry is not present, or the address is wider than the format */
     VMMU_X86_STAGE2_RIGHTS,        /* a leaf was found, and refuses the access */
     VMMU_X86_STAGE2_RESERVED,      /* NPT: a reserved bit is set */
     VMMU_X86_STAGE2_MISCONFIGURED, /* EPT misconfiguration */
@@ -152,16 +156,34 @@ struct vmmu_x86_stage2_access {
     bool guest_table; /* an entry of the guest's own tables, not the final access */
 };
 
+/* Bits of the exit qualification of an EPT violation. */
+#define VMMU_X86_EPT_VIOLATION_READ       BIT64(0)
+#define VMMU_X86_EPT_VIOLATION_WRITE      BIT64(1)
+#define VMMU_X86_EPT_VIOLATION_FETCH      BIT64(2)
+#define VMMU_X86_EPT_VIOLATION_READABLE   BIT64(3)
+#define VMMU_X86_EPT_VIOLATION_WRITABLE   BIT64(4)
+#define VMMU_X86_EPT_VIOLATION_EXECUTABLE BIT64(5)
+#define VMMU_X86_EPT_VIOLATION_LINEAR     BIT64(7) /* the guest linear address is valid */
+#define VMMU_X86_EPT_VIOLATION_FINAL      BIT64(8) /* the access was to the translation of a linear address */
+
+/* Bits of EXITINFO1 of a nested page fault, beside those of a page-fault error code. */
+#define VMMU_X86_NPF_FINAL                BIT64(32) /* the guest's final physical address */
+#define VMMU_X86_NPF_GUEST_TABLE          BIT64(33) /* an access to a guest page table */
+
 /* A refusal of the second stage, as data: for a hypervisor to mend its tables by, or to hand to its own guest. */
 struct vmmu_x86_stage2_fault {
     vmmu_gpa gpa;
     enum vmmu_x86_stage2_reason reason;
     struct vmmu_x86_stage2_access access;
-    uint8_t level;      /* of the entry that refused, or of the leaf */
-    uint8_t rights;     /* what the entries up to there allow together; 0 at one that is not present */
-    uint64_t exitinfo1; /* NPT: EXITINFO1 of #VMEXIT(NPF); EXITINFO2 is @gpa */
-    uint64_t
-        qualification; /* EPT violations: the exit qualification, but for NMI unblocking. 0 for misconfigurations */
+    uint8_t level;  /* of the entry that refused, or of the leaf */
+    uint8_t rights; /* what the entries above and the leaf allow together; 0 if one was not present */
+
+    /* NPT: EXITINFO1 of #VMEXIT(NPF); EXITINFO2 is @gpa. */
+    uint64_t exitinfo1;
+
+    /* EPT violations: the exit qualification, but for NMI unblocking and the advanced information; 0 for
+     * misconfigurations, which leave it undefined. */
+    uint64_t qualification;
 };
 
 /* What the second stage makes of one guest-physical address. */

@@ -1,0 +1,88 @@
+/*
+ * What the walks share: the one loop over level records, and the trail that it leaves.
+ */
+#ifndef LIB_X86_WALK_DESCEND_H
+#define LIB_X86_WALK_DESCEND_H
+
+#include <vmmu/walk.h>
+
+/* The entries that a walk used, of both stages, in the caller's array. */
+struct trail {
+    struct vmmu_x86_step *steps;
+    uint8_t capacity;
+    uint8_t count;
+    uint8_t loads;
+};
+
+/* One way down through the tables of one stage. */
+struct descent {
+    const struct vmmu_x86_layout *layout;
+    const struct vmmu_ram *ram;
+    struct trail *trail;
+    enum vmmu_x86_marks marks;
+    enum vmmu_x86_stage stage;
+    bool unmarked; /* the entries have no accessed bits in use */
+
+    /* The stage that table addresses must still go through, and where its refusal goes; NULL if they are places. */
+    const struct vmmu_x86_stage2 *behind;
+    struct vmmu_x86_stage2_fault *refusal;
+
+    uint64_t table;             /* before: the root. After: the last table */
+    uint64_t grants;            /* before: all ones. After: those of the entries that were sound, together */
+    uint8_t level;              /* before: of the root. After: of the entry that ended it */
+    bool refused;               /* VMMU_GUEST_FAULT: the last entry is present, and refused by the layout */
+    struct vmmu_x86_step *last; /* VMMU_OK: the leaf */
+};
+
+/*
+ * Go down to the leaf that maps @address, marking the tables' entries accessed as descent->marks says, never the leaf.
+ *
+ * VMMU_OK; VMMU_GUEST_FAULT at an entry that is not present or refused; VMMU_STAGE2 with *descent->refusal; VMMU_ABSENT;
+ * VMMU_RACED.
+ */
+VMMU_MUST_USE
+enum vmmu_status descend(struct descent *descent, uint64_t address);
+
+/* Note which of @bits @step lacks, and set them now if the walk marks as it goes. Statuses as descend. */
+VMMU_MUST_USE
+enum vmmu_status descent_mark(const struct descent *descent, struct vmmu_x86_step *step, uint64_t bits);
+
+/* Set what every step of @trail lacks. VMMU_OK, VMMU_ABSENT or VMMU_RACED. */
+VMMU_MUST_USE
+enum vmmu_status trail_settle(const struct trail *trail, const struct vmmu_ram *ram);
+
+/* A walk of the guest's own stage, over nothing or over a second stage. */
+struct guest_walk {
+    const struct vmmu_x86_mode *mode;
+    const struct vmmu_ram *ram;
+    const struct vmmu_x86_stage2 *behind;  /* NULL: guest-physical addresses are places in @ram */
+    struct vmmu_x86_stage2_fault *refusal; /* with @behind */
+    struct trail *trail;
+    struct vmmu_x86_access access;
+    struct vmmu_x86_translation *translation;
+    struct vmmu_x86_fault *fault;
+};
+
+/* vmmu_x86_walk but for the marks that wait for success. */
+VMMU_MUST_USE
+enum vmmu_status guest_walk(const struct guest_walk *walk, vmmu_gva va);
+
+/* A walk of the second stage. */
+struct second_walk {
+    const struct vmmu_x86_stage2 *stage2;
+    struct trail *trail;
+    struct vmmu_x86_stage2_access access;
+    bool linear; /* on behalf of a guest-virtual access */
+    struct vmmu_x86_stage2_translation *translation;
+    struct vmmu_x86_stage2_fault *fault;
+};
+
+/* vmmu_x86_walk_stage2 but for the marks that wait for success. */
+VMMU_MUST_USE
+enum vmmu_status second_walk(const struct second_walk *walk, vmmu_gpa gpa);
+
+/* Describe the refusal of @gpa by the second stage; access, reason, level and rights of *fault are filled in already. */
+void second_refuse(const struct vmmu_x86_stage2 *stage2, vmmu_gpa gpa, bool linear,
+                   struct vmmu_x86_stage2_fault *fault);
+
+#endif

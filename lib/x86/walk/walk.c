@@ -1,0 +1,229 @@
+/*
+ * The guest's own stage: what the entries allow, and what the control registers make of it.
+ *
+ * Order of checks, as on a processor: canonical address; then, entry by entry, presence before reserved bits; rights only
+ * once a leaf is found, over all entries together; accessed and dirty bits of the leaf last.
+ */
+#include "descend.h"
+
+/* What one access needs of the rights of a page, and what must not be among them. */
+struct demand {
+    uint8_t required;
+    uint8_t forbidden;
+};
+
+static bool is_user(struct vmmu_x86_access access)
+{
+    return access.user && !access.implicit;
+}
+
+static struct demand demand_of(const struct vmmu_x86_mode *mode, struct vmmu_x86_access access)
+{
+    const bool fetch = access.kind == VMMU_X86_EXECUTE;
+    const bool checked_write = access.kind == VMMU_X86_WRITE && (is_user(access) || mode->write_protect);
+    const bool smap = mode->smap && (access.implicit || !access.eflags_ac);
+    const uint8_t kind = fetch ? VMMU_X86_RIGHT_EXECUTE : checked_write ? VMMU_X86_RIGHT_WRITE : 0;
+
+    if (is_user(access)) {
+        return (struct demand){ kind | VMMU_X86_RIGHT_USER, 0 };
+    }
+    return (struct demand){ kind, (fetch ? mode->smep : smap) ? VMMU_X86_RIGHT_USER : 0 };
+}
+
+/* Whether the protection key alone forbids @access. Fetches have none; a user page asks PKRU, a supervisor page PKRS. */
+static bool key_refuses(const struct vmmu_x86_mode *mode, struct vmmu_x86_access access, uint8_t rights,
+                        unsigned key)
+{
+    const bool user_page = (rights & VMMU_X86_RIGHT_USER) != 0;
+    const uint32_t refusals = vmmu_format_key_refusals(user_page ? mode->pkru : mode->pkrs, key);
+
+    if (access.kind == VMMU_X86_EXECUTE || !(user_page ? mode->user_keys : mode->system_keys)) {
+        return false;
+    }
+    if (refusals & VMMU_X86_KEY_NO_ACCESS) {
+        return true;
+    }
+    return (refusals & VMMU_X86_KEY_NO_WRITE) && access.kind == VMMU_X86_WRITE &&
+           (mode->write_protect || (user_page && is_user(access)));
+}
+
+/* The part of an error code that tells the access and not its failure. */
+static uint32_t access_code(const struct vmmu_x86_mode *mode, struct vmmu_x86_access access)
+{
+    return (access.kind == VMMU_X86_WRITE ? VMMU_X86_PF_WRITE : 0) |
+           (is_user(access) ? VMMU_X86_PF_USER : 0) |
+           (access.kind == VMMU_X86_EXECUTE && mode->fetch_code ? VMMU_X86_PF_FETCH : 0);
+}
+
+uint32_t vmmu_walk_judge(const struct vmmu_x86_mode *mode, struct vmmu_x86_access access, uint8_t rights,
+                         unsigned key)
+{
+    const struct demand demand = demand_of(mode, access);
+    const bool key_fault = key_refuses(mode, access, rights, key);
+
+    if ((rights & demand.required) == demand.required && !(rights & demand.forbidden) && !key_fault) {
+        return 0;
+    }
+    return VMMU_X86_PF_PRESENT | access_code(mode, access) | (key_fault ? VMMU_X86_PF_KEY : 0);
+}
+
+bool vmmu_walk_is_canonical(const struct vmmu_x86_mode *mode, vmmu_gva va)
+{
+    if (mode->address_bits == 32) {
+        return true;
+    }
+    const uint64_t sign_and_above = va.v & ~BITS64(mode->address_bits - 2, 0);
+
+    return sign_and_above == 0 || sign_and_above == ~BITS64(mode->address_bits - 2, 0);
+}
+
+static enum vmmu_status page_fault(struct vmmu_x86_fault *fault, uint32_t error_code, uint64_t address)
+{
+    *fault = (struct vmmu_x86_fault){
+        .vector = VMMU_X86_VECTOR_PF,
+        .has_error_code = true,
+        .error_code = error_code,
+        .cr2 = address,
+    };
+    return VMMU_GUEST_FAULT;
+}
+
+static enum vmmu_status protection_fault(struct vmmu_x86_fault *fault)
+{
+    *fault = (struct vmmu_x86_fault){ .vector = VMMU_X86_VECTOR_GP, .has_error_code = true };
+    return VMMU_GUEST_FAULT;
+}
+
+/* Paging is off: the linear address is the physical one. */
+static void translate_flat(uint64_t address, struct vmmu_x86_translation *out)
+{
+    *out = (struct vmmu_x86_translation){
+        .gpa = { address },
+        .page_bytes = BIT64(32),
+        .rights = VMMU_X86_RIGHTS_ALL,
+    };
+}
+
+/* Take the first step of PAE paging from the PDPTE registers. Their reserved bits were checked when they were loaded. */
+static enum vmmu_status descend_from_register(const struct vmmu_x86_mode *mode, struct descent *descent,
+                                              uint64_t address)
+{
+    const struct vmmu_x86_format *format = vmmu_format_of(descent->layout);
+    const struct vmmu_x86_level *level = &format->level[descent->level];
+    const unsigned index = vmmu_format_index(level, address);
+    struct vmmu_x86_step *step = &descent->trail->steps[descent->trail->count++];
+
+    *step = (struct vmmu_x86_step){
+        .address = index,
+        .place = index,
+        .value = mode->pdpte[index],
+        .level = descent->level,
+        .entry_bytes = format->entry_bytes,
+        .rights = VMMU_X86_RIGHTS_ALL,
+        .stage = VMMU_X86_STAGE_REGISTER,
+    };
+    if (!vmmu_format_is_present(format, step->value)) {
+        return VMMU_GUEST_FAULT;
+    }
+    descent->table = vmmu_format_table(level, step->value);
+    descent->level--;
+    return descend(descent, address);
+}
+
+/* The leaf has been found: judge the access, mark it, and describe the translation. */
+static enum vmmu_status arrive(const struct guest_walk *walk, const struct descent *descent, uint64_t address)
+{
+    const struct vmmu_x86_format *format = vmmu_format_of(descent->layout);
+    const struct vmmu_x86_level *level = &format->level[descent->level];
+    struct vmmu_x86_step *leaf = descent->last;
+    const uint8_t rights = vmmu_format_rights(format, descent->grants);
+    const unsigned key = vmmu_format_key(format, leaf->value);
+    const uint32_t error_code = vmmu_walk_judge(walk->mode, walk->access, rights, key);
+
+    if (error_code != 0) {
+        return page_fault(walk->fault, error_code, address);
+    }
+    const bool written = walk->access.kind == VMMU_X86_WRITE;
+    const enum vmmu_status status =
+        descent_mark(descent, leaf, level->accessed | (written ? level->dirty : 0));
+
+    if (status != VMMU_OK) {
+        return status;
+    }
+    const uint64_t frame = vmmu_format_frame(level, leaf->value);
+    const uint64_t marked = walk->access.marks == VMMU_X86_MARKS_LEAVE ? 0 : leaf->marks;
+
+    *walk->translation = (struct vmmu_x86_translation){
+        .gpa = { frame | (address & (vmmu_format_level_bytes(level) - 1)) },
+        .frame = { frame },
+        .page_bytes = vmmu_format_level_bytes(level),
+        .rights = rights,
+        .level = descent->level,
+        .pat_index = (uint8_t)vmmu_format_pat_index(format, level, leaf->value),
+        .key = (uint8_t)key,
+        .global = walk->mode->global_pages && (leaf->value & format->global),
+        .dirty = ((leaf->value | marked) & level->dirty) != 0,
+    };
+    return VMMU_OK;
+}
+
+enum vmmu_status guest_walk(const struct guest_walk *walk, vmmu_gva va)
+{
+    const struct vmmu_x86_mode *mode = walk->mode;
+    const uint64_t address = mode->address_bits == 32 ? va.v & BITS64(31, 0) : va.v;
+
+    if (walk->access.shadow_stack) {
+        return VMMU_UNSUPPORTED;
+    }
+    if (mode->paging == VMMU_X86_PAGING_NONE) {
+        translate_flat(address, walk->translation);
+        return VMMU_OK;
+    }
+    if (!vmmu_walk_is_canonical(mode, va)) {
+        return protection_fault(walk->fault);
+    }
+    struct descent descent = {
+        .layout = &mode->layout,
+        .ram = walk->ram,
+        .trail = walk->trail,
+        .marks = walk->access.marks,
+        .stage = VMMU_X86_STAGE_GUEST,
+        .behind = walk->behind,
+        .refusal = walk->refusal,
+        .table = mode->root.v,
+        .grants = ~UINT64_C(0),
+        .level = vmmu_format_of(&mode->layout)->levels,
+    };
+    const bool from_register = mode->paging == VMMU_X86_PAGING_PAE && !mode->pdpte_in_memory;
+    const enum vmmu_status status =
+        from_register ? descend_from_register(mode, &descent, address) : descend(&descent, address);
+
+    if (status == VMMU_GUEST_FAULT) {
+        const uint32_t refusal = descent.refused ? VMMU_X86_PF_PRESENT | VMMU_X86_PF_RESERVED : 0;
+
+        return page_fault(walk->fault, access_code(mode, walk->access) | refusal, address);
+    }
+    return status == VMMU_OK ? arrive(walk, &descent, address) : status;
+}
+
+enum vmmu_status vmmu_x86_walk(const struct vmmu_x86_mode *mode, const struct vmmu_ram *ram, vmmu_gva va,
+                               struct vmmu_x86_access access, struct vmmu_x86_walk_result *out)
+{
+    struct trail trail = { .steps = out->steps, .capacity = VMMU_X86_MAX_LEVELS };
+    const struct guest_walk walk = {
+        .mode = mode,
+        .ram = ram,
+        .trail = &trail,
+        .access = access,
+        .translation = &out->translation,
+        .fault = &out->fault,
+    };
+    enum vmmu_status status = guest_walk(&walk, va);
+
+    if (status == VMMU_OK && access.marks == VMMU_X86_MARKS_ON_SUCCESS) {
+        status = trail_settle(&trail, ram);
+    }
+    out->loads = trail.loads;
+    out->step_count = trail.count;
+    return status;
+}
