@@ -28,6 +28,9 @@ struct vmmu_hyperv_config {
     uint8_t maxphyaddr;    /* bits of a guest-physical address; overlays beyond raise #GP */
     bool tsc_is_invariant; /* the TSC never stops or changes its rate: offer TSC_INVARIANT_CONTROL */
     bool apic_msrs;        /* offer and recommend EOI, ICR and TPR by MSR, with the VP assist page */
+    bool second_level;     /* guest memory is under nested paging; discovery says so */
+    bool
+        strict_flush; /* a flush of no processor is an error (TLFS 2.0a), not one of all (what guests expect) */
     enum vmmu_hyperv_call_instruction call_instruction;
 };
 
@@ -153,8 +156,12 @@ void vmmu_hyperv_fill_tsc_page(const struct vmmu_hyperv_partition *partition, ui
  * TSC does not. */
 uint64_t vmmu_hyperv_reference_time(const struct vmmu_hyperv_partition *partition, uint64_t tsc);
 
-/* --- lazy end of interrupt
- * --------------------------------------------------------------------------------------- */
+/* --- lazy end of interrupt --------------------------------------------------------------------------------------- */
+
+/*
+ * At each exit while vp->eoi_offered: read the word and settle. If the offer still stands and the guest is about to write
+ * an EOI itself, to move its assist page, or to be given another interrupt, withdraw it first.
+ */
 
 /* The first 32-bit word of the VP assist page. Bit 0: "No EOI required". */
 #define VMMU_HYPERV_ASSIST_NO_EOI 1u
@@ -231,6 +238,7 @@ struct vmmu_hyperv_call {
 /* A flush of virtual translations that the guest asks for: complete before the call returns. */
 struct vmmu_hyperv_flush {
     uint64_t vps;            /* bit N: virtual processor N of the partition */
+    bool includes_caller;    /* the calling VP is one of them */
     bool all_address_spaces; /* else only the one whose CR3 is `address_space` */
     bool keep_global;        /* global translations may stay */
     uint64_t address_space;  /* a CR3 value, as the guest gave it */
