@@ -1,0 +1,53 @@
+# The front door: run, test, iso and help. Each installs the Debian packages that it lacks before anything is built,
+# so that a machine with nothing but git and make can start here.
+
+# gcc-multilib is never among them: it conflicts with Debian's cross compilers, and -m32 freestanding needs none of it.
+BUILD_PACKAGES := gcc libc6-dev binutils python3 git
+RUN_PACKAGES   := $(BUILD_PACKAGES) qemu-system-x86
+ISO_PACKAGES   := $(BUILD_PACKAGES) grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
+CHECK_PACKAGES := clang clang-format clang-tidy shellcheck pyflakes3 gcc-powerpc-linux-gnu
+TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) libcmocka-dev libunicorn-dev ovmf)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:
+	@echo 'make run      a guest shell: Debian'"'"'s own kernel under nested paging, on an emulated AMD machine'
+	@echo 'make test     every test; the last line is "N passed, N failed"'
+	@echo 'make check    the static checks'
+	@echo 'make bench    the benchmarks: build/bench.json and a table'
+	@echo 'make iso      build/vmmu.iso: the hypervisor and a guest, for a real machine or another emulator'
+	@echo 'make unit     the unit tests alone; make unit ONLY=word for some of them'
+	@echo 'make hv       the hypervisor: build/vmmu.elf'
+	@echo 'make guests   the bare-metal test guests'
+	@echo 'make clean    removes build/ (fetched Debian packages stay in ~/.cache/vmmu)'
+	@echo
+	@echo 'Each installs the Debian packages that it lacks. scripts/vm --help tells how to boot guests by hand.'
+
+.PHONY: run
+run:
+	@scripts/install $(RUN_PACKAGES)
+	@echo 'building the hypervisor' >&2
+	@$(MAKE) --no-print-directory -s -j2 hv
+	@if [ -t 0 ]; then scripts/vm shell; else scripts/vm run --file scripts/demonstration -- /root/demonstration; fi
+
+.PHONY: test
+test:
+	@scripts/install $(TEST_PACKAGES)
+	@scripts/test $(ONLY)
+
+# What scripts/test asks of this Makefile.
+.PHONY: test-parts list-unit-tests
+test-parts: $(UNIT_TESTS) hv guests
+list-unit-tests:
+	@printf '%s\n' $(UNIT_TESTS)
+
+.PHONY: iso
+iso:
+	@scripts/install $(ISO_PACKAGES)
+	@$(MAKE) --no-print-directory -s -j2 hv
+	@scripts/iso $(BUILD)/vmmu.iso
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
