@@ -1,14 +1,15 @@
 /*
  * Entry layouts of the x86 paging formats, as data: one record per format, and in it one record per level.
  *
- * A format says where the bits stand; a layout is a format as one processor offers it, with the reserved bits that its
- * address width and features leave. Walking and building read these records and know no format by name. Nested tables
- * of AMD (NPT) use the ordinary formats; those of Intel (EPT) are formats of their own. Levels count from 1 at the leaf.
+ * A format says where the bits stand; a layout is a format as one processor offers it, with the reserved bits
+ * that its address width and features leave. Walking and building read these records and know no format by
+ * name. Nested tables of AMD (NPT) use the ordinary formats; those of Intel (EPT) are formats of their own.
+ * Levels count from 1 at the leaf.
  *
  * Everything here is pure: no state, safe to call at any time from anywhere.
  *
- * Spec: SDM 3A "Paging", SDM 3C "The Extended Page Table Mechanism (EPT)", APM 2 "Page Translation and Protection",
- * "Nested Paging".
+ * Spec: SDM 3A "Paging", SDM 3C "The Extended Page Table Mechanism (EPT)", APM 2 "Page Translation and
+ * Protection", "Nested Paging".
  */
 #ifndef VMMU_FORMAT_H
 #define VMMU_FORMAT_H
@@ -65,9 +66,9 @@ struct vmmu_x86_level {
 };
 
 /*
- * One format. Rights are bits that grant, after exclusive or with @inverted: so NX and EPT's X read alike. The rights of
- * a translation are the AND of its entries, each first XORed with @inverted and ORed with its level's @implied. A right
- * whose mask is zero is always granted.
+ * One format. Rights are bits that grant, after exclusive or with @inverted: so NX and EPT's X read alike.
+ * The rights of a translation are the AND of its entries, each first XORed with @inverted and ORed with its
+ * level's @implied. A right whose mask is zero is always granted.
  */
 struct vmmu_x86_format {
     uint8_t entry_bytes;
@@ -88,7 +89,7 @@ struct vmmu_x86_format {
     uint8_t key_shift;
     uint8_t memory_type_shift;
     uint8_t
-        rights_refused; /* bit N: an entry whose bits 2:0 are N is misconfigured (EPT: writable, not readable) */
+        rights_refused; /* bit N: bits 2:0 of value N are a misconfiguration (EPT: writable, not readable) */
     uint8_t execute_only;  /* the same, where the processor does not offer execute-only translations */
     uint8_t types_refused; /* bit N: memory type N in a leaf is a misconfiguration */
     struct vmmu_x86_level level[VMMU_X86_MAX_LEVELS + 1]; /* by level number; [0] is not used */
@@ -118,8 +119,8 @@ extern const struct vmmu_x86_format vmmu_x86_formats[VMMU_X86_FORMATS];
 /**
  * Describe @name as a processor with @limits offers it.
  *
- * Returns VMMU_OK, or VMMU_INVALID if @name is no format or the physical width is not 32 to 52 bits; *out is then
- * unchanged.
+ * Returns VMMU_OK, or VMMU_INVALID if @name is no format or the physical width is not 32 to 52 bits; *out is
+ * then unchanged.
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_format_layout(enum vmmu_x86_format_name name, const struct vmmu_x86_limits *limits,
@@ -130,7 +131,7 @@ static inline const struct vmmu_x86_format *vmmu_format_of(const struct vmmu_x86
     return &vmmu_x86_formats[layout->format];
 }
 
-/* Bytes mapped by one entry of this level: 4 MiB at level 2 of 32-bit paging, 2 MiB at level 2 of the others. */
+/* Bytes that an entry of this level maps: at level 2, 4 MiB in 32-bit paging, 2 MiB in the others. */
 static inline uint64_t vmmu_format_level_bytes(const struct vmmu_x86_level *level)
 {
     return BIT64(level->shift);

@@ -1,12 +1,14 @@
 /*
- * Walks: an address, through the tables that stand in memory, to a translation or to the fault that a processor raises.
+ * Walks: an address, through the tables that stand in memory, to a translation or to the fault that a
+ * processor raises.
  *
- * Three of them share one loop over level records: the guest's own walk (vmmu_x86_walk), the walk of a second stage
- * (vmmu_x86_walk_stage2), and both at once, where each access to a guest table and the final access go through the second
- * stage (vmmu_x86_walk_nested). Each entry is loaded once, decisions are made on the copy, and accessed and dirty bits
- * are set by compare-exchange.
+ * Three of them share one loop over level records: the guest's own walk (vmmu_x86_walk), the walk of a second
+ * stage (vmmu_x86_walk_stage2), and both at once, where each access to a guest table and the final access go
+ * through the second stage (vmmu_x86_walk_nested). Each entry is loaded once, decisions are made on the copy,
+ * and accessed and dirty bits are set by compare-exchange.
  *
- * Nothing here allocates, locks or keeps state; every function may run at the same time as any other, and as the guest.
+ * Nothing here allocates, locks or keeps state; every function may run at the same time as any other, and as
+ * the guest.
  */
 #ifndef VMMU_WALK_H
 #define VMMU_WALK_H
@@ -39,8 +41,8 @@ struct vmmu_x86_step {
 #define VMMU_X86_NESTED_STEPS (VMMU_X86_MAX_LEVELS + (VMMU_X86_MAX_LEVELS + 1) * VMMU_X86_MAX_LEVELS)
 
 /*
- * A translation of the guest's own stage. @rights are what the entries allow together, whatever CR0 and CR4 make of it.
- * With paging off: one page of 4 GiB at zero, level 0, every right, PAT index 0.
+ * A translation of the guest's own stage. @rights are what the entries allow together, whatever CR0 and CR4
+ * make of it. With paging off: one page of 4 GiB at zero, level 0, every right, PAT index 0.
  */
 struct vmmu_x86_translation {
     vmmu_gpa gpa;   /* what the address translates to */
@@ -54,7 +56,9 @@ struct vmmu_x86_translation {
     bool dirty;        /* the leaf is dirty, by this walk or before */
 };
 
-/* What vmmu_x86_walk found. The status says which of translation and fault is meant; steps are there always. */
+/*
+ * What vmmu_x86_walk found. The status says which of translation and fault is meant; steps are there always.
+ */
 struct vmmu_x86_walk_result {
     struct vmmu_x86_translation translation; /* VMMU_OK */
     struct vmmu_x86_fault fault;             /* VMMU_GUEST_FAULT */
@@ -66,29 +70,30 @@ struct vmmu_x86_walk_result {
 /**
  * Translate @va as the guest's own MMU would, and say what it would have faulted with.
  *
- * Where linear addresses have 32 bits, higher bits of @va are not looked at. A walk with VMMU_X86_MARKS_AS_IT_GOES
- * marks an upper entry accessed as soon as it is found sound, and the leaf once rights are granted. At most five loads
- * of four or eight bytes.
+ * Where linear addresses have 32 bits, higher bits of @va are not looked at. A walk with
+ * VMMU_X86_MARKS_AS_IT_GOES marks an upper entry accessed as soon as it is found sound, and the leaf once
+ * rights are granted. At most five loads of four or eight bytes.
  *
  * Returns
  *   VMMU_OK           out->translation
- *   VMMU_GUEST_FAULT  out->fault: #PF with its error code and CR2, or #GP(0) for an address that is not canonical. For an
- *                     access through the stack segment that fault is #SS(0): the caller, who knows the segment, changes
- *                     the vector
+ *   VMMU_GUEST_FAULT  out->fault: #PF with its error code and CR2, or #GP(0) for an address that is not
+ *                     canonical. For an access through the stack segment that fault is #SS(0): the caller,
+ *                     who knows the segment, changes the vector
  *   VMMU_ABSENT       an entry lies outside @ram, or could not be marked there
  *   VMMU_RACED        the guest changed an entry that was being marked; call again
  *   VMMU_UNSUPPORTED  a shadow-stack access
  * Entries that were marked before anything but VMMU_OK came up stay marked.
  *
- * Spec: SDM 3A "Paging", "Determination of Access Rights", "Page-Fault Exceptions", "Accessed and Dirty Flags".
+ * Spec: SDM 3A "Paging", "Determination of Access Rights", "Page-Fault Exceptions", "Accessed and Dirty
+ * Flags".
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_x86_walk(const struct vmmu_x86_mode *mode, const struct vmmu_ram *ram, vmmu_gva va,
                                struct vmmu_x86_access access, struct vmmu_x86_walk_result *out);
 
 /**
- * Whether @mode lets @access through to a page with @rights and protection key @key; the rule behind every walk, for
- * those who keep translations. Returns zero, or the error code of the page fault.
+ * Whether @mode lets @access through to a page with @rights and protection key @key; the rule behind every
+ * walk, for those who keep translations. Returns zero, or the error code of the page fault.
  *
  * Spec: SDM 3A "Determination of Access Rights", "Protection Keys", "Page-Fault Exceptions".
  */
@@ -105,8 +110,9 @@ enum vmmu_x86_stage2_kind {
 };
 
 /*
- * A second stage. Fill it with vmmu_stage2_npt or vmmu_stage2_ept. @ram is borrowed, and reaches host-physical memory.
- * @tables_as_written: an access to a guest table counts as a write; NPT always, EPT if A/D flags are enabled.
+ * A second stage. Fill it with vmmu_stage2_npt or vmmu_stage2_ept. @ram is borrowed, and reaches
+ * host-physical memory. @tables_as_written: an access to a guest table counts as a write; NPT always, EPT if
+ * A/D flags are enabled.
  */
 struct vmmu_x86_stage2 {
     enum vmmu_x86_stage2_kind kind;
@@ -122,7 +128,8 @@ struct vmmu_x86_stage2 {
  * A second stage of AMD's: nested page tables at @root, in the format of the host's own paging mode.
  *
  * @format is one of the ordinary formats (32-bit, PAE, 4-level, 5-level); @limits.nx is the host's EFER.NXE.
- * Returns VMMU_OK, or VMMU_INVALID: an EPT format, a width out of range, a root that is misaligned or beyond the width.
+ * Returns VMMU_OK, or VMMU_INVALID: an EPT format, a width out of range, a root that is misaligned or beyond
+ * the width.
  *
  * Spec: APM 2 "Nested Paging".
  */
@@ -133,8 +140,8 @@ enum vmmu_status vmmu_stage2_npt(enum vmmu_x86_format_name format, const struct 
 /**
  * A second stage of Intel's, as @eptp says: walk length 4 or 5, A/D flags, root.
  *
- * Returns VMMU_OK, or VMMU_INVALID where VM entry would refuse the EPTP: memory type neither UC nor WB, another walk
- * length, a reserved bit, a root beyond the width.
+ * Returns VMMU_OK, or VMMU_INVALID where VM entry would refuse the EPTP: memory type neither UC nor WB,
+ * another walk length, a reserved bit, a root beyond the width.
  *
  * Spec: SDM 3C "Extended-Page-Table Pointer (EPTP)", "EPT Translation Mechanism".
  */
@@ -170,7 +177,10 @@ struct vmmu_x86_stage2_access {
 #define VMMU_X86_NPF_FINAL                BIT64(32) /* the guest's final physical address */
 #define VMMU_X86_NPF_GUEST_TABLE          BIT64(33) /* an access to a guest page table */
 
-/* A refusal of the second stage, as data: for a hypervisor to mend its tables by, or to hand to its own guest. */
+/*
+ * A refusal of the second stage, as data: for a hypervisor to mend its tables by, or to hand to its own
+ * guest.
+ */
 struct vmmu_x86_stage2_fault {
     vmmu_gpa gpa;
     enum vmmu_x86_stage2_reason reason;
@@ -210,8 +220,8 @@ struct vmmu_x86_stage2_result {
 /**
  * Translate @gpa by the second stage alone.
  *
- * Returns VMMU_OK, VMMU_STAGE2 with out->fault (whose qualification says that no linear address is known), VMMU_ABSENT
- * or VMMU_RACED as vmmu_x86_walk does. A @gpa wider than the format translates is not present.
+ * Returns VMMU_OK, VMMU_STAGE2 with out->fault (whose qualification says that no linear address is known),
+ * VMMU_ABSENT or VMMU_RACED as vmmu_x86_walk does. A @gpa wider than the format translates is not present.
  *
  * Spec: SDM 3C "EPT Translation Mechanism", "EPT Violations", "EPT Misconfigurations"; APM 2 "Nested Paging".
  */
@@ -232,11 +242,12 @@ struct vmmu_x86_nested_result {
 };
 
 /**
- * Translate @va by the guest's tables and @stage2 together, as a processor with nested paging does with nothing cached.
+ * Translate @va by the guest's tables and @stage2 together, as a processor with nested paging does with
+ * nothing cached.
  *
- * Entries of both stages are reached through @stage2's memory. Returns what vmmu_x86_walk does, or VMMU_STAGE2 with
- * out->stage2_fault. A guest entry that has to be marked while the second stage forbids to write it is a stage-2 fault, a
- * write of that table.
+ * Entries of both stages are reached through @stage2's memory. Returns what vmmu_x86_walk does, or
+ * VMMU_STAGE2 with out->stage2_fault. A guest entry that has to be marked while the second stage forbids to
+ * write it is a stage-2 fault, a write of that table.
  *
  * Spec: APM 2 "Nested Paging"; SDM 3C "EPT Translation Mechanism", "Accessed and Dirty Flags for EPT".
  */

@@ -1,8 +1,8 @@
 /*
  * The formats, as data, and what a processor makes of them.
  *
- * Invariant: a level's masks never overlap its reserved bits, and address masks hold every address bit that any
- * processor has (bit 51 downwards); what one processor lacks becomes reserved in its layout.
+ * Invariant: a level's masks never overlap its reserved bits, and address masks hold every address bit that
+ * any processor has (bit 51 downwards); what one processor lacks becomes reserved in its layout.
  */
 #include <vmmu/format.h>
 
@@ -28,7 +28,10 @@
 #define EVER_LEAF    .leaf_mask = 0, .leaf_value = 0
 #define LARGE_LEAF   .leaf_mask = PS, .leaf_value = PS
 
-/* --- 32-bit paging ---------------------------------------------------------------------------------------------- */
+/*
+ * --- 32-bit paging
+ * ----------------------------------------------------------------------------------------------
+ */
 
 #define LEVEL1_32BIT                                                                                         \
     {                                                                                                        \
@@ -40,7 +43,10 @@
     .entry_bytes = 4, .levels = 2, .present = P, .read = P, .write = RW, .user = US, .large = PS,            \
     .global = G, .write_through = PWT, .cache_disable = PCD
 
-/* --- PAE, 4-level, 5-level: entries of eight bytes ---------------------------------------------------------------- */
+/*
+ * --- PAE, 4-level, 5-level: entries of eight bytes
+ * ----------------------------------------------------------------
+ */
 
 #define COMMON_64BIT                                                                                         \
     .entry_bytes = 8, .present = P, .inverted = NX, .read = P, .write = RW, .user = US, .execute = NX,       \
@@ -74,7 +80,10 @@
         .accessed = A, .bit8 = BIT64(8)                                                                      \
     }
 
-/* --- EPT ------------------------------------------------------------------------------------------------------------ */
+/*
+ * --- EPT ---------------------------------------------------------------------------------------------------
+ * ---------
+ */
 
 #define EPT_R          BIT64(0)
 #define EPT_W          BIT64(1)

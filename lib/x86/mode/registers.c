@@ -1,8 +1,8 @@
 /*
  * Which values MOV to CR0, CR3 and CR4 and WRMSR to EFER take, given the processor and the other registers.
  *
- * Each check assumes that the registers now are a state that vmmu_mode_make would accept, and lets through only values
- * that lead to another such state.
+ * Each check assumes that the registers now are a state that vmmu_mode_make would accept, and lets through
+ * only values that lead to another such state.
  */
 #include <vmmu/mode.h>
 

@@ -1,12 +1,16 @@
 /*
  * The one loop over level records.
  *
- * Each entry is loaded once, and every decision is made on that copy: the guest may be writing it right now. A mark is an
- * exchange against the copy, so that an entry that changed in between is never marked by what it used to be.
+ * Each entry is loaded once, and every decision is made on that copy: the guest may be writing it right now.
+ * A mark is an exchange against the copy, so that an entry that changed in between is never marked by what it
+ * used to be.
  */
 #include "descend.h"
 
-/* Where the second stage puts the guest entry at @address; the table is read, and is written only when it is marked. */
+/*
+ * Where the second stage puts the guest entry at @address; the table is read, and is written only when it is
+ * marked.
+ */
 static enum vmmu_status reach(const struct descent *descent, uint64_t address,
                               struct vmmu_x86_stage2_translation *at)
 {
@@ -19,7 +23,7 @@ static enum vmmu_status reach(const struct descent *descent, uint64_t address,
         .fault = descent->refusal,
     };
 
-    return second_walk(&walk, (vmmu_gpa){ address });
+    return vmmu_walk_second(&walk, (vmmu_gpa){ address });
 }
 
 /* Load the entry at @address and put it on the trail as descent->last. */
@@ -62,7 +66,7 @@ static enum vmmu_status fetch(struct descent *descent, uint64_t address, uint8_t
     return VMMU_OK;
 }
 
-enum vmmu_status descend(struct descent *descent, uint64_t address)
+enum vmmu_status vmmu_walk_descend(struct descent *descent, uint64_t address)
 {
     const struct vmmu_x86_format *format = vmmu_format_of(descent->layout);
 
@@ -89,7 +93,7 @@ enum vmmu_status descend(struct descent *descent, uint64_t address)
         if (leaf) {
             return VMMU_OK;
         }
-        status = descent_mark(descent, descent->last, descent->unmarked ? 0 : level->accessed);
+        status = vmmu_walk_mark(descent, descent->last, descent->unmarked ? 0 : level->accessed);
         if (status != VMMU_OK) {
             return status;
         }
@@ -106,11 +110,11 @@ static enum vmmu_status refuse_mark(const struct descent *descent, const struct 
         .level = step[-1].level, /* the leaf of the second stage, just before it on the trail */
         .rights = step->rights,
     };
-    second_refuse(descent->behind, (vmmu_gpa){ step->address }, true, descent->refusal);
+    vmmu_walk_refuse(descent->behind, (vmmu_gpa){ step->address }, true, descent->refusal);
     return VMMU_STAGE2;
 }
 
-enum vmmu_status descent_mark(const struct descent *descent, struct vmmu_x86_step *step, uint64_t bits)
+enum vmmu_status vmmu_walk_mark(const struct descent *descent, struct vmmu_x86_step *step, uint64_t bits)
 {
     step->marks = bits & ~step->value;
     if (step->marks == 0 || descent->marks == VMMU_X86_MARKS_LEAVE) {
@@ -126,7 +130,10 @@ enum vmmu_status descent_mark(const struct descent *descent, struct vmmu_x86_ste
                                   step->value | step->marks);
 }
 
-/* What stands at the place of step @index by now: one entry may serve a walk several times (a table that maps itself). */
+/*
+ * What stands at the place of step @index by now: one entry may serve a walk several times (a table that maps
+ * itself).
+ */
 static uint64_t settled_value(const struct trail *trail, unsigned index)
 {
     uint64_t value = trail->steps[index].value;
@@ -139,7 +146,7 @@ static uint64_t settled_value(const struct trail *trail, unsigned index)
     return value;
 }
 
-enum vmmu_status trail_settle(const struct trail *trail, const struct vmmu_ram *ram)
+enum vmmu_status vmmu_walk_settle(const struct trail *trail, const struct vmmu_ram *ram)
 {
     for (unsigned i = 0; i < trail->count; i++) {
         const struct vmmu_x86_step *step = &trail->steps[i];

@@ -23,7 +23,10 @@ struct descent {
     enum vmmu_x86_stage stage;
     bool unmarked; /* the entries have no accessed bits in use */
 
-    /* The stage that table addresses must still go through, and where its refusal goes; NULL if they are places. */
+    /*
+     * The stage that table addresses must still go through, and where its refusal goes; NULL if they are
+     * places.
+     */
     const struct vmmu_x86_stage2 *behind;
     struct vmmu_x86_stage2_fault *refusal;
 
@@ -35,21 +38,22 @@ struct descent {
 };
 
 /*
- * Go down to the leaf that maps @address, marking the tables' entries accessed as descent->marks says, never the leaf.
+ * Go down to the leaf that maps @address, marking the tables' entries accessed as descent->marks says, never
+ * the leaf.
  *
- * VMMU_OK; VMMU_GUEST_FAULT at an entry that is not present or refused; VMMU_STAGE2 with *descent->refusal; VMMU_ABSENT;
- * VMMU_RACED.
+ * VMMU_OK; VMMU_GUEST_FAULT at an entry that is not present or refused; VMMU_STAGE2 with *descent->refusal;
+ * VMMU_ABSENT; VMMU_RACED.
  */
 VMMU_MUST_USE
-enum vmmu_status descend(struct descent *descent, uint64_t address);
+enum vmmu_status vmmu_walk_descend(struct descent *descent, uint64_t address);
 
-/* Note which of @bits @step lacks, and set them now if the walk marks as it goes. Statuses as descend. */
+/* Note which of @bits @step lacks, and set them now if the walk marks as it goes. Statuses as vmmu_walk_descend. */
 VMMU_MUST_USE
-enum vmmu_status descent_mark(const struct descent *descent, struct vmmu_x86_step *step, uint64_t bits);
+enum vmmu_status vmmu_walk_mark(const struct descent *descent, struct vmmu_x86_step *step, uint64_t bits);
 
 /* Set what every step of @trail lacks. VMMU_OK, VMMU_ABSENT or VMMU_RACED. */
 VMMU_MUST_USE
-enum vmmu_status trail_settle(const struct trail *trail, const struct vmmu_ram *ram);
+enum vmmu_status vmmu_walk_settle(const struct trail *trail, const struct vmmu_ram *ram);
 
 /* A walk of the guest's own stage, over nothing or over a second stage. */
 struct guest_walk {
@@ -65,7 +69,7 @@ struct guest_walk {
 
 /* vmmu_x86_walk but for the marks that wait for success. */
 VMMU_MUST_USE
-enum vmmu_status guest_walk(const struct guest_walk *walk, vmmu_gva va);
+enum vmmu_status vmmu_walk_guest(const struct guest_walk *walk, vmmu_gva va);
 
 /* A walk of the second stage. */
 struct second_walk {
@@ -79,10 +83,13 @@ struct second_walk {
 
 /* vmmu_x86_walk_stage2 but for the marks that wait for success. */
 VMMU_MUST_USE
-enum vmmu_status second_walk(const struct second_walk *walk, vmmu_gpa gpa);
+enum vmmu_status vmmu_walk_second(const struct second_walk *walk, vmmu_gpa gpa);
 
-/* Describe the refusal of @gpa by the second stage; access, reason, level and rights of *fault are filled in already. */
-void second_refuse(const struct vmmu_x86_stage2 *stage2, vmmu_gpa gpa, bool linear,
-                   struct vmmu_x86_stage2_fault *fault);
+/*
+ * Describe the refusal of @gpa by the second stage; access, reason, level and rights of *fault are filled in
+ * already.
+ */
+void vmmu_walk_refuse(const struct vmmu_x86_stage2 *stage2, vmmu_gpa gpa, bool linear,
+                      struct vmmu_x86_stage2_fault *fault);
 
 #endif

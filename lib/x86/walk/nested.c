@@ -1,7 +1,9 @@
 /*
- * The two-dimensional walk: the guest's walk, with each table access and the final access behind the second stage.
+ * The two-dimensional walk: the guest's walk, with each table access and the final access behind the second
+ * stage.
  *
- * The guest's own faults come before the second stage's word on the final access, and after its word on every table.
+ * The guest's own faults come before the second stage's word on the final access, and after its word on every
+ * table.
  */
 #include "descend.h"
 
@@ -28,13 +30,13 @@ enum vmmu_status vmmu_x86_walk_nested(const struct vmmu_x86_mode *mode, const st
         .translation = &out->host,
         .fault = &out->stage2_fault,
     };
-    enum vmmu_status status = guest_walk(&guest, va);
+    enum vmmu_status status = vmmu_walk_guest(&guest, va);
 
     if (status == VMMU_OK) {
-        status = second_walk(&final, out->guest.gpa);
+        status = vmmu_walk_second(&final, out->guest.gpa);
     }
     if (status == VMMU_OK && access.marks == VMMU_X86_MARKS_ON_SUCCESS) {
-        status = trail_settle(&trail, stage2->ram);
+        status = vmmu_walk_settle(&trail, stage2->ram);
     }
     out->loads = trail.loads;
     out->step_count = trail.count;

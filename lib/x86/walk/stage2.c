@@ -1,8 +1,9 @@
 /*
  * The second stage: nested page tables of AMD, extended page tables of Intel.
  *
- * To NPT every access is a user's, and one to a guest table also a write; CR0.WP, SMEP and SMAP of the host have no say.
- * EPT knows no user; an access to a guest table is a write only where its accessed and dirty flags are enabled.
+ * To NPT every access is a user's, and one to a guest table also a write; CR0.WP, SMEP and SMAP of the host
+ * have no say. EPT knows no user; an access to a guest table is a write only where its accessed and dirty
+ * flags are enabled.
  */
 #include "descend.h"
 
@@ -119,8 +120,8 @@ static uint64_t ept_qualification(const struct vmmu_x86_stage2 *stage2,
            (linear ? known : 0);
 }
 
-void second_refuse(const struct vmmu_x86_stage2 *stage2, vmmu_gpa gpa, bool linear,
-                   struct vmmu_x86_stage2_fault *fault)
+void vmmu_walk_refuse(const struct vmmu_x86_stage2 *stage2, vmmu_gpa gpa, bool linear,
+                      struct vmmu_x86_stage2_fault *fault)
 {
     fault->gpa = gpa;
     if (stage2->kind == VMMU_X86_STAGE2_NPT) {
@@ -141,7 +142,7 @@ static enum vmmu_status refuse(const struct second_walk *walk, vmmu_gpa gpa,
         .level = descent->level,
         .rights = reason == VMMU_X86_STAGE2_NOT_PRESENT ? 0 : rights,
     };
-    second_refuse(walk->stage2, gpa, walk->linear, walk->fault);
+    vmmu_walk_refuse(walk->stage2, gpa, walk->linear, walk->fault);
     return VMMU_STAGE2;
 }
 
@@ -168,7 +169,7 @@ static enum vmmu_status arrive(const struct second_walk *walk, const struct desc
         return refuse(walk, gpa, VMMU_X86_STAGE2_RIGHTS, descent);
     }
     const uint64_t bits = level->accessed | (kind == VMMU_X86_WRITE ? level->dirty : 0);
-    const enum vmmu_status status = descent_mark(descent, leaf, descent->unmarked ? 0 : bits);
+    const enum vmmu_status status = vmmu_walk_mark(descent, leaf, descent->unmarked ? 0 : bits);
 
     if (status != VMMU_OK) {
         return status;
@@ -190,7 +191,7 @@ static enum vmmu_status arrive(const struct second_walk *walk, const struct desc
     return VMMU_OK;
 }
 
-enum vmmu_status second_walk(const struct second_walk *walk, vmmu_gpa gpa)
+enum vmmu_status vmmu_walk_second(const struct second_walk *walk, vmmu_gpa gpa)
 {
     const struct vmmu_x86_stage2 *stage2 = walk->stage2;
     const struct vmmu_x86_format *format = vmmu_format_of(&stage2->layout);
@@ -209,7 +210,7 @@ enum vmmu_status second_walk(const struct second_walk *walk, vmmu_gpa gpa)
     if (!vmmu_format_reaches(format, gpa.v)) {
         return refuse(walk, gpa, VMMU_X86_STAGE2_NOT_PRESENT, &descent);
     }
-    const enum vmmu_status status = descend(&descent, gpa.v);
+    const enum vmmu_status status = vmmu_walk_descend(&descent, gpa.v);
 
     if (status == VMMU_GUEST_FAULT) {
         return refuse(walk, gpa, reason_of(walk, &descent), &descent);
@@ -229,10 +230,10 @@ enum vmmu_status vmmu_x86_walk_stage2(const struct vmmu_x86_stage2 *stage2, vmmu
         .translation = &out->translation,
         .fault = &out->fault,
     };
-    enum vmmu_status status = second_walk(&walk, gpa);
+    enum vmmu_status status = vmmu_walk_second(&walk, gpa);
 
     if (status == VMMU_OK && access.marks == VMMU_X86_MARKS_ON_SUCCESS) {
-        status = trail_settle(&trail, stage2->ram);
+        status = vmmu_walk_settle(&trail, stage2->ram);
     }
     out->loads = trail.loads;
     out->step_count = trail.count;

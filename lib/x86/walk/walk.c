@@ -1,8 +1,8 @@
 /*
  * The guest's own stage: what the entries allow, and what the control registers make of it.
  *
- * Order of checks, as on a processor: canonical address; then, entry by entry, presence before reserved bits; rights only
- * once a leaf is found, over all entries together; accessed and dirty bits of the leaf last.
+ * Order of checks, as on a processor: canonical address; then, entry by entry, presence before reserved bits;
+ * rights only once a leaf is found, over all entries together; accessed and dirty bits of the leaf last.
  */
 #include "descend.h"
 
@@ -30,7 +30,10 @@ static struct demand demand_of(const struct vmmu_x86_mode *mode, struct vmmu_x86
     return (struct demand){ kind, (fetch ? mode->smep : smap) ? VMMU_X86_RIGHT_USER : 0 };
 }
 
-/* Whether the protection key alone forbids @access. Fetches have none; a user page asks PKRU, a supervisor page PKRS. */
+/*
+ * Whether the protection key alone forbids @access. Fetches have none; a user page asks PKRU, a supervisor
+ * page PKRS.
+ */
 static bool key_refuses(const struct vmmu_x86_mode *mode, struct vmmu_x86_access access, uint8_t rights,
                         unsigned key)
 {
@@ -104,7 +107,10 @@ static void translate_flat(uint64_t address, struct vmmu_x86_translation *out)
     };
 }
 
-/* Take the first step of PAE paging from the PDPTE registers. Their reserved bits were checked when they were loaded. */
+/*
+ * Take the first step of PAE paging from the PDPTE registers. Their reserved bits were checked when they were
+ * loaded.
+ */
 static enum vmmu_status descend_from_register(const struct vmmu_x86_mode *mode, struct descent *descent,
                                               uint64_t address)
 {
@@ -127,7 +133,7 @@ static enum vmmu_status descend_from_register(const struct vmmu_x86_mode *mode, 
     }
     descent->table = vmmu_format_table(level, step->value);
     descent->level--;
-    return descend(descent, address);
+    return vmmu_walk_descend(descent, address);
 }
 
 /* The leaf has been found: judge the access, mark it, and describe the translation. */
@@ -145,7 +151,7 @@ static enum vmmu_status arrive(const struct guest_walk *walk, const struct desce
     }
     const bool written = walk->access.kind == VMMU_X86_WRITE;
     const enum vmmu_status status =
-        descent_mark(descent, leaf, level->accessed | (written ? level->dirty : 0));
+        vmmu_walk_mark(descent, leaf, level->accessed | (written ? level->dirty : 0));
 
     if (status != VMMU_OK) {
         return status;
@@ -167,7 +173,7 @@ static enum vmmu_status arrive(const struct guest_walk *walk, const struct desce
     return VMMU_OK;
 }
 
-enum vmmu_status guest_walk(const struct guest_walk *walk, vmmu_gva va)
+enum vmmu_status vmmu_walk_guest(const struct guest_walk *walk, vmmu_gva va)
 {
     const struct vmmu_x86_mode *mode = walk->mode;
     const uint64_t address = mode->address_bits == 32 ? va.v & BITS64(31, 0) : va.v;
@@ -196,7 +202,7 @@ enum vmmu_status guest_walk(const struct guest_walk *walk, vmmu_gva va)
     };
     const bool from_register = mode->paging == VMMU_X86_PAGING_PAE && !mode->pdpte_in_memory;
     const enum vmmu_status status =
-        from_register ? descend_from_register(mode, &descent, address) : descend(&descent, address);
+        from_register ? descend_from_register(mode, &descent, address) : vmmu_walk_descend(&descent, address);
 
     if (status == VMMU_GUEST_FAULT) {
         const uint32_t refusal = descent.refused ? VMMU_X86_PF_PRESENT | VMMU_X86_PF_RESERVED : 0;
@@ -218,10 +224,10 @@ enum vmmu_status vmmu_x86_walk(const struct vmmu_x86_mode *mode, const struct vm
         .translation = &out->translation,
         .fault = &out->fault,
     };
-    enum vmmu_status status = guest_walk(&walk, va);
+    enum vmmu_status status = vmmu_walk_guest(&walk, va);
 
     if (status == VMMU_OK && access.marks == VMMU_X86_MARKS_ON_SUCCESS) {
-        status = trail_settle(&trail, ram);
+        status = vmmu_walk_settle(&trail, ram);
     }
     out->loads = trail.loads;
     out->step_count = trail.count;
