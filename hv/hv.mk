@@ -1,0 +1,47 @@
+# The hypervisor: build/vmmu.elf, what boot loaders load; build/vmmu64.elf, the same with debug information.
+
+HV         := $(BUILD)/hv
+HV_SOURCES := $(sort $(shell find hv/boot hv/vp hv/mmu hv/dev hv/guest hv/monitor hv/x86 -name '*.c' -o -name '*.S' 2>/dev/null)) \
+              $(LIB_SOURCES)
+HV_OBJECTS  = $(addprefix $(HV)/,$(addsuffix .o,$(HV_SOURCES)))
+
+# General registers only: x87, SSE and the rest hold the guest's state while the hypervisor runs.
+HV_FLAGS := -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -mcmodel=kernel -fno-pic -fno-pie \
+            -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-common \
+            -ffunction-sections -fdata-sections $(INCLUDES)
+HV_LINK  := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+            -Wl,-z,noexecstack -Wl,--fatal-warnings
+
+.PHONY: hv
+hv: $(BUILD)/vmmu.elf
+
+$(HV)/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(HV_FLAGS) -MMD -MP -c $< -o $@
+
+$(HV)/%.S.o: %.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HV_FLAGS) -MMD -MP -c $< -o $@
+
+$(HV)/hv.ld: hv/hv.ld hv/x86/layout.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) -E -P -undef -x c $(INCLUDES) $< -o $@
+
+$(BUILD)/vmmu64.elf: $(HV_OBJECTS) $(HV)/hv.ld
+	$(Q)$(CC) $(HV_LINK) -Wl,-T,$(HV)/hv.ld $(HV_OBJECTS) -o $@
+
+# Multiboot 1 loaders want ELF32. Physical addresses are all below 4 GiB, and loaders look at nothing else.
+$(BUILD)/vmmu.elf: $(BUILD)/vmmu64.elf
+	$(Q)objcopy --strip-all -O elf32-i386 $< $@
+
+# A disc image that boots the hypervisor on a PC, by BIOS or UEFI, with the guest that these files make, if they exist.
+ISO_GUEST  ?= $(BUILD)/guests/debian-amd64
+ISO_KERNEL ?= $(ISO_GUEST)/vmlinuz
+ISO_INITRD ?= $(ISO_GUEST)/initrd
+ISO_APPEND ?= console=ttyS0
+
+.PHONY: iso
+iso: $(BUILD)/vmmu.iso
+
+$(BUILD)/vmmu.iso: $(BUILD)/vmmu.elf $(wildcard $(ISO_KERNEL) $(ISO_INITRD)) scripts/iso
+	$(Q)scripts/iso $@ $< '$(ISO_KERNEL)' '$(ISO_INITRD)' '$(ISO_APPEND)'

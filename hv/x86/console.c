@@ -1,0 +1,79 @@
+/*
+ * What a person reads, and the ways out of the machine.
+ */
+#include "hv/boot/format.h"
+#include "hv/x86/cpu.h"
+#include "hv/x86/ground.h"
+
+#define PORT_DEBUG_EXIT 0xf4
+#define PORT_RESET      0xcf9
+#define RESET_COLD      0x02
+#define RESET_GO        0x06
+#define PORT_KEYBOARD   0x64
+#define KEYBOARD_PULSE  0xfe
+
+static void put(void *context, char character)
+{
+    (void)context;
+    if (character == '\n') {
+        host_serial_write(HOST_SERIAL_CONSOLE, '\r');
+    }
+    host_serial_write(HOST_SERIAL_CONSOLE, (uint8_t)character);
+}
+
+static const struct format_sink console = { NULL, put };
+
+void host_print_list(const char *format, va_list values)
+{
+    format_text(&console, format, values);
+}
+
+void host_print(const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    format_text(&console, format, values);
+    va_end(values);
+}
+
+/* By the chipset's reset register, then the keyboard controller, then a triple fault. */
+static void reset(void)
+{
+    static const struct descriptor_table nothing = { 0, 0 };
+    outb(PORT_RESET, RESET_COLD);
+    outb(PORT_RESET, RESET_GO);
+    outb(PORT_KEYBOARD, KEYBOARD_PULSE);
+    lidt(&nothing);
+    __asm__ volatile("ud2");
+}
+
+void host_leave(int status)
+{
+    cli();
+    outb(PORT_DEBUG_EXIT, (uint8_t)status);
+    if (status == HOST_LEAVE_DONE) {
+        reset();
+    }
+    for (;;) {
+        hlt();
+    }
+}
+
+void host_panic(const char *format, ...)
+{
+    static bool again;
+    cli();
+    if (!again) {
+        again = true;
+        const uint64_t from = (uint64_t)(uintptr_t)__builtin_return_address(0);
+        va_list values;
+        va_start(values, format);
+        host_print("\nvmmu: ");
+        host_print_list(format, values);
+        host_print("\n  stopped at %lx\n", from);
+        va_end(values);
+        print_control_registers();
+        print_return_addresses((uint64_t)(uintptr_t)__builtin_frame_address(0));
+    }
+    host_leave(HOST_LEAVE_PANIC);
+}
