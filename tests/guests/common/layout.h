@@ -19,7 +19,9 @@
 
 #ifdef __x86_64__
 #define WORD      8
-#define WORD_NAME ".quad"
+#define STACK     "rsp"
+#define SPARE     "r11"
+#define WORD_TEXT "8"
 #define OP        "q"
 #define SP        % rsp
 #define BP        % rbp
@@ -31,7 +33,9 @@
 #define DI        % rdi
 #else
 #define WORD      4
-#define WORD_NAME ".long"
+#define STACK     "esp"
+#define SPARE     "edi"
+#define WORD_TEXT "4"
 #define OP        "l"
 #define SP        % esp
 #define BP        % ebp

@@ -22,6 +22,7 @@ void guest_start(void)
 {
     serial_start();
     traps_start();
+    cr0_write(cr0_read() | CR0_WP);
     comment("%s, %s", sizeof(void *) == 8 ? "64-bit" : "32-bit", runs_bare() ? "bare" : "inside a partition");
     guest_main();
     report_end();

@@ -10,11 +10,12 @@
 #define IO_APIC_VA 0xfec00000
 #define APIC_VA    0xfee00000
 
-const struct paging paging_32 = { "32-bit", 2, 4, 10, false, 0x40000000 };
-const struct paging paging_pae = { "PAE", 3, 8, 9, false, 0x80000000 };
+const struct paging paging_32 = { "32-bit", 2, 4, 10, false, true, 0x40000000 };
+const struct paging paging_32_small = { "32-bit without PSE", 2, 4, 10, false, false, 0x40000000 };
+const struct paging paging_pae = { "PAE", 3, 8, 9, false, true, 0x80000000 };
 #ifdef __x86_64__
-const struct paging paging_4 = { "4-level", 4, 8, 9, true, 0x0000700040000000 };
-const struct paging paging_5 = { "5-level", 5, 8, 9, true, 0x0070000040000000 };
+const struct paging paging_4 = { "4-level", 4, 8, 9, true, true, 0x0000700040000000 };
+const struct paging paging_5 = { "5-level", 5, 8, 9, true, true, 0x0070000040000000 };
 #endif
 
 extern uint8_t user_page[];
@@ -26,7 +27,7 @@ static unsigned tables_used;
 
 const struct paging *const *paging_modes(void)
 {
-    static const struct paging *modes[3];
+    static const struct paging *modes[4];
     unsigned count = 0;
 #ifdef __x86_64__
     modes[count++] = &paging_4;
@@ -37,6 +38,7 @@ const struct paging *const *paging_modes(void)
     if (cpu_has_pse()) {
         modes[count++] = &paging_32;
     }
+    modes[count++] = &paging_32_small;
     if (cpu_has_pae()) {
         modes[count++] = &paging_pae;
     }
@@ -70,7 +72,8 @@ uintptr_t level_bytes(const struct paging *paging, unsigned level)
 
 bool level_has_leaves(const struct paging *paging, unsigned level)
 {
-    return level <= 2 || (level == 3 && paging->long_mode && cpu_has_gib_pages());
+    return level == 1 || (level == 2 && paging->large_pages) ||
+           (level == 3 && paging->long_mode && cpu_has_gib_pages());
 }
 
 uint64_t entry_load(const struct space *space, uintptr_t at)
@@ -120,7 +123,8 @@ uintptr_t space_entry(const struct space *space, uintptr_t va, unsigned level)
 
 void space_map(const struct space *space, uintptr_t va, unsigned level, uint64_t entry)
 {
-    entry_store(space, space_entry(space, va, level), entry | (level > 1 ? PTE_PS : 0));
+    entry_store(space, space_entry(space, va, level),
+                entry | (level > 1 && space->paging->large_pages ? PTE_PS : 0));
 }
 
 uintptr_t user_address(const void *symbol)
@@ -132,12 +136,13 @@ void space_make(struct space *space, const struct paging *paging)
 {
     space->paging = paging;
     space->root = table_take();
-    const uintptr_t step = level_bytes(paging, 2);
+    const unsigned level = paging->large_pages ? 2 : 1;
+    const uintptr_t step = level_bytes(paging, level);
     for (uintptr_t at = 0; at < LOW_BYTES; at += step) {
-        space_map(space, at, 2, at | PTE_P | PTE_W);
+        space_map(space, at, level, at | PTE_P | PTE_W);
     }
-    space_map(space, IO_APIC_VA, 2, (IO_APIC_VA & ~(step - 1)) | PTE_P | PTE_W | PTE_PCD);
-    space_map(space, APIC_VA, 2, (APIC_VA & ~(step - 1)) | PTE_P | PTE_W | PTE_PCD);
+    space_map(space, IO_APIC_VA, level, (IO_APIC_VA & ~(step - 1)) | PTE_P | PTE_W | PTE_PCD);
+    space_map(space, APIC_VA, level, (APIC_VA & ~(step - 1)) | PTE_P | PTE_W | PTE_PCD);
     space_map(space, USER_VA, 1, (uintptr_t)user_page | PTE_P | PTE_U);
 }
 
@@ -174,8 +179,8 @@ void space_leave(void)
 #else
 void space_enter(const struct space *space, uintptr_t cr4, bool nxe)
 {
-    cr4 |= space->paging == &paging_pae ? CR4_PAE : CR4_PSE;
-    if ((cr4_read() ^ cr4) & CR4_PAE) {
+    cr4 |= space->paging == &paging_pae ? CR4_PAE : space->paging->large_pages ? CR4_PSE : 0;
+    if ((cr4_read() ^ cr4) & (CR4_PAE | CR4_PSE)) {
         cr0_write(cr0_read() & ~CR0_PG);
     }
     nxe_write(nxe);

@@ -3,7 +3,7 @@
  * which every space maps one to one.
  *
  * Physical memory: the image from 4 MiB, at most 4 MiB of it; frames for tests from 32 MiB to 64 MiB.
- * Linear addresses: below 64 MiB one to one, for CPL 0, in large pages; the local APIC and I/O APIC likewise; a page of
+ * Linear addresses: below 64 MiB one to one, for CPL 0; the local APIC and I/O APIC likewise; a page of
  * user code at USER_VA; all else is the tests'.
  */
 #ifndef TESTS_GUESTS_PAGING_H
@@ -43,10 +43,12 @@ struct paging {
     unsigned entry_bytes;
     unsigned index_bits; /* of each level but PAE's third, which has two */
     bool long_mode;
+    bool large_pages;  /* at level 2: CR4.PSE in 32-bit paging, else always */
     uintptr_t test_va; /* where tests may map; it shares no table but the root with any other address */
 };
 
-extern const struct paging paging_32, paging_pae, paging_4, paging_5;
+/* paging_32_small is without CR4.PSE: bit 7 of its PDEs means nothing. */
+extern const struct paging paging_32, paging_32_small, paging_pae, paging_4, paging_5;
 
 /* The modes that this guest can enter on this processor, NULL behind the last. */
 const struct paging *const *paging_modes(void);
