@@ -39,8 +39,8 @@ struct ioapic {
 };
 
 /* All pins masked, ID 0. */
-void ioapic_init(struct ioapic *ioapic, bool (*send)(void *context, const struct apic_message *message),
-                 void *context);
+void ioapic_init(struct ioapic *ioapic,
+                 bool (*send_message)(void *context, const struct apic_message *message), void *context);
 void ioapic_reset(struct ioapic *ioapic);
 
 /* Read or write at @offset (below 4096) of its page, @width_bytes 1, 2, 4 or 8. Spec: "I/O APIC Registers". */

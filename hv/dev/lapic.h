@@ -21,6 +21,7 @@
 
 #define LAPIC_DEFAULT_BASE    UINT64_C(0xFEE00000)
 #define LAPIC_PAGE_BYTES      UINT64_C(4096)
+#define LAPIC_NO_PAGE         UINT64_C(0xFFFFFFFFFFFFE000) /* no guest-physical address is within a page of it */
 
 /* Version 0x14, six LVT entries, suppression of EOI broadcasts offered. */
 #define LAPIC_VERSION         UINT32_C(0x01050014)
@@ -112,7 +113,7 @@ struct lapic {
     bool extint_latched; /* an ExtINT message waits for its acknowledge cycle */
     bool assist_active;  /* between lapic_assist_begin() and lapic_assist_end() */
     uint64_t base;       /* IA32_APIC_BASE */
-    uint64_t page;       /* address that the registers answer at; all ones when they do not */
+    uint64_t page;       /* address that the registers answer at; LAPIC_NO_PAGE when they do not */
     uint64_t due_ns;     /* when the timer next needs lapic_advance(), or CLOCK_NEVER */
 
     struct lapic_vectors irr;

@@ -24,8 +24,9 @@ struct pit_counter {
     bool gate;
     bool loaded;      /* a count was written since the control word */
     bool triggered;   /* modes 1 and 5: the gate rose after that */
-    bool pending;     /* modes 2 and 3: @next_count waits for @pending_at */
-    bool held;        /* gate low in modes 0, 2, 3, 4; or waiting for the second byte in mode 0 */
+    bool pending;     /* modes 2 and 3: @next_count comes into force at @loads_at */
+    bool held;        /* the gate stops the counting element at @held_elapsed */
+    bool out_before;  /* OUT until @origin */
     bool writes_high; /* the next write is the high byte */
     bool reads_high;  /* the next read is the high byte */
     bool count_latched;
@@ -33,12 +34,12 @@ struct pit_counter {
     uint8_t low_byte;
     uint8_t status;
     uint16_t latch;
-    uint16_t before;     /* what the counting element shows until it is loaded */
-    uint32_t count;      /* initial count in force: 1 to 65536, or to 10000 in BCD */
-    uint32_t next_count; /* as written last */
-    uint64_t origin;     /* tick at which the counting element shows @count */
-    uint64_t held_elapsed;
-    uint64_t pending_at;
+    uint16_t before;       /* what the counting element shows until @origin */
+    uint32_t count;        /* initial count in force: 1 to 65536, or to 10000 in BCD */
+    uint32_t next_count;   /* as written last */
+    uint64_t origin;       /* tick at which the counting element shows @count */
+    uint64_t held_elapsed; /* ticks since @origin when it was held */
+    uint64_t loads_at;     /* tick at which the last count written comes into force, or CLOCK_NEVER */
 };
 
 struct pit {
