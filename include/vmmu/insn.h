@@ -94,6 +94,15 @@ enum vmmu_insn_operation {
     VMMU_INSN_NEG,
     VMMU_INSN_NOT,
 
+    /* Rotates and shifts, by `source`. */
+    VMMU_INSN_ROL,
+    VMMU_INSN_ROR,
+    VMMU_INSN_RCL,
+    VMMU_INSN_RCR,
+    VMMU_INSN_SHL,
+    VMMU_INSN_SHR,
+    VMMU_INSN_SAR,
+
     /* Bit tests; the bit offset is `source`. */
     VMMU_INSN_BT,
     VMMU_INSN_BTS,
