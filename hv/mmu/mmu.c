@@ -1,0 +1,294 @@
+#include "hv/mmu/mmu.h"
+
+#include "hv/boot/memory.h"
+#include "hv/mmu/state.h"
+#include "hv/vp/arch.h"
+
+static const struct mmu_technique *const techniques[] = { &mmu_nested };
+
+const struct mmu_technique *mmu_find(const char *name, unsigned length)
+{
+    for (unsigned i = 0; i < sizeof techniques / sizeof techniques[0]; i++) {
+        const char *candidate = techniques[i]->name;
+        unsigned same = 0;
+
+        while (same < length && candidate[same] && candidate[same] == name[same]) {
+            same++;
+        }
+        if (same == length && !candidate[same]) {
+            return techniques[i];
+        }
+    }
+    return NULL;
+}
+
+/* --- the host seam --- */
+
+static void *host_page_take(void *context, enum vmmu_page_zone zone, vmmu_hpa *at)
+{
+    (void)context;
+    if (zone == VMMU_PAGE_BELOW_4G) {
+        return memory_take(VMMU_PAGE_BYTES, VMMU_PAGE_BYTES, true, at) ? memory_at(*at) : NULL;
+    }
+    return page_take(false, at) ? memory_at(*at) : NULL;
+}
+
+static void host_page_give(void *context, vmmu_hpa at, void *page)
+{
+    (void)context;
+    (void)page;
+    page_give(at);
+}
+
+static void *host_page_at(void *context, vmmu_hpa at)
+{
+    (void)context;
+    return memory_at(at);
+}
+
+static uint64_t host_entry_load(void *context, const void *entry, unsigned width_bytes)
+{
+    (void)context;
+    if (width_bytes == 4) {
+        return __atomic_load_n((const uint32_t *)entry, __ATOMIC_ACQUIRE);
+    }
+    return __atomic_load_n((const uint64_t *)entry, __ATOMIC_ACQUIRE);
+}
+
+static bool host_entry_exchange(void *context, void *entry, unsigned width_bytes, uint64_t *expected,
+                                uint64_t desired)
+{
+    (void)context;
+    if (width_bytes == 4) {
+        uint32_t expected32 = (uint32_t)*expected;
+        const bool stored = __atomic_compare_exchange_n((uint32_t *)entry, &expected32, (uint32_t)desired,
+                                                        false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+
+        *expected = expected32;
+        return stored;
+    }
+    return __atomic_compare_exchange_n((uint64_t *)entry, expected, desired, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
+}
+
+static bool host_owns(void *context, vmmu_hpa at, uint64_t size_bytes)
+{
+    const struct partition *partition = context;
+    const struct mmu *mmu = partition->mmu;
+
+    for (unsigned i = 0; i < partition->memory.count; i++) {
+        const struct guest_slot *slot = &partition->memory.slot[i];
+
+        if (at.v >= slot->hpa.v && vmmu_range_fits(at.v - slot->hpa.v, size_bytes, slot->size)) {
+            return true;
+        }
+    }
+    for (unsigned i = 0; i < MMU_OVERLAYS; i++) {
+        if (mmu->overlays[i].used && mmu->overlays[i].page.v == at.v && size_bytes == VMMU_PAGE_BYTES) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- partitions --- */
+
+/* Room for a table over every 2 MiB of memory, should all of it be split, for the levels above, and for overlays. */
+static uint32_t table_pages_limit(const struct partition *partition)
+{
+    const uint64_t leaves = guest_memory_bytes(&partition->memory) / VMMU_2M_BYTES;
+
+    return (uint32_t)(leaves + leaves / 512 + 64);
+}
+
+const char *mmu_create(struct partition *partition, const struct mmu_technique *technique)
+{
+    const uint32_t limit = table_pages_limit(partition);
+    const uint64_t quarantine_bytes = (uint64_t)limit * sizeof(struct vmmu_table_retired);
+    struct mmu *mmu;
+    vmmu_hpa at;
+
+    _Static_assert(sizeof(struct mmu) <= VMMU_PAGE_BYTES, "struct mmu has a page");
+    if (!page_take(true, &at)) {
+        return "no memory is left for the MMU's own state";
+    }
+    mmu = memory_at(at);
+    if (!memory_take(quarantine_bytes, VMMU_PAGE_BYTES, false, &at)) {
+        page_give(memory_hpa(mmu));
+        return "no memory is left for the quarantine of table pages";
+    }
+    mmu->technique = technique;
+    mmu->host = (struct vmmu_host){
+        .context = partition,
+        .page_take = host_page_take,
+        .page_give = host_page_give,
+        .page_at = host_page_at,
+        .entry_load = host_entry_load,
+        .entry_exchange = host_entry_exchange,
+        .owns = host_owns,
+        .violated = partition_violated,
+    };
+    mmu->quarantine_bytes = quarantine_bytes;
+    mmu->quarantine = at;
+    vmmu_table_init(&mmu->memory, &mmu->host, memory_at(at), limit, 8);
+    partition->mmu = mmu;
+    return technique->create(partition);
+}
+
+void mmu_destroy(struct partition *partition)
+{
+    struct mmu *mmu = partition->mmu;
+
+    if (!mmu) {
+        return;
+    }
+    mmu->technique->destroy(partition);
+    vmmu_table_drain(&mmu->memory);
+    memory_give(mmu->quarantine, mmu->quarantine_bytes);
+    page_give(memory_hpa(mmu));
+    partition->mmu = NULL;
+}
+
+/*
+ * No VP is inside its guest while its processor is here, and each one named flushes before it enters again: so the
+ * epoch counts as flushed now. With VPs on other processors this is where they are kicked and waited for.
+ */
+void mmu_apply(struct partition *partition, const struct vmmu_plan *plan)
+{
+    if (!vmmu_plan_is_empty(plan)) {
+        for (unsigned i = 0; i < partition->vp_count; i++) {
+            if (plan->vps & BIT64(i) && partition->vps[i]) {
+                arch_vp_flush(partition->vps[i], plan);
+            }
+        }
+    }
+    if (plan->epoch) {
+        vmmu_table_flushed(&partition->mmu->memory, plan->epoch);
+    }
+}
+
+enum mmu_verdict mmu_fault(struct vp *vp, const struct exit_memory *memory)
+{
+    return vp->partition->mmu->technique->fault(vp, memory);
+}
+
+struct mmu_root mmu_root(const struct vp *vp)
+{
+    return vp->partition->mmu->technique->root(vp);
+}
+
+/* --- overlays --- */
+
+static struct mmu_overlay *overlay_at(struct mmu *mmu, vmmu_gpa gpa)
+{
+    for (unsigned i = 0; i < MMU_OVERLAYS; i++) {
+        if (mmu->overlays[i].used && mmu->overlays[i].gpa.v == gpa.v) {
+            return &mmu->overlays[i];
+        }
+    }
+    return NULL;
+}
+
+static struct mmu_overlay *overlay_free(struct mmu *mmu)
+{
+    for (unsigned i = 0; i < MMU_OVERLAYS; i++) {
+        if (!mmu->overlays[i].used) {
+            return &mmu->overlays[i];
+        }
+    }
+    return NULL;
+}
+
+bool mmu_overlay(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights)
+{
+    struct mmu *mmu = partition->mmu;
+    struct mmu_overlay *overlay = overlay_free(mmu);
+
+    if (!overlay || overlay_at(mmu, gpa)) {
+        return false;
+    }
+    *overlay = (struct mmu_overlay){
+        .used = true, .writable = (rights & VMMU_X86_RIGHT_WRITE) != 0, .gpa = gpa, .page = page
+    };
+    if (!mmu->technique->map(partition, gpa, page, rights)) {
+        overlay->used = false;
+        return false;
+    }
+    mmu->overlay_count++;
+    return true;
+}
+
+bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa)
+{
+    struct mmu *mmu = partition->mmu;
+    struct mmu_overlay *overlay = overlay_at(mmu, gpa);
+    vmmu_hpa under;
+    bool done;
+
+    if (!overlay) {
+        return false;
+    }
+    if (guest_memory_hpa(&partition->memory, gpa, &under)) {
+        done = mmu->technique->map(partition, gpa, under, VMMU_X86_RIGHTS_ALL);
+    } else {
+        done = mmu->technique->unmap(partition, gpa);
+    }
+    if (done) {
+        overlay->used = false;
+        mmu->overlay_count--;
+    }
+    return done;
+}
+
+static const struct mmu_overlay *overlay_over(const struct mmu *mmu, vmmu_gpa gpa)
+{
+    for (unsigned i = 0; mmu->overlay_count && i < MMU_OVERLAYS; i++) {
+        const struct mmu_overlay *overlay = &mmu->overlays[i];
+
+        if (overlay->used && gpa.v - overlay->gpa.v < VMMU_PAGE_BYTES) {
+            return overlay;
+        }
+    }
+    return NULL;
+}
+
+static void *overlay_byte(const struct mmu_overlay *overlay, vmmu_gpa gpa)
+{
+    return (uint8_t *)memory_at(overlay->page) + (gpa.v - overlay->gpa.v);
+}
+
+const void *mmu_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes)
+{
+    const struct mmu_overlay *overlay = overlay_over(partition->mmu, gpa);
+
+    return overlay ? overlay_byte(overlay, gpa) : guest_memory_at(&partition->memory, gpa, size_bytes);
+}
+
+void *mmu_writable_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes)
+{
+    const struct mmu_overlay *overlay = overlay_over(partition->mmu, gpa);
+
+    if (overlay) {
+        return overlay->writable ? overlay_byte(overlay, gpa) : NULL;
+    }
+    return guest_memory_at(&partition->memory, gpa, size_bytes);
+}
+
+/* --- what people see --- */
+
+void mmu_report(const struct partition *partition, struct json *json)
+{
+    const struct mmu *mmu = partition->mmu;
+    const struct vmmu_table_counters *tables = &mmu->memory.counters;
+
+    json_object(json, "mmu");
+    json_text(json, "technique", mmu->technique->name);
+    json_number(json, "table_pages_held", tables->held_pages);
+    json_number(json, "table_pages_peak", tables->peak_pages);
+    json_number(json, "table_pages_quarantined", tables->quarantine_pages);
+    json_number(json, "table_pages_retired", tables->retired);
+    json_number(json, "plans", tables->plans);
+    json_number(json, "overlays", mmu->overlay_count);
+    mmu->technique->report(partition, json);
+    json_end_object(json);
+}

@@ -1,0 +1,149 @@
+/*
+ * The technique `nested`: the processor walks the guest's own tables, and ours behind them.
+ *
+ * Guest memory is static: it is mapped once, by the largest pages that fit, before the guest starts. What faults
+ * afterwards is a device, or nothing at all.
+ */
+#include <vmmu/nested.h>
+
+#include "hv/mmu/state.h"
+#include "hv/vp/arch.h"
+
+/* Turns of flush and retry that any one edit may need: split, flush, change, merge. */
+#define NESTED_TURNS 8
+
+/* Repeat an edit until it is done. */
+#define NESTED_UNTIL_DONE(partition, status, call)                                                           \
+    do {                                                                                                     \
+        (status) = VMMU_FLUSH_RETRY;                                                                         \
+        for (unsigned turn = 0; turn < NESTED_TURNS && (status) == VMMU_FLUSH_RETRY; turn++) {               \
+            const struct vmmu_outcome outcome = (call);                                                      \
+            mmu_apply((partition), &outcome.plan);                                                           \
+            (status) = outcome.status;                                                                       \
+        }                                                                                                    \
+    } while (0)
+
+static enum vmmu_status map_range(struct partition *partition, const struct vmmu_nested_mapping *mapping)
+{
+    enum vmmu_status status;
+
+    NESTED_UNTIL_DONE(partition, status, vmmu_nested_map(&partition->mmu->nested, mapping));
+    return status;
+}
+
+static bool nested_map(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights)
+{
+    return map_range(partition, &(struct vmmu_nested_mapping){ .gpa = gpa,
+                                                               .hpa = page,
+                                                               .size_bytes = VMMU_PAGE_BYTES,
+                                                               .rights = rights,
+                                                               .type = VMMU_X86_TYPE_WB }) == VMMU_OK;
+}
+
+static bool nested_unmap(struct partition *partition, vmmu_gpa gpa)
+{
+    enum vmmu_status status;
+
+    NESTED_UNTIL_DONE(partition, status, vmmu_nested_unmap(&partition->mmu->nested, gpa, VMMU_PAGE_BYTES));
+    return status == VMMU_OK;
+}
+
+static const char *nested_create(struct partition *partition)
+{
+    struct mmu *mmu = partition->mmu;
+    struct vmmu_nested_config config;
+    const char *missing = arch_stage2(&config);
+
+    if (missing) {
+        return missing;
+    }
+    config.vps = BIT64(partition->vp_count) - 1;
+    if (vmmu_nested_init(&mmu->nested, &config, &mmu->memory) != VMMU_OK) {
+        return "the nested tables could not be started";
+    }
+    for (unsigned i = 0; i < partition->memory.count; i++) {
+        const struct guest_slot *slot = &partition->memory.slot[i];
+        const struct vmmu_nested_mapping mapping = { .gpa = slot->gpa,
+                                                     .hpa = slot->hpa,
+                                                     .size_bytes = slot->size,
+                                                     .rights = VMMU_X86_RIGHTS_ALL,
+                                                     .type = VMMU_X86_TYPE_WB };
+
+        if (map_range(partition, &mapping) != VMMU_OK) {
+            vmmu_nested_destroy(&mmu->nested);
+            return "the partition's memory could not be mapped";
+        }
+    }
+    return NULL;
+}
+
+static void nested_destroy(struct partition *partition)
+{
+    vmmu_nested_destroy(&partition->mmu->nested);
+}
+
+static enum vmmu_x86_access_kind access_kind(const struct exit_memory *memory)
+{
+    if (memory->execute) {
+        return VMMU_X86_EXECUTE;
+    }
+    return memory->write ? VMMU_X86_WRITE : VMMU_X86_READ;
+}
+
+static enum mmu_verdict nested_fault(struct vp *vp, const struct exit_memory *memory)
+{
+    struct mmu *mmu = vp->partition->mmu;
+    enum vmmu_status status;
+
+    mmu->faults++;
+    switch (vmmu_nested_resolve(&mmu->nested, memory->gpa, access_kind(memory))) {
+    case VMMU_NESTED_ABSENT:
+    case VMMU_NESTED_DENIED: mmu->device_faults++; return MMU_DEVICE;
+    case VMMU_NESTED_SPURIOUS: mmu->spurious_faults++; return MMU_RETRY;
+    case VMMU_NESTED_LOGGED: break;
+    }
+    NESTED_UNTIL_DONE(vp->partition, status, vmmu_nested_log_fault(&mmu->nested, memory->gpa, false));
+    if (status == VMMU_NO_MEMORY) {
+        NESTED_UNTIL_DONE(vp->partition, status, vmmu_nested_log_fault(&mmu->nested, memory->gpa, true));
+    }
+    if (status != VMMU_OK) {
+        partition_end(vp->partition, PARTITION_STOPPED, 0, "the dirty log could not record a write");
+        return MMU_STOP;
+    }
+    return MMU_RETRY;
+}
+
+static struct mmu_root nested_root(const struct vp *vp)
+{
+    return (struct mmu_root){ .nested = true, .value = vmmu_nested_root(&vp->partition->mmu->nested) };
+}
+
+static void nested_report(const struct partition *partition, struct json *json)
+{
+    const struct mmu *mmu = partition->mmu;
+    const struct vmmu_nested_counters *counters = &mmu->nested.counters;
+
+    json_number(json, "faults", mmu->faults);
+    json_number(json, "device_faults", mmu->device_faults);
+    json_number(json, "spurious_faults", mmu->spurious_faults);
+    json_number(json, "leaves_4k", counters->leaves[0]);
+    json_number(json, "leaves_2m", counters->leaves[1]);
+    json_number(json, "leaves_1g", counters->leaves[2]);
+    json_number(json, "stores", counters->stores);
+    json_number(json, "splits", counters->splits);
+    json_number(json, "merges", counters->merges);
+    json_number(json, "retries", counters->retries);
+    json_number(json, "log_faults", counters->log_faults);
+    json_number(json, "violations", counters->violations);
+}
+
+const struct mmu_technique mmu_nested = {
+    .name = "nested",
+    .create = nested_create,
+    .destroy = nested_destroy,
+    .fault = nested_fault,
+    .root = nested_root,
+    .map = nested_map,
+    .unmap = nested_unmap,
+    .report = nested_report,
+};

@@ -1,0 +1,170 @@
+#include "hv/monitor/monitor.h"
+
+#include "hv/boot/host.h"
+#include "hv/mmu/mmu.h"
+#include "hv/monitor/json.h"
+#include "hv/vp/arch.h"
+
+#define OBITUARY_EXITS 8
+
+static void put_control(void *context, char character)
+{
+    (void)context;
+    host_serial_write(HOST_SERIAL_CONTROL, (uint8_t)character);
+}
+
+static struct json control_document(void)
+{
+    return (struct json){ .put = put_control };
+}
+
+static const char *outcome_name(enum partition_outcome outcome)
+{
+    switch (outcome) {
+    case PARTITION_RUNNING: return "running";
+    case PARTITION_DEBUG_EXIT: return "debug-exit";
+    case PARTITION_POWER_OFF: return "power-off";
+    case PARTITION_RESET: return "reset";
+    case PARTITION_STOPPED: return "stopped";
+    case PARTITION_REFUSED: return "refused";
+    }
+    __builtin_unreachable();
+}
+
+static void report_outcome(struct json *json, enum partition_outcome outcome, uint64_t value,
+                           const char *message)
+{
+    json_number(json, "vmmu", 1);
+    json_object(json, "outcome");
+    json_text(json, "kind", outcome_name(outcome));
+    json_number(json, "value", value);
+    json_text(json, "message", message);
+    json_end_object(json);
+}
+
+static void report_counters(const struct vp *vp, struct json *json)
+{
+    const struct vp_counters *counters = &vp->counters;
+
+    json_object(json, "counters");
+    json_number(json, "entries", counters->entries);
+    json_object(json, "exits");
+    for (unsigned i = 0; i < EXIT_KINDS; i++) {
+        json_number(json, exit_names[i], counters->exits[i]);
+    }
+    json_end_object(json);
+    json_number(json, "idle_waits", counters->idle_waits);
+    json_number(json, "events_injected", counters->events_injected);
+    json_number(json, "events_reinjected", counters->events_reinjected);
+    json_number(json, "event_windows", counters->event_windows);
+    json_number(json, "tlb_flushes", counters->tlb_flushes);
+    json_number(json, "insn_fetches", counters->insn_fetches);
+    json_number(json, "insn_emulated", counters->insn_emulated);
+    json_end_object(json);
+}
+
+/* How many exits the ring holds, and where the oldest stands. */
+static uint32_t trace_first(const struct vp *vp)
+{
+    return vp->trace_next > VP_TRACE_ENTRIES ? vp->trace_next - VP_TRACE_ENTRIES : 0;
+}
+
+static void report_trace(const struct vp *vp, struct json *json)
+{
+    json_array(json, "trace");
+    for (uint32_t i = trace_first(vp); i != vp->trace_next; i++) {
+        const struct vp_trace_entry *entry = &vp->trace[i % VP_TRACE_ENTRIES];
+
+        json_object(json, NULL);
+        json_number(json, "sequence", entry->sequence);
+        json_text(json, "exit", exit_names[entry->kind]);
+        json_hex(json, "ip", entry->ip);
+        json_hex(json, "code", entry->raw[0]);
+        json_hex(json, "info1", entry->raw[1]);
+        json_hex(json, "info2", entry->raw[2]);
+        json_end_object(json);
+    }
+    json_end_array(json);
+}
+
+void monitor_report(struct partition *partition)
+{
+    struct json json = control_document();
+
+    json_object(&json, NULL);
+    report_outcome(&json, partition->outcome, partition->value, partition->message);
+    json_number(&json, "partition", partition->index);
+    json_number(&json, "memory_bytes", guest_memory_bytes(&partition->memory));
+    json_number(&json, "run_ns", host_clock_ns() - partition->start_ns);
+    json_text(&json, "backend", arch_backend_name());
+    mmu_report(partition, &json);
+    json_object(&json, "host");
+    json_number(&json, "interrupts", host_interrupt_count());
+    json_number(&json, "spurious_interrupts", host_interrupt_spurious_count());
+    json_number(&json, "nmis", host_nmi_count());
+    json_end_object(&json);
+    arch_partition_report(partition, &json);
+    json_array(&json, "vps");
+    for (unsigned i = 0; i < partition->vp_count; i++) {
+        struct vp *vp = partition->vps[i];
+
+        json_object(&json, NULL);
+        json_number(&json, "index", i);
+        report_counters(vp, &json);
+        arch_vp_report(vp, &json);
+        report_trace(vp, &json);
+        json_end_object(&json);
+    }
+    json_end_array(&json);
+    json_end_object(&json);
+    put_control(NULL, '\n');
+}
+
+void monitor_refused(const char *message)
+{
+    struct json json = control_document();
+
+    json_object(&json, NULL);
+    report_outcome(&json, PARTITION_REFUSED, 0, message);
+    json_end_object(&json);
+    put_control(NULL, '\n');
+}
+
+void monitor_poll(struct partition *partition)
+{
+    static const char request[] = "stats\n";
+    static unsigned matched; /* of the control port, which is the machine's */
+
+    while (host_serial_pending(HOST_SERIAL_CONTROL)) {
+        const char c = (char)host_serial_read(HOST_SERIAL_CONTROL);
+
+        if (c == '\r') {
+            continue;
+        }
+        matched = c == request[matched] ? matched + 1 : c == request[0];
+        if (matched == sizeof request - 1) {
+            matched = 0;
+            monitor_report(partition);
+        }
+    }
+}
+
+void monitor_obituary(struct partition *partition)
+{
+    struct vp *vp = partition->vps[0];
+    const uint32_t count = vp->trace_next < OBITUARY_EXITS ? vp->trace_next : OBITUARY_EXITS;
+
+    if (partition->outcome != PARTITION_STOPPED) {
+        return;
+    }
+    host_print("\nvmmu: partition %u stopped: %s\n", partition->index, partition->message);
+    host_print("vmmu: instruction pointer %016lx; the last exits, oldest first:\n",
+               (unsigned long)arch_vp_ip(vp));
+    for (uint32_t i = vp->trace_next - count; i != vp->trace_next; i++) {
+        const struct vp_trace_entry *entry = &vp->trace[i % VP_TRACE_ENTRIES];
+
+        host_print("vmmu:   %-16s ip %016lx  code %4lx  info %lx %lx\n", exit_names[entry->kind],
+                   (unsigned long)entry->ip, (unsigned long)entry->raw[0], (unsigned long)entry->raw[1],
+                   (unsigned long)entry->raw[2]);
+    }
+}

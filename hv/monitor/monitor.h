@@ -1,0 +1,22 @@
+/*
+ * What a person or a program can ask about a running partition, and what is said when it ends: one JSON document a line
+ * on the control port.
+ */
+#ifndef HV_MONITOR_MONITOR_H
+#define HV_MONITOR_MONITOR_H
+
+#include "hv/vp/vp.h"
+
+/* Answer requests that came in on the control port: the line "stats" asks for the document. */
+void monitor_poll(struct partition *partition);
+
+/* Write the document about @partition as it stands now. */
+void monitor_report(struct partition *partition);
+
+/* Write the document of a hypervisor that refused to start a partition. */
+void monitor_refused(const char *message);
+
+/* Tell a person on the console how a partition ended, if it did not end well. */
+void monitor_obituary(struct partition *partition);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * Why a virtual processor left guest mode, as plain data: what a backend makes of a hardware exit.
+ *
+ * Kinds that any processor has come first; `vp` and `mmu` decide those. The rest belong to one architecture, whose own
+ * code (hv/x86/vp, ...) decides them. VMCS and VMCB fields never go further than the backend.
+ */
+#ifndef HV_VP_EXIT_H
+#define HV_VP_EXIT_H
+
+#include <vmmu/base.h>
+
+enum exit_kind {
+    EXIT_HOST_INTERRUPT, /* an interrupt of the machine's waits */
+    EXIT_EVENT_WINDOW,   /* the guest can take the event that it could not take before */
+    EXIT_MEMORY,         /* the second stage refused a guest-physical access: `memory` */
+    EXIT_IDLE,           /* the guest waits for an interrupt */
+    EXIT_HYPERCALL,
+    EXIT_MACHINE_CHECK,
+    EXIT_DEAD, /* triple fault, or a state that the processor refuses: `why` */
+
+    EXIT_X86_PORT, /* `port` */
+    EXIT_X86_CPUID,
+    EXIT_X86_MSR_READ,
+    EXIT_X86_MSR_WRITE,
+    EXIT_X86_CONTROL, /* a write to a control register; the instruction says which */
+    EXIT_X86_XSETBV,
+    EXIT_X86_CACHE,     /* INVD */
+    EXIT_X86_EXCEPTION, /* `exception`: intercepted, to be given back to the guest */
+    EXIT_X86_UNOFFERED, /* an instruction that the guest was not offered: #UD */
+    EXIT_X86_RDPMC,
+    EXIT_KINDS
+};
+
+/* Names of the kinds, for counters and the trace. */
+extern const char *const exit_names[EXIT_KINDS];
+
+struct exit_memory {
+    vmmu_gpa gpa;
+    bool write;
+    bool execute;
+    bool present;    /* an entry was there, and refused the access */
+    bool table_walk; /* the processor was reading or marking a guest table, not the final page */
+};
+
+struct exit_port {
+    uint16_t number;
+    uint8_t width_bytes;
+    bool in;
+    bool string;
+    uint64_t next; /* address of the next instruction */
+};
+
+struct exit_exception {
+    uint8_t vector;
+    bool has_error_code;
+    uint32_t error_code;
+};
+
+struct exit {
+    enum exit_kind kind;
+    uint8_t insn_bytes; /* length of the instruction, where the processor says so; else 0 */
+    bool delivering;    /* the exit cut the delivery of an event short; the backend injects it again */
+    union {
+        struct exit_memory memory;
+        struct exit_port port;
+        struct exit_exception exception;
+        const char *why;
+    };
+    uint64_t raw[3]; /* the hardware's own code and qualifiers, for the trace only */
+};
+
+#endif

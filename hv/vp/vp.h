@@ -1,0 +1,97 @@
+/*
+ * Partitions and their virtual processors: the owners of everything that a guest has.
+ *
+ * Nothing here knows a processor architecture: `arch` is what hv/x86 or hv/ppc keeps beside it.
+ *
+ * Locks: one processor runs everything today, with interrupts taken only where host_interrupts_take() and host_wait()
+ * say so; interrupt handlers touch neither partitions nor VPs. When several processors run: a VP's fields belong to the
+ * processor that runs it, but `attention`, which others set; a partition's belong to its lock.
+ */
+#ifndef HV_VP_VP_H
+#define HV_VP_VP_H
+
+#include "hv/guest/memory.h"
+#include "hv/vp/exit.h"
+#include <vmmu/plan.h>
+
+#define PARTITION_VPS     8
+#define PARTITION_SERIALS 3
+#define VP_TRACE_ENTRIES  256
+
+struct partition;
+struct vp_arch;
+struct partition_arch;
+struct mmu;
+struct config;
+
+/* What a VP must look at before it enters its guest again. Set by devices, timers and the MMU; cleared by who acts. */
+enum vp_attention {
+    VP_ATTENTION_EVENT = 1, /* an interrupt may have become deliverable */
+    VP_ATTENTION_STOP = 2,  /* the partition has ended */
+};
+
+struct vp_trace_entry {
+    uint64_t ip;
+    uint64_t raw[3];
+    uint32_t kind;
+    uint32_t sequence;
+};
+
+struct vp_counters {
+    uint64_t exits[EXIT_KINDS];
+    uint64_t entries;
+    uint64_t idle_waits;
+    uint64_t events_injected;
+    uint64_t events_reinjected;
+    uint64_t event_windows;
+    uint64_t tlb_flushes;
+    uint64_t insn_fetches;
+    uint64_t insn_emulated;
+};
+
+struct vp {
+    struct partition *partition;
+    unsigned index;
+    unsigned attention; /* enum vp_attention */
+    bool idle;
+    struct vp_arch *arch;
+    struct vp_counters counters;
+    uint32_t trace_next;
+    struct vp_trace_entry trace[VP_TRACE_ENTRIES];
+};
+
+enum partition_outcome {
+    PARTITION_RUNNING,
+    PARTITION_DEBUG_EXIT, /* the guest wrote `value` to the debug-exit port */
+    PARTITION_POWER_OFF,
+    PARTITION_RESET,
+    PARTITION_STOPPED, /* the guest died, or did what cannot be continued: `message` */
+    PARTITION_REFUSED, /* it never started: `message` */
+};
+
+struct partition {
+    unsigned index;
+    enum partition_outcome outcome;
+    uint64_t value;
+    const char *message;
+    const struct config *config;
+    struct guest_memory memory;
+    struct mmu *mmu;
+    struct partition_arch *arch;
+    unsigned vp_count;
+    struct vp *vps[PARTITION_VPS];
+    uint64_t start_ns;
+    int16_t held_bytes[PARTITION_SERIALS]; /* came in while the guest's port had no room; -1: none */
+};
+
+/* End @partition: the first outcome stays. Its VPs leave their loops before they enter the guest again. */
+void partition_end(struct partition *partition, enum partition_outcome outcome, uint64_t value,
+                   const char *message);
+
+/* Ask the library's invariant check to stop this partition: the callback `violated` of struct vmmu_host. */
+void partition_violated(void *partition, const char *what);
+
+/* Run the VPs of @partition until it ends. */
+void partition_run(struct partition *partition);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * Events into the guest: EVENTINJ, EXITINTINFO, the virtual interrupt as a window, IRET as the NMI's.
+ *
+ * Spec: AMD APM 2 "Event Injection", "Exit Interrupt Information", "Virtual Interrupt Intercept".
+ */
+#include "hv/x86/svm/svm.h"
+
+static const uint8_t event_types[] = {
+    [X86_EVENT_INTERRUPT] = SVM_EVENT_INTR,
+    [X86_EVENT_NMI] = SVM_EVENT_NMI,
+    [X86_EVENT_EXCEPTION] = SVM_EVENT_EXCEPTION,
+};
+
+void svm_inject(struct vp *vp, const struct x86_event *event)
+{
+    struct svm_vp *svm = vp->arch->svm;
+
+    svm->vmcb->control.inject_event =
+        SVM_EVENT_VALID | event->vector | (uint64_t)event_types[event->kind] << SVM_EVENT_TYPE_SHIFT |
+        (event->has_error_code ? SVM_EVENT_HAS_ERROR : 0) | (uint64_t)event->error_code << 32;
+    if (event->kind == X86_EVENT_NMI) {
+        svm->nmi_blocked = true;
+    }
+}
+
+bool svm_is_injecting(const struct vp *vp)
+{
+    return vp->arch->svm->vmcb->control.inject_event & SVM_EVENT_VALID;
+}
+
+bool svm_can_take(const struct vp *vp, enum x86_event_kind kind)
+{
+    const struct svm_vp *svm = vp->arch->svm;
+    const struct vmmu_x86_state *state = &vp->arch->state;
+
+    if (svm_is_injecting(vp)) {
+        return false;
+    }
+    switch (kind) {
+    case X86_EVENT_INTERRUPT: return state->rflags & X86_RFLAGS_IF && !state->interrupt_shadow;
+    case X86_EVENT_NMI: return !svm->nmi_blocked && !state->interrupt_shadow;
+    case X86_EVENT_EXCEPTION: return true;
+    }
+    __builtin_unreachable();
+}
+
+/*
+ * A virtual interrupt that is intercepted exits as soon as the guest could take it, which is all that is wanted of it:
+ * its vector never reaches the guest. For an NMI that waits behind another the window is IRET; behind an interrupt
+ * shadow or another event it is the same virtual interrupt, tried again at the next exit.
+ */
+void svm_open_window(struct vp *vp, enum x86_event_kind kind)
+{
+    struct svm_vp *svm = vp->arch->svm;
+    struct svm_control *control = &svm->vmcb->control;
+
+    if (kind == X86_EVENT_NMI && svm->nmi_blocked) {
+        control->intercepts1 |= 1u << SVM_I1_IRET;
+        svm->nmi_window = true;
+        return;
+    }
+    if (kind == X86_EVENT_NMI) {
+        vp->attention |= VP_ATTENTION_EVENT;
+    }
+    control->virtual_interrupt |= SVM_VINTR_IRQ | SVM_VINTR_IGNORE_TPR;
+    control->intercepts1 |= 1u << SVM_I1_VINTR;
+}
+
+void svm_close_interrupt_window(struct svm_vp *svm)
+{
+    struct svm_control *control = &svm->vmcb->control;
+
+    control->virtual_interrupt &= ~(SVM_VINTR_IRQ | SVM_VINTR_IGNORE_TPR);
+    control->intercepts1 &= ~(1u << SVM_I1_VINTR);
+}
+
+/*
+ * The exit comes before IRET is executed. NMIs are unblocked from here on: one instruction early, which only the handler
+ * itself could see.
+ */
+void svm_close_nmi_window(struct svm_vp *svm)
+{
+    svm->vmcb->control.intercepts1 &= ~(1u << SVM_I1_IRET);
+    svm->nmi_blocked = false;
+    svm->nmi_window = false;
+}
+
+/* INT n, INT3 and INTO run again from RIP, which still stands at them; the rest is injected again. */
+static bool runs_again(uint64_t event)
+{
+    const uint8_t vector = (uint8_t)event;
+
+    if (SVM_EVENT_TYPE(event) == SVM_EVENT_SOFTWARE) {
+        return true;
+    }
+    return SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION && (vector == 3 || vector == 4);
+}
+
+bool svm_keep_event(struct vp *vp)
+{
+    struct svm_control *control = &vp->arch->svm->vmcb->control;
+    const uint64_t event = control->exit_event;
+
+    control->inject_event = 0;
+    if (!(event & SVM_EVENT_VALID)) {
+        return false;
+    }
+    if (!runs_again(event)) {
+        control->inject_event = event;
+        vp->counters.events_reinjected++;
+    }
+    return true;
+}

@@ -1,0 +1,121 @@
+/* #VMEXIT into the record that the rest of the hypervisor reads. */
+#include "hv/x86/svm/svm.h"
+
+static void port_record(const struct svm_control *control, struct exit *exit)
+{
+    const uint64_t info = control->exit_info1;
+
+    exit->kind = EXIT_X86_PORT;
+    exit->port = (struct exit_port){ .number = SVM_PORT_NUMBER(info),
+                                     .width_bytes = SVM_PORT_WIDTH(info),
+                                     .in = info & SVM_PORT_IN,
+                                     .string = info & (SVM_PORT_STRING | SVM_PORT_REP),
+                                     .next = control->exit_info2 };
+}
+
+static void memory_record(const struct svm_control *control, struct exit *exit)
+{
+    const uint64_t info = control->exit_info1;
+
+    exit->kind = EXIT_MEMORY;
+    exit->memory = (struct exit_memory){ .gpa = { control->exit_info2 },
+                                         .write = info & SVM_NPF_WRITE,
+                                         .execute = info & SVM_NPF_FETCH,
+                                         .present = info & SVM_NPF_PRESENT,
+                                         .table_walk = info & SVM_NPF_TABLE };
+}
+
+/* Only #DB, #AC and #MC are intercepted: a guest could otherwise keep the processor in microcode by the first two. */
+static void exception_record(const struct svm_control *control, struct exit *exit)
+{
+    const uint8_t vector = (uint8_t)(control->exit_code - SVM_EXIT_EXCEPTION);
+
+    if (vector == X86_VECTOR_MC) {
+        exit->kind = EXIT_MACHINE_CHECK;
+        return;
+    }
+    exit->kind = EXIT_X86_EXCEPTION;
+    exit->exception = (struct exit_exception){ .vector = vector,
+                                               .has_error_code = vector == X86_VECTOR_AC,
+                                               .error_code = (uint32_t)control->exit_info1 };
+}
+
+static void dead_record(struct exit *exit, const char *why)
+{
+    exit->kind = EXIT_DEAD;
+    exit->why = why;
+}
+
+/* Exits whose code says all. */
+static bool simple_record(uint64_t code, struct exit *exit)
+{
+    switch (code) {
+    case SVM_EXIT_INTR:
+    case SVM_EXIT_NMI: /* it strikes when the hypervisor sets GIF */
+    case SVM_EXIT_INIT: exit->kind = EXIT_HOST_INTERRUPT; return true;
+    case SVM_EXIT_VINTR:
+    case SVM_EXIT_IRET: exit->kind = EXIT_EVENT_WINDOW; return true;
+    case SVM_EXIT_CR_WRITE + 4:
+    case SVM_EXIT_CR_WRITE + 8:
+    case SVM_EXIT_CR_WRITE:
+    case SVM_EXIT_CR0_SELECTIVE: exit->kind = EXIT_X86_CONTROL; return true;
+    case SVM_EXIT_CPUID: exit->kind = EXIT_X86_CPUID; return true;
+    case SVM_EXIT_HLT: exit->kind = EXIT_IDLE; return true;
+    case SVM_EXIT_INVD: exit->kind = EXIT_X86_CACHE; return true;
+    case SVM_EXIT_XSETBV: exit->kind = EXIT_X86_XSETBV; return true;
+    case SVM_EXIT_VMMCALL: exit->kind = EXIT_HYPERCALL; return true;
+    case SVM_EXIT_RDPMC: exit->kind = EXIT_X86_RDPMC; return true;
+    case SVM_EXIT_RSM:
+    case SVM_EXIT_INVLPGA:
+    case SVM_EXIT_VMRUN:
+    case SVM_EXIT_VMLOAD:
+    case SVM_EXIT_VMSAVE:
+    case SVM_EXIT_STGI:
+    case SVM_EXIT_CLGI:
+    case SVM_EXIT_SKINIT:
+    case SVM_EXIT_MONITOR:
+    case SVM_EXIT_MWAIT:
+    case SVM_EXIT_MWAIT_ARMED:
+    case SVM_EXIT_RDPRU: exit->kind = EXIT_X86_UNOFFERED; return true;
+    default: return false;
+    }
+}
+
+void svm_read_exit(struct vp *vp, struct exit *exit)
+{
+    struct svm_vp *svm = vp->arch->svm;
+    const struct svm_control *control = &svm->vmcb->control;
+    const uint64_t code = control->exit_code;
+
+    exit->raw[0] = code;
+    exit->raw[1] = control->exit_info1;
+    exit->raw[2] = control->exit_info2;
+    exit->insn_bytes = 0;
+    if (code == SVM_EXIT_NPF) {
+        memory_record(control, exit);
+    } else if (code == SVM_EXIT_PORT) {
+        port_record(control, exit);
+    } else if (code == SVM_EXIT_MSR) {
+        exit->kind = control->exit_info1 ? EXIT_X86_MSR_WRITE : EXIT_X86_MSR_READ;
+    } else if (simple_record(code, exit)) {
+        if (code == SVM_EXIT_VINTR) {
+            svm_close_interrupt_window(svm);
+        } else if (code == SVM_EXIT_IRET) {
+            svm_close_nmi_window(svm);
+        }
+    } else if (code - SVM_EXIT_EXCEPTION < 32) {
+        exception_record(control, exit);
+    } else if (code == SVM_EXIT_SHUTDOWN) {
+        dead_record(exit, "triple fault");
+    } else if (code == UINT64_MAX || code == UINT32_MAX) {
+        dead_record(exit, "the processor refuses the guest's state (VMEXIT_INVALID)");
+    } else {
+        dead_record(exit, "an exit for a reason that was not asked for");
+    }
+    /* Where an instruction exits, the processor may say where the next one is. */
+    if (svm_processor.next_rip && control->next_rip && exit->kind >= EXIT_IDLE) {
+        const uint64_t bytes = control->next_rip - svm->vmcb->save.rip;
+
+        exit->insn_bytes = bytes >= 1 && bytes <= VMMU_X86_INSN_MAX_BYTES ? (uint8_t)bytes : 0;
+    }
+}

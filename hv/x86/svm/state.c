@@ -1,0 +1,145 @@
+/* Guest state in the VMCB, in the terms that the rest of hv/x86 uses. */
+#include "hv/x86/cpu.h"
+#include "hv/x86/svm/svm.h"
+
+static struct svm_save *save_of(const struct vp *vp)
+{
+    return &vp->arch->svm->vmcb->save;
+}
+
+static struct svm_segment *segment_of(struct svm_save *save, enum vmmu_x86_segment_name name)
+{
+    switch (name) {
+    case VMMU_X86_ES: return &save->es;
+    case VMMU_X86_CS: return &save->cs;
+    case VMMU_X86_SS: return &save->ss;
+    case VMMU_X86_DS: return &save->ds;
+    case VMMU_X86_FS: return &save->fs;
+    case VMMU_X86_GS: return &save->gs;
+    case VMMU_X86_SEGMENTS: break;
+    }
+    __builtin_unreachable();
+}
+
+/* The VMCB packs a descriptor's two bytes of rights into 12 bits; struct vmmu_x86_segment keeps them in place. */
+static uint16_t unpack_rights(uint16_t packed)
+{
+    return (uint16_t)((packed & 0xFF) | (packed & 0xF00) << 4);
+}
+
+static uint16_t pack_rights(uint16_t rights)
+{
+    return (uint16_t)((rights & 0xFF) | (rights >> 4 & 0xF00));
+}
+
+void svm_read_state(struct vp *vp)
+{
+    struct svm_save *save = save_of(vp);
+    struct vmmu_x86_state *state = &vp->arch->state;
+
+    for (unsigned i = 0; i < VMMU_X86_SEGMENTS; i++) {
+        const struct svm_segment *from = segment_of(save, (enum vmmu_x86_segment_name)i);
+
+        state->segment[i] = (struct vmmu_x86_segment){ .base = from->base,
+                                                       .limit = from->limit,
+                                                       .selector = from->selector,
+                                                       .attributes = unpack_rights(from->attributes) };
+    }
+    state->cr0 = save->cr0;
+    state->cr4 = save->cr4;
+    state->efer = save->efer & ~VMMU_X86_EFER_SVME;
+    state->cpl = save->cpl;
+}
+
+void svm_write_segment(struct vp *vp, enum vmmu_x86_segment_name name, const struct vmmu_x86_segment *segment)
+{
+    *segment_of(save_of(vp), name) = (struct svm_segment){ .selector = segment->selector,
+                                                           .attributes = pack_rights(segment->attributes),
+                                                           .limit = segment->limit,
+                                                           .base = segment->base };
+}
+
+void svm_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit)
+{
+    struct svm_save *save = save_of(vp);
+
+    *(interrupt ? &save->idtr : &save->gdtr) = (struct svm_segment){ .limit = limit, .base = base };
+}
+
+uint64_t svm_read_control(struct vp *vp, unsigned number)
+{
+    const struct svm_save *save = save_of(vp);
+
+    switch (number) {
+    case 0: return save->cr0;
+    case 2: return save->cr2;
+    case 3: return save->cr3;
+    case 4: return save->cr4;
+    default: return 0;
+    }
+}
+
+void svm_write_control(struct vp *vp, unsigned number, uint64_t value)
+{
+    struct svm_save *save = save_of(vp);
+
+    switch (number) {
+    case 0: save->cr0 = value; break;
+    case 2: save->cr2 = value; break;
+    case 3: save->cr3 = value; break;
+    case 4: save->cr4 = value; break;
+    default: break;
+    }
+}
+
+/* VMRUN refuses a guest without EFER.SVME; the guest never sees the bit. */
+void svm_write_efer(struct vp *vp, uint64_t value)
+{
+    save_of(vp)->efer = value | VMMU_X86_EFER_SVME;
+}
+
+static uint64_t *msr_field(struct svm_save *save, uint32_t index)
+{
+    switch (index) {
+    case 0x174: return &save->sysenter_cs;
+    case 0x175: return &save->sysenter_esp;
+    case 0x176: return &save->sysenter_eip;
+    case 0x277: return &save->pat;
+    case 0xC0000081: return &save->star;
+    case 0xC0000082: return &save->lstar;
+    case 0xC0000083: return &save->cstar;
+    case 0xC0000084: return &save->sfmask;
+    case 0xC0000100: return &save->fs.base;
+    case 0xC0000101: return &save->gs.base;
+    case 0xC0000102: return &save->kernel_gs_base;
+    default: return NULL;
+    }
+}
+
+/* PKRS and TSC_AUX stay in the processor's registers, which hold this VP's state during its exits. */
+static bool stays_in_registers(uint32_t index)
+{
+    return index == X86_MSR_PKRS || index == X86_MSR_TSC_AUX;
+}
+
+bool svm_read_msr(struct vp *vp, uint32_t index, uint64_t *value)
+{
+    const uint64_t *field = msr_field(save_of(vp), index);
+
+    if (field) {
+        *value = *field;
+        return true;
+    }
+    return stays_in_registers(index) && rdmsr_safe(index, value);
+}
+
+bool svm_write_msr(struct vp *vp, uint32_t index, uint64_t value)
+{
+    uint64_t *field = msr_field(save_of(vp), index);
+
+    if (field) {
+        *field = value;
+        return true;
+    }
+    return stays_in_registers(index) && wrmsr_safe(index, value);
+}

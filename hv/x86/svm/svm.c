@@ -1,0 +1,232 @@
+/*
+ * The SVM backend: a VMCB a virtual processor, tags (ASIDs), and the way in and out.
+ *
+ * Invariant: a VP never enters under an ASID that another set of translations has used since the processor was last
+ * flushed. A processor without flush-by-ASID flushes one guest by giving it a fresh ASID.
+ *
+ * Spec: AMD APM 2 "Secure Virtual Machine", "TLB Control", "Nested Paging".
+ */
+#include "hv/x86/svm/svm.h"
+#include "hv/boot/memory.h"
+#include "hv/mmu/mmu.h"
+#include "hv/x86/cpu.h"
+
+#define PAT_RESET  UINT64_C(0x0007040600070406)
+#define MSR_PAT    0x277u
+#define RESET_LDTR 0x82 /* a present LDT */
+#define RESET_TR   0x8B /* a busy 32-bit TSS */
+#define DR6_RESET  UINT64_C(0xFFFF0FF0)
+#define DR7_RESET  UINT64_C(0x400)
+
+#define INTERCEPTS1                                                                                          \
+    (1u << SVM_I1_INTR | 1u << SVM_I1_NMI | 1u << SVM_I1_INIT | 1u << SVM_I1_CR0_SELECTIVE |                 \
+     1u << SVM_I1_RDPMC | 1u << SVM_I1_CPUID | 1u << SVM_I1_RSM | 1u << SVM_I1_INVD | 1u << SVM_I1_HLT |     \
+     1u << SVM_I1_INVLPGA | 1u << SVM_I1_PORTS | 1u << SVM_I1_MSRS | 1u << SVM_I1_FERR_FREEZE |              \
+     1u << SVM_I1_SHUTDOWN)
+#define INTERCEPTS2                                                                                          \
+    (1u << SVM_I2_VMRUN | 1u << SVM_I2_VMMCALL | 1u << SVM_I2_VMLOAD | 1u << SVM_I2_VMSAVE |                 \
+     1u << SVM_I2_STGI | 1u << SVM_I2_CLGI | 1u << SVM_I2_SKINIT | 1u << SVM_I2_MONITOR |                    \
+     1u << SVM_I2_MWAIT | 1u << SVM_I2_MWAIT_ARMED | 1u << SVM_I2_XSETBV | 1u << SVM_I2_RDPRU)
+
+static const char *stage2(struct vmmu_nested_config *config)
+{
+    const uint32_t features = cpuid(0x80000001u, 0).edx;
+
+    *config = (struct vmmu_nested_config){
+        .format = VMMU_NESTED_NPT,
+        .levels = 4, /* as the hypervisor's own paging */
+        .maxphyaddr = (uint8_t)cpuid(0x80000008u, 0).eax,
+        .largest_level = features & (1u << 26) ? VMMU_NESTED_LEVEL_1G : VMMU_NESTED_LEVEL_2M,
+        .pat = rdmsr(MSR_PAT),
+    };
+    return NULL;
+}
+
+static void fill_control(struct vp *vp, struct svm_control *control)
+{
+    const struct mmu_root root = mmu_root(vp);
+
+    control->cr_writes = 1u << 4 | 1u << 8;
+    control->exceptions = 1u << X86_VECTOR_DB | 1u << X86_VECTOR_AC | 1u << X86_VECTOR_MC;
+    control->intercepts1 = INTERCEPTS1;
+    control->intercepts2 = INTERCEPTS2;
+    control->port_bitmap = svm_processor.port_bitmap.v;
+    control->msr_bitmap = svm_processor.msr_bitmap.v;
+    control->virtual_interrupt = SVM_VINTR_MASKING;
+    control->nested_enable = root.nested;
+    control->nested_root = root.value;
+}
+
+/* Spec: AMD APM 2 "Processor Initialization State". */
+static void fill_reset_state(struct svm_save *save)
+{
+    const struct svm_segment data = { .attributes = 0x93, .limit = 0xFFFF };
+
+    save->es = save->ss = save->ds = save->fs = save->gs = data;
+    save->cs =
+        (struct svm_segment){ .selector = 0xF000, .attributes = 0x9B, .limit = 0xFFFF, .base = 0xFFFF0000 };
+    save->ldtr = (struct svm_segment){ .attributes = RESET_LDTR, .limit = 0xFFFF };
+    save->tr = (struct svm_segment){ .attributes = RESET_TR, .limit = 0xFFFF };
+    save->gdtr.limit = save->idtr.limit = 0xFFFF;
+    save->efer = VMMU_X86_EFER_SVME;
+    save->cr0 = VMMU_X86_CR0_ET;
+    save->dr6 = DR6_RESET;
+    save->dr7 = DR7_RESET;
+    save->rflags = 2;
+    save->rip = 0xFFF0;
+    save->pat = PAT_RESET;
+}
+
+static const char *vp_create(struct vp *vp)
+{
+    struct svm_vp *svm;
+    vmmu_hpa at;
+
+    _Static_assert(sizeof(struct svm_vp) <= VMMU_PAGE_BYTES, "struct svm_vp has a page");
+    if (!page_take(true, &at)) {
+        return "no memory is left for a virtual processor";
+    }
+    svm = memory_at(at);
+    if (!page_take(true, &svm->vmcb_at)) {
+        return "no memory is left for a virtual processor's VMCB";
+    }
+    svm->vmcb = memory_at(svm->vmcb_at);
+    vp->arch->svm = svm;
+    fill_control(vp, &svm->vmcb->control);
+    fill_reset_state(&svm->vmcb->save);
+    vp->arch->state.rflags = svm->vmcb->save.rflags;
+    vp->arch->state.rip = svm->vmcb->save.rip;
+    return NULL;
+}
+
+/* --- tags --- */
+
+/* A tag nobody has used since the last flush of everything; when all are used up, everything is flushed. */
+static void take_asid(struct svm_vp *svm)
+{
+    struct svm_processor *cpu = &svm_processor;
+    struct svm_control *control = &svm->vmcb->control;
+
+    if (cpu->next_asid >= cpu->asids) {
+        cpu->next_asid = 1;
+        cpu->asid_generation++;
+        control->tlb_control = SVM_TLB_FLUSH_ALL;
+    }
+    control->asid = cpu->next_asid++;
+    svm->asid_generation = cpu->asid_generation;
+    svm->asids_taken++;
+}
+
+void svm_prepare_tag(struct vp *vp)
+{
+    struct svm_vp *svm = vp->arch->svm;
+
+    if (svm->asid_generation != svm_processor.asid_generation) {
+        take_asid(svm);
+    } else if (svm->flush && svm_processor.flush_by_asid) {
+        svm->vmcb->control.tlb_control = SVM_TLB_FLUSH_ASID;
+    } else if (svm->flush) {
+        take_asid(svm);
+    }
+    svm->flush = false;
+}
+
+static void flush(struct vp *vp)
+{
+    vp->counters.tlb_flushes++;
+    vp->arch->svm->flush = true;
+}
+
+/* --- in and out --- */
+
+static void enter(struct vp *vp, struct exit *exit)
+{
+    struct svm_vp *svm = vp->arch->svm;
+    struct svm_vmcb *vmcb = svm->vmcb;
+    struct vmmu_x86_state *state = &vp->arch->state;
+
+    if (svm->flush || svm->asid_generation != svm_processor.asid_generation) {
+        svm_prepare_tag(vp);
+    }
+    vmcb->save.rax = state->gpr[VMMU_X86_RAX];
+    vmcb->save.rsp = state->gpr[VMMU_X86_RSP];
+    vmcb->save.rip = state->rip;
+    vmcb->save.rflags = state->rflags;
+    vmcb->control.interrupt_shadow = state->interrupt_shadow;
+
+    svm_enter(state->gpr, svm->vmcb_at.v, svm_processor.host_vmcb.v);
+
+    state->gpr[VMMU_X86_RAX] = vmcb->save.rax;
+    state->gpr[VMMU_X86_RSP] = vmcb->save.rsp;
+    state->rip = vmcb->save.rip;
+    state->rflags = vmcb->save.rflags;
+    state->interrupt_shadow = vmcb->control.interrupt_shadow & 1;
+    vmcb->control.tlb_control = SVM_TLB_KEEP;
+    svm_read_exit(vp, exit);
+    exit->delivering = svm_keep_event(vp);
+}
+
+static uint64_t tsc_offset(struct vp *vp)
+{
+    return vp->arch->svm->vmcb->control.tsc_offset;
+}
+
+static void write_tsc_offset(struct vp *vp, uint64_t offset)
+{
+    vp->arch->svm->vmcb->control.tsc_offset = offset;
+}
+
+static void write_tpr(struct vp *vp, uint8_t cr8)
+{
+    struct svm_control *control = &vp->arch->svm->vmcb->control;
+
+    control->virtual_interrupt = (control->virtual_interrupt & ~SVM_VINTR_TPR) | cr8;
+}
+
+static void raise_debug(struct vp *vp, uint64_t dr6_bits)
+{
+    vp->arch->svm->vmcb->save.dr6 |= dr6_bits;
+}
+
+static void report(struct vp *vp, struct json *json)
+{
+    const struct svm_vp *svm = vp->arch->svm;
+    const struct svm_vmcb *vmcb = svm->vmcb;
+
+    json_object(json, "svm");
+    json_number(json, "asid", vmcb->control.asid);
+    json_number(json, "asids_taken", svm->asids_taken);
+    json_hex(json, "exit_code", vmcb->control.exit_code);
+    json_hex(json, "exit_event", vmcb->control.exit_event);
+    json_hex(json, "inject_event", vmcb->control.inject_event);
+    json_hex(json, "dr6", vmcb->save.dr6);
+    json_hex(json, "dr7", vmcb->save.dr7);
+    json_end_object(json);
+}
+
+const struct x86_backend x86_svm = {
+    .name = "svm",
+    .call_instruction = VMMU_HYPERV_VMMCALL,
+    .start = svm_start,
+    .stage2 = stage2,
+    .vp_create = vp_create,
+    .enter = enter,
+    .read_state = svm_read_state,
+    .write_segment = svm_write_segment,
+    .write_table = svm_write_table,
+    .read_control = svm_read_control,
+    .write_control = svm_write_control,
+    .write_efer = svm_write_efer,
+    .read_msr = svm_read_msr,
+    .write_msr = svm_write_msr,
+    .tsc_offset = tsc_offset,
+    .write_tsc_offset = write_tsc_offset,
+    .write_tpr = write_tpr,
+    .raise_debug = raise_debug,
+    .is_injecting = svm_is_injecting,
+    .can_take = svm_can_take,
+    .inject = svm_inject,
+    .open_window = svm_open_window,
+    .flush = flush,
+    .report = report,
+};

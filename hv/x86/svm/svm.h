@@ -1,0 +1,66 @@
+/* The SVM backend's own state; private to this folder. Spec: AMD APM 2 "Secure Virtual Machine". */
+#ifndef HV_X86_SVM_SVM_H
+#define HV_X86_SVM_SVM_H
+
+#include "hv/x86/svm/vmcb.h"
+#include "hv/x86/vp/x86.h"
+
+struct svm_vp {
+    struct svm_vmcb *vmcb;
+    vmmu_hpa vmcb_at;
+    uint64_t asid_generation; /* the ASID is good while this equals the processor's */
+    bool flush;               /* the guest's translations must go before the next entry */
+    bool nmi_blocked;         /* an NMI is in service: until IRET */
+    bool nmi_window;          /* IRET exits, since an NMI waits for it */
+    uint64_t asids_taken;
+};
+
+/* What this processor offers. */
+struct svm_processor {
+    uint32_t asids; /* 1 to asids - 1 may tag guests */
+    bool next_rip;
+    bool flush_by_asid;
+    uint32_t next_asid;
+    uint64_t asid_generation;
+    vmmu_hpa host_vmcb; /* where the host's own FS, GS, TR... are kept */
+    vmmu_hpa port_bitmap;
+    vmmu_hpa msr_bitmap;
+};
+
+extern struct svm_processor svm_processor;
+
+/* One world switch; see enter.S. */
+void svm_enter(uint64_t *gpr, uint64_t guest_vmcb, uint64_t host_vmcb);
+
+/* Turn SVM on. NULL, or what is missing. */
+const char *svm_start(void);
+
+/* Make the exit record of the VMCB's exit. */
+void svm_read_exit(struct vp *vp, struct exit *exit);
+
+/* Keep an event whose delivery the exit cut short, to be delivered again. Whether there was one. */
+bool svm_keep_event(struct vp *vp);
+
+/* Give the VP a tag that is good, and order the flush that it needs. */
+void svm_prepare_tag(struct vp *vp);
+
+void svm_inject(struct vp *vp, const struct x86_event *event);
+bool svm_is_injecting(const struct vp *vp);
+bool svm_can_take(const struct vp *vp, enum x86_event_kind kind);
+void svm_open_window(struct vp *vp, enum x86_event_kind kind);
+
+/* What exits of the window's own do: close it. */
+void svm_close_interrupt_window(struct svm_vp *svm);
+void svm_close_nmi_window(struct svm_vp *svm);
+
+void svm_read_state(struct vp *vp);
+void svm_write_segment(struct vp *vp, enum vmmu_x86_segment_name name,
+                       const struct vmmu_x86_segment *segment);
+void svm_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit);
+uint64_t svm_read_control(struct vp *vp, unsigned number);
+void svm_write_control(struct vp *vp, unsigned number, uint64_t value);
+void svm_write_efer(struct vp *vp, uint64_t value);
+bool svm_read_msr(struct vp *vp, uint32_t index, uint64_t *value);
+bool svm_write_msr(struct vp *vp, uint32_t index, uint64_t value);
+
+#endif

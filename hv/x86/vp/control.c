@@ -1,0 +1,179 @@
+/*
+ * Writes to control registers that the guest may not make unseen: CR0, CR4, CR8, EFER, XCR0. The rules are the library's.
+ */
+#include "hv/x86/cpu.h"
+#include "hv/x86/vp/x86.h"
+
+#define CR0_CACHE_BITS (VMMU_X86_CR0_CD | VMMU_X86_CR0_NW)
+
+/* Bits whose change drops translations. Spec: APM 2 "TLB Management", "Implicit Invalidations". */
+#define CR0_FLUSHING   (VMMU_X86_CR0_PG | VMMU_X86_CR0_WP | VMMU_X86_CR0_PE)
+#define CR4_FLUSHING                                                                                         \
+    (VMMU_X86_CR4_PSE | VMMU_X86_CR4_PAE | VMMU_X86_CR4_PGE | VMMU_X86_CR4_LA57 | VMMU_X86_CR4_PCIDE |       \
+     VMMU_X86_CR4_SMEP | VMMU_X86_CR4_SMAP | VMMU_X86_CR4_PKE | VMMU_X86_CR4_PKS)
+
+struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp)
+{
+    const struct vmmu_x86_state *state = x86_state(vp);
+
+    return (struct vmmu_x86_paging_registers){ .cr0 = state->cr0,
+                                               .cr3 = vp->arch->backend->read_control(vp, 3),
+                                               .cr4 = state->cr4,
+                                               .efer = state->efer,
+                                               .pdpte_in_memory = true };
+}
+
+/*
+ * CR0.CD and CR0.NW are ignored, as the virtual MMU's policy has it: every access stays cacheable, and both read as zero.
+ * Spec: TLFS "Virtual MMU", "Memory Cache Type".
+ */
+static bool write_cr0_checked(struct vp *vp, uint64_t value)
+{
+    struct vp_arch *arch = vp->arch;
+    struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
+    const bool cs_long = vmmu_insn_mode(state) == VMMU_INSN_64;
+    uint64_t stored;
+
+    if (vmmu_mode_check_cr0(&now, value, cs_long) != VMMU_OK) {
+        return false;
+    }
+    stored = vmmu_mode_cr0_stored(value) & ~CR0_CACHE_BITS;
+    state->efer = vmmu_mode_efer_with_cr0(state->efer, stored);
+    arch->backend->write_efer(vp, state->efer);
+    arch->backend->write_control(vp, 0, stored);
+    if ((stored ^ state->cr0) & CR0_FLUSHING) {
+        arch->backend->flush(vp);
+    }
+    state->cr0 = stored;
+    return true;
+}
+
+static bool write_cr4_checked(struct vp *vp, uint64_t value)
+{
+    struct vp_arch *arch = vp->arch;
+    struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
+
+    if (vmmu_mode_check_cr4(&arch->cpu, &now, value) != VMMU_OK) {
+        return false;
+    }
+    arch->backend->write_control(vp, 4, value);
+    if ((value ^ state->cr4) & CR4_FLUSHING) {
+        arch->backend->flush(vp);
+    }
+    state->cr4 = value;
+    return true;
+}
+
+static bool write_cr8_checked(struct vp *vp, uint64_t value)
+{
+    if (value > 15) {
+        return false;
+    }
+    x86_settle_eoi(vp);
+    lapic_cr8_write(pc_lapic(x86_pc(vp), vp->index), value);
+    vp->arch->backend->write_tpr(vp, (uint8_t)value);
+    vp->attention |= VP_ATTENTION_EVENT;
+    return true;
+}
+
+bool x86_write_efer(struct vp *vp, uint64_t value)
+{
+    struct vp_arch *arch = vp->arch;
+    struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
+
+    if (vmmu_mode_check_efer(&arch->cpu, &now, value) != VMMU_OK) {
+        return false;
+    }
+    value = vmmu_mode_efer_stored(state->efer, value);
+    arch->backend->write_efer(vp, value);
+    if ((value ^ state->efer) & VMMU_X86_EFER_NXE) {
+        arch->backend->flush(vp);
+    }
+    state->efer = value;
+    return true;
+}
+
+static bool write_control_checked(struct vp *vp, unsigned number, uint64_t value)
+{
+    switch (number) {
+    case 0: return write_cr0_checked(vp, value);
+    case 4: return write_cr4_checked(vp, value);
+    case 8: return write_cr8_checked(vp, value);
+    default: return false;
+    }
+}
+
+/* LMSW loads PE, MP, EM and TS, and cannot clear PE. */
+static uint64_t cr0_after_lmsw(uint64_t cr0, uint64_t source)
+{
+    const uint64_t loaded = VMMU_X86_CR0_MP | VMMU_X86_CR0_EM | VMMU_X86_CR0_TS;
+
+    return (cr0 & ~loaded) | (source & (loaded | VMMU_X86_CR0_PE));
+}
+
+enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
+{
+    struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_insn_memory memory = x86_insn_memory(vp);
+    struct vmmu_x86_fault fault;
+    struct vmmu_insn insn;
+    uint64_t value[2] = { 0 };
+    enum vmmu_status status;
+    bool accepted = false;
+
+    (void)exit;
+    status = x86_fetch(vp, &insn);
+    if (status == VMMU_UNSUPPORTED) {
+        return x86_give_up(vp, "a write to a control register could not be decoded");
+    }
+    if (status != VMMU_OK) {
+        return VP_RESUME;
+    }
+    if (insn.operation == VMMU_INSN_MOV_CR && insn.destination.kind == VMMU_INSN_OPERAND_CONTROL) {
+        value[0] = state->gpr[insn.source.number];
+        if (insn.operand_bytes == 4) {
+            value[0] = (uint32_t)value[0];
+        }
+        accepted = write_control_checked(vp, insn.destination.number, value[0]);
+    } else if (insn.operation == VMMU_INSN_LMSW) {
+        status = vmmu_insn_load_source(&insn, state, &memory, value, &fault);
+
+        if (status == VMMU_GUEST_FAULT) {
+            x86_raise_fault(vp, &fault);
+        }
+        if (status != VMMU_OK) {
+            return VP_RESUME;
+        }
+        accepted = write_cr0_checked(vp, cr0_after_lmsw(state->cr0, value[0]));
+    } else if (insn.operation == VMMU_INSN_CLTS) {
+        accepted = write_cr0_checked(vp, state->cr0 & ~VMMU_X86_CR0_TS);
+    } else {
+        return VP_RESUME; /* the guest changed its code meanwhile: it runs what stands there now */
+    }
+    if (accepted) {
+        x86_retire(vp, insn.length);
+    } else {
+        x86_raise_gp(vp);
+    }
+    return VP_RESUME;
+}
+
+enum vp_next x86_xsetbv_exit(struct vp *vp, const struct exit *exit)
+{
+    struct vp_arch *arch = vp->arch;
+    const uint64_t *gpr = arch->state.gpr;
+    const uint64_t value = gpr[VMMU_X86_RDX] << 32 | (uint32_t)gpr[VMMU_X86_RAX];
+
+    if (!(x86_state(vp)->cr4 & VMMU_X86_CR4_OSXSAVE)) {
+        x86_raise_ud(vp);
+    } else if (arch->state.cpl != 0 || (uint32_t)gpr[VMMU_X86_RCX] != 0 ||
+               !x86_xcr0_is_valid(&arch->cpuid, value)) {
+        x86_raise_gp(vp);
+    } else if (x86_skip(vp, exit)) {
+        x86_load_xcr0(vp, value);
+    }
+    return VP_RESUME;
+}

@@ -1,0 +1,498 @@
+/*
+ * Instructions that the hypervisor performs in the guest's place: fetched through the guest's own tables, decoded and
+ * done by the library, with memory and devices reached from here.
+ *
+ * Where no memory is, reads give all ones, for data, for code and for table entries alike, as a bus that nobody drives.
+ */
+#include "hv/boot/memory.h"
+#include "hv/mmu/mmu.h"
+#include "hv/x86/cpu.h"
+#include "hv/x86/vp/x86.h"
+
+#include <vmmu/walk.h>
+
+/* A walk that loses this many races in a row is left to the guest to repeat. */
+#define WALK_TRIES 16
+
+static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
+{
+    const struct vp *vp = context;
+    const void *entry = mmu_at(vp->partition, (vmmu_gpa){ address }, width_bytes);
+
+    if (!entry) {
+        *value = width_bytes == 4 ? UINT32_MAX : UINT64_MAX;
+    } else if (width_bytes == 4) {
+        *value = __atomic_load_n((const uint32_t *)entry, __ATOMIC_ACQUIRE);
+    } else {
+        *value = __atomic_load_n((const uint64_t *)entry, __ATOMIC_ACQUIRE);
+    }
+    return VMMU_OK;
+}
+
+static enum vmmu_status ram_exchange(void *context, uint64_t address, unsigned width_bytes, uint64_t expected,
+                                     uint64_t desired)
+{
+    const struct vp *vp = context;
+    void *entry = mmu_writable_at(vp->partition, (vmmu_gpa){ address }, width_bytes);
+    bool stored = true;
+
+    if (entry && width_bytes == 4) {
+        uint32_t expected32 = (uint32_t)expected;
+
+        stored = __atomic_compare_exchange_n((uint32_t *)entry, &expected32, (uint32_t)desired, false,
+                                             __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    } else if (entry) {
+        stored = __atomic_compare_exchange_n((uint64_t *)entry, &expected, desired, false, __ATOMIC_ACQ_REL,
+                                             __ATOMIC_ACQUIRE);
+    }
+    return stored ? VMMU_OK : VMMU_RACED;
+}
+
+struct vmmu_ram x86_ram(struct vp *vp)
+{
+    return (struct vmmu_ram){ .context = vp, .load = ram_load, .exchange = ram_exchange };
+}
+
+/* PKRU and PKRS stay in the processor's registers across an exit; reading PKRU needs CR4.PKE for a moment. */
+static void read_keys(struct vp *vp, struct vmmu_x86_paging_registers *registers)
+{
+    if (registers->cr4 & VMMU_X86_CR4_PKE) {
+        const uint64_t cr4 = read_cr4();
+
+        write_cr4(cr4 | VMMU_X86_CR4_PKE);
+        registers->pkru = rdpkru();
+        write_cr4(cr4);
+    }
+    if (registers->cr4 & VMMU_X86_CR4_PKS) {
+        uint64_t pkrs = 0;
+
+        (void)vp->arch->backend->read_msr(vp, X86_MSR_PKRS, &pkrs);
+        registers->pkrs = (uint32_t)pkrs;
+    }
+}
+
+static bool same_registers(const struct vmmu_x86_paging_registers *a,
+                           const struct vmmu_x86_paging_registers *b)
+{
+    return a->cr0 == b->cr0 && a->cr3 == b->cr3 && a->cr4 == b->cr4 && a->efer == b->efer &&
+           a->pkru == b->pkru && a->pkrs == b->pkrs;
+}
+
+const struct vmmu_x86_mode *x86_mode(struct vp *vp)
+{
+    struct vp_arch *arch = vp->arch;
+    struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
+
+    read_keys(vp, &now);
+    if (!arch->mode_valid || !same_registers(&now, &arch->mode_registers)) {
+        arch->mode_registers = now;
+        arch->mode_valid = vmmu_mode_make(&arch->cpu, &now, &arch->mode) == VMMU_OK;
+    }
+    return arch->mode_valid ? &arch->mode : NULL;
+}
+
+static enum vmmu_status translate(struct vp *vp, vmmu_gva va, enum vmmu_x86_access_kind kind, vmmu_gpa *gpa,
+                                  struct vmmu_x86_fault *fault)
+{
+    const struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_x86_mode *mode = x86_mode(vp);
+    const struct vmmu_ram ram = x86_ram(vp);
+    const struct vmmu_x86_access access = { .kind = kind,
+                                            .marks = VMMU_X86_MARKS_AS_IT_GOES,
+                                            .user = state->cpl == 3,
+                                            .eflags_ac = (state->rflags & X86_RFLAGS_AC) != 0 };
+    struct vmmu_x86_walk_result walk;
+    enum vmmu_status status = VMMU_RACED;
+
+    if (!mode) {
+        return VMMU_UNSUPPORTED;
+    }
+    for (unsigned i = 0; i < WALK_TRIES && status == VMMU_RACED; i++) {
+        status = vmmu_x86_walk(mode, &ram, va, access, &walk);
+    }
+    if (status == VMMU_OK) {
+        *gpa = walk.translation.gpa;
+    } else if (status == VMMU_GUEST_FAULT) {
+        *fault = walk.fault;
+    }
+    return status;
+}
+
+/* --- memory, as instructions reach it --- */
+
+static uint64_t mask_of(unsigned bytes)
+{
+    return bytes >= 8 ? UINT64_MAX : BIT64(8 * bytes) - 1;
+}
+
+static uint64_t load_bytes(const uint8_t *from, unsigned bytes)
+{
+    uint64_t value = 0;
+
+    switch (bytes) {
+    case 1: return *from;
+    case 2: return *(const uint16_t *)from;
+    case 4: return __atomic_load_n((const uint32_t *)from, __ATOMIC_RELAXED);
+    case 8: return __atomic_load_n((const uint64_t *)from, __ATOMIC_RELAXED);
+    default: __builtin_memcpy(&value, from, bytes); return value;
+    }
+}
+
+static void store_bytes(uint8_t *to, unsigned bytes, uint64_t value)
+{
+    switch (bytes) {
+    case 1: *to = (uint8_t)value; break;
+    case 2: *(uint16_t *)to = (uint16_t)value; break;
+    case 4: __atomic_store_n((uint32_t *)to, (uint32_t)value, __ATOMIC_RELAXED); break;
+    case 8: __atomic_store_n((uint64_t *)to, value, __ATOMIC_RELAXED); break;
+    default: __builtin_memcpy(to, &value, bytes); break;
+    }
+}
+
+/* One access outside RAM. Odd sizes, of an operand that crosses a page, go byte by byte. */
+static uint64_t device_read(struct vp *vp, vmmu_gpa gpa, unsigned bytes)
+{
+    uint64_t value = UINT64_MAX;
+
+    x86_settle_eoi(vp);
+    if (bytes & (bytes - 1)) {
+        value = 0;
+        for (unsigned i = 0; i < bytes; i++) {
+            value |= (device_read(vp, (vmmu_gpa){ gpa.v + i }, 1) & 0xFF) << (8 * i);
+        }
+        return value;
+    }
+    if (!pc_mmio_read(x86_pc(vp), vp->index, gpa, bytes, &value)) {
+        value = UINT64_MAX;
+    }
+    return value & mask_of(bytes);
+}
+
+static void device_write(struct vp *vp, vmmu_gpa gpa, unsigned bytes, uint64_t value)
+{
+    x86_settle_eoi(vp);
+    if (bytes & (bytes - 1)) {
+        for (unsigned i = 0; i < bytes; i++) {
+            device_write(vp, (vmmu_gpa){ gpa.v + i }, 1, (value >> (8 * i)) & 0xFF);
+        }
+        return;
+    }
+    (void)pc_mmio_write(x86_pc(vp), vp->index, gpa, bytes, value);
+    vp->attention |= VP_ATTENTION_EVENT;
+}
+
+static enum vmmu_status memory_read(void *context, const struct vmmu_insn_bytes *bytes, uint64_t *value,
+                                    struct vmmu_x86_fault *fault)
+{
+    struct vp *vp = context;
+    const enum vmmu_x86_access_kind kind =
+        bytes->access == VMMU_INSN_READ_TO_WRITE ? VMMU_X86_WRITE : VMMU_X86_READ;
+    vmmu_gpa gpa;
+    const enum vmmu_status status = translate(vp, bytes->at, kind, &gpa, fault);
+    const uint8_t *at;
+
+    if (status != VMMU_OK) {
+        return status;
+    }
+    at = mmu_at(vp->partition, gpa, bytes->size_bytes);
+    *value = at ? load_bytes(at, bytes->size_bytes) : device_read(vp, gpa, bytes->size_bytes);
+    return VMMU_OK;
+}
+
+static enum vmmu_status memory_write(void *context, const struct vmmu_insn_bytes *bytes, uint64_t value,
+                                     struct vmmu_x86_fault *fault)
+{
+    struct vp *vp = context;
+    vmmu_gpa gpa;
+    const enum vmmu_status status = translate(vp, bytes->at, VMMU_X86_WRITE, &gpa, fault);
+    uint8_t *at;
+
+    if (status != VMMU_OK) {
+        return status;
+    }
+    at = mmu_writable_at(vp->partition, gpa, bytes->size_bytes);
+    if (at) {
+        store_bytes(at, bytes->size_bytes, value);
+    } else {
+        device_write(vp, gpa, bytes->size_bytes, value);
+    }
+    return VMMU_OK;
+}
+
+static enum vmmu_status memory_probe(void *context, const struct vmmu_insn_bytes *bytes,
+                                     struct vmmu_x86_fault *fault)
+{
+    vmmu_gpa gpa;
+
+    return translate(context, bytes->at, bytes->access == VMMU_INSN_READ ? VMMU_X86_READ : VMMU_X86_WRITE,
+                     &gpa, fault);
+}
+
+static bool exchange16(void *at, uint64_t expected[2], const uint64_t desired[2])
+{
+    bool stored;
+
+    __asm__ volatile("lock cmpxchg16b %1"
+                     : "=@ccz"(stored), "+m"(*(uint64_t(*)[2])at), "+a"(expected[0]), "+d"(expected[1])
+                     : "b"(desired[0]), "c"(desired[1])
+                     : "memory");
+    return stored;
+}
+
+static bool exchange_ram(uint8_t *at, unsigned bytes, uint64_t expected[2], const uint64_t desired[2])
+{
+    uint8_t expected8 = (uint8_t)expected[0];
+    uint16_t expected16 = (uint16_t)expected[0];
+    uint32_t expected32 = (uint32_t)expected[0];
+    bool stored;
+
+    switch (bytes) {
+    case 1:
+        stored = __atomic_compare_exchange_n(at, &expected8, (uint8_t)desired[0], false, __ATOMIC_SEQ_CST,
+                                             __ATOMIC_SEQ_CST);
+        expected[0] = expected8;
+        return stored;
+    case 2:
+        stored = __atomic_compare_exchange_n((uint16_t *)at, &expected16, (uint16_t)desired[0], false,
+                                             __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        expected[0] = expected16;
+        return stored;
+    case 4:
+        stored = __atomic_compare_exchange_n((uint32_t *)at, &expected32, (uint32_t)desired[0], false,
+                                             __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        expected[0] = expected32;
+        return stored;
+    case 8:
+        return __atomic_compare_exchange_n((uint64_t *)at, &expected[0], desired[0], false, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_SEQ_CST);
+    default: return exchange16(at, expected, desired);
+    }
+}
+
+/* A device's register is read, compared and written: nothing else runs between. */
+static enum vmmu_status exchange_device(struct vp *vp, vmmu_gpa gpa, unsigned bytes, uint64_t expected[2],
+                                        const uint64_t desired[2])
+{
+    const unsigned half = bytes > 8 ? 8 : bytes;
+    uint64_t value[2] = { device_read(vp, gpa, half), 0 };
+
+    if (bytes > 8) {
+        value[1] = device_read(vp, (vmmu_gpa){ gpa.v + 8 }, 8);
+    }
+    if (value[0] != expected[0] || (bytes > 8 && value[1] != expected[1])) {
+        expected[0] = value[0];
+        expected[1] = value[1];
+        return VMMU_RACED;
+    }
+    device_write(vp, gpa, half, desired[0]);
+    if (bytes > 8) {
+        device_write(vp, (vmmu_gpa){ gpa.v + 8 }, 8, desired[1]);
+    }
+    return VMMU_OK;
+}
+
+static enum vmmu_status memory_exchange(void *context, const struct vmmu_insn_bytes *bytes,
+                                        uint64_t expected[2], const uint64_t desired[2],
+                                        struct vmmu_x86_fault *fault)
+{
+    struct vp *vp = context;
+    vmmu_gpa gpa;
+    const enum vmmu_status status = translate(vp, bytes->at, VMMU_X86_WRITE, &gpa, fault);
+    uint8_t *at;
+
+    if (status != VMMU_OK) {
+        return status;
+    }
+    at = mmu_writable_at(vp->partition, gpa, bytes->size_bytes);
+    if (!at) {
+        return exchange_device(vp, gpa, bytes->size_bytes, expected, desired);
+    }
+    return exchange_ram(at, bytes->size_bytes, expected, desired) ? VMMU_OK : VMMU_RACED;
+}
+
+static enum vmmu_status port_in(void *context, uint16_t port, unsigned size_bytes, uint64_t *value)
+{
+    struct vp *vp = context;
+
+    *value = pc_port_read(x86_pc(vp), vp->index, port, size_bytes);
+    return VMMU_OK;
+}
+
+static enum vmmu_status port_out(void *context, uint16_t port, unsigned size_bytes, uint64_t value)
+{
+    struct vp *vp = context;
+
+    pc_port_write(x86_pc(vp), vp->index, port, size_bytes, (uint32_t)value);
+    return VMMU_OK;
+}
+
+struct vmmu_insn_memory x86_insn_memory(struct vp *vp)
+{
+    return (struct vmmu_insn_memory){
+        .context = vp,
+        .read = memory_read,
+        .write = memory_write,
+        .probe = memory_probe,
+        .exchange = memory_exchange,
+        .port_in = port_in,
+        .port_out = port_out,
+    };
+}
+
+/* --- instructions --- */
+
+/* Copy up to @wanted bytes of code from linear address @va, to the end of its page at most. */
+static enum vmmu_status fetch_page(struct vp *vp, vmmu_gva va, uint8_t *bytes, unsigned *count,
+                                   struct vmmu_x86_fault *fault)
+{
+    const unsigned left = (unsigned)(VMMU_PAGE_BYTES - (va.v & (VMMU_PAGE_BYTES - 1)));
+    const unsigned take = left < *count ? left : *count;
+    vmmu_gpa gpa;
+    const enum vmmu_status status = translate(vp, va, VMMU_X86_EXECUTE, &gpa, fault);
+    const uint8_t *at;
+
+    if (status != VMMU_OK) {
+        return status;
+    }
+    at = mmu_at(vp->partition, gpa, take);
+    if (at && take == 16) {
+        ((uint64_t *)bytes)[0] = ((const uint64_t *)at)[0];
+        ((uint64_t *)bytes)[1] = ((const uint64_t *)at)[1];
+    } else {
+        for (unsigned i = 0; i < take; i++) {
+            bytes[i] = at ? at[i] : 0xFF;
+        }
+    }
+    *count = take;
+    return VMMU_OK;
+}
+
+/* Linear address of RIP. */
+static vmmu_gva linear_rip(struct vp *vp, uint64_t ahead)
+{
+    const struct vmmu_x86_state *state = x86_state(vp);
+
+    if (vmmu_insn_mode(state) == VMMU_INSN_64) {
+        return (vmmu_gva){ state->rip + ahead };
+    }
+    return (vmmu_gva){ (uint32_t)(state->segment[VMMU_X86_CS].base + state->rip + ahead) };
+}
+
+/* Fetch what may be needed: 16 bytes for one load's sake, of which a decoder looks at 15. */
+enum vmmu_status x86_fetch(struct vp *vp, struct vmmu_insn *insn)
+{
+    uint8_t bytes[16] __attribute__((aligned(8)));
+    unsigned count = sizeof bytes;
+    struct vmmu_x86_fault unreadable;
+    const struct vmmu_x86_fault *owed = &unreadable;
+    enum vmmu_status status = fetch_page(vp, linear_rip(vp, 0), bytes, &count, &unreadable);
+
+    vp->counters.insn_fetches++;
+    if (status == VMMU_OK) {
+        owed = &insn->fault;
+        status = vmmu_insn_decode(bytes, count, vmmu_insn_mode(&vp->arch->state), insn);
+    }
+    if (status == VMMU_ABSENT && count < sizeof bytes) {
+        unsigned more = (unsigned)sizeof bytes - count;
+
+        owed = &unreadable;
+        status = fetch_page(vp, linear_rip(vp, count), bytes + count, &more, &unreadable);
+        if (status == VMMU_OK) {
+            owed = &insn->fault;
+            status = vmmu_insn_decode(bytes, count + more, vmmu_insn_mode(&vp->arch->state), insn);
+        }
+    }
+    if (status == VMMU_GUEST_FAULT) {
+        x86_raise_fault(vp, owed);
+    }
+    return status;
+}
+
+enum vp_next x86_give_up(struct vp *vp, const char *what)
+{
+    partition_end(vp->partition, PARTITION_STOPPED, 0, what);
+    return VP_STOP;
+}
+
+static void single_step(struct vp *vp)
+{
+    vp->arch->backend->raise_debug(vp, X86_DR6_BS);
+    x86_raise(vp, X86_VECTOR_DB, false, 0);
+}
+
+enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn)
+{
+    const struct vmmu_insn_memory memory = x86_insn_memory(vp);
+    struct vmmu_insn_outcome outcome = { 0 };
+
+    vp->counters.insn_emulated++;
+    switch (vmmu_insn_perform(insn, x86_state(vp), &memory, &outcome)) {
+    case VMMU_OK:
+        if (outcome.single_step) {
+            single_step(vp);
+        }
+        return VP_RESUME;
+    case VMMU_GUEST_FAULT: x86_raise_fault(vp, &outcome.fault); return VP_RESUME;
+    case VMMU_RACED: return VP_RESUME;
+    case VMMU_UNSUPPORTED:
+    case VMMU_ABSENT:
+    case VMMU_STAGE2:
+    case VMMU_FLUSH_RETRY:
+    case VMMU_NO_MEMORY:
+    case VMMU_INVALID:
+    case VMMU_VIOLATED: break;
+    }
+    return x86_give_up(vp, "an instruction reaches a device in a way that is not known here");
+}
+
+enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit)
+{
+    struct vmmu_insn insn;
+
+    if (exit->delivering) {
+        return x86_give_up(vp, "an event could not be delivered: its tables or stack are not in memory");
+    }
+    switch (x86_fetch(vp, &insn)) {
+    case VMMU_OK: return x86_perform(vp, &insn);
+    case VMMU_GUEST_FAULT:
+    case VMMU_RACED: return VP_RESUME;
+    case VMMU_UNSUPPORTED:
+    case VMMU_ABSENT:
+    case VMMU_STAGE2:
+    case VMMU_FLUSH_RETRY:
+    case VMMU_NO_MEMORY:
+    case VMMU_INVALID:
+    case VMMU_VIOLATED: break;
+    }
+    return x86_give_up(vp, "the instruction that reaches a device is not known here");
+}
+
+void x86_retire(struct vp *vp, unsigned bytes)
+{
+    struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_insn insn = { .length = (uint8_t)bytes, .width = vmmu_insn_mode(state) };
+
+    if (vmmu_insn_retire(&insn, state)) {
+        single_step(vp);
+    }
+}
+
+unsigned x86_length(struct vp *vp, const struct exit *exit)
+{
+    struct vmmu_insn insn;
+
+    if (exit->insn_bytes) {
+        return exit->insn_bytes;
+    }
+    return x86_fetch(vp, &insn) == VMMU_OK ? insn.length : 0;
+}
+
+bool x86_skip(struct vp *vp, const struct exit *exit)
+{
+    const unsigned bytes = x86_length(vp, exit);
+
+    if (bytes) {
+        x86_retire(vp, bytes);
+    }
+    return bytes != 0;
+}

@@ -1,0 +1,100 @@
+/* Exits that are x86's own, each decided here for all backends. */
+#include "hv/boot/host.h"
+#include "hv/x86/cpu.h"
+#include "hv/x86/vp/x86.h"
+
+static enum vp_next cpuid_exit(struct vp *vp, const struct exit *exit)
+{
+    struct vp_arch *arch = vp->arch;
+    uint64_t *gpr = arch->state.gpr;
+    const struct x86_cpuid_state state = { .cr4 = arch->backend->read_control(vp, 4), .xcr0 = arch->xcr0 };
+    struct x86_cpuid_regs regs;
+
+    if (!x86_skip(vp, exit)) {
+        return VP_RESUME;
+    }
+    regs = x86_cpuid_lookup(&arch->cpuid, (uint32_t)gpr[VMMU_X86_RAX], (uint32_t)gpr[VMMU_X86_RCX], &state);
+    gpr[VMMU_X86_RAX] = regs.eax;
+    gpr[VMMU_X86_RBX] = regs.ebx;
+    gpr[VMMU_X86_RCX] = regs.ecx;
+    gpr[VMMU_X86_RDX] = regs.edx;
+    return VP_RESUME;
+}
+
+static void port_in(struct vp *vp, const struct exit_port *port)
+{
+    uint64_t *rax = &vp->arch->state.gpr[VMMU_X86_RAX];
+    const uint32_t value = pc_port_read(x86_pc(vp), vp->index, port->number, port->width_bytes);
+
+    switch (port->width_bytes) {
+    case 1: *rax = (*rax & ~UINT64_C(0xFF)) | (uint8_t)value; break;
+    case 2: *rax = (*rax & ~UINT64_C(0xFFFF)) | (uint16_t)value; break;
+    default: *rax = value; break;
+    }
+}
+
+static enum vp_next port_exit(struct vp *vp, const struct exit *exit)
+{
+    const struct exit_port *port = &exit->port;
+    struct vmmu_insn insn;
+
+    if (port->string) {
+        const enum vmmu_status status = x86_fetch(vp, &insn);
+
+        if (status == VMMU_UNSUPPORTED) {
+            return x86_give_up(vp, "a string port instruction could not be decoded");
+        }
+        return status == VMMU_OK ? x86_perform(vp, &insn) : VP_RESUME;
+    }
+    if (port->in) {
+        port_in(vp, port);
+    } else {
+        pc_port_write(x86_pc(vp), vp->index, port->number, port->width_bytes,
+                      (uint32_t)vp->arch->state.gpr[VMMU_X86_RAX]);
+    }
+    x86_retire(vp, (unsigned)(port->next - vp->arch->state.rip) & 15);
+    return VP_RESUME;
+}
+
+static enum vp_next idle_exit(struct vp *vp, const struct exit *exit)
+{
+    if (!x86_skip(vp, exit)) {
+        return VP_RESUME;
+    }
+    if (!(vp->arch->state.rflags & X86_RFLAGS_IF) && !vp->arch->nmi_pending) {
+        return x86_give_up(vp, "the guest halted with interrupts off");
+    }
+    return VP_IDLE;
+}
+
+enum vp_next arch_vp_exit(struct vp *vp, const struct exit *exit)
+{
+    switch (exit->kind) {
+    case EXIT_X86_CPUID: return cpuid_exit(vp, exit);
+    case EXIT_X86_PORT: return port_exit(vp, exit);
+    case EXIT_X86_MSR_READ:
+    case EXIT_X86_MSR_WRITE: return x86_msr_exit(vp, exit);
+    case EXIT_X86_CONTROL: return x86_control_exit(vp, exit);
+    case EXIT_X86_XSETBV: return x86_xsetbv_exit(vp, exit);
+    case EXIT_HYPERCALL: return x86_hypercall_exit(vp, exit);
+    case EXIT_IDLE: return idle_exit(vp, exit);
+    case EXIT_X86_CACHE:
+        /* INVD would lose what other partitions have written: it acts as WBINVD. */
+        if (x86_skip(vp, exit)) {
+            wbinvd();
+        }
+        return VP_RESUME;
+    case EXIT_X86_EXCEPTION:
+        x86_raise(vp, exit->exception.vector, exit->exception.has_error_code, exit->exception.error_code);
+        return VP_RESUME;
+    case EXIT_X86_UNOFFERED: x86_raise_ud(vp); return VP_RESUME;
+    case EXIT_X86_RDPMC: x86_raise_gp(vp); return VP_RESUME;
+    case EXIT_HOST_INTERRUPT:
+    case EXIT_EVENT_WINDOW:
+    case EXIT_MEMORY:
+    case EXIT_MACHINE_CHECK:
+    case EXIT_DEAD:
+    case EXIT_KINDS: break;
+    }
+    host_panic("exit %u is not for x86 to decide\n", exit->kind);
+}

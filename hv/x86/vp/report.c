@@ -1,0 +1,100 @@
+/* What people see of an x86 VP and its board. */
+#include "hv/mmu/mmu.h"
+#include "hv/x86/vp/x86.h"
+
+#include <vmmu/walk.h>
+
+#define CODE_BYTES 32
+
+static const char *const gpr_names[VMMU_X86_GPRS] = {
+    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+    "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"
+};
+static const char *const segment_names[VMMU_X86_SEGMENTS] = { "es", "cs", "ss", "ds", "fs", "gs" };
+
+static void report_segments(const struct vmmu_x86_state *state, struct json *json)
+{
+    json_object(json, "segments");
+    for (unsigned i = 0; i < VMMU_X86_SEGMENTS; i++) {
+        const struct vmmu_x86_segment *segment = &state->segment[i];
+
+        json_object(json, segment_names[i]);
+        json_hex(json, "selector", segment->selector);
+        json_hex(json, "base", segment->base);
+        json_hex(json, "limit", segment->limit);
+        json_hex(json, "attributes", segment->attributes);
+        json_end_object(json);
+    }
+    json_end_object(json);
+}
+
+/* The code at RIP, as an observer: no accessed bit is set by looking. */
+static void report_code(struct vp *vp, struct json *json)
+{
+    const struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_x86_mode *mode = x86_mode(vp);
+    const struct vmmu_ram ram = x86_ram(vp);
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_EXECUTE, .user = state->cpl == 3 };
+    const uint64_t base = vmmu_insn_mode(state) == VMMU_INSN_64 ? 0 : state->segment[VMMU_X86_CS].base;
+    struct vmmu_x86_walk_result walk;
+    const uint8_t *at;
+    uint64_t left;
+
+    if (!mode || vmmu_x86_walk(mode, &ram, (vmmu_gva){ base + state->rip }, access, &walk) != VMMU_OK) {
+        json_text(json, "code", "not mapped");
+        return;
+    }
+    left = VMMU_PAGE_BYTES - (walk.translation.gpa.v & (VMMU_PAGE_BYTES - 1));
+    left = left < CODE_BYTES ? left : CODE_BYTES;
+    at = mmu_at(vp->partition, walk.translation.gpa, left);
+    if (at) {
+        json_bytes(json, "code", at, (unsigned)left);
+    } else {
+        json_text(json, "code", "not in memory");
+    }
+}
+
+void arch_vp_report(struct vp *vp, struct json *json)
+{
+    const struct vmmu_x86_state *state = x86_state(vp);
+
+    json_object(json, "registers");
+    json_hex(json, "rip", state->rip);
+    json_hex(json, "rflags", state->rflags);
+    for (unsigned i = 0; i < VMMU_X86_GPRS; i++) {
+        json_hex(json, gpr_names[i], state->gpr[i]);
+    }
+    json_hex(json, "cr0", state->cr0);
+    json_hex(json, "cr2", vp->arch->backend->read_control(vp, 2));
+    json_hex(json, "cr3", vp->arch->backend->read_control(vp, 3));
+    json_hex(json, "cr4", state->cr4);
+    json_hex(json, "efer", state->efer);
+    json_hex(json, "xcr0", vp->arch->xcr0);
+    json_number(json, "cpl", state->cpl);
+    report_segments(state, json);
+    report_code(vp, json);
+    json_end_object(json);
+    vp->arch->backend->report(vp, json);
+}
+
+void arch_partition_report(struct partition *partition, struct json *json)
+{
+    const char *device = "";
+    struct pc_counter counter;
+
+    json_object(json, "devices");
+    for (unsigned i = 0; pc_counter(&partition->arch->pc, i, &counter); i++) {
+        if (counter.device != device) {
+            if (i) {
+                json_end_object(json);
+            }
+            json_object(json, counter.device);
+            device = counter.device;
+        }
+        json_number(json, counter.name, counter.value);
+    }
+    if (device[0]) {
+        json_end_object(json);
+    }
+    json_end_object(json);
+}

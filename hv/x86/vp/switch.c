@@ -1,0 +1,126 @@
+/*
+ * What the world switch leaves in the registers: the FPU's and extended state, XCR0, PKRU, PKRS, DR0 to DR3, TSC_AUX.
+ *
+ * The hypervisor uses none of it, so it stays the guest's across exits, and moves only when another VP runs on this
+ * processor. (PKRU and PKRS govern nothing here: CR4.PKE and CR4.PKS are off in the hypervisor.)
+ */
+#include "hv/boot/host.h"
+#include "hv/boot/memory.h"
+#include "hv/x86/cpu.h"
+#include "hv/x86/vp/x86.h"
+
+#define CPUID_1_ECX_OSXSAVE (1u << 27)
+#define MXCSR_OFFSET        24
+#define MXCSR_RESET         0x1F80u
+#define FCW_RESET           0x037Fu
+
+/* This processor's: whose state is in the registers. */
+static struct vp *loaded;
+
+bool x86_has_xsave(void)
+{
+    return cpuid(1, 0).ecx & CPUID_1_ECX_OSXSAVE;
+}
+
+static uint64_t host_xcr0(void)
+{
+    const struct cpuid_result offered = cpuid(0xD, 0);
+
+    return (uint64_t)offered.edx << 32 | offered.eax;
+}
+
+static uint64_t area_bytes(void)
+{
+    return x86_has_xsave() ? cpuid(0xD, 0).ecx : 512;
+}
+
+bool x86_extended_create(struct vp *vp)
+{
+    const uint64_t bytes = area_bytes();
+    uint8_t *area;
+
+    if (!memory_take(bytes, VMMU_PAGE_BYTES, false, &vp->arch->extended)) {
+        return false;
+    }
+    area = memory_at(vp->arch->extended);
+    __builtin_memset(area, 0, bytes);
+    *(uint16_t *)area = FCW_RESET;
+    *(uint32_t *)(area + MXCSR_OFFSET) = MXCSR_RESET;
+    vp->arch->xcr0 = 1;
+    return true;
+}
+
+static void save_extended(struct vp *vp)
+{
+    void *area = memory_at(vp->arch->extended);
+
+    if (x86_has_xsave()) {
+        xsetbv(0, host_xcr0());
+        __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+    } else {
+        __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+    }
+}
+
+static void load_extended(struct vp *vp)
+{
+    void *area = memory_at(vp->arch->extended);
+
+    if (x86_has_xsave()) {
+        xsetbv(0, host_xcr0());
+        __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+        xsetbv(0, vp->arch->xcr0);
+    } else {
+        __asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+    }
+}
+
+static void save_registers(struct vp *vp)
+{
+    struct vp_arch *arch = vp->arch;
+
+    arch->saved_dr[0] = read_dr0();
+    arch->saved_dr[1] = read_dr1();
+    arch->saved_dr[2] = read_dr2();
+    arch->saved_dr[3] = read_dr3();
+    arch->has_tsc_aux = rdmsr_safe(X86_MSR_TSC_AUX, &arch->saved_tsc_aux);
+    arch->has_pkrs = rdmsr_safe(X86_MSR_PKRS, &arch->saved_pkrs);
+}
+
+static void load_registers(const struct vp *vp)
+{
+    const struct vp_arch *arch = vp->arch;
+
+    write_dr0(arch->saved_dr[0]);
+    write_dr1(arch->saved_dr[1]);
+    write_dr2(arch->saved_dr[2]);
+    write_dr3(arch->saved_dr[3]);
+    if (arch->has_tsc_aux) {
+        wrmsr(X86_MSR_TSC_AUX, arch->saved_tsc_aux);
+    }
+    if (arch->has_pkrs) {
+        wrmsr(X86_MSR_PKRS, arch->saved_pkrs);
+    }
+}
+
+void x86_switch_to(struct vp *vp)
+{
+    if (loaded == vp) {
+        return;
+    }
+    if (loaded) {
+        save_extended(loaded);
+        save_registers(loaded);
+    }
+    load_extended(vp);
+    load_registers(vp);
+    loaded = vp;
+}
+
+void x86_load_xcr0(struct vp *vp, uint64_t value)
+{
+    vp->arch->xcr0 = value;
+    if (loaded == vp) {
+        xsetbv(0, value);
+    }
+}

@@ -1,0 +1,246 @@
+/*
+ * An x86 virtual processor: what VT-x and SVM have in common. Private to hv/x86.
+ *
+ * A backend (svm, later vmx) enters the guest and turns exits into records; everything that the guest can observe of an
+ * exit is decided here, once for all backends.
+ */
+#ifndef HV_X86_VP_X86_H
+#define HV_X86_VP_X86_H
+
+#include <vmmu/hyperv.h>
+#include <vmmu/insn.h>
+#include <vmmu/mode.h>
+
+#include "hv/dev/pc.h"
+#include "hv/vp/arch.h"
+#include "hv/x86/policy/cpuid.h"
+#include "hv/x86/policy/msr.h"
+
+#define X86_RFLAGS_TF   BIT64(8)
+#define X86_RFLAGS_IF   BIT64(9)
+#define X86_RFLAGS_RF   BIT64(16)
+#define X86_RFLAGS_VM   BIT64(17)
+#define X86_RFLAGS_AC   BIT64(18)
+
+#define X86_DR6_BS      BIT64(14)
+
+#define X86_VECTOR_DB   1
+#define X86_VECTOR_NMI  2
+#define X86_VECTOR_UD   6
+#define X86_VECTOR_AC   17
+#define X86_VECTOR_MC   18
+
+#define X86_MSR_TSC     0x10u
+#define X86_MSR_PKRS    0x6E1u
+#define X86_MSR_EFER    0xC0000080u
+#define X86_MSR_TSC_AUX 0xC0000103u
+
+/* An event to be delivered to the guest. */
+enum x86_event_kind { X86_EVENT_INTERRUPT, X86_EVENT_NMI, X86_EVENT_EXCEPTION };
+
+struct x86_event {
+    enum x86_event_kind kind;
+    uint8_t vector;
+    bool has_error_code;
+    uint32_t error_code;
+};
+
+/* What a processor vendor's virtualization does for us. Each call is about a VP that is not inside its guest. */
+struct x86_backend {
+    const char *name;
+    enum vmmu_hyperv_call_instruction call_instruction;
+
+    /* Turn virtualization on. NULL, or the sentence that says what the processor lacks. */
+    const char *(*start)(void);
+
+    /* What the second stage offers; fills all but `vps`. */
+    const char *(*stage2)(struct vmmu_nested_config *config);
+
+    /* Control structures for a VP, in the processor's reset state. NULL, or why not. */
+    const char *(*vp_create)(struct vp *vp);
+
+    /* Run the guest until it exits; takes and leaves gpr, rip, rflags and the interrupt shadow in arch->state. */
+    void (*enter)(struct vp *vp, struct exit *exit);
+
+    /* Fill what enter() does not keep up: control registers, EFER, CPL, segments of arch->state. */
+    void (*read_state)(struct vp *vp);
+
+    /* Load a segment; GDTR and IDTR; a control register (0, 2, 3, 4); EFER. No checks, no flush. */
+    void (*write_segment)(struct vp *vp, enum vmmu_x86_segment_name name,
+                          const struct vmmu_x86_segment *segment);
+    void (*write_table)(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit);
+    uint64_t (*read_control)(struct vp *vp, unsigned number);
+    void (*write_control)(struct vp *vp, unsigned number, uint64_t value);
+    void (*write_efer)(struct vp *vp, uint64_t value);
+
+    /* MSRs that the processor switches or that guests use directly. False: there is no such register here. */
+    bool (*read_msr)(struct vp *vp, uint32_t index, uint64_t *value);
+    bool (*write_msr)(struct vp *vp, uint32_t index, uint64_t value);
+
+    /* Guest TSC minus host TSC. */
+    uint64_t (*tsc_offset)(struct vp *vp);
+    void (*write_tsc_offset)(struct vp *vp, uint64_t offset);
+
+    void (*write_tpr)(struct vp *vp, uint8_t cr8);
+
+    /* Add bits to DR6, ahead of a #DB. */
+    void (*raise_debug)(struct vp *vp, uint64_t dr6_bits);
+
+    /* Whether an event is waiting to be delivered at the next entry already: one cut short, or one just injected. */
+    bool (*is_injecting)(const struct vp *vp);
+    bool (*can_take)(const struct vp *vp, enum x86_event_kind kind);
+    void (*inject)(struct vp *vp, const struct x86_event *event);
+
+    /* Exit as soon as the guest can take an event of this kind (interrupt or NMI). */
+    void (*open_window)(struct vp *vp, enum x86_event_kind kind);
+
+    /* Forget all of the guest's translations before the next entry. */
+    void (*flush)(struct vp *vp);
+
+    void (*report)(struct vp *vp, struct json *json);
+};
+
+extern const struct x86_backend x86_svm;
+
+#define X86_OVERLAYS 3 /* one for each kind of vmmu_hyperv_overlay */
+
+/* Pages that stand over the guest's memory while the guest wants them. */
+struct x86_overlay {
+    bool placed;
+    vmmu_gpa at;
+    vmmu_hpa page; /* 0 until first wanted */
+};
+
+struct vp_arch {
+    struct vmmu_x86_state state;
+    bool state_complete; /* all of `state` is good; else only what enter() keeps up */
+    const struct x86_backend *backend;
+    struct svm_vp *svm;
+    struct x86_event exception; /* to be injected before anything else */
+    bool exception_pending;
+    bool nmi_pending;
+    uint64_t xcr0;
+    struct vmmu_x86_cpu cpu;
+    struct vmmu_x86_paging_registers mode_registers; /* what `mode` was made from */
+    struct vmmu_x86_mode mode;
+    bool mode_valid;
+    struct vmmu_hyperv_vp hyperv;
+    struct x86_overlay assist;
+    struct x86_msrs msrs;
+    struct x86_cpuid cpuid;
+    vmmu_hpa extended; /* the FPU's and extended state while another VP's is in the registers */
+    uint64_t saved_dr[4];
+    bool has_tsc_aux;
+    bool has_pkrs;
+    uint64_t saved_pkrs;
+    uint64_t saved_tsc_aux;
+};
+
+struct partition_arch {
+    struct pc pc;
+    bool enlightened;
+    struct vmmu_hyperv_partition hyperv;
+    struct x86_overlay overlays[2]; /* hypercall page, reference TSC page */
+};
+
+static inline struct pc *x86_pc(const struct vp *vp)
+{
+    return &vp->partition->arch->pc;
+}
+
+/* Fill all of arch->state. */
+static inline struct vmmu_x86_state *x86_state(struct vp *vp)
+{
+    if (!vp->arch->state_complete) {
+        vp->arch->backend->read_state(vp);
+        vp->arch->state_complete = true;
+    }
+    return &vp->arch->state;
+}
+
+/* --- events.c --- */
+
+/* Queue an exception. A second one while one is queued is the architecture's double fault, or its end. */
+void x86_raise(struct vp *vp, uint8_t vector, bool has_error_code, uint32_t error_code);
+void x86_raise_fault(struct vp *vp, const struct vmmu_x86_fault *fault);
+void x86_raise_gp(struct vp *vp);
+void x86_raise_ud(struct vp *vp);
+
+/* If the guest has taken the offer of an interrupt that needs no EOI, end that interrupt now. */
+void x86_settle_eoi(struct vp *vp);
+
+/* --- emulate.c --- */
+
+/* Paging as the guest has it now. NULL if the registers make no mode that a processor has. */
+const struct vmmu_x86_mode *x86_mode(struct vp *vp);
+
+/**
+ * Fetch and decode the instruction at RIP. VMMU_OK, or VMMU_GUEST_FAULT: a fault has been queued; VMMU_UNSUPPORTED:
+ * the decoder does not know it.
+ */
+enum vmmu_status x86_fetch(struct vp *vp, struct vmmu_insn *insn);
+
+/* Perform @insn, string port accesses included. */
+enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn);
+
+/* Callbacks by which instructions reach this VP's memory. */
+struct vmmu_insn_memory x86_insn_memory(struct vp *vp);
+
+/* How the library reaches the guest's tables: memory that is not there reads as all ones, as on a bus. */
+struct vmmu_ram x86_ram(struct vp *vp);
+
+/**
+ * Length in bytes of the instruction that exited. 0: it could not be fetched again (the guest changed it, or its tables);
+ * what the guest is owed has been queued, or it simply runs again.
+ */
+unsigned x86_length(struct vp *vp, const struct exit *exit);
+
+/* Step over the instruction that exited. False as x86_length() has 0. */
+bool x86_skip(struct vp *vp, const struct exit *exit);
+
+/* Step over an instruction of @bytes bytes. */
+void x86_retire(struct vp *vp, unsigned bytes);
+
+/* Stop the partition because of an instruction that we cannot perform. */
+enum vp_next x86_give_up(struct vp *vp, const char *what);
+
+/* --- control.c --- */
+
+enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit);
+enum vp_next x86_xsetbv_exit(struct vp *vp, const struct exit *exit);
+
+/* WRMSR to EFER. False: #GP. */
+bool x86_write_efer(struct vp *vp, uint64_t value);
+
+/* The registers that decide about paging, from complete state. */
+struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp);
+
+/* --- msr.c --- */
+
+enum vp_next x86_msr_exit(struct vp *vp, const struct exit *exit);
+
+/* --- enlightened.c --- */
+
+/* RDMSR or WRMSR in the range of the synthetic registers. False: #GP. */
+bool x86_hyperv_read(struct vp *vp, uint32_t index, uint64_t *value);
+bool x86_hyperv_write(struct vp *vp, uint32_t index, uint64_t value);
+enum vp_next x86_hypercall_exit(struct vp *vp, const struct exit *exit);
+
+/* --- switch.c --- */
+
+/* Whether this processor has XSAVE, and we have turned it on. */
+bool x86_has_xsave(void);
+
+/* Room for a VP's extended state, as after reset. False: no memory. */
+bool x86_extended_create(struct vp *vp);
+
+/* Have @vp's FPU and extended state, debug address registers and the like in the registers. */
+void x86_switch_to(struct vp *vp);
+
+/* Load a new XCR0 for the VP whose state is in the registers. */
+void x86_load_xcr0(struct vp *vp, uint64_t value);
+
+/* The guest's TSC now. */
+uint64_t x86_tsc(struct vp *vp);
+
+#endif
