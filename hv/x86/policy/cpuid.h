@@ -59,6 +59,7 @@ struct x86_cpuid {
     uint64_t xcr0_allowed;   /* bits that XSETBV may set; 0: no XSAVE */
     uint64_t cr4_allowed;    /* bits that MOV to CR4 may set */
     uint64_t efer_allowed;   /* bits that WRMSR to EFER may set */
+    bool caches_by_extended; /* caches[] is leaf 0x8000001D, else leaf 4 */
     const struct vmmu_hyperv_partition *hyperv;
     struct x86_cpuid_regs basic[X86_CPUID_BASIC];
     struct x86_cpuid_regs extended[X86_CPUID_EXTENDED];
@@ -77,6 +78,9 @@ struct x86_cpuid_regs x86_cpuid_lookup(const struct x86_cpuid *table, uint32_t l
 
 /* The part of it that decides about paging, for vmmu_x86_mode. */
 void x86_cpuid_paging(const struct x86_cpuid *table, struct vmmu_x86_cpu *cpu);
+
+/* Bytes of an XSAVE area that holds @components of XCR0, in the standard or the compacted format. */
+uint32_t x86_xsave_bytes(const struct x86_cpuid *table, uint64_t components, bool compacted);
 
 /**
  * Whether XSETBV may put @value into XCR0; otherwise it raises #GP(0).

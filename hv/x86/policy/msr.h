@@ -13,11 +13,12 @@
 /* What the registers depend on. */
 struct x86_msrs_config {
     uint8_t maxphyaddr;
-    bool is_amd; /* AuthenticAMD or HygonGenuine, as the guest sees it */
-    bool is_bsp; /* the partition's first VP */
-    bool hyperv; /* enlightenments are on */
-    bool x2apic; /* x2APIC is offered */
-    bool rdtscp; /* TSC_AUX exists */
+    bool is_amd;      /* AuthenticAMD or HygonGenuine, as the guest sees it */
+    bool is_bsp;      /* the partition's first VP */
+    bool hyperv;      /* enlightenments are on */
+    bool x2apic;      /* x2APIC is offered */
+    bool rdtscp;      /* TSC_AUX exists */
+    bool no_deadline; /* TSC_DEADLINE is not offered */
     uint32_t apic_id;
 };
 
@@ -39,6 +40,7 @@ struct x86_msrs {
     uint64_t int_pending;
     uint64_t patch_level;
     uint64_t debug_ctl;
+    uint64_t de_cfg;
 };
 
 /* Who is to answer for an access. */
