@@ -43,8 +43,16 @@ struct nested_spot vmmu_nested_find(const struct vmmu_nested *nested, vmmu_gpa g
     }
 }
 
-static void visit_table(struct nested_edit *edit, const struct nested_visitor *visitor, uint8_t level,
-                        uint64_t *table, uint64_t from, uint64_t to);
+/* What of a table is in range: entries of @level that translate a part of [from, to). */
+struct part {
+    uint64_t *table;
+    uint8_t level;
+    uint64_t from;
+    uint64_t to;
+};
+
+static void visit_table(struct nested_edit *edit, const struct nested_visitor *visitor,
+                        const struct part *part);
 
 static void visit_entry(struct nested_edit *edit, const struct nested_visitor *visitor,
                         const struct nested_spot *spot)
@@ -66,29 +74,35 @@ static void visit_entry(struct nested_edit *edit, const struct nested_visitor *v
     if (visitor->enter != NULL && !visitor->enter(edit, spot)) {
         return;
     }
-    visit_table(edit, visitor, spot->level - 1, child_table(nested, spot->level, spot->value), spot->from,
-                spot->to);
+    const struct part below = {
+        .table = child_table(nested, spot->level, spot->value),
+        .level = spot->level - 1,
+        .from = spot->from,
+        .to = spot->to,
+    };
+
+    visit_table(edit, visitor, &below);
     if (visitor->leave != NULL && edit->outcome.status == VMMU_OK) {
         visitor->leave(edit, spot);
     }
 }
 
-/* Five levels at most, so this recursion is five deep at most. [from, to) lies in what @table translates. */
-static void visit_table(struct nested_edit *edit, const struct nested_visitor *visitor, uint8_t level,
-                        uint64_t *table, uint64_t from, uint64_t to)
+/* Five levels at most, so this recursion is five deep at most. */
+static void visit_table(struct nested_edit *edit, const struct nested_visitor *visitor,
+                        const struct part *part)
 {
-    const uint64_t bytes = nested_bytes(edit->nested, level);
-    uint64_t base = from & ~(bytes - 1);
-    uint64_t *entry = &table[vmmu_format_index(nested_level(edit->nested, level), from)];
+    const uint64_t bytes = nested_bytes(edit->nested, part->level);
+    uint64_t base = part->from & ~(bytes - 1);
+    uint64_t *entry = &part->table[vmmu_format_index(nested_level(edit->nested, part->level), base)];
 
-    for (; base < to && edit->outcome.status == VMMU_OK; base += bytes, entry++) {
+    for (; base < part->to && edit->outcome.status == VMMU_OK; base += bytes, entry++) {
         const struct nested_spot spot = {
             .entry = entry,
             .value = vmmu_table_load(edit->nested->memory, entry),
-            .level = level,
+            .level = part->level,
             .base = base,
-            .from = base < from ? from : base,
-            .to = to - base < bytes ? to : base + bytes,
+            .from = base < part->from ? part->from : base,
+            .to = part->to - base < bytes ? part->to : base + bytes,
         };
 
         visit_entry(edit, visitor, &spot);
@@ -97,7 +111,14 @@ static void visit_table(struct nested_edit *edit, const struct nested_visitor *v
 
 void vmmu_nested_visit(struct nested_edit *edit, const struct nested_visitor *visitor)
 {
-    visit_table(edit, visitor, edit->nested->format->levels, edit->nested->root_page, edit->from, edit->to);
+    const struct part all = {
+        .table = edit->nested->root_page,
+        .level = edit->nested->format->levels,
+        .from = edit->from,
+        .to = edit->to,
+    };
+
+    visit_table(edit, visitor, &all);
 }
 
 bool vmmu_nested_store(struct nested_edit *edit, const struct nested_spot *spot, uint64_t *expected,
