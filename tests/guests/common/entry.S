@@ -180,6 +180,15 @@ user_load_segment:
 user_cpuid:
         cpuid
         int $VECTOR_DONE
+        .globl user_store_gdt
+user_store_gdt:
+        sub $16, SP
+        sgdt (SP)
+        int $VECTOR_DONE
+        .globl user_read_time
+user_read_time:
+        rdtsc
+        int $VECTOR_DONE
         .globl user_spin
 user_spin:
         pause

@@ -20,6 +20,7 @@
 #ifdef __x86_64__
 #define WORD      8
 #define STACK     "rsp"
+#define AX_TEXT   "rax"
 #define SPARE     "r11"
 #define WORD_TEXT "8"
 #define OP        "q"
@@ -34,6 +35,7 @@
 #else
 #define WORD      4
 #define STACK     "esp"
+#define AX_TEXT   "eax"
 #define SPARE     "edi"
 #define WORD_TEXT "4"
 #define OP        "l"
