@@ -34,14 +34,8 @@ $(BUILD)/vmmu64.elf: $(HV_OBJECTS) $(HV)/hv.ld
 $(BUILD)/vmmu.elf: $(BUILD)/vmmu64.elf
 	$(Q)objcopy --strip-all -O elf32-i386 $< $@
 
-# A disc image that boots the hypervisor on a PC, by BIOS or UEFI, with the guest that these files make, if they exist.
-ISO_GUEST  ?= $(BUILD)/guests/debian-amd64
-ISO_KERNEL ?= $(ISO_GUEST)/vmlinuz
-ISO_INITRD ?= $(ISO_GUEST)/initrd
-ISO_APPEND ?= console=ttyS0
-
-.PHONY: iso
-iso: $(BUILD)/vmmu.iso
-
-$(BUILD)/vmmu.iso: $(BUILD)/vmmu.elf $(wildcard $(ISO_KERNEL) $(ISO_INITRD)) scripts/iso
-	$(Q)scripts/iso $@ $< '$(ISO_KERNEL)' '$(ISO_INITRD)' '$(ISO_APPEND)'
+# What `make iso` puts beside the hypervisor: a guest's kernel and initrd, if these files exist.
+export ISO_KERNEL ?= $(BUILD)/guests/debian-amd64/vmlinuz
+export ISO_INITRD ?= $(BUILD)/guests/debian-amd64/initrd.cpio
+export ISO_MEMORY ?= 512M
+export ISO_APPEND ?= console=ttyS0

@@ -95,8 +95,9 @@ __attribute__((format(printf, 1, 0))) void host_print_list(const char *format, v
  * ----------------------------------------------------------------------------------------------------- */
 
 /* Statuses of host_leave that the ground itself uses. */
-#define HOST_LEAVE_DONE  0
-#define HOST_LEAVE_PANIC 3
+#define HOST_LEAVE_DONE    0
+#define HOST_LEAVE_REFUSED 1 /* this machine, or what was asked for, will not do */
+#define HOST_LEAVE_PANIC   3
 
 /**
  * Leave the machine: write @status to QEMU's isa-debug-exit port 0xF4 (whose process then exits with 2 *

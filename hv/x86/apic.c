@@ -77,7 +77,7 @@ static void silence_io_apic(void)
 void apic_init(void)
 {
     if (!(cpuid(1, 0).edx & CPUID_APIC)) {
-        host_panic("the processor has no local APIC, or the firmware disabled it");
+        ground_refuse("the processor has no local APIC, or the firmware disabled it");
     }
     const uint64_t base = rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
     wrmsr(MSR_APIC_BASE, base);

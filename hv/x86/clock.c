@@ -215,7 +215,7 @@ void clock_init(void)
     const bool asleep = measure_well(true);
     pic_mask(IRQ_TIMER);
     if (!asleep && !measure_well(false)) {
-        host_panic("the 8254 timer does not count, so there is nothing to measure time by");
+        ground_refuse("the 8254 timer does not count, so there is nothing to measure time by");
     }
     heed_cpuid();
     ns_per_tick = scale(NS_PER_S, UINT64_C(1) << FRACTION_BITS, found.tsc_hz);

@@ -59,6 +59,17 @@ void host_leave(int status)
     }
 }
 
+void ground_refuse(const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    host_print("vmmu: refused: ");
+    host_print_list(format, values);
+    host_print("\n");
+    va_end(values);
+    host_leave(HOST_LEAVE_REFUSED);
+}
+
 void host_panic(const char *format, ...)
 {
     static bool again;

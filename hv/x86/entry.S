@@ -36,6 +36,8 @@
 #define COM1       0x3f8
 #define DEBUG_EXIT 0xf4
 
+#define LEAVE_REFUSED 1
+
     .section .boot.header, "a"
     .balign 8
 multiboot1_header:
@@ -217,13 +219,13 @@ refuse:
     outb %al, %dx
     inc %esi
     jmp 4b
-6:  mov $3, %al
+6:  mov $LEAVE_REFUSED, %al
     outb %al, $DEBUG_EXIT
 7:  hlt
     jmp 7b
 
 refusal:
-    .asciz "vmmu: this processor has no 64-bit mode with no-execute pages, which the hypervisor needs.\r\n"
+    .asciz "vmmu: refused: this processor has no 64-bit mode with no-execute pages, which the hypervisor needs.\r\n"
 
     .balign 8
 boot_gdt:
@@ -244,6 +246,8 @@ start_window:
     mov %eax, %gs
     lldt %ax
     mov $stack_top, %rsp
+    pushq $2 /* no flag set */
+    popfq
     mov %edi, %eax
     mov %esi, %edi /* magic */
     mov %eax, %esi /* information */

@@ -17,7 +17,6 @@ extern uint64_t page_root[], page_pointers_low[], page_directories[], page_table
 enum vector {
     VECTOR_NMI = 2,
     VECTOR_DOUBLE_FAULT = 8,
-    VECTOR_PAGE_FAULT = 14,
     VECTOR_MACHINE_CHECK = 18,
     VECTOR_EXCEPTIONS = 32,
     VECTOR_PIC = 0x30,
@@ -106,6 +105,9 @@ void apic_write(enum apic_register index, uint32_t value);
 bool apic_is_x2apic(void);
 
 /* --- the end ------------------------------------------------------------------------------------------------------- */
+
+/* The machine will not do: a sentence that says why, and host_leave(HOST_LEAVE_REFUSED). */
+__attribute__((format(printf, 1, 2))) _Noreturn void ground_refuse(const char *format, ...);
 
 /* Print the words on the stack from @stack on that may be return addresses. */
 void print_return_addresses(uint64_t stack);

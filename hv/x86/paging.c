@@ -44,7 +44,7 @@ static uint64_t new_table(void)
 {
     vmmu_hpa at;
     if (!memory_take(VMMU_PAGE_BYTES, VMMU_PAGE_BYTES, true, &at)) {
-        host_panic("not enough memory for the hypervisor's page tables");
+        ground_refuse("not enough memory for the hypervisor's page tables");
     }
     __builtin_memset(memory_at(at), 0, VMMU_PAGE_BYTES);
     return at.v;

@@ -30,7 +30,7 @@ static void read_boot_information(uint32_t magic, uint32_t information, uint32_t
     static const struct boot_window window = { NULL, reach };
     const enum boot_outcome outcome = boot_read(magic, information, &window, &info);
     if (outcome != BOOT_FOUND) {
-        host_panic("%s (magic number 0x%x)", boot_outcome_sentence(outcome), magic);
+        ground_refuse("%s (magic number 0x%x)", boot_outcome_sentence(outcome), magic);
     }
     info.image_base = (vmmu_hpa){ image_base };
     info.image_bytes = (uint64_t)(uintptr_t)image_end - LAYOUT_WINDOW;
@@ -70,7 +70,9 @@ static void introduce(uint32_t magic)
     host_print("vmmu: the hypervisor starts\n");
     host_print("  loader     %s (multiboot %d)\n", info.loader[0] != '\0' ? info.loader : "unnamed",
                magic == MULTIBOOT2_BOOTED ? 2 : 1);
-    host_print("  command    %s\n", info.command);
+    if (info.command[0] != '\0') {
+        host_print("  command    %s\n", info.command);
+    }
     host_print("  image      0x%lx, %lu KiB, of these %lu KiB from the file\n", info.image_base.v,
                info.image_bytes / 1024, ((uint64_t)(uintptr_t)image_file_end - LAYOUT_WINDOW) / 1024);
     host_print("  modules    %u\n", info.module_count);
@@ -90,8 +92,8 @@ void machine_start(uint32_t magic, uint32_t information, uint32_t image_base)
     processor_init();
     memory_init(&info);
     if (memory_free_bytes() < LEAST_BYTES) {
-        host_panic("not enough memory: %lu KiB free, %lu MiB needed", memory_free_bytes() / 1024,
-                   LEAST_BYTES / MIB);
+        ground_refuse("not enough memory: %lu KiB free, %lu MiB needed", memory_free_bytes() / 1024,
+                      LEAST_BYTES / MIB);
     }
     paging_init(&info);
     pic_init();

@@ -210,7 +210,7 @@ void exception_handle(struct exception_frame *frame)
         return;
     }
     report(frame);
-    if (frame->vector == VECTOR_PAGE_FAULT &&
+    if (frame->vector == VECTOR_DOUBLE_FAULT &&
         read_cr2() - (uint64_t)(uintptr_t)stack_guard < VMMU_PAGE_BYTES) {
         host_print("  the stack has overflown\n");
     }
