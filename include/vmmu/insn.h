@@ -258,6 +258,30 @@ VMMU_MUST_USE
 enum vmmu_status vmmu_insn_decode(const uint8_t *bytes, unsigned count, enum vmmu_insn_width width,
                                   struct vmmu_insn *out);
 
+#define VMMU_INSN_CACHE_ENTRIES 16
+
+/*
+ * Instructions decoded before, by their bytes. All zero is empty. One for each virtual processor: not for
+ * concurrent use.
+ */
+struct vmmu_insn_cache {
+    struct vmmu_insn uncached; /* of fewer than 15 bytes */
+    struct vmmu_insn_cache_entry {
+        uint64_t first; /* bytes 0 to 7 */
+        uint64_t last;  /* bytes 7 to 14 */
+        bool valid;
+        struct vmmu_insn insn;
+    } entries[VMMU_INSN_CACHE_ENTRIES];
+};
+
+/*
+ * As vmmu_insn_decode(), but of 15 bytes that were decoded before it takes the result from @cache. *out
+ * stands in the cache until the next call.
+ */
+VMMU_MUST_USE
+enum vmmu_status vmmu_insn_decode_cached(struct vmmu_insn_cache *cache, const uint8_t *bytes, unsigned count,
+                                         enum vmmu_insn_width width, const struct vmmu_insn **out);
+
 /* What an access to memory is for. */
 enum vmmu_insn_access {
     VMMU_INSN_READ,

@@ -3,7 +3,7 @@
  */
 #include "perform.h"
 
-uint64_t vmmu_insn_offset(const struct vmmu_insn *insn, const struct vmmu_x86_state *state)
+static inline uint64_t offset_of(const struct vmmu_insn *insn, const struct vmmu_x86_state *state)
 {
     const struct vmmu_insn_address *address = &insn->address;
     uint64_t offset = (uint64_t)address->displacement;
@@ -15,6 +15,11 @@ uint64_t vmmu_insn_offset(const struct vmmu_insn *insn, const struct vmmu_x86_st
     if (address->index < VMMU_X86_GPRS)
         offset += state->gpr[address->index] << address->scale_shift;
     return offset & mask_of(insn->address_bytes);
+}
+
+uint64_t vmmu_insn_offset(const struct vmmu_insn *insn, const struct vmmu_x86_state *state)
+{
+    return offset_of(insn, state);
 }
 
 /* In 64-bit mode the bases of ES, CS, SS and DS count as zero. */
@@ -41,17 +46,15 @@ enum vmmu_status vmmu_insn_raise(const struct work *work, uint8_t vector)
     return VMMU_GUEST_FAULT;
 }
 
-static enum vmmu_status refuse(const struct work *work, uint8_t segment)
-{
-    return vmmu_insn_raise(work, segment == VMMU_X86_SS ? VECTOR_SS : VECTOR_GP);
-}
-
-static bool is_canonical(uint64_t linear, uint64_t cr4)
+/* Whether both are: all bits from the highest that counts upwards are equal. */
+static bool are_canonical(uint64_t first, uint64_t last, uint64_t cr4)
 {
     const unsigned sign = (cr4 & CR4_LA57) ? 56 : 47;
-    const uint64_t high = linear >> sign;
+    const uint64_t high_first = (uint64_t)((int64_t)first >> sign);
+    const uint64_t high_last = (uint64_t)((int64_t)last >> sign);
 
-    return high == 0 || high == ~UINT64_C(0) >> sign;
+    /* Either is 0 or -1. */
+    return ((high_first + 1) | (high_last + 1)) <= 1;
 }
 
 /* Real mode and virtual-8086 mode have limits, but no types. */
@@ -89,27 +92,50 @@ static bool is_misaligned(const struct work *work, const struct place *place)
 {
     const struct vmmu_x86_state *state = work->state;
 
-    return (place->linear & (place->size_bytes - 1)) && state->cpl == 3 && (state->cr0 & CR0_AM) &&
+    return state->cpl == 3 && (place->linear & (place->size_bytes - 1)) && (state->cr0 & CR0_AM) &&
            (state->rflags & RFLAGS_AC);
+}
+
+static bool segment_permits(const struct vmmu_x86_state *state, const struct reference *reference)
+{
+    const struct vmmu_x86_segment *segment = &state->segment[reference->segment];
+
+    return (!has_types(state) || type_permits(segment->attributes, reference->access)) &&
+           limit_permits(segment, reference);
+}
+
+static inline enum vmmu_status resolve(const struct work *work, const struct reference *reference,
+                                       struct place *place)
+{
+    const struct vmmu_x86_state *state = work->state;
+    const uint64_t linear = linear_of(work->insn, state, reference->segment, reference->offset);
+    bool permitted;
+
+    if (work->insn->width == VMMU_INSN_64)
+        permitted = are_canonical(linear, linear + reference->size_bytes - 1, state->cr4);
+    else
+        permitted = segment_permits(state, reference);
+    if (!permitted)
+        return vmmu_insn_raise(work, reference->segment == VMMU_X86_SS ? VECTOR_SS : VECTOR_GP);
+    *place = (struct place){ linear, reference->size_bytes };
+    return is_misaligned(work, place) ? vmmu_insn_raise(work, VECTOR_AC) : VMMU_OK;
 }
 
 enum vmmu_status vmmu_insn_resolve(const struct work *work, const struct reference *reference,
                                    struct place *place)
 {
-    const struct vmmu_x86_state *state = work->state;
-    const struct vmmu_x86_segment *segment = &state->segment[reference->segment];
+    return resolve(work, reference, place);
+}
 
-    place->linear = linear_of(work->insn, state, reference->segment, reference->offset);
-    place->size_bytes = reference->size_bytes;
-    if (work->insn->width == VMMU_INSN_64) {
-        if (!is_canonical(place->linear, state->cr4) ||
-            !is_canonical(place->linear + place->size_bytes - 1, state->cr4))
-            return refuse(work, reference->segment);
-    } else if ((has_types(state) && !type_permits(segment->attributes, reference->access)) ||
-               !limit_permits(segment, reference)) {
-        return refuse(work, reference->segment);
-    }
-    if (is_misaligned(work, place))
-        return vmmu_insn_raise(work, VECTOR_AC);
-    return VMMU_OK;
+enum vmmu_status vmmu_insn_resolve_operand(const struct work *work, unsigned size_bytes,
+                                           enum vmmu_insn_access access, struct place *place)
+{
+    const struct reference reference = {
+        .segment = work->insn->address.segment,
+        .size_bytes = (uint8_t)size_bytes,
+        .access = access,
+        .offset = offset_of(work->insn, work->state),
+    };
+
+    return resolve(work, &reference, place);
 }

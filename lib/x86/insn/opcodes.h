@@ -30,34 +30,44 @@ enum operand_code {
 };
 
 enum opcode_flags {
-    F_PREFIX = 1 << 0,        /* a legacy prefix (REX is told apart by the mode) */
-    F_MODRM = 1 << 1,         /* a ModR/M byte follows */
-    F_RM_REGISTER = 1 << 2,   /* ModR/M.mod is ignored: rm is a register */
-    F_GROUP = 1 << 3,         /* `operation` is an enum opcode_group, chosen from by ModR/M.reg */
-    F_GROUP_SYSTEM = 1 << 4,  /* as F_GROUP, but by ModR/M.reg and .rm where mod is 3 */
-    F_BYTE = 1 << 5,          /* the operand size is 1 */
-    F_DEFAULT64 = 1 << 6,     /* the operand size is 8 in 64-bit mode unless a prefix makes it 2 */
-    F_MODE_SIZE = 1 << 7,     /* the operand size is 8 in 64-bit mode, else 4, whatever the prefixes */
-    F_MAX32 = 1 << 8,         /* REX.W does not make the operand size 8 */
-    F_MIN32 = 1 << 9,         /* the operand size is never 2 */
-    F_PAIR = 1 << 10,         /* the operand size is 8, or 16 with REX.W */
-    F_SOURCE_BYTE = 1 << 11,  /* the source is 1 byte */
-    F_SOURCE_WORD = 1 << 12,  /* the source is 2 bytes */
-    F_SOURCE_DWORD = 1 << 13, /* the source is at most 4 bytes */
-    F_SOURCE_WIDE = 1 << 14,  /* the source is 16 bytes */
-    F_MEMORY_WORD = 1 << 15,  /* the operand size is 2 if rm is memory */
-    F_MEMORY_ONLY = 1 << 16,  /* #UD if rm is a register */
-    F_NOT_64 = 1 << 17,       /* #UD in 64-bit mode */
-    F_ONLY_64 = 1 << 18,      /* another instruction outside 64-bit mode */
-    F_LOCKABLE = 1 << 19,     /* LOCK is allowed where the destination is memory */
-    F_LOCKS = 1 << 20,        /* locks by itself where the destination is memory */
-    F_NO_REPEAT = 1 << 21,    /* F2 or F3 make it another instruction */
-    F_NO_PREFIX = 1 << 22,    /* 66, F2 or F3 make it another instruction */
-    F_NEEDS_66 = 1 << 23,     /* 66 is part of the opcode */
-    F_NO_ACCESS = 1 << 24,    /* the memory operand is an address only */
-    F_ONE_MORE = 1 << 25,     /* touches one place in memory beside rm: a stack or string operand */
-    F_TWO_MORE = 1 << 26,     /* touches two such places */
-    F_STRING = 1 << 27,       /* has a source at rSI, of which the segment can be overridden */
+    F_PREFIX = 1 << 0,          /* a legacy prefix (REX is told apart by the mode) */
+    F_MODRM = 1 << 1,           /* a ModR/M byte follows */
+    F_RM_REGISTER = 1 << 2,     /* ModR/M.mod is ignored: rm is a register */
+    F_GROUP = 1 << 3,           /* `operation` is an enum opcode_group, chosen from by ModR/M.reg */
+    F_GROUP_SYSTEM = 1 << 4,    /* as F_GROUP, but by ModR/M.reg and .rm where mod is 3 */
+    F_BYTE = 1 << 5,            /* the operand size is 1 */
+    F_DEFAULT64 = 1 << 6,       /* the operand size is 8 in 64-bit mode unless a prefix makes it 2 */
+    F_MODE_SIZE = 1 << 7,       /* the operand size is 8 in 64-bit mode, else 4, whatever the prefixes */
+    F_MAX32 = 1 << 8,           /* REX.W does not make the operand size 8 */
+    F_MIN32 = 1 << 9,           /* the operand size is never 2 */
+    F_PAIR = 1 << 10,           /* the operand size is 8, or 16 with REX.W */
+    F_SOURCE_BYTE = 1 << 11,    /* the source is 1 byte */
+    F_SOURCE_WORD = 1 << 12,    /* the source is 2 bytes */
+    F_SOURCE_DWORD = 1 << 13,   /* the source is at most 4 bytes */
+    F_SOURCE_WIDE = 1 << 14,    /* the source is 16 bytes */
+    F_MEMORY_WORD = 1 << 15,    /* the operand size is 2 if rm is memory */
+    F_MEMORY_ONLY = 1 << 16,    /* #UD if rm is a register */
+    F_NOT_64 = 1 << 17,         /* #UD in 64-bit mode */
+    F_ONLY_64 = 1 << 18,        /* another instruction outside 64-bit mode */
+    F_LOCKABLE = 1 << 19,       /* LOCK is allowed where the destination is memory */
+    F_LOCKS = 1 << 20,          /* locks by itself where the destination is memory */
+    F_NO_REPEAT = 1 << 21,      /* F2 or F3 make it another instruction */
+    F_NO_PREFIX = 1 << 22,      /* 66, F2 or F3 make it another instruction */
+    F_NEEDS_66 = 1 << 23,       /* 66 is part of the opcode */
+    F_NO_ACCESS = 1 << 24,      /* the memory operand is an address only */
+    F_ONE_MORE = 1 << 25,       /* touches one place in memory beside rm: a stack or string operand */
+    F_TWO_MORE = 1 << 26,       /* touches two such places */
+    F_NAMES_REGISTER = 1 << 27, /* an operand is a segment, control or debug register */
+    F_NOP = 1 << 28,            /* NOP or PAUSE without REX.B */
+};
+
+/* Flags that are rare, together: one test each in the decoder. */
+enum opcode_flag_groups {
+    F_ANY_SIZE = F_BYTE | F_DEFAULT64 | F_MODE_SIZE | F_MAX32 | F_MIN32 | F_PAIR | F_MEMORY_WORD,
+    F_ANY_SOURCE_SIZE = F_SOURCE_BYTE | F_SOURCE_WORD | F_SOURCE_DWORD | F_SOURCE_WIDE,
+    F_ANY_PLACES = F_NO_ACCESS | F_ONE_MORE | F_TWO_MORE,
+    F_ANY_CONDITION = F_NO_REPEAT | F_NO_PREFIX | F_NEEDS_66 | F_ONLY_64,
+    F_ANY_REFUSAL = F_MEMORY_ONLY | F_NAMES_REGISTER,
 };
 
 struct opcode {

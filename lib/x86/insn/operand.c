@@ -3,11 +3,6 @@
  */
 #include "perform.h"
 
-uint64_t vmmu_insn_get_register(const struct vmmu_x86_state *state, unsigned number, unsigned size_bytes)
-{
-    return state->gpr[number] & mask_of(size_bytes);
-}
-
 /* Four bytes clear the upper half; one and two leave the rest alone. */
 void vmmu_insn_set_register(struct vmmu_x86_state *state, unsigned number, unsigned size_bytes,
                             uint64_t value)
@@ -32,31 +27,18 @@ void vmmu_insn_set_general(struct vmmu_x86_state *state, struct vmmu_insn_operan
         vmmu_insn_set_register(state, operand.number, size_bytes, value);
 }
 
-static enum vmmu_status resolve_operand(const struct work *work, unsigned size_bytes,
-                                        enum vmmu_insn_access access, struct place *place)
-{
-    const struct reference reference = {
-        .segment = work->insn->address.segment,
-        .size_bytes = (uint8_t)size_bytes,
-        .access = access,
-        .offset = vmmu_insn_offset(work->insn, work->state),
-    };
-
-    return vmmu_insn_resolve(work, &reference, place);
-}
-
 static enum vmmu_status get_memory(const struct work *work, unsigned size_bytes, uint64_t *value)
 {
     struct place place;
-    enum vmmu_status status = resolve_operand(work, size_bytes, VMMU_INSN_READ, &place);
+    enum vmmu_status status = vmmu_insn_resolve_operand(work, size_bytes, VMMU_INSN_READ, &place);
 
     if (status != VMMU_OK)
         return status;
     return vmmu_insn_read(work, &place, VMMU_INSN_READ, value);
 }
 
-enum vmmu_status vmmu_insn_get(const struct work *work, struct vmmu_insn_operand operand, unsigned size_bytes,
-                               uint64_t *value)
+enum vmmu_status vmmu_insn_get_other(const struct work *work, struct vmmu_insn_operand operand,
+                                     unsigned size_bytes, uint64_t *value)
 {
     const struct vmmu_x86_state *state = work->state;
 
@@ -78,7 +60,8 @@ enum vmmu_status vmmu_insn_get(const struct work *work, struct vmmu_insn_operand
 static enum vmmu_status set_memory(const struct work *work, uint64_t value)
 {
     struct place place;
-    enum vmmu_status status = resolve_operand(work, work->insn->operand_bytes, VMMU_INSN_WRITE, &place);
+    enum vmmu_status status =
+        vmmu_insn_resolve_operand(work, work->insn->operand_bytes, VMMU_INSN_WRITE, &place);
 
     if (status != VMMU_OK)
         return status;
@@ -108,7 +91,7 @@ static enum vmmu_status get_wide(const struct work *work, uint64_t value[2])
 {
     struct place place;
     struct place half;
-    enum vmmu_status status = resolve_operand(work, 16, VMMU_INSN_READ, &place);
+    enum vmmu_status status = vmmu_insn_resolve_operand(work, 16, VMMU_INSN_READ, &place);
 
     if (status != VMMU_OK)
         return status;

@@ -4,8 +4,6 @@
  */
 #include "perform.h"
 
-typedef enum vmmu_status handler(const struct work *work, struct vmmu_x86_state *state);
-
 static uint64_t swap_bytes(uint64_t value, unsigned size_bytes)
 {
     uint64_t swapped = 0;
@@ -13,13 +11,6 @@ static uint64_t swap_bytes(uint64_t value, unsigned size_bytes)
     for (unsigned i = 0; i < size_bytes; i++)
         swapped = swapped << 8 | (value >> (i * 8) & mask_of(1));
     return swapped;
-}
-
-static enum vmmu_status do_nothing(const struct work *work, struct vmmu_x86_state *state)
-{
-    (void)work;
-    (void)state;
-    return VMMU_OK;
 }
 
 /* MOV; MOVZX as well: what is loaded is zero-extended. */
@@ -345,25 +336,45 @@ static enum vmmu_status pop(const struct work *work, struct vmmu_x86_state *stat
     return VMMU_OK;
 }
 
-static handler *const handlers[VMMU_INSN_OPERATIONS] = {
-    [VMMU_INSN_ADD] = modify,        [VMMU_INSN_OR] = modify,
-    [VMMU_INSN_ADC] = modify,        [VMMU_INSN_SBB] = modify,
-    [VMMU_INSN_AND] = modify,        [VMMU_INSN_SUB] = modify,
-    [VMMU_INSN_XOR] = modify,        [VMMU_INSN_CMP] = examine,
-    [VMMU_INSN_TEST] = examine,      [VMMU_INSN_INC] = modify,
-    [VMMU_INSN_DEC] = modify,        [VMMU_INSN_NEG] = modify,
-    [VMMU_INSN_NOT] = modify,        [VMMU_INSN_ROL] = modify,
-    [VMMU_INSN_ROR] = modify,        [VMMU_INSN_RCL] = modify,
-    [VMMU_INSN_RCR] = modify,        [VMMU_INSN_SHL] = modify,
-    [VMMU_INSN_SHR] = modify,        [VMMU_INSN_SAR] = modify,
-    [VMMU_INSN_BT] = examine,        [VMMU_INSN_BTS] = modify,
-    [VMMU_INSN_BTR] = modify,        [VMMU_INSN_BTC] = modify,
-    [VMMU_INSN_MOV] = move,          [VMMU_INSN_MOVZX] = move,
-    [VMMU_INSN_MOVSX] = move_signed, [VMMU_INSN_MOVBE] = move_swapped,
-    [VMMU_INSN_XCHG] = modify,       [VMMU_INSN_XADD] = modify,
-    [VMMU_INSN_CMPXCHG] = modify,    [VMMU_INSN_CMPXCHG8B] = exchange_pair,
-    [VMMU_INSN_PUSH] = push,         [VMMU_INSN_POP] = pop,
-    [VMMU_INSN_NOP] = do_nothing,
+/*
+ * Which of the functions above does an operation; numbers, since a table of pointers would need relocation.
+ */
+enum manner {
+    MANNER_CALLER, /* none: the caller does it */
+    MANNER_NOTHING,
+    MANNER_MOVE,
+    MANNER_MOVE_SIGNED,
+    MANNER_MOVE_SWAPPED,
+    MANNER_MODIFY,
+    MANNER_EXAMINE,
+    MANNER_EXCHANGE_PAIR,
+    MANNER_PUSH,
+    MANNER_POP,
+    MANNER_STRING,
+};
+
+static const uint8_t manners[VMMU_INSN_OPERATIONS] = {
+    [VMMU_INSN_ADD] = MANNER_MODIFY,        [VMMU_INSN_OR] = MANNER_MODIFY,
+    [VMMU_INSN_ADC] = MANNER_MODIFY,        [VMMU_INSN_SBB] = MANNER_MODIFY,
+    [VMMU_INSN_AND] = MANNER_MODIFY,        [VMMU_INSN_SUB] = MANNER_MODIFY,
+    [VMMU_INSN_XOR] = MANNER_MODIFY,        [VMMU_INSN_CMP] = MANNER_EXAMINE,
+    [VMMU_INSN_TEST] = MANNER_EXAMINE,      [VMMU_INSN_INC] = MANNER_MODIFY,
+    [VMMU_INSN_DEC] = MANNER_MODIFY,        [VMMU_INSN_NEG] = MANNER_MODIFY,
+    [VMMU_INSN_NOT] = MANNER_MODIFY,        [VMMU_INSN_ROL] = MANNER_MODIFY,
+    [VMMU_INSN_ROR] = MANNER_MODIFY,        [VMMU_INSN_RCL] = MANNER_MODIFY,
+    [VMMU_INSN_RCR] = MANNER_MODIFY,        [VMMU_INSN_SHL] = MANNER_MODIFY,
+    [VMMU_INSN_SHR] = MANNER_MODIFY,        [VMMU_INSN_SAR] = MANNER_MODIFY,
+    [VMMU_INSN_BT] = MANNER_EXAMINE,        [VMMU_INSN_BTS] = MANNER_MODIFY,
+    [VMMU_INSN_BTR] = MANNER_MODIFY,        [VMMU_INSN_BTC] = MANNER_MODIFY,
+    [VMMU_INSN_MOV] = MANNER_MOVE,          [VMMU_INSN_MOVZX] = MANNER_MOVE,
+    [VMMU_INSN_MOVSX] = MANNER_MOVE_SIGNED, [VMMU_INSN_MOVBE] = MANNER_MOVE_SWAPPED,
+    [VMMU_INSN_XCHG] = MANNER_MODIFY,       [VMMU_INSN_XADD] = MANNER_MODIFY,
+    [VMMU_INSN_CMPXCHG] = MANNER_MODIFY,    [VMMU_INSN_CMPXCHG8B] = MANNER_EXCHANGE_PAIR,
+    [VMMU_INSN_PUSH] = MANNER_PUSH,         [VMMU_INSN_POP] = MANNER_POP,
+    [VMMU_INSN_NOP] = MANNER_NOTHING,       [VMMU_INSN_MOVS] = MANNER_STRING,
+    [VMMU_INSN_CMPS] = MANNER_STRING,       [VMMU_INSN_STOS] = MANNER_STRING,
+    [VMMU_INSN_LODS] = MANNER_STRING,       [VMMU_INSN_SCAS] = MANNER_STRING,
+    [VMMU_INSN_INS] = MANNER_STRING,        [VMMU_INSN_OUTS] = MANNER_STRING,
 };
 
 bool vmmu_insn_retire(const struct vmmu_insn *insn, struct vmmu_x86_state *state)
@@ -378,15 +389,23 @@ enum vmmu_status vmmu_insn_perform(const struct vmmu_insn *insn, struct vmmu_x86
                                    const struct vmmu_insn_memory *memory, struct vmmu_insn_outcome *outcome)
 {
     const struct work work = { insn, state, memory, &outcome->fault };
-    handler *const handle = handlers[insn->operation];
-    enum vmmu_status status = VMMU_UNSUPPORTED;
+    enum vmmu_status status = VMMU_OK;
 
     outcome->again = false;
     outcome->single_step = false;
-    if (handle)
-        status = handle(&work, state);
-    else if (insn->operation >= VMMU_INSN_MOVS && insn->operation <= VMMU_INSN_OUTS)
-        status = vmmu_insn_perform_string(&work, state, outcome);
+    switch ((enum manner)manners[insn->operation]) {
+    case MANNER_CALLER: return VMMU_UNSUPPORTED;
+    case MANNER_NOTHING: break;
+    case MANNER_MOVE: status = move(&work, state); break;
+    case MANNER_MOVE_SIGNED: status = move_signed(&work, state); break;
+    case MANNER_MOVE_SWAPPED: status = move_swapped(&work, state); break;
+    case MANNER_MODIFY: status = modify(&work, state); break;
+    case MANNER_EXAMINE: status = examine(&work, state); break;
+    case MANNER_EXCHANGE_PAIR: status = exchange_pair(&work, state); break;
+    case MANNER_PUSH: status = push(&work, state); break;
+    case MANNER_POP: status = pop(&work, state); break;
+    case MANNER_STRING: status = vmmu_insn_perform_string(&work, state, outcome); break;
+    }
     if (status == VMMU_OK && !outcome->again)
         outcome->single_step = vmmu_insn_retire(insn, state);
     return status;

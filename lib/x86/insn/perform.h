@@ -55,6 +55,10 @@ uint64_t vmmu_insn_offset(const struct vmmu_insn *insn, const struct vmmu_x86_st
 enum vmmu_status vmmu_insn_resolve(const struct work *work, const struct reference *reference,
                                    struct place *place);
 
+/* The same for the memory operand, of which the size may differ from the instruction's. */
+enum vmmu_status vmmu_insn_resolve_operand(const struct work *work, unsigned size_bytes,
+                                           enum vmmu_insn_access access, struct place *place);
+
 enum vmmu_status vmmu_insn_raise(const struct work *work, uint8_t vector);
 
 /* memory.c: an access to a place that may cross a page, by callbacks that never do. */
@@ -68,15 +72,30 @@ enum vmmu_status vmmu_insn_exchange(const struct work *work, const struct place 
                                     const uint64_t desired[2]);
 
 /* operand.c: registers by size, and operands of every kind. */
-uint64_t vmmu_insn_get_register(const struct vmmu_x86_state *state, unsigned number, unsigned size_bytes);
 void vmmu_insn_set_register(struct vmmu_x86_state *state, unsigned number, unsigned size_bytes,
                             uint64_t value);
-enum vmmu_status vmmu_insn_get(const struct work *work, struct vmmu_insn_operand operand, unsigned size_bytes,
-                               uint64_t *value);
-enum vmmu_status vmmu_insn_set(const struct work *work, struct vmmu_x86_state *state,
-                               struct vmmu_insn_operand operand, uint64_t value);
 void vmmu_insn_set_general(struct vmmu_x86_state *state, struct vmmu_insn_operand operand,
                            unsigned size_bytes, uint64_t value);
+enum vmmu_status vmmu_insn_get_other(const struct work *work, struct vmmu_insn_operand operand,
+                                     unsigned size_bytes, uint64_t *value);
+enum vmmu_status vmmu_insn_set(const struct work *work, struct vmmu_x86_state *state,
+                               struct vmmu_insn_operand operand, uint64_t value);
+
+static inline uint64_t vmmu_insn_get_register(const struct vmmu_x86_state *state, unsigned number,
+                                              unsigned size_bytes)
+{
+    return state->gpr[number] & mask_of(size_bytes);
+}
+
+/* The value of an operand, cut to @size_bytes. */
+static inline enum vmmu_status vmmu_insn_get(const struct work *work, struct vmmu_insn_operand operand,
+                                             unsigned size_bytes, uint64_t *value)
+{
+    if (operand.kind != VMMU_INSN_OPERAND_REGISTER)
+        return vmmu_insn_get_other(work, operand, size_bytes, value);
+    *value = vmmu_insn_get_register(work->state, operand.number, size_bytes);
+    return VMMU_OK;
+}
 
 /* What the arithmetic unit is given and gives back. Values are cut to size_bytes. */
 struct arithmetic {
