@@ -1,0 +1,50 @@
+"""What bench/count.c printed: instructions executed in all, by the guest, and entries of the guest, mark by mark."""
+
+import dataclasses
+
+INIT = 1
+GUEST_START = 50
+
+# Each workload's beginning and its operations; the end is the next number.
+WORKLOADS = {"fork": (10, 500), "mmap": (20, 10 * 16384), "pipe": (30, 5000), "cpuid": (40, 10000), "inb": (60, 5000)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """The counts at one mark."""
+
+    kind: str
+    number: int
+    all: int
+    guest: int
+    entries: int
+
+
+def read(path):
+    """The marks in @path, in the order in which they were passed."""
+    marks = []
+    for line in path.read_text().splitlines():
+        kind, number, *fields = line.split()
+        values = dict(field.split("=") for field in fields)
+        marks.append(Mark(kind, int(number), int(values["all"]), int(values["guest"]), int(values["entries"])))
+    return marks
+
+
+def complete(marks):
+    """Whether the last workload ended."""
+    return any(mark.kind == "mark" and mark.number == WORKLOADS["inb"][0] + 1 for mark in marks)
+
+
+def phases(marks):
+    """(workload, operations, first mark, last mark) of everything that ran between two marks."""
+    # The guest's kernel enters its own code once it is decompressed. Under KVM the host's kernel did so before it.
+    init = _position(marks, INIT)
+    entry = max(at for at, mark in enumerate(marks[:init]) if mark.kind == "entry")
+    result = [("boot", 1, marks[entry], marks[init])]
+    for name, (number, operations) in WORKLOADS.items():
+        result.append((name, operations, marks[_position(marks, number)], marks[_position(marks, number + 1)]))
+    return result
+
+
+def _position(marks, number):
+    return next(at for at, mark in enumerate(marks) if mark.kind == "mark" and mark.number == number)

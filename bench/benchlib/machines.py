@@ -1,0 +1,89 @@
+"""The machines that are measured, as data: how the emulator is called, and what rows their counts make."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Callable
+
+from . import counts
+
+MEMORY = "256"
+
+# Virtual time goes by instructions; nothing from outside comes in. A run repeats bit for bit.
+EXACT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm", "-seed", "1", "-nic", "none",
+         "-display", "none", "-no-reboot"]
+EMULATOR = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max,-la57"]
+
+# Where Debian's kernel begins to run its own code, once it is decompressed.
+KERNEL_ENTRY = "0x1000000"
+
+GUEST_WORDS = "console=ttyS0 nokaslr reboot=t panic=-1 pci=off quiet bench.workload"
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """One machine under measurement."""
+
+    technique: str
+    says: str
+    build: Callable
+    kvm: bool = False
+    words: str = ""
+
+    def command(self, images, folder):
+        """The emulator's arguments; it runs in @folder and writes the counts there."""
+        plugin = ["-plugin", f"{images.plugin},out=counts,entry={KERNEL_ENTRY}"]
+        return EMULATOR + EXACT + plugin + self.build(self, images, folder)
+
+    def rows(self, marks, folder):
+        """The rows of a run whose marks are @marks."""
+        pages = _table_pages(folder / "control")
+        return [_row(self, phase, pages) for phase in counts.phases(marks)]
+
+
+def _row(machine, phase, pages):
+    workload, operations, first, last = phase
+    instructions = last.all - first.all
+    guest = last.guest - first.guest
+    native = machine.technique == "native"
+    return {"host": "amd", "technique": machine.technique, "workload": workload, "instructions": instructions,
+            "hv_instructions": 0 if native else instructions - guest, "exits": last.entries - first.entries,
+            "operations": operations, "table_pages_peak": pages}
+
+
+def _table_pages(path):
+    """The peak of table pages that our hypervisor reports; None for others."""
+    if not path.exists():
+        return None
+    return json.loads(path.read_text().splitlines()[-1])["mmu"]["table_pages_peak"]
+
+
+def _native(machine, images, folder):
+    del machine, folder
+    return ["-M", "microvm,pit=on,pic=on,rtc=on,isa-serial=on,acpi=off,auto-kernel-cmdline=off", "-m", MEMORY,
+            "-serial", "stdio", "-kernel", str(images.kernel), "-initrd", str(images.initrd), "-append", GUEST_WORDS]
+
+
+def _hypervisor(machine, images, folder):
+    for name, target in (("kernel", images.kernel), ("initrd", images.initrd)):
+        (folder / name).symlink_to(target.resolve())
+    modules = f"kernel kernel protocol=linux -- {GUEST_WORDS}".replace(",", ",,") + ",initrd initrd"
+    return ["-m", "512", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio", "-serial",
+            "file:control", "-kernel", str(images.hypervisor), "-append",
+            f"memory={MEMORY}M firmware=mp {machine.words}", "-initrd", modules]
+
+
+def _kvm(machine, images, folder):
+    del folder
+    return ["-m", "1024", "-serial", "stdio", "-kernel", str(images.kernel), "-initrd", str(images.kvm_initrd),
+            "-append", f"console=ttyS0 nokaslr reboot=t panic=-1 quiet {machine.words}"]
+
+
+MACHINES = {
+    "native": Machine("native", "the guest straight on the emulated machine", _native),
+    "nested": Machine("nested", "under the hypervisor, nested paging", _hypervisor, words="mmu=nested"),
+    "nested-plain": Machine("nested-plain", "the same without the Hyper-V interface", _hypervisor,
+                            words="mmu=nested enlightenments=off"),
+    "kvm-nested": Machine("kvm-nested", "under KVM, nested paging, its own clock (some minutes)", _kvm, kvm=True,
+                          words="kvm.npt=1"),
+}

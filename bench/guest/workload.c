@@ -1,0 +1,171 @@
+/*
+ * What `make bench` measures inside the guest: small loops that lean on the MMU or on exits, between marks.
+ *
+ *     workload mark      execute the mark that says: user space has been reached
+ *     workload all       run everything, and say on standard output how long each took
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/io.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../mark.h"
+
+#define FORKS       500
+#define MAPS        10
+#define MAP_BYTES   (64l << 20)
+#define PINGS       5000
+#define CPUIDS      10000
+#define INBS        5000
+#define PORT        0x3FF /* a serial port's scratch register: read by the hypervisor, no side effect */
+#define PAGE        4096
+#define RESIDENT    256 /* pages that every fork has to copy the entries of */
+
+static void fail(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static unsigned char *map(size_t bytes)
+{
+    unsigned char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (at == MAP_FAILED) {
+        fail("mmap");
+    }
+    return at;
+}
+
+static void touch(volatile unsigned char *at, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += PAGE) {
+        at[i] = 1;
+    }
+}
+
+static void run_fork(void)
+{
+    MARK(MARK_FORK);
+    for (int i = 0; i < FORKS; i++) {
+        const pid_t child = fork();
+
+        if (child < 0) {
+            fail("fork");
+        }
+        if (child == 0) {
+            _exit(0);
+        }
+        waitpid(child, NULL, 0);
+    }
+    MARK(MARK_FORK + 1);
+}
+
+static void run_mmap(void)
+{
+    MARK(MARK_MMAP);
+    for (int i = 0; i < MAPS; i++) {
+        unsigned char *at = map(MAP_BYTES);
+
+        madvise(at, MAP_BYTES, MADV_NOHUGEPAGE);
+        touch(at, MAP_BYTES);
+        munmap(at, MAP_BYTES);
+    }
+    MARK(MARK_MMAP + 1);
+}
+
+static void answer_pings(int from, int to)
+{
+    char byte;
+
+    for (int i = 0; i < PINGS; i++) {
+        if (read(from, &byte, 1) != 1 || write(to, &byte, 1) != 1) {
+            _exit(1);
+        }
+    }
+    _exit(0);
+}
+
+static void run_pipe(void)
+{
+    int there[2], back[2];
+    char byte = 0;
+    pid_t child;
+
+    if (pipe(there) || pipe(back)) {
+        fail("pipe");
+    }
+    child = fork();
+    if (child < 0) {
+        fail("fork");
+    }
+    if (child == 0) {
+        answer_pings(there[0], back[1]);
+    }
+    MARK(MARK_PIPE);
+    for (int i = 0; i < PINGS; i++) {
+        if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1) {
+            fail("ping");
+        }
+    }
+    MARK(MARK_PIPE + 1);
+    waitpid(child, NULL, 0);
+}
+
+static void run_cpuid(void)
+{
+    MARK(MARK_CPUID);
+    for (int i = 0; i < CPUIDS; i++) {
+        unsigned a = 0, b, c, d;
+
+        __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d) : : "memory");
+    }
+    MARK(MARK_CPUID + 1);
+}
+
+static void run_inb(void)
+{
+    if (ioperm(PORT, 1, 1)) {
+        fail("ioperm");
+    }
+    MARK(MARK_INB);
+    for (int i = 0; i < INBS; i++) {
+        inb(PORT);
+    }
+    MARK(MARK_INB + 1);
+}
+
+static void timed(const char *name, void (*run)(void))
+{
+    struct timespec from, to;
+
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    run();
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    printf("workload %s ns=%lld\n", name,
+           (to.tv_sec - from.tv_sec) * 1000000000ll + to.tv_nsec - from.tv_nsec);
+    fflush(stdout);
+}
+
+int main(int count, char **arguments)
+{
+    if (count == 2 && strcmp(arguments[1], "mark") == 0) {
+        MARK(MARK_INIT);
+        return 0;
+    }
+    if (count != 2 || strcmp(arguments[1], "all") != 0) {
+        fprintf(stderr, "usage: workload mark|all\n");
+        return 2;
+    }
+    touch(map(RESIDENT * PAGE), RESIDENT * PAGE);
+    timed("fork", run_fork);
+    timed("mmap", run_mmap);
+    timed("pipe", run_pipe);
+    timed("cpuid", run_cpuid);
+    timed("inb", run_inb);
+    return 0;
+}

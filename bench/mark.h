@@ -1,0 +1,21 @@
+/*
+ * A mark: NOPL with the number in the low half of its displacement, 0x5A5A in the high half. bench/count.c sees it.
+ */
+#ifndef BENCH_MARK_H
+#define BENCH_MARK_H
+
+#define MARK(number)                                                                                         \
+    __asm__ volatile("nopl %c0(%%rax,%%rax,1)" : : "i"(0x5A5A0000 + (number)) : "memory")
+
+/* Numbers; the end of a workload is its beginning plus one. */
+enum mark {
+    MARK_INIT = 1,
+    MARK_FORK = 10,
+    MARK_MMAP = 20,
+    MARK_PIPE = 30,
+    MARK_CPUID = 40,
+    MARK_GUEST_START = 50, /* the KVM kit's own */
+    MARK_INB = 60,
+};
+
+#endif
