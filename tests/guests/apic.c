@@ -42,16 +42,17 @@ static void test_timer(const char *interface)
     for (unsigned halting = 0; halting < 2; halting++) {
         const char *how = halting ? "halted" : "running";
         timer_start(0, TIMER_TICKS);
-        report(irq_wait(VECTOR_TIMER, 1, halting), "%s: the one-shot timer interrupts the %s processor", interface, how);
+        report(irq_wait(VECTOR_TIMER, 1, halting), "%s: the one-shot timer interrupts the %s processor",
+               interface, how);
         interrupts_on();
         spin(TIMER_TICKS * 20);
         interrupts_off();
         detail("%u interrupts, count %x", irq_counts[VECTOR_TIMER], apic_read(APIC_CURRENT));
-        report(irq_counts[VECTOR_TIMER] == 1 && apic_read(APIC_CURRENT) == 0, "%s: once, and then stands at zero (%s)",
-               interface, how);
+        report(irq_counts[VECTOR_TIMER] == 1 && apic_read(APIC_CURRENT) == 0,
+               "%s: once, and then stands at zero (%s)", interface, how);
         timer_start(LVT_PERIODIC, TIMER_TICKS);
-        report(irq_wait(VECTOR_TIMER, 5, halting), "%s: the periodic timer interrupts the %s processor again and again",
-               interface, how);
+        report(irq_wait(VECTOR_TIMER, 5, halting),
+               "%s: the periodic timer interrupts the %s processor again and again", interface, how);
         timer_stop();
     }
     timer_start(LVT_MASKED, TIMER_TICKS);
@@ -73,8 +74,8 @@ static void test_deadline(const char *interface)
     static const char *const hows[] = { "running", "halted" };
     for (unsigned halting = 0; halting < 2; halting++) {
         if (!cpu_has_deadline()) {
-            report_skip("TSC-deadline is not offered", "%s: the TSC deadline interrupts the %s processor, once", interface,
-                        hows[halting]);
+            report_skip("TSC-deadline is not offered",
+                        "%s: the TSC deadline interrupts the %s processor, once", interface, hows[halting]);
             continue;
         }
         timer_start(LVT_DEADLINE, 0);
@@ -94,10 +95,11 @@ static void test_identity(const char *interface)
 {
     const uint32_t version = apic_read(APIC_VERSION);
     detail("version register %x", version);
-    report((version & 0xf0) == 0x10 && (version >> 16 & 0xff) >= 3, "%s: the version is 0x1X, with four LVT entries or more",
-           interface);
+    report((version & 0xf0) == 0x10 && (version >> 16 & 0xff) >= 3,
+           "%s: the version is 0x1X, with four LVT entries or more", interface);
     apic_write(APIC_TPR, 0x30);
-    report(apic_read(APIC_TPR) == 0x30 && apic_read(APIC_PPR) == 0x30, "%s: TPR holds, and PPR follows it", interface);
+    report(apic_read(APIC_TPR) == 0x30 && apic_read(APIC_PPR) == 0x30, "%s: TPR holds, and PPR follows it",
+           interface);
     apic_write(APIC_TPR, 0);
 #ifdef __x86_64__
     apic_write(APIC_TPR, 0x70);
@@ -121,15 +123,18 @@ static void test_pending(const char *interface)
     apic_send(ICR_SELF | VECTOR_HIGH);
     apic_send(ICR_SELF | VECTOR_HIGH);
     spin(100000);
-    report(irq_counts[VECTOR_LOW] + irq_counts[VECTOR_HIGH] == 0, "%s: with IF clear no interrupt comes", interface);
-    report(apic_bit(APIC_IRR, VECTOR_LOW) && apic_bit(APIC_IRR, VECTOR_HIGH), "%s: they wait in IRR", interface);
+    report(irq_counts[VECTOR_LOW] + irq_counts[VECTOR_HIGH] == 0, "%s: with IF clear no interrupt comes",
+           interface);
+    report(apic_bit(APIC_IRR, VECTOR_LOW) && apic_bit(APIC_IRR, VECTOR_HIGH), "%s: they wait in IRR",
+           interface);
     interrupts_on();
     spin(100000);
     interrupts_off();
     detail("%u interrupts: %x, %x", irq_ordered, irq_order[0], irq_order[1]);
     report(irq_ordered == 2 && irq_order[0] == VECTOR_HIGH && irq_order[1] == VECTOR_LOW,
            "%s: with IF set each comes once, the more urgent first", interface);
-    report(!apic_bit(APIC_IRR, VECTOR_LOW) && !apic_bit(APIC_ISR, VECTOR_LOW) && !apic_bit(APIC_ISR, VECTOR_HIGH),
+    report(!apic_bit(APIC_IRR, VECTOR_LOW) && !apic_bit(APIC_ISR, VECTOR_LOW) &&
+               !apic_bit(APIC_ISR, VECTOR_HIGH),
            "%s: IRR and ISR are empty after EOI", interface);
 
     apic_write(APIC_TPR, 0x60);
@@ -138,7 +143,8 @@ static void test_pending(const char *interface)
     apic_send(ICR_SELF | VECTOR_HIGH);
     interrupts_on();
     spin(100000);
-    report(irq_ordered == 1 && irq_order[0] == VECTOR_HIGH, "%s: TPR holds back what is not more urgent", interface);
+    report(irq_ordered == 1 && irq_order[0] == VECTOR_HIGH, "%s: TPR holds back what is not more urgent",
+           interface);
     apic_write(APIC_TPR, 0);
     spin(100000);
     interrupts_off();
@@ -170,8 +176,8 @@ static void test_nested(const char *interface)
     spin(100000);
     interrupts_off();
     detail("%u in the handler, %u in all", irq_counts[VECTOR_LOW] - 1, irq_ordered);
-    report(irq_counts[VECTOR_LOW] == 2 && irq_order[0] == VECTOR_HIGH, "%s: in a handler only a more urgent interrupt comes",
-           interface);
+    report(irq_counts[VECTOR_LOW] == 2 && irq_order[0] == VECTOR_HIGH,
+           "%s: in a handler only a more urgent interrupt comes", interface);
     report(irq_ordered == 2 && irq_order[1] == VECTOR_TIMER, "%s: the other one after its EOI", interface);
     trap_hook_set(VECTOR_LOW, NULL);
 }

@@ -189,6 +189,14 @@ user_store_gdt:
 user_read_time:
         rdtsc
         int $VECTOR_DONE
+        .globl user_interrupt
+user_interrupt:
+        int $0x81
+        int $VECTOR_DONE
+        .globl user_in
+user_in:
+        inb $0x80, %al
+        int $VECTOR_DONE
         .globl user_spin
 user_spin:
         pause

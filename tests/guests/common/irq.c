@@ -5,9 +5,9 @@
 #include "tests/guests/common/cpu.h"
 #include "tests/guests/common/traps.h"
 
-#define PIC_FIRST  0x20
-#define PIC_SECOND 0xa0
-#define PIC_EOI    0x20
+#define PIC_FIRST   0x20
+#define PIC_SECOND  0xa0
+#define PIC_EOI     0x20
 
 #define BASE_ENABLE BIT64(11)
 #define BASE_X2     BIT64(10)
@@ -24,7 +24,8 @@ static bool by_registers;
 
 uint32_t apic_read(uint32_t offset)
 {
-    return by_registers ? (uint32_t)msr_read(0x800 + offset / 16) : *(volatile uint32_t *)(APIC_PAGE + (uintptr_t)offset);
+    return by_registers ? (uint32_t)msr_read(0x800 + offset / 16)
+                        : *(volatile uint32_t *)(APIC_PAGE + (uintptr_t)offset);
 }
 
 void apic_write(uint32_t offset, uint32_t value)

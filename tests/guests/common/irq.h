@@ -10,34 +10,34 @@
 #include <stdint.h>
 
 /* Register offsets of the memory interface; the x2APIC's MSR is 0x800 + offset / 16. */
-#define APIC_ID        0x020
-#define APIC_VERSION   0x030
-#define APIC_TPR       0x080
-#define APIC_PPR       0x0a0
-#define APIC_EOI       0x0b0
-#define APIC_LDR       0x0d0
-#define APIC_SPURIOUS  0x0f0
-#define APIC_ISR       0x100
-#define APIC_IRR       0x200
-#define APIC_ICR       0x300
-#define APIC_ICR_HIGH  0x310
-#define APIC_LVT_TIMER 0x320
-#define APIC_LVT_LINT0 0x350
-#define APIC_LVT_LINT1 0x360
-#define APIC_LVT_ERROR 0x370
-#define APIC_INITIAL   0x380
-#define APIC_CURRENT   0x390
-#define APIC_DIVIDE    0x3e0
+#define APIC_ID         0x020
+#define APIC_VERSION    0x030
+#define APIC_TPR        0x080
+#define APIC_PPR        0x0a0
+#define APIC_EOI        0x0b0
+#define APIC_LDR        0x0d0
+#define APIC_SPURIOUS   0x0f0
+#define APIC_ISR        0x100
+#define APIC_IRR        0x200
+#define APIC_ICR        0x300
+#define APIC_ICR_HIGH   0x310
+#define APIC_LVT_TIMER  0x320
+#define APIC_LVT_LINT0  0x350
+#define APIC_LVT_LINT1  0x360
+#define APIC_LVT_ERROR  0x370
+#define APIC_INITIAL    0x380
+#define APIC_CURRENT    0x390
+#define APIC_DIVIDE     0x3e0
 
-#define LVT_MASKED   0x10000
-#define LVT_PERIODIC 0x20000
-#define LVT_DEADLINE 0x40000
-#define LVT_EXTINT   0x700
+#define LVT_MASKED      0x10000
+#define LVT_PERIODIC    0x20000
+#define LVT_DEADLINE    0x40000
+#define LVT_EXTINT      0x700
 
-#define ICR_NMI  0x400
-#define ICR_SELF 0x40000
+#define ICR_NMI         0x400
+#define ICR_SELF        0x40000
 
-#define APIC_PAGE 0xfee00000
+#define APIC_PAGE       0xfee00000
 
 /* Vectors that the guests use. */
 #define VECTOR_PIC      0x20

@@ -21,6 +21,9 @@
 #define WORD      8
 #define STACK     "rsp"
 #define AX_TEXT   "rax"
+#define BASE_TEXT "rbx"
+#define SI_TEXT   "rsi"
+#define DI_TEXT   "rdi"
 #define SPARE     "r11"
 #define WORD_TEXT "8"
 #define OP        "q"
@@ -36,6 +39,9 @@
 #define WORD      4
 #define STACK     "esp"
 #define AX_TEXT   "eax"
+#define BASE_TEXT "ebx"
+#define SI_TEXT   "esi"
+#define DI_TEXT   "edi"
 #define SPARE     "edi"
 #define WORD_TEXT "4"
 #define OP        "l"
