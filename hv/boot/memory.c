@@ -83,29 +83,39 @@ static uint64_t pop(void)
 }
 
 /* Put [base, end) back where it can be joined with its neighbours; page by page if there is no room for a range. */
-static void put_back(uint64_t base, uint64_t end)
+static bool put_back(uint64_t base, uint64_t end)
 {
     if (range_set_add(&ranges, base, end)) {
-        return;
+        return true;
     }
     for (uint64_t page = base; page < end; page += VMMU_PAGE_BYTES) {
         push(page);
     }
+    return false;
 }
 
-/* Put the run and the list back into ranges, so that a large piece may be found among them. */
-static void gather(void)
+/* Put every page of the list back into ranges, as far as there is room. Whether it became shorter. */
+static bool gather_list(void)
 {
-    const struct range rest = run;
-    run = (struct range){ 0, 0 };
-    put_back(rest.base, rest.end);
-
+    bool shorter = false;
     uint64_t page = list;
     list = END_OF_LIST;
     while (page != END_OF_LIST) {
         const uint64_t next = *(const uint64_t *)memory_at((vmmu_hpa){ page });
-        put_back(page, page + VMMU_PAGE_BYTES);
+        shorter |= put_back(page, page + VMMU_PAGE_BYTES);
         page = next;
+    }
+    return shorter;
+}
+
+/* Put the run and the list back into ranges, so that a large piece may be found among them. Ranges that meet make room
+ * for others, which a page that came too early can use the next time round. */
+static void gather(void)
+{
+    const struct range rest = run;
+    run = (struct range){ 0, 0 };
+    (void)put_back(rest.base, rest.end);
+    while (list != END_OF_LIST && gather_list()) {
     }
 }
 
@@ -131,7 +141,7 @@ bool memory_take(uint64_t size_bytes, uint64_t align_bytes, bool below_4g, vmmu_
 void memory_give(vmmu_hpa at, uint64_t size_bytes)
 {
     const uint64_t base = page_down(at.v), end = page_up(at.v + size_bytes);
-    put_back(base, end);
+    (void)put_back(base, end);
     free_bytes += end - base;
 }
 
