@@ -18,9 +18,10 @@ enum guest_firmware_tables {
 
 struct guest_firmware {
     enum guest_firmware_tables tables;
-    unsigned vp_count;      /* 1 to GUEST_FIRMWARE_VPS; local APIC ids 0 to vp_count - 1 */
-    uint32_t cpu_signature; /* CPUID leaf 1 EAX, as the guest sees it */
-    uint32_t cpu_features;  /* CPUID leaf 1 EDX, as the guest sees it */
+    unsigned vp_count;       /* 1 to GUEST_FIRMWARE_VPS; local APIC ids 0 to vp_count - 1 */
+    uint32_t cpu_signature;  /* CPUID leaf 1 EAX, as the guest sees it */
+    uint32_t cpu_features;   /* CPUID leaf 1 EDX, as the guest sees it */
+    bool pm_timer_is_24_bit; /* as the board has it; else 32 */
 };
 
 /**
