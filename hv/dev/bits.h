@@ -4,6 +4,8 @@
 #ifndef HV_DEV_BITS_H
 #define HV_DEV_BITS_H
 
+#include "vmmu/base.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -80,7 +80,7 @@ void lapic_evaluate(struct lapic *lapic)
 
     lapic->ready = acceptable(lapic);
     if (before == LAPIC_READY_NONE && lapic->ready != LAPIC_READY_NONE)
-        lapic->config.wires->request(lapic->config.wires->context, lapic->config.vp);
+        lapic->config.wires->request(lapic->config.wires->vp_context, lapic->config.vp);
 }
 
 void lapic_tpr_write(struct lapic *lapic, uint32_t tpr)
@@ -131,13 +131,13 @@ void lapic_request(struct lapic *lapic, uint8_t vector, bool level)
 static void deliver_nmi(struct lapic *lapic)
 {
     lapic->counters.nmis++;
-    lapic->config.wires->nmi(lapic->config.wires->context, lapic->config.vp);
+    lapic->config.wires->nmi(lapic->config.wires->vp_context, lapic->config.vp);
 }
 
 static void deliver_init(struct lapic *lapic)
 {
     lapic_init_reset(lapic);
-    lapic->config.wires->init(lapic->config.wires->context, lapic->config.vp);
+    lapic->config.wires->init(lapic->config.wires->vp_context, lapic->config.vp);
 }
 
 static void deliver_extint(struct lapic *lapic)
@@ -166,7 +166,7 @@ bool lapic_receive(struct lapic *lapic, const struct apic_message *message)
         return true;
     case APIC_NMI: deliver_nmi(lapic); return true;
     case APIC_INIT: deliver_init(lapic); return true;
-    case APIC_STARTUP: wires->sipi(wires->context, lapic->config.vp, message->vector); return true;
+    case APIC_STARTUP: wires->sipi(wires->vp_context, lapic->config.vp, message->vector); return true;
     case APIC_SMI: /* the board has no system-management mode */
     case APIC_DELIVERY_RESERVED: return true;
     }
@@ -311,6 +311,13 @@ uint8_t lapic_accept(struct lapic *lapic)
     return vector;
 }
 
+void lapic_accept_extint(struct lapic *lapic)
+{
+    lapic->extint_latched = false;
+    lapic->counters.extints++;
+    lapic_evaluate(lapic);
+}
+
 /* A level-triggered interrupt has ended: its sources may want it again. */
 static void end_level(struct lapic *lapic, uint8_t vector)
 {
@@ -321,7 +328,7 @@ static void end_level(struct lapic *lapic, uint8_t vector)
         lint0_evaluate_level(lapic);
     }
     if ((lapic->svr & SVR_NO_EOI_BROADCAST) == 0)
-        lapic->config.wires->broadcast_eoi(lapic->config.wires->context, vector);
+        lapic->config.wires->broadcast_eoi(lapic->config.wires->bus_context, vector);
 }
 
 void lapic_eoi(struct lapic *lapic)

@@ -35,6 +35,9 @@
 #define APIC_BASE_X2APIC      BIT64(10)
 #define APIC_BASE_ENABLE      BIT64(11)
 
+/* The software-enable bit of the spurious-interrupt vector register. */
+#define LAPIC_SVR_ENABLE      (UINT32_C(1) << 8)
+
 /* Values of lapic.ready that are not vectors. */
 #define LAPIC_READY_NONE      (-1)
 #define LAPIC_READY_EXTINT    256 /* the 8259 pair has the vector */
@@ -50,15 +53,20 @@ enum lapic_lvt {
     LAPIC_LVTS,
 };
 
-/* What a local APIC is wired to. One table serves all of a board; @vp says whose call it is. None may call back. */
+/*
+ * What a local APIC is wired to: its VP, and the bus of APICs. One table serves all of a board; @vp says whose call it is.
+ * Those of the VP may not call back; those of the bus do, for other local APICs and for this one.
+ */
 struct lapic_wires {
-    void *context;
+    void *vp_context;
     uint64_t (*now_ns)(void *context);
     uint64_t (*tsc_now)(void *context, unsigned vp);
     void (*request)(void *context, unsigned vp); /* @ready is no longer LAPIC_READY_NONE */
     void (*nmi)(void *context, unsigned vp);
     void (*init)(void *context, unsigned vp);
     void (*sipi)(void *context, unsigned vp, uint8_t vector);
+
+    void *bus_context;
     void (*send)(void *context, unsigned vp, const struct apic_message *message);
     void (*broadcast_eoi)(void *context, uint8_t vector);
     void (*reachability)(
@@ -142,6 +150,18 @@ void lapic_init(struct lapic *lapic, const struct lapic_config *config);
 
 /* Power-up state again, timer stopped; wiring and counters stay. */
 void lapic_reset(struct lapic *lapic);
+
+/**
+ * What PC firmware does to the bootstrap processor's APIC: software-enabled with spurious vector 0xFF, LINT0 as ExtINT,
+ * LINT1 as NMI (virtual wire mode).
+ */
+void lapic_firmware_handover(struct lapic *lapic);
+
+/* Whether this APIC takes fixed interrupts: enabled both by IA32_APIC_BASE and by SVR. */
+static inline bool lapic_is_software_enabled(const struct lapic *lapic)
+{
+    return lapic->enabled && (lapic->svr & LAPIC_SVR_ENABLE) != 0;
+}
 
 /* What an INIT does: as a reset, but ID and IA32_APIC_BASE stay. Spec: "Local APIC State After an INIT Reset". */
 void lapic_init_reset(struct lapic *lapic);
@@ -231,6 +251,9 @@ unsigned lapic_tpr_threshold(const struct lapic *lapic);
 
 /* Move @ready, which must be a vector, from IRR to ISR, and return it. */
 uint8_t lapic_accept(struct lapic *lapic);
+
+/* The processor begins the acknowledge cycles of an ExtINT: the caller then asks the 8259 pair for the vector. */
+void lapic_accept_extint(struct lapic *lapic);
 
 /* Whether @message, sent to a destination without shorthand, is for this APIC. Spec: "Determining IPI Destination". */
 bool lapic_is_addressed(const struct lapic *lapic, const struct apic_message *message);

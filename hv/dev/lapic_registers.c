@@ -27,7 +27,7 @@ struct rule {
 #define ICR_VALID                                                                                            \
     (LVT_VECTOR | LVT_DELIVERY | ICR_LOGICAL | ICR_STATUS | ICR_ASSERT | ICR_LEVEL | ICR_SHORTHAND)
 
-#define SVR_VALID (LVT_VECTOR | SVR_ENABLE | SVR_FOCUS | SVR_NO_EOI_BROADCAST)
+#define SVR_VALID (LVT_VECTOR | LAPIC_SVR_ENABLE | SVR_FOCUS | SVR_NO_EOI_BROADCAST)
 
 static const struct rule rules[LAPIC_REGISTERS] = {
     [LAPIC_ID] = { READ | MEMORY_WRITE, BITS32(31, 24) },
@@ -159,7 +159,7 @@ static void send_ipi(struct lapic *lapic)
         return;
     }
     lapic->counters.ipis_sent++;
-    lapic->config.wires->send(lapic->config.wires->context, lapic->config.vp, &message);
+    lapic->config.wires->send(lapic->config.wires->bus_context, lapic->config.vp, &message);
 }
 
 uint64_t lapic_icr_read(const struct lapic *lapic)
@@ -213,7 +213,7 @@ static void write_svr(struct lapic *lapic, uint32_t value)
         for (unsigned i = 0; i < LAPIC_LVTS; i++)
             write_lvt(lapic, (enum lapic_lvt)i, lapic->lvt[i]);
     }
-    lapic->config.wires->reachability(lapic->config.wires->context);
+    lapic->config.wires->reachability(lapic->config.wires->bus_context);
 }
 
 /* The first write after errors shows them, and lets the next one interrupt. */
@@ -236,15 +236,15 @@ static void write_register(struct lapic *lapic, unsigned number, uint32_t value)
     case LAPIC_EOI: lapic_eoi(lapic); break;
     case LAPIC_ID:
         lapic->id = bits_get(value, 31, 24);
-        wires->reachability(wires->context);
+        wires->reachability(wires->bus_context);
         break;
     case LAPIC_LDR:
         lapic->ldr = value;
-        wires->reachability(wires->context);
+        wires->reachability(wires->bus_context);
         break;
     case LAPIC_DFR:
         lapic->dfr = value | BITS32(27, 0);
-        wires->reachability(wires->context);
+        wires->reachability(wires->bus_context);
         break;
     case LAPIC_SVR: write_svr(lapic, value); break;
     case LAPIC_ESR: write_esr(lapic); break;
@@ -367,7 +367,7 @@ static bool write_base(struct lapic *lapic, uint64_t value)
         lapic->ldr = bits_put(lapic->id >> 4, 16) | BIT32(lapic->id & 0xF);
         lapic->icr = (uint32_t)lapic->icr;
     }
-    lapic->config.wires->reachability(lapic->config.wires->context);
+    lapic->config.wires->reachability(lapic->config.wires->bus_context);
     return true;
 }
 
@@ -395,4 +395,11 @@ bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
         return true;
     }
     return msr == MSR_IA32_APIC_BASE && write_base(lapic, value);
+}
+
+void lapic_firmware_handover(struct lapic *lapic)
+{
+    write_svr(lapic, LAPIC_SVR_ENABLE | LVT_VECTOR);
+    write_lvt(lapic, LAPIC_LVT_LINT0, bits_put(APIC_EXTINT, 8));
+    write_lvt(lapic, LAPIC_LVT_LINT1, bits_put(APIC_NMI, 8));
 }

@@ -34,7 +34,6 @@ enum lapic_register {
     LAPIC_REGISTERS = 0x40,
 };
 
-#define SVR_ENABLE                 BIT32(8)
 #define SVR_FOCUS                  BIT32(9)
 #define SVR_NO_EOI_BROADCAST       BIT32(12)
 
@@ -71,11 +70,6 @@ enum lapic_timer_mode {
 static inline enum lapic_timer_mode lapic_timer_mode_of(uint32_t lvt)
 {
     return (enum lapic_timer_mode)bits_get(lvt, 18, 17);
-}
-
-static inline bool lapic_is_software_enabled(const struct lapic *lapic)
-{
-    return lapic->enabled && (lapic->svr & SVR_ENABLE) != 0;
 }
 
 /* Compute @ready anew; tells the board when it becomes something. */

@@ -27,12 +27,12 @@ static unsigned divide_shift(const struct lapic *lapic)
 
 static uint64_t now_ns(const struct lapic *lapic)
 {
-    return lapic->config.wires->now_ns(lapic->config.wires->context);
+    return lapic->config.wires->now_ns(lapic->config.wires->vp_context);
 }
 
 static uint64_t tsc_now(const struct lapic *lapic)
 {
-    return lapic->config.wires->tsc_now(lapic->config.wires->context, lapic->config.vp);
+    return lapic->config.wires->tsc_now(lapic->config.wires->vp_context, lapic->config.vp);
 }
 
 static uint64_t lap_end(const struct lapic *lapic)

@@ -55,7 +55,8 @@
 #define PC_RESET_VALUE       0x06  /* RESET_VALUE */
 #define PC_SLEEP_TYPE_S5     ACPI_PM_SLEEP_TYPE_S5
 #define PC_PORT_DEBUG_EXIT   0xF4
-#define PC_PORT_SMI_COMMAND  0 /* none: always in ACPI mode */
+#define PC_PORT_SMI_COMMAND  0    /* none: always in ACPI mode */
+#define PC_PORT92_A20        0x02 /* bit 1 of port 0x92: kept, but A20 is never masked */
 #define PC_CMOS_CENTURY      RTC_CENTURY
 
 /* --- the board ------------------------------------------------------------------------------------------------- */
@@ -95,10 +96,12 @@ struct pc_config {
 };
 
 struct pc_counters {
+    struct dev_counters ports[PC_VPS_MAXIMUM];  /* by VP */
+    struct dev_counters memory[PC_VPS_MAXIMUM]; /* by VP */
     struct dev_counters unclaimed_ports;
     struct dev_counters unclaimed_memory;
     struct dev_counters system_ports; /* 0x61, 0x64, 0x92, 0xCF9 */
-    uint64_t advanced;                /* calls of pc_advance() */
+    uint64_t advanced;                /* calls of pc_advance() that found something due */
     uint64_t debug_exits;
 };
 
