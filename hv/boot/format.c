@@ -27,7 +27,7 @@ struct conversion {
 };
 
 /* va_list may be an array, which cannot be passed on by its address once it has been a parameter. */
-struct values {
+struct arguments {
     va_list list;
 };
 
@@ -89,34 +89,34 @@ static void put_number(const struct format_sink *sink, const struct conversion *
     put_padded(sink, c, digits + first, DIGITS_MAX + 1 - first);
 }
 
-static uint64_t take_unsigned(struct values *values, enum length length)
+static uint64_t take_unsigned(struct arguments *arguments, enum length length)
 {
     switch (length) {
-    case LENGTH_CHAR: return (unsigned char)va_arg(values->list, unsigned);
-    case LENGTH_SHORT: return (unsigned short)va_arg(values->list, unsigned);
-    case LENGTH_INT: return va_arg(values->list, unsigned);
-    case LENGTH_LONG: return va_arg(values->list, unsigned long);
-    case LENGTH_LONG_LONG: return va_arg(values->list, unsigned long long);
+    case LENGTH_CHAR: return (unsigned char)va_arg(arguments->list, unsigned);
+    case LENGTH_SHORT: return (unsigned short)va_arg(arguments->list, unsigned);
+    case LENGTH_INT: return va_arg(arguments->list, unsigned);
+    case LENGTH_LONG: return va_arg(arguments->list, unsigned long);
+    case LENGTH_LONG_LONG: return va_arg(arguments->list, unsigned long long);
     }
     return 0;
 }
 
-static int64_t take_signed(struct values *values, enum length length)
+static int64_t take_signed(struct arguments *arguments, enum length length)
 {
     switch (length) {
-    case LENGTH_CHAR: return (signed char)va_arg(values->list, int);
-    case LENGTH_SHORT: return (short)va_arg(values->list, int);
-    case LENGTH_INT: return va_arg(values->list, int);
-    case LENGTH_LONG: return va_arg(values->list, long);
-    case LENGTH_LONG_LONG: return va_arg(values->list, long long);
+    case LENGTH_CHAR: return (signed char)va_arg(arguments->list, int);
+    case LENGTH_SHORT: return (short)va_arg(arguments->list, int);
+    case LENGTH_INT: return va_arg(arguments->list, int);
+    case LENGTH_LONG: return va_arg(arguments->list, long);
+    case LENGTH_LONG_LONG: return va_arg(arguments->list, long long);
     }
     return 0;
 }
 
-static const char *parse_count(const char *at, struct values *values, unsigned *count)
+static const char *parse_count(const char *at, struct arguments *arguments, unsigned *count)
 {
     if (*at == '*') {
-        const int value = va_arg(values->list, int);
+        const int value = va_arg(arguments->list, int);
         *count = value > 0 ? (unsigned)value : 0;
         return at + 1;
     }
@@ -147,7 +147,7 @@ static const char *parse_length(const char *at, enum length *length)
 }
 
 /* Read the conversion behind a '%' at @at; what follows its letter. */
-static const char *parse(const char *at, struct values *values, struct conversion *c)
+static const char *parse(const char *at, struct arguments *arguments, struct conversion *c)
 {
     *c = (struct conversion){ 0 };
     while (*at == '-' || *at == '0') {
@@ -155,10 +155,10 @@ static const char *parse(const char *at, struct values *values, struct conversio
         c->zeros |= *at == '0';
         at++;
     }
-    at = parse_count(at, values, &c->width);
+    at = parse_count(at, arguments, &c->width);
     if (*at == '.') {
         c->has_precision = true;
-        at = parse_count(at + 1, values, &c->precision);
+        at = parse_count(at + 1, arguments, &c->precision);
     }
     at = parse_length(at, &c->length);
     c->letter = *at;
@@ -166,34 +166,34 @@ static const char *parse(const char *at, struct values *values, struct conversio
 }
 
 /* Whether the conversion is one of ours. */
-static bool put_conversion(const struct format_sink *sink, struct conversion *c, struct values *values)
+static bool put_conversion(const struct format_sink *sink, struct conversion *c, struct arguments *arguments)
 {
     switch (c->letter) {
-    case 's': put_string(sink, c, va_arg(values->list, const char *)); return true;
+    case 's': put_string(sink, c, va_arg(arguments->list, const char *)); return true;
     case 'c': {
-        const char character = (char)va_arg(values->list, int);
+        const char character = (char)va_arg(arguments->list, int);
         put_padded(sink, c, &character, 1);
         return true;
     }
     case 'd':
     case 'i': {
-        const int64_t value = take_signed(values, c->length);
+        const int64_t value = take_signed(arguments, c->length);
         put_number(sink, c, value < 0 ? -(uint64_t)value : (uint64_t)value, value < 0);
         return true;
     }
     case 'u':
     case 'x':
-    case 'X': put_number(sink, c, take_unsigned(values, c->length), false); return true;
-    case 'p': put_number(sink, c, (uintptr_t)va_arg(values->list, void *), false); return true;
+    case 'X': put_number(sink, c, take_unsigned(arguments, c->length), false); return true;
+    case 'p': put_number(sink, c, (uintptr_t)va_arg(arguments->list, void *), false); return true;
     case '%': put_repeated(sink, '%', 1); return true;
     default: return false;
     }
 }
 
-void format_text(const struct format_sink *sink, const char *format, va_list list)
+void format_text(const struct format_sink *sink, const char *format, va_list values)
 {
-    struct values values;
-    va_copy(values.list, list);
+    struct arguments arguments;
+    va_copy(arguments.list, values);
     const char *at = format;
     while (*at != '\0') {
         if (*at != '%') {
@@ -201,11 +201,11 @@ void format_text(const struct format_sink *sink, const char *format, va_list lis
             continue;
         }
         struct conversion conversion;
-        const char *const after = parse(at + 1, &values, &conversion);
-        if (!put_conversion(sink, &conversion, &values)) {
+        const char *const after = parse(at + 1, &arguments, &conversion);
+        if (!put_conversion(sink, &conversion, &arguments)) {
             put_padded(sink, &(struct conversion){ 0 }, at, (unsigned)(after - at));
         }
         at = after;
     }
-    va_end(values.list);
+    va_end(arguments.list);
 }

@@ -52,17 +52,17 @@ void paging_init(const struct boot_info *info);
 volatile void *paging_map_device(unsigned slot, uint64_t physical);
 
 /* Move the 8259s' vectors out of the exceptions' way and mask all their inputs. */
-void pic_init(void);
+void host_pic_init(void);
 void pic_unmask(enum irq irq);
 void pic_mask(enum irq irq);
 
 /* Enable the local APIC, with LINT0 for the 8259s, and mask the I/O APIC. */
 void apic_init(void);
 
-/* Measure the counters against the 8254; after this the clock and the timer work. Needs pic_init and apic_init. */
+/* Measure the counters against the 8254; after this the clock and the timer work. Needs host_pic_init and apic_init. */
 void clock_init(void);
 
-/* Let the ports interrupt when they receive. Needs pic_init. */
+/* Let the ports interrupt when they receive. Needs host_pic_init. */
 void serial_enable_interrupts(void);
 
 /* --- interrupts ---------------------------------------------------------------------------------------------------- */

@@ -19,15 +19,29 @@ void host_wait(void)
     __asm__ volatile("sti\n\thlt\n\tcli" : : : "memory");
 }
 
-static void handle_pic(enum irq irq)
+/* Whether anything had asked for it. */
+static bool handle_pic(enum irq irq)
 {
     if (!pic_accept(irq)) {
-        stray++;
-    } else if (irq == IRQ_COM1_COM3 || irq == IRQ_COM2_COM4) {
-        serial_interrupt();
-    } else if (irq != IRQ_TIMER) {
-        stray++;
+        return false;
     }
+    if (irq == IRQ_COM1_COM3 || irq == IRQ_COM2_COM4) {
+        serial_interrupt();
+        return true;
+    }
+    return irq == IRQ_TIMER;
+}
+
+/* The APIC's spurious vector is the one that wants no end of interrupt. */
+static void handle_stray(uint32_t vector)
+{
+    if (vector == VECTOR_APIC_ERROR) {
+        apic_write(APIC_ERROR_STATUS, 0);
+    }
+    if (vector != VECTOR_APIC_SPURIOUS) {
+        apic_write(APIC_EOI, 0);
+    }
+    stray++;
 }
 
 void interrupt_handle(uint32_t vector)
@@ -36,17 +50,9 @@ void interrupt_handle(uint32_t vector)
     if (vector == VECTOR_TIMER) {
         timer_interrupt();
     } else if (vector - VECTOR_PIC < PIC_INPUTS) {
-        handle_pic(vector - VECTOR_PIC);
-    } else if (vector == VECTOR_APIC_ERROR) {
-        apic_write(APIC_ERROR_STATUS, 0);
-        apic_write(APIC_EOI, 0);
-        stray++;
+        stray += !handle_pic(vector - VECTOR_PIC);
     } else {
-        // The APIC's spurious vector is the one that wants no end of interrupt.
-        if (vector != VECTOR_APIC_SPURIOUS) {
-            apic_write(APIC_EOI, 0);
-        }
-        stray++;
+        handle_stray(vector);
     }
 }
 

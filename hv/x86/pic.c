@@ -29,7 +29,7 @@ static void start(uint16_t port, uint8_t vector, uint8_t cascade)
     outb(port + DATA, 0xff);
 }
 
-void pic_init(void)
+void host_pic_init(void)
 {
     start(MASTER, VECTOR_PIC, 1 << CASCADE_INPUT);
     start(SLAVE, VECTOR_PIC + INPUTS, CASCADE_INPUT);

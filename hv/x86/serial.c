@@ -85,9 +85,9 @@ void serial_init(void)
     }
 }
 
-bool host_serial_present(enum host_serial which)
+bool host_serial_present(enum host_serial port)
 {
-    return ports[which].present;
+    return ports[port].present;
 }
 
 /* Wait for an empty transmitter. One that has hung before gets one look only. */
@@ -105,20 +105,20 @@ static bool transmitter_empties(struct port *port)
     return false;
 }
 
-void host_serial_write(enum host_serial which, uint8_t byte)
+void host_serial_write(enum host_serial port, uint8_t byte)
 {
-    struct port *const port = &ports[which];
-    if (!port->present) {
+    struct port *const uart = &ports[port];
+    if (!uart->present) {
         return;
     }
-    if (port->room == 0) {
-        if (!transmitter_empties(port)) {
+    if (uart->room == 0) {
+        if (!transmitter_empties(uart)) {
             return;
         }
-        port->room = port->burst;
+        uart->room = uart->burst;
     }
-    port->room--;
-    outb(port->base + DATA, byte);
+    uart->room--;
+    outb(uart->base + DATA, byte);
 }
 
 static void set_receiving(struct port *port, bool on)
@@ -170,20 +170,20 @@ void serial_interrupt(void)
     } while (any);
 }
 
-int host_serial_read(enum host_serial which)
+int host_serial_read(enum host_serial port)
 {
-    struct port *const port = &ports[which];
-    if (port->head == port->tail) {
+    struct port *const uart = &ports[port];
+    if (uart->head == uart->tail) {
         return -1;
     }
-    const uint8_t byte = rings[which][port->tail++ % RING_BYTES];
-    if (!port->receiving && port->head - port->tail <= RING_BYTES / 2) {
-        set_receiving(port, true);
+    const uint8_t byte = rings[port][uart->tail++ % RING_BYTES];
+    if (!uart->receiving && uart->head - uart->tail <= RING_BYTES / 2) {
+        set_receiving(uart, true);
     }
     return byte;
 }
 
-bool host_serial_pending(enum host_serial which)
+bool host_serial_pending(enum host_serial port)
 {
-    return ports[which].head != ports[which].tail;
+    return ports[port].head != ports[port].tail;
 }

@@ -96,7 +96,7 @@ void machine_start(uint32_t magic, uint32_t information, uint32_t image_base)
                       LEAST_BYTES / MIB);
     }
     paging_init(&info);
-    pic_init();
+    host_pic_init();
     apic_init();
     clock_init();
     serial_enable_interrupts();
