@@ -1,0 +1,300 @@
+/*
+ * What a hostile or a broken guest does: every port, every model-specific register, every instruction that is not for it,
+ * page tables that point anywhere. Whoever runs it answers, and lives. What the answers are is the other guests' matter.
+ */
+#include "tests/guests/common/cpu.h"
+#include "tests/guests/common/guest.h"
+#include "tests/guests/common/memory.h"
+#include "tests/guests/common/paging.h"
+#include "tests/guests/common/probe.h"
+#include "tests/guests/common/report.h"
+#include "tests/guests/common/traps.h"
+
+static uint32_t seed = 0x2545f491;
+
+/* Numbers that look random and are the same in every run. George Marsaglia, "Xorshift RNGs". */
+static uint32_t random_next(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 17;
+    seed ^= seed << 5;
+    return seed;
+}
+
+/* A value or a refusal; anything else is not an answer. */
+static bool answered(void)
+{
+    detail("vector %u", (unsigned)trap_last.vector);
+    return trap_last.vector == TRAP_NONE || trap_last.vector == VECTOR_PROTECTION;
+}
+
+static bool refused(void)
+{
+    detail("vector %u", (unsigned)trap_last.vector);
+    return trap_last.vector == VECTOR_UNDEFINED || trap_last.vector == VECTOR_PROTECTION;
+}
+
+struct ports {
+    uint16_t first, last;
+};
+
+/* Ports that end the run by their purpose, or by which the guest speaks: console, debug exit, reset, power. */
+static const struct ports spared[] = { { 0x3f8, 0x3ff }, { 0xf0, 0xf7 },    { 0x64, 0x64 },
+                                       { 0x92, 0x92 },   { 0xcf8, 0xcff },  { 0x2f8, 0x2ff },
+                                       { 0x400, 0x6ff }, { 0xb000, 0xb0ff } };
+
+static bool is_spared(uint32_t port)
+{
+    for (unsigned i = 0; i < sizeof(spared) / sizeof(spared[0]); i++) {
+        if (port + 3 >= spared[i].first && port <= spared[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void test_ports(void)
+{
+    for (uint32_t port = 0; port < 0x10000; port++) {
+        if (!is_spared(port)) {
+            in8((uint16_t)port);
+            if ((port & 3) == 0) {
+                in16((uint16_t)port);
+                in32((uint16_t)port);
+            }
+        }
+    }
+    report(true, "every port was read");
+    if (runs_bare()) {
+        report_skip("on the bare emulator: its disk controllers would write to memory",
+                    "every port was written");
+        return;
+    }
+    for (uint32_t port = 0; port < 0x10000; port++) {
+        if (!is_spared(port)) {
+            const uint32_t value = random_next();
+            out8((uint16_t)port, (uint8_t)value);
+            if ((port & 3) == 0) {
+                out16((uint16_t)port, (uint16_t)value);
+                out32((uint16_t)port, value);
+            }
+        }
+    }
+    report(true, "every port was written");
+}
+
+/* Registers whose change is the guest's own end, by design: where its APIC and its overlay pages lie, its mode, its reset. */
+static bool msr_is_spared(uint32_t index)
+{
+    static const uint32_t registers[] = { MSR_APIC_BASE, MSR_EFER,   0x40000001, 0x40000003, 0x40000021,
+                                          0x40000073,    0x40000082, 0x40000083, 0xc0000100, 0xc0000101 };
+    for (unsigned i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
+        if (registers[i] == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void test_msr_range(uint32_t first, uint32_t last)
+{
+    unsigned values = 0, wrong = 0;
+    for (uint32_t index = first; index <= last; index++) {
+        uint32_t low = 0, high = 0;
+        TRY("rdmsr", : "+a"(low), "+d"(high) : "c"(index) : "memory");
+        wrong += !answered();
+        const bool readable = trap_last.vector == TRAP_NONE;
+        values += readable;
+        if (msr_is_spared(index) || runs_bare()) {
+            continue;
+        }
+        TRY("wrmsr", ::"c"(index), "a"(random_next()), "d"(random_next()) : "memory");
+        wrong += !answered();
+        TRY("wrmsr", ::"c"(index), "a"(random_next()), "d"(0) : "memory");
+        wrong += !answered();
+        if (readable) {
+            TRY("wrmsr", ::"c"(index), "a"(low), "d"(high) : "memory");
+            wrong += !answered();
+        }
+    }
+    comment("registers %x to %x: %u have a value", first, last, values);
+    report(wrong == 0, "registers %x to %x give a value or #GP, and take one or #GP", first, last);
+}
+
+#define INSTRUCTION(name, bytes)                                                                             \
+    {                                                                                                        \
+        name, try_##bytes                                                                                    \
+    }
+
+#define MAKE_TRY(function, code)                                                                             \
+    static void function(void)                                                                               \
+    {                                                                                                        \
+        TRY(code, ::"a"(0), "b"(0), "c"(0), "d"(0) : "memory", "cc");                                        \
+    }
+
+MAKE_TRY(try_vmrun, ".byte 0x0f, 0x01, 0xd8")
+MAKE_TRY(try_vmload, ".byte 0x0f, 0x01, 0xda")
+MAKE_TRY(try_vmsave, ".byte 0x0f, 0x01, 0xdb")
+MAKE_TRY(try_stgi, ".byte 0x0f, 0x01, 0xdc")
+MAKE_TRY(try_clgi, ".byte 0x0f, 0x01, 0xdd")
+MAKE_TRY(try_skinit, ".byte 0x0f, 0x01, 0xde")
+MAKE_TRY(try_invlpga, ".byte 0x0f, 0x01, 0xdf")
+MAKE_TRY(try_vmlaunch, ".byte 0x0f, 0x01, 0xc2")
+MAKE_TRY(try_vmresume, ".byte 0x0f, 0x01, 0xc3")
+MAKE_TRY(try_vmxoff, ".byte 0x0f, 0x01, 0xc4")
+MAKE_TRY(try_getsec, ".byte 0x0f, 0x37")
+MAKE_TRY(try_rsm, ".byte 0x0f, 0xaa")
+MAKE_TRY(try_encls, ".byte 0x0f, 0x01, 0xcf")
+MAKE_TRY(try_ud0, ".byte 0x0f, 0xff, 0xc0")
+MAKE_TRY(try_ud1, ".byte 0x0f, 0xb9, 0xc0")
+MAKE_TRY(try_lock_nop, ".byte 0xf0, 0x90")
+MAKE_TRY(try_vmcall, ".byte 0x0f, 0x01, 0xc1")
+MAKE_TRY(try_vmmcall, ".byte 0x0f, 0x01, 0xd9")
+MAKE_TRY(try_xsetbv, ".byte 0x0f, 0x01, 0xd1")
+MAKE_TRY(try_monitor, ".byte 0x0f, 0x01, 0xc8")
+MAKE_TRY(try_rdpmc, "rdpmc")
+MAKE_TRY(try_long, ".rept 15\n.byte 0x2e\n.endr\nnop")
+
+/* Must be refused: a partition offers no virtualization, no measured launch, no enclaves. */
+static const struct {
+    const char *name;
+    void (*run)(void);
+} forbidden[] = {
+    { "VMRUN", try_vmrun },   { "VMLOAD", try_vmload },     { "VMSAVE", try_vmsave },     { "STGI", try_stgi },
+    { "CLGI", try_clgi },     { "SKINIT", try_skinit },     { "INVLPGA", try_invlpga },   { "VMLAUNCH", try_vmlaunch },
+    { "VMRESUME", try_vmresume }, { "VMXOFF", try_vmxoff }, { "GETSEC", try_getsec },     { "RSM", try_rsm },
+    { "ENCLS", try_encls },   { "UD0", try_ud0 },           { "UD1", try_ud1 },           { "LOCK NOP", try_lock_nop },
+    { "XSETBV of nothing", try_xsetbv }, { "an instruction of 16 bytes", try_long },
+},
+/* Must be answered: refused, or done. */
+  allowed[] = { { "VMCALL", try_vmcall }, { "VMMCALL", try_vmmcall }, { "MONITOR", try_monitor }, { "RDPMC", try_rdpmc } };
+
+static void test_instructions(void)
+{
+    for (unsigned i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
+        forbidden[i].run();
+        report(refused(), "%s is refused", forbidden[i].name);
+    }
+    for (unsigned i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
+        allowed[i].run();
+        report(answered() || refused(), "%s is answered", allowed[i].name);
+    }
+    if (runs_bare()) {
+        report_skip("on the bare emulator: it offers SVM", "EFER.SVME is refused");
+    } else {
+        TRY("wrmsr", ::"c"(MSR_EFER), "a"((uint32_t)(msr_read(MSR_EFER) | EFER_SVME)), "d"(0) : "memory");
+        report(refused(), "EFER.SVME is refused");
+    }
+}
+
+/* A physical address above the guest's memory and below @bits, in a place where no device lives. */
+static uint64_t nowhere(unsigned bits)
+{
+    for (;;) {
+        const uint64_t address =
+            ((uint64_t)random_next() << 32 | random_next()) & (BIT64(bits) - 1) & ~(uint64_t)0xfff;
+        if (address >= BIT64(32) + BIT64(30)) {
+            return address;
+        }
+    }
+}
+
+/* An outcome that a guest can go on from: nothing, or a page fault. */
+static bool survived(struct outcome outcome)
+{
+    detail("vector %u error %p", (unsigned)outcome.vector, outcome.error);
+    return !outcome.fault || outcome.vector == VECTOR_PAGE;
+}
+
+static const struct access accesses[] = { { ACCESS_READ, false, false }, { ACCESS_WRITE, false, false } };
+
+static void test_leaves(const struct paging *paging)
+{
+    struct space space;
+    tables_reset();
+    space_make(&space, paging);
+    space_enter(&space, 0, false);
+    const uintptr_t va = paging->test_va;
+    const unsigned bits = paging->entry_bytes == 4 ? 32 : cpu_physical_bits();
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < 500; i++) {
+        const uint64_t at =
+            paging->entry_bytes == 4 ? 0xc0000000 + (random_next() & 0x1ffff000) : nowhere(bits);
+        space_map(&space, va, 1, at | PTE_P | PTE_W);
+        invlpg(va);
+        wrong += !survived(probe(va, accesses[i & 1]));
+    }
+    report(wrong == 0, "%s: pages mapped to no memory can be touched", paging->name);
+    wrong = 0;
+    for (unsigned i = 0; i < 2000; i++) {
+        const uint64_t entry = (uint64_t)random_next() << 32 | random_next();
+        /* Its own memory and devices are out: what they hold would end the guest. */
+        const uint64_t frame = paging->entry_bytes == 4 ? 0xc0000000 | (entry & 0x1ffff000)
+                                                        : (entry & 0x000ffffffffff000) | BIT64(38);
+        space_map(&space, va, 1, (entry & 0xfff0000000000fff) | frame);
+        invlpg(va);
+        wrong += !survived(probe(va, accesses[i & 1]));
+    }
+    report(wrong == 0, "%s: entries of any bits can be walked", paging->name);
+    space_leave();
+}
+
+/* Tables in memory that is not there, in a device, in the image of the program. */
+static void test_links(const struct paging *paging)
+{
+    const unsigned top = paging->long_mode ? paging->levels : 2;
+    struct space space;
+    tables_reset();
+    space_make(&space, paging);
+    space_enter(&space, 0, false);
+    const uintptr_t va = paging->test_va;
+    unsigned wrong = 0;
+    for (unsigned level = 2; level <= top; level++) {
+        const uintptr_t entry = space_entry(&space, va, level);
+        const uint64_t kept = entry_load(&space, entry);
+        for (unsigned i = 0; i < 100; i++) {
+            const uint64_t at = paging->entry_bytes == 4 ? 0xc0000000 + (random_next() & 0x1ffff000)
+                                                         : nowhere(cpu_physical_bits());
+            entry_store(&space, entry, at | PTE_RWU);
+            invlpg(va);
+            wrong += !survived(probe(va, accesses[0]));
+        }
+        entry_store(&space, entry, kept);
+    }
+    invlpg(va);
+    report(wrong == 0, "%s: tables in no memory end in page faults", paging->name);
+
+    const uintptr_t entry = space_entry(&space, va, 2);
+    entry_store(&space, entry, 0xfee00000 | PTE_RWU);
+    invlpg(va);
+    const bool apic = survived(probe(va, accesses[0]));
+    entry_store(&space, entry, 0xfec00000 | PTE_RWU);
+    invlpg(va);
+    report(apic && survived(probe(va, accesses[0])), "%s: tables in a device end in page faults",
+           paging->name);
+    for (unsigned i = 0; i < PAGE_BYTES / 4; i++) {
+        ((volatile uint32_t *)FRAME(0))[i] = random_next() | 0xc0000000;
+    }
+    entry_store(&space, entry, FRAME(0) | PTE_RWU);
+    cr3_write(space.root);
+    wrong = 0;
+    for (unsigned i = 0; i < PAGE_BYTES / paging->entry_bytes; i++) {
+        wrong += !survived(probe(va + i * (uintptr_t)PAGE_BYTES, accesses[0]));
+    }
+    report(wrong == 0, "%s: a table full of noise can be read through", paging->name);
+    space_leave();
+}
+
+void guest_main(void)
+{
+    test_instructions();
+    for (const struct paging *const *mode = paging_modes(); *mode; mode++) {
+        test_leaves(*mode);
+        test_links(*mode);
+    }
+    test_msr_range(0, 0x2000);
+    test_msr_range(0x40000000, 0x40000200);
+    test_msr_range(0xc0000000, 0xc0002000);
+    test_msr_range(0xc0010000, 0xc0010200);
+    test_ports();
+}
