@@ -72,8 +72,9 @@ def run(chosen):
 def boot(chosen):
     """Any image of the user's."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    kernel = _existing(chosen.kernel, "--kernel")
     built = _machine(chosen, IMAGE_LEAST, IMAGE_MOST)
-    built.kernel = _existing(chosen.kernel, "--kernel")
+    built.kernel = kernel
     built.command_line = chosen.append
     built.protocol = chosen.protocol
     for entry in chosen.initrd:
@@ -115,8 +116,6 @@ def _machine(chosen, least, most):
             raise status.refuse("--stats needs the hypervisor: --mmu none has none")
         if not chosen.enlightenments or chosen.firmware != "acpi":
             raise status.refuse("--mmu none has the emulator's own firmware and no Hyper-V interface to hide")
-    elif not places.HYPERVISOR.exists():
-        raise status.refuse("the hypervisor is not built: run `make hv` first")
     if not host.installed:
         raise status.refuse(f"{host.emulator} is not here: run scripts/install {host.package}")
     return machine.Machine(host=host, technique=chosen.mmu, memory=memory, kernel=None, la57=chosen.la57,
@@ -126,9 +125,9 @@ def _machine(chosen, least, most):
 def _guest_machine(chosen, work):
     """A machine that boots a Debian guest, which finds @work (an archive) in its file system."""
     guest = guests.find(chosen.guest)
-    built = _machine(chosen, GUEST_LEAST, guest.most_memory)
     for entry in chosen.file:
         _add_file(work, entry)
+    built = _machine(chosen, GUEST_LEAST, guest.most_memory)
     images = guests.prepare(guest)
     built.kernel = images.kernel
     built.initrds = [(images.initrd, "")]
@@ -184,25 +183,13 @@ def _add_file(work, entry):
 
 def _run(run_session, chosen):
     """Run the session, write the report that was asked for, and return the outcome."""
-    ended = run_session.run(_seconds(chosen.timeout))
+    ended = run_session.run(chosen.timeout)
     if chosen.stats:
         if ended.document is None:
             progress.warn(f"the hypervisor left no report: {chosen.stats} is not written")
         else:
             pathlib.Path(chosen.stats).write_text(json.dumps(ended.document, indent=1) + "\n", encoding="utf-8")
     return ended
-
-
-def _seconds(text):
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 1e9:
-        raise status.refuse(f"--timeout {text} is not a number of seconds")
-    return seconds
 
 
 def _existing(path, option):
@@ -212,9 +199,11 @@ def _existing(path, option):
 
 
 def _show_console(console):
-    text = console.decode("utf-8", "replace").splitlines()[-CONSOLE_LINES:]
-    if text:
-        sys.stderr.write("".join(f"vm: console: {line}\n" for line in text))
+    """The guest's last words: from its kernel's panic on, or the last lines."""
+    lines = console.decode("utf-8", "replace").splitlines()
+    panic = [at for at, line in enumerate(lines) if outcome.PANIC_WORDS.decode() in line]
+    lines = lines[panic[0]:][:CONSOLE_LINES] if panic else lines[-CONSOLE_LINES:]
+    sys.stderr.write("".join(f"vm: console: {line}\n" for line in lines))
 
 
 def _writer(stream):

@@ -48,6 +48,7 @@ def parse(words):
     jobs.add_parser("list", help="hosts, techniques, guests, and what is installed")
     options = parser.parse_args(words)
     options.command = command
+    options.timeout = _seconds(getattr(options, "timeout", None))
     if options.job == "run" and not command:
         raise status.refuse("run needs a command behind --, as in: scripts/vm run -- uname -a")
     if options.job != "run" and command is not None:
@@ -61,6 +62,18 @@ def _split(words):
         return words, None
     at = words.index("--")
     return words[:at], words[at + 1:]
+
+
+def _seconds(text):
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
+        raise status.refuse(f"--timeout {text} is not a number of seconds")
+    return seconds
 
 
 def _shell(jobs):

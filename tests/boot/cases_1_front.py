@@ -1,0 +1,152 @@
+"""The front door where nothing boots: what it refuses, what it lists, the archives that it writes."""
+
+import os
+import shutil
+import subprocess
+
+import front
+from tap import case, cases, expect, expect_equal, expect_match
+from vmlib import cpio, outcome, sizes, status
+
+REFUSED_MEMORY = ("0", "1K", "100T", "-5", "", "garbage", "12.5M", "512Q", "64M", "99999999999999999999", "0x200")
+REFUSED_WORDS = {
+    "shell --guest debian-m68k": "no guest debian-m68k",
+    "shell --host vax": "no host vax",
+    "shell --mmu telepathy": "no technique telepathy",
+    "run": "needs a command behind --",
+    "run --": "needs a command behind --",
+    "shell -- true": "takes no command",
+    "run --timeout soon -- true": "soon is not a number of seconds",
+    "run --timeout -1 -- true": "-1 is not a number of seconds",
+    "run --file /nonexistent/file -- true": "no such file",
+    "run --file /etc/hostname:../../etc/x -- true": "leads out",
+    "run --file /dev/null:/x -- true": "neither a file",
+    "run --mmu none --stats s.json -- true": "needs the hypervisor",
+    "run --mmu none --no-enlightenments -- true": "no Hyper-V interface to hide",
+    "boot": "--kernel",
+    "boot --kernel /nonexistent/kernel": "no such file",
+    "boot --kernel /etc/hostname --protocol chain": "invalid choice: 'chain'",
+    "fly": "invalid choice: 'fly'",
+    "": "required",
+}
+
+
+@cases("--memory '{}' is refused with a sentence", REFUSED_MEMORY)
+def _(memory):
+    ended = front.vm("run", f"--memory={memory}", "--", "true")
+    expect_equal(ended.status, status.REFUSED, "exit status")
+    expect_match(r"^vm: --memory .* (is not an amount|is too (little|much)|is not a whole)", ended.err, "errors")
+    expect_equal(len(ended.err.splitlines()), 1, "lines on standard error")
+
+
+@case("a negative amount as a word of its own is an amount too, and refused")
+def _():
+    ended = front.vm("run", "--memory", "-5", "--", "true")
+    expect_equal(ended.status, status.REFUSED, "exit status")
+    expect_match("-5 is not an amount of memory", ended.err, "errors")
+
+
+@cases("'scripts/vm {}' is refused with a sentence", REFUSED_WORDS)
+def _(words):
+    ended = front.vm(*words.split())
+    expect_equal(ended.status, status.REFUSED, "exit status")
+    expect_match(f"^vm: .*{REFUSED_WORDS[words]}", ended.err, "errors")
+    expect("Traceback" not in ended.err, f"a traceback: {ended.err}")
+
+
+@case("more files than the guest's memory can hold are refused with the amount that would do")
+def _():
+    with front.scratch() as folder:
+        path = os.path.join(folder, "large")
+        with open(path, "wb") as out:
+            out.truncate(100 << 20)
+        ended = front.vm("run", "--mmu", front.mmu, "--memory", "128M", "--file", path, "--", "true")
+    expect_equal(ended.status, status.REFUSED, "exit status")
+    expect_match(r"give it \d+M or more", ended.err, "errors")
+
+
+@case("list names the host, the techniques and the three guests")
+def _():
+    ended = front.vm("list")
+    expect_equal(ended.status, 0, "exit status")
+    for pattern in (r"^host +amd +installed", r"^technique +nested +on amd", r"^guest +debian-amd64 ",
+                    r"^guest +debian-i386-pae ", r"^guest +debian-i386 ", r"^hypervisor +build/vmmu.elf"):
+        expect_match(pattern, ended.out, "list")
+
+
+@case("--help tells every exit status")
+def _():
+    ended = front.vm("--help")
+    expect_equal(ended.status, 0, "exit status")
+    for number in (status.NO_STATUS, status.TIMED_OUT, status.REFUSED, status.GUEST_DIED, status.HOST_DIED):
+        expect_match(rf"^  {number} ", ended.out, "help")
+
+
+@case("amounts of memory are read as people write them")
+def _():
+    for text, wanted in (("512", 512 << 20), ("512M", 512 << 20), ("512MiB", 512 << 20), ("2g", 2 << 30), ("131072K", 128 << 20)):
+        expect_equal(sizes.parse(text), wanted, text)
+
+
+@case("an archive holds what was put into it, as cpio reads it")
+def _():
+    with front.scratch() as folder:
+        source = os.path.join(folder, "source")
+        os.makedirs(os.path.join(source, "deep"))
+        with open(os.path.join(source, "deep", "run.sh"), "w", encoding="ascii") as out:
+            out.write("#!/bin/sh\n")
+        os.chmod(out.name, 0o755)
+        os.symlink("deep/run.sh", os.path.join(source, "link"))
+        archive = cpio.Archive()
+        archive.tree(source, "/root/copy")
+        listing = subprocess.run(["cpio", "-itv", "--quiet"], input=archive.bytes(), check=True,
+                                 stdout=subprocess.PIPE).stdout.decode()
+    for pattern in (r"^drwx.* root$", r"^drwx.* root/copy/deep$", r"^-rwxr-xr-x .* 10 .* root/copy/deep/run.sh$",
+                    r"^l.* root/copy/link -> deep/run.sh$"):
+        expect_match(pattern, listing, "listing")
+
+
+@case("an archive made twice from the same tree is the same")
+def _():
+    def make():
+        archive = cpio.Archive()
+        archive.tree(front.TREE / "scripts" / "guest", "")
+        return archive.bytes()
+    expect(make() == make(), "two archives differ")
+
+
+@case("a hypervisor that leaves no report, or half of one, has died")
+def _():
+    for text in ("", "{", '{"vmmu":1}', '{"vmmu":1,"outcome":7}', "[]", '{"outcome":{"kind":"debug-exit"}}'):
+        expect_equal(outcome.of_hypervisor(outcome.ORDERLY, text, "").kind, "host-died", repr(text))
+    for number in (0, 2, 7, 9, -11):
+        expect_equal(outcome.of_hypervisor(number, '{"vmmu":1,"outcome":{"kind":"power-off"}}', "").kind,
+                     "host-died", f"exit status {number}")
+
+
+@case("the last report of several is the one that counts")
+def _():
+    text = '{"vmmu":1,"counters":{}}\nnoise\n{"vmmu":1,"outcome":{"kind":"debug-exit","value":3}}\n'
+    ended = outcome.of_hypervisor(outcome.ORDERLY, text, "")
+    expect_equal((ended.kind, ended.value), ("debug-exit", 3), "outcome")
+
+
+@case("install does nothing and says nothing when all is there")
+def _():
+    ended = subprocess.run([front.TREE / "scripts" / "install", "python3", "dpkg"], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, check=False)
+    expect_equal((ended.returncode, ended.stdout), (0, ""), "install python3 dpkg")
+
+
+@case("install without root and sudo names what is missing")
+def _():
+    with front.scratch() as folder:
+        for tool in ("sh", "dpkg-query", "sed", "grep", "wc"):
+            os.symlink(shutil.which(tool), os.path.join(folder, tool))
+        with open(os.path.join(folder, "id"), "w", encoding="ascii") as out:
+            out.write("#!/bin/sh\necho 1000\n")
+        os.chmod(out.name, 0o755)
+        ended = subprocess.run([front.TREE / "scripts" / "install", "python3", "no-such-package"], text=True, check=False,
+                               env={"PATH": folder}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    expect_equal(ended.returncode, 1, "exit status")
+    expect_match(r"^install: .*neither root nor sudo.*: no-such-package$", ended.stdout, "what it says")

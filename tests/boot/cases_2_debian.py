@@ -1,0 +1,213 @@
+"""Debian's three kernels in a partition: they reach user space, run commands, and end as they should."""
+
+import json
+import os
+import re
+import time
+
+import front
+from tap import Skipped, case, cases, expect, expect_equal, expect_match, shared
+from vmlib import status
+
+GUESTS = {
+    "debian-amd64": (r"^Linux vmmu 6\.1\.0-\d+-amd64 .* x86_64 GNU/Linux$", r"NX \(Execute Disable\) protection: active"),
+    "debian-i386-pae": (r"^Linux vmmu 6\.1\.0-\d+-686-pae .* i686 GNU/Linux$", r"NX \(Execute Disable\) protection: active"),
+    "debian-i386": (r"^Linux vmmu 6\.1\.0-\d+-686 .* i686 GNU/Linux$", r"NX .* cannot be enabled: non-PAE kernel"),
+}
+PROBE = """\
+uname -a
+dmesg | grep -F 'NX (Execute'
+./folder/program one 'two words'
+echo to the errors >&2
+exit 37
+"""
+PROGRAM = "#!/bin/sh\nprintf '<%s>' \"$@\"\necho\n"
+
+
+@shared
+def probe(guest):
+    """One boot that many cases look at: how it ended, and the hypervisor's report."""
+    with front.scratch() as folder:
+        os.mkdir(os.path.join(folder, "folder"))
+        with open(os.path.join(folder, "folder", "program"), "w", encoding="ascii") as out:
+            out.write(PROGRAM)
+        os.chmod(out.name, 0o755)
+        with open(os.path.join(folder, "list, of steps"), "w", encoding="ascii") as out:
+            out.write(PROBE)
+        words = ["--guest", guest, "--file", os.path.join(folder, "folder"), "--file", f"{out.name}:/tmp/steps"]
+        stats = os.path.join(folder, "stats.json")
+        if front.mmu != "none":
+            words += ["--stats", stats]
+        ended = front.run(*words, "--", "sh", "/tmp/steps")
+        report = None
+        if os.path.exists(stats):
+            with open(stats, encoding="utf-8") as text:
+                report = json.load(text)
+    return ended, report
+
+
+@cases("{} reaches user space and runs uname", GUESTS)
+def _(guest):
+    ended, _ = probe(guest)
+    expect_match(GUESTS[guest][0], ended.out, "uname -a")
+
+
+@cases("{} finds no-execute as its paging has it", GUESTS)
+def _(guest):
+    ended, _ = probe(guest)
+    expect_match(GUESTS[guest][1], ended.out, "kernel log")
+
+
+@cases("{}: the command's status is the exit status, and its output and errors stay apart", GUESTS)
+def _(guest):
+    ended, _ = probe(guest)
+    expect_equal(ended.status, 37, "exit status")
+    expect_equal(ended.err, "to the errors\n", "errors")
+    expect("to the errors" not in ended.out, "errors stand in the output")
+
+
+@cases("{} gets files and folders, to any place, with their mode", GUESTS)
+def _(guest):
+    ended, _ = probe(guest)
+    expect_match(r"^<one><two words>$", ended.out, "what the program was given")
+
+
+@cases("{}: --stats holds the outcome, counters that count and a trace", GUESTS)
+def _(guest):
+    if front.mmu == "none":
+        raise Skipped("there is no hypervisor to report")
+    _, report = probe(guest)
+    expect(report is not None, "no report was written")
+    expect_equal(report.get("vmmu"), 1, "version of the report")
+    expect_equal((report["outcome"]["kind"], report["outcome"]["value"]), ("debug-exit", 37), "outcome")
+    expect(any(number > 0 for number in numbers(report["counters"])), f"no counter counts: {report['counters']}")
+    expect(len(report["trace"]) > 0, "the trace is empty")
+
+
+def numbers(value):
+    """All numbers below @value."""
+    if isinstance(value, dict):
+        return [number for child in value.values() for number in numbers(child)]
+    if isinstance(value, list):
+        return [number for child in value for number in numbers(child)]
+    return [value] if isinstance(value, int) else []
+
+
+@case("false exits 1")
+def _():
+    ended = front.run("--", "false")
+    expect_equal((ended.status, ended.out, ended.err), (1, "", ""), "status, output, errors")
+
+
+@case("a status above 127 comes through whole: the shell's 139 for a segmentation fault")
+def _():
+    ended = front.run("--", "sh -c 'kill -SEGV $$'")
+    expect_equal(ended.status, 139, "exit status")
+
+
+@case("output of any bytes and of some length comes through unchanged")
+def _():
+    line = "printf '\\001\\003\\004\\021\\023\\r\\n\\t\\377 end'; i=0; while [ $i -lt 4000 ]; do echo line $i; i=$((i+1)); done"
+    ended = front.run("--", line)
+    wanted = "\x01\x03\x04\x11\x13\r\n\t\ufffd end" + "".join(f"line {number}\n" for number in range(4000))
+    expect_equal(len(ended.out), len(wanted), "length")
+    expect(ended.out == wanted, "the output differs")
+
+
+@case("a process that the command leaves behind does not hold it up")
+def _():
+    ended = front.run("--timeout", "120", "--", "sleep 1000 & echo started")
+    expect_equal((ended.status, ended.out), (0, "started\n"), "status, output")
+
+
+@cases("--memory {} gives the guest that much", ("128M", "2G"))
+def _(memory):
+    ended = front.run("--memory", memory, "--", "sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo")
+    expect_equal(ended.status, 0, "exit status")
+    wanted = {"128M": 128 << 10, "2G": 2 << 20}[memory]
+    seen = int(ended.out)
+    expect(wanted * 0.5 < seen < wanted, f"{seen} KiB of {wanted}")
+
+
+@case("memory of 2G can be written to its end")
+def _():
+    line = "mount -t tmpfs -o size=1600m big /mnt && fallocate -l $((1500 << 20)) /mnt/x && stat -c %s /mnt/x"
+    ended = front.run("--memory", "2G", "--", line)
+    expect_equal((ended.status, ended.out.strip()), (0, str(1500 << 20)), "status, size")
+
+
+@case("--timeout ends a guest that does not end, with its own status and a sentence")
+def _():
+    start = time.monotonic()
+    ended = front.vm("run", "--mmu", front.mmu, "--timeout", "3", "--", "sleep 1000")
+    expect_equal(ended.status, status.TIMED_OUT, "exit status")
+    expect_match("time given by --timeout", ended.err, "errors")
+    expect(time.monotonic() - start < 60, "it took much longer")
+
+
+@cases("a command that ends the machine by {} gave no status", ("poweroff", "reboot"))
+def _(command):
+    ended = front.run("--", command)
+    expect_equal(ended.status, status.NO_STATUS, "exit status")
+    expect_match("before the command gave a status", ended.err, "errors")
+
+
+@case("a guest whose kernel panics has died, and its last words are shown")
+def _():
+    ended = front.run("--", "echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 60")
+    expect_equal(ended.status, status.GUEST_DIED, "exit status")
+    expect_match("guest died: its kernel panicked", ended.err, "errors")
+    expect_match("console: .*Kernel panic - not syncing: sysrq", ended.err, "errors")
+
+
+@case("five-level paging: offered LA57, Linux uses it")
+def _():
+    ended = front.run("--la57", "--", "grep -o -m1 -w la57 /proc/cpuinfo; uname -m")
+    expect_equal((ended.status, ended.out.split()), (0, ["la57", "x86_64"]), "status, output")
+
+
+@case("without LA57 Linux sees none")
+def _():
+    ended = front.run("--", "grep -c -w la57 /proc/cpuinfo")
+    expect_equal(ended.out.strip(), "0", "processors with la57")
+
+
+@case("the guest finds the Hyper-V interface, and takes its clock")
+def _():
+    hypervisor_only()
+    ended = front.run("--", "dmesg; cat /sys/devices/system/clocksource/clocksource0/current_clocksource")
+    expect_match("Hypervisor detected: Microsoft Hyper-V", ended.out, "kernel log")
+    expect_match(r"^(tsc|hyperv_clocksource_\w+)$", ended.out, "clock source")
+    expect(not re.search(r"calibrat\w+ (failed|using PIT)", ended.out), "the clock was calibrated by hand")
+
+
+@case("--no-enlightenments hides the Hyper-V interface, and the guest boots")
+def _():
+    hypervisor_only()
+    ended = front.run("--no-enlightenments", "--", "dmesg")
+    expect_equal(ended.status, 0, "exit status")
+    expect("Hyper-V" not in ended.out, "the guest found Hyper-V")
+
+
+@cases("--firmware {} describes a machine that boots and ends", ("mp", "both"))
+def _(firmware):
+    hypervisor_only()
+    ended = front.run("--firmware", firmware, "--", "test -d /sys/firmware/acpi; echo $?; grep -c . /proc/interrupts; exit 5")
+    expect_equal(ended.status, 5, "exit status")
+    expect_equal(ended.out.split()[0], {"mp": "1", "both": "0"}[firmware], "whether ACPI is missing")
+
+
+def hypervisor_only():
+    """Skip where the case is about the hypervisor and there is none."""
+    if front.mmu == "none":
+        raise Skipped("there is no hypervisor")
+
+
+@case("memory workers of stress-ng verify what they wrote in a guest of 1 GiB")
+def _():
+    line = "stress-ng --vm 2 --vm-bytes 35% --vm-method all --verify --timeout 40s --metrics-brief --oomable"
+    ended = front.run("--memory", "1G", "--packages", "stress-ng", "--", line)
+    expect_equal(ended.status, 0, f"exit status ({ended})")
+    expect_match(r"successful run completed", ended.out + ended.err, "stress-ng")
+    operations = expect_match(r"vm +(\d+) +\d+\.\d+", ended.out + ended.err, "operations")
+    expect(int(operations[1]) > 0, "no operation was done")
