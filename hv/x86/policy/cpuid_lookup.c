@@ -117,7 +117,11 @@ void x86_cpuid_paging(const struct x86_cpuid *table, struct vmmu_x86_cpu *cpu)
         .smep = (seven->ebx & F7B_SMEP) != 0,
         .smap = (seven->ebx & F7B_SMAP) != 0,
         .pku = (seven->ecx & F7C_PKU) != 0,
-        .pks = false,
         .pcid = (one->ecx & F1C_PCID) != 0,
+        .pge = (one->edx & F1D_PGE) != 0,
+        .long_mode = (extended->edx & FXD_LONG_MODE) != 0,
+        .bit8_reserved = table->caches_by_extended,
+        .cr4_others = table->cr4_allowed,
+        .efer_others = table->efer_allowed,
     };
 }
