@@ -197,6 +197,14 @@ user_interrupt:
 user_in:
         inb $0x80, %al
         int $VECTOR_DONE
+        .globl user_vmmcall
+user_vmmcall:
+        .byte 0x0f, 0x01, 0xd9
+        int $VECTOR_DONE
+        .globl user_vmcall
+user_vmcall:
+        .byte 0x0f, 0x01, 0xc1
+        int $VECTOR_DONE
         .globl user_spin
 user_spin:
         pause

@@ -1,0 +1,334 @@
+/*
+ * The hypervisor's own interface, as TLFS gives it: discovery, the hypercall page, time, and what calls answer.
+ * Says `1..0 # skip` where there is none.
+ */
+#include "tests/guests/common/cpu.h"
+#include "tests/guests/common/guest.h"
+#include "tests/guests/common/irq.h"
+#include "tests/guests/common/memory.h"
+#include "tests/guests/common/paging.h"
+#include "tests/guests/common/probe.h"
+#include "tests/guests/common/report.h"
+#include "tests/guests/common/traps.h"
+
+#define MSR_GUEST_OS_ID    0x40000000
+#define MSR_HYPERCALL      0x40000001
+#define MSR_VP_INDEX       0x40000002
+#define MSR_TIME_COUNT     0x40000020
+#define MSR_REFERENCE_TSC  0x40000021
+#define MSR_TSC_FREQUENCY  0x40000022
+#define MSR_APIC_FREQUENCY 0x40000023
+#define MSR_TSC_INVARIANT  0x40000118
+
+#define CALL_FLUSH_SPACE   0x0002
+#define CALL_FLUSH_LIST    0x0003
+#define CALL_SET_REGISTERS 0x0051
+#define CALL_REP_COUNT(n)  ((uint64_t)(n) << 32)
+#define FLUSH_ALL_VPS      1
+#define FLUSH_ALL_SPACES   2
+
+enum status {
+    STATUS_SUCCESS = 0,
+    STATUS_INVALID_CODE = 2,
+    STATUS_INVALID_INPUT = 3,
+    STATUS_INVALID_ALIGNMENT = 4,
+    STATUS_INVALID_PARAMETER = 5,
+    STATUS_ACCESS_DENIED = 6,
+};
+
+/* Pages that the guest lends: the hypercall page's place, the clock page's, the input of calls. */
+#define CALL_PAGE  FRAME(8)
+#define CLOCK_PAGE FRAME(9)
+#define INPUT_PAGE FRAME(10)
+
+static bool msr_refuses_write(uint32_t index, uint64_t value)
+{
+    TRY("wrmsr", ::"c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+    return trap_last.vector == VECTOR_PROTECTION;
+}
+
+static bool msr_refuses_read(uint32_t index)
+{
+    TRY("rdmsr", ::"c"(index) : "eax", "edx", "memory");
+    return trap_last.vector == VECTOR_PROTECTION;
+}
+
+/* A call through the page. TLFS "Hypercall Inputs", "Hypercall Outputs". */
+static uint64_t hypercall(uint64_t value, uint64_t input, uint64_t output)
+{
+#ifdef __x86_64__
+    uint64_t result;
+    register uint64_t r8 __asm__("r8") = output;
+    __asm__ volatile("call *%4"
+                     : "=a"(result), "+c"(value), "+d"(input), "+r"(r8)
+                     : "r"((uintptr_t)CALL_PAGE)
+                     : "memory", "cc", "r9", "r10", "r11");
+    return result;
+#else
+    static const uintptr_t page = CALL_PAGE;
+    uint32_t low = (uint32_t)value, high = (uint32_t)(value >> 32), input_low = (uint32_t)input;
+    uint32_t input_high = (uint32_t)(input >> 32), output_low = (uint32_t)output,
+             output_high = (uint32_t)(output >> 32);
+    __asm__ volatile("call *%6"
+                     : "+a"(low), "+d"(high), "+b"(input_high), "+c"(input_low), "+D"(output_high),
+                       "+S"(output_low)
+                     : "m"(page)
+                     : "memory", "cc");
+    return (uint64_t)high << 32 | low;
+#endif
+}
+
+static enum status status_of(uint64_t result)
+{
+    detail("result %q", result);
+    return (enum status)(result & 0xffff);
+}
+
+static void test_discovery(void)
+{
+    const struct cpuid first = cpuid(0x40000000, 0);
+    detail("%x %x %x %x", first.a, first.b, first.c, first.d);
+    report(first.a >= 0x40000005 && first.a < 0x40010000,
+           "leaf 0x40000000 says that there are five more or above");
+    const struct cpuid interface = cpuid(0x40000001, 0);
+    report(interface.a == 0x31237648, "leaf 0x40000001 says Hv#1");
+    const struct cpuid features = cpuid(0x40000003, 0);
+    comment("privileges %x %x, features %x", features.a, features.b, features.d);
+    report((features.a & 0x60) == 0x60, "hypercalls and the VP index are offered");
+    report((features.a & 0x202) == 0x202, "the reference counter and the reference TSC page are offered");
+    report((features.a & 0x800) && (features.d & 0x100), "the frequency registers are offered");
+    report(msr_read(MSR_VP_INDEX) == 0, "this is virtual processor 0");
+    report(msr_refuses_write(MSR_VP_INDEX, 1), "its index cannot be written");
+    report(msr_refuses_read(0x400000ff), "a synthetic register that there is not raises #GP");
+}
+
+/* TLFS "Establishing the Hypercall Interface". */
+static void test_page(void)
+{
+    volatile uint32_t *page = (volatile uint32_t *)CALL_PAGE;
+    *page = 0x600d600d;
+    msr_write(MSR_GUEST_OS_ID, 0);
+    msr_write(MSR_HYPERCALL, CALL_PAGE | 1);
+    report((msr_read(MSR_HYPERCALL) & 1) == 0,
+           "without a guest identity the hypercall page cannot be enabled");
+    msr_write(MSR_GUEST_OS_ID, 0x8100000000000001);
+    report(msr_read(MSR_GUEST_OS_ID) == 0x8100000000000001, "the guest identity holds");
+    msr_write(MSR_HYPERCALL, CALL_PAGE | 1);
+    report(msr_read(MSR_HYPERCALL) == (CALL_PAGE | 1) && *page != 0x600d600d, "with one, the page appears");
+    msr_write(MSR_HYPERCALL, CALL_PAGE);
+    detail("reads %x", *page);
+    report(*page == 0x600d600d, "disabled, it gives the memory below it back");
+    msr_write(MSR_HYPERCALL, CALL_PAGE | 1);
+}
+
+static void input_set(uint64_t space, uint64_t flags, uint64_t mask)
+{
+    volatile uint64_t *input = (volatile uint64_t *)INPUT_PAGE;
+    input[0] = space;
+    input[1] = flags;
+    input[2] = mask;
+}
+
+static void test_bad_calls(void)
+{
+    input_set(0, FLUSH_ALL_VPS | FLUSH_ALL_SPACES, 0);
+    const struct {
+        const char *sentence;
+        uint64_t value, input;
+        enum status status;
+    } calls[] = {
+        { "an unknown code is an invalid code", 0x7fff, INPUT_PAGE, STATUS_INVALID_CODE },
+        { "code 0 is an invalid code", 0, INPUT_PAGE, STATUS_INVALID_CODE },
+        { "reserved bit 27 is invalid input", CALL_FLUSH_SPACE | BIT64(27), INPUT_PAGE,
+          STATUS_INVALID_INPUT },
+        { "reserved bit 44 is invalid input", CALL_FLUSH_SPACE | BIT64(44), INPUT_PAGE,
+          STATUS_INVALID_INPUT },
+        { "reserved bit 60 is invalid input", CALL_FLUSH_SPACE | BIT64(60), INPUT_PAGE,
+          STATUS_INVALID_INPUT },
+        { "a repeat count for a simple call is invalid input", CALL_FLUSH_SPACE | CALL_REP_COUNT(1),
+          INPUT_PAGE, STATUS_INVALID_INPUT },
+        { "no repeat count for a repeated call is invalid input", CALL_FLUSH_LIST, INPUT_PAGE,
+          STATUS_INVALID_INPUT },
+        { "a start at the repeat count is invalid input", CALL_FLUSH_LIST | CALL_REP_COUNT(1) | BIT64(48),
+          INPUT_PAGE, STATUS_INVALID_INPUT },
+        { "input that is not aligned is invalid alignment", CALL_FLUSH_SPACE, INPUT_PAGE + 4,
+          STATUS_INVALID_ALIGNMENT },
+    };
+    for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        report(status_of(hypercall(calls[i].value, calls[i].input, 0)) == calls[i].status, "%s",
+               calls[i].sentence);
+    }
+    input_set(0, FLUSH_ALL_VPS | FLUSH_ALL_SPACES | BIT64(40), 0);
+    report(status_of(hypercall(CALL_FLUSH_SPACE, INPUT_PAGE, 0)) == STATUS_INVALID_PARAMETER,
+           "a reserved flush flag is an invalid parameter");
+    const enum status foreign = status_of(hypercall(CALL_SET_REGISTERS | CALL_REP_COUNT(1), INPUT_PAGE, 0));
+    report(foreign == STATUS_ACCESS_DENIED || foreign == STATUS_INVALID_CODE,
+           "a call for parents only is refused");
+    const enum status far = status_of(hypercall(CALL_FLUSH_SPACE, BIT64(38), 0));
+    report(far != STATUS_SUCCESS, "input in no memory is refused");
+}
+
+/* The flushes do what they say: a changed mapping is seen. */
+static void test_flush(const struct paging *paging)
+{
+    struct space space;
+    tables_reset();
+    space_make(&space, paging);
+    const uintptr_t va = paging->test_va;
+    frame_mark(FRAME(0), 0);
+    frame_mark(FRAME(1), 1);
+    space_map(&space, va, 1, FRAME(0) | PTE_P | PTE_W);
+    space_enter(&space, 0, false);
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        space_map(&space, va, 1, FRAME(i & 1) | PTE_P | PTE_W);
+        input_set(space.root, i & 2 ? FLUSH_ALL_VPS : FLUSH_ALL_VPS | FLUSH_ALL_SPACES, 0);
+        wrong += status_of(hypercall(CALL_FLUSH_SPACE, INPUT_PAGE, 0)) != STATUS_SUCCESS;
+        wrong += marker_read(va) != (i & 1);
+    }
+    report(wrong == 0, "%s: after a flush of the space the new mapping is seen", paging->name);
+    wrong = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        space_map(&space, va, 1, FRAME(i & 1) | PTE_P | PTE_W);
+        input_set(space.root, 0, 1);
+        ((volatile uint64_t *)INPUT_PAGE)[3] = va + PAGE_BYTES;
+        ((volatile uint64_t *)INPUT_PAGE)[4] = va;
+        const uint64_t result = hypercall(CALL_FLUSH_LIST | CALL_REP_COUNT(2), INPUT_PAGE, 0);
+        wrong += status_of(result) != STATUS_SUCCESS || (result >> 32 & 0xfff) != 2;
+        wrong += marker_read(va) != (i & 1);
+    }
+    report(wrong == 0, "%s: after a flush of a list likewise, with every element counted", paging->name);
+    space_leave();
+}
+
+/* TLFS "Hypercall Interface": from CPL 3 a call raises #UD. */
+extern const uint8_t user_vmmcall[], user_vmcall[];
+
+static void test_user_call(void)
+{
+    struct space space;
+    tables_reset();
+    space_make(&space, *paging_modes());
+    space_enter(&space, 0, false);
+    user_run(user_address(user_vmmcall), 0, 0);
+    const bool amd = trap_last.vector == VECTOR_UNDEFINED;
+    user_run(user_address(user_vmcall), 0, 0);
+    report(amd && trap_last.vector == VECTOR_UNDEFINED, "user code may not make hypercalls");
+    space_leave();
+}
+
+/* The upper half of the 128-bit product. */
+static uint64_t multiply_high(uint64_t a, uint64_t b)
+{
+    const uint64_t a_low = (uint32_t)a, a_high = a >> 32, b_low = (uint32_t)b, b_high = b >> 32;
+    const uint64_t middle = a_high * b_low + (a_low * b_low >> 32);
+    const uint64_t other = a_low * b_high + (uint32_t)middle;
+    return a_high * b_high + (middle >> 32) + (other >> 32);
+}
+
+/* TLFS "Partition Reference TSC Page": sequence, scale and offset. */
+static uint64_t clock_read(void)
+{
+    const uint64_t scale = *(volatile uint64_t *)(CLOCK_PAGE + 8);
+    const uint64_t offset = *(volatile uint64_t *)(CLOCK_PAGE + 16);
+    return multiply_high(tsc_read(), scale) + offset;
+}
+
+static void test_clock(void)
+{
+    report(msr_refuses_write(MSR_TIME_COUNT, 0), "the reference counter cannot be written");
+    uint64_t last = msr_read(MSR_TIME_COUNT);
+    bool forward = true;
+    for (unsigned i = 0; i < 1000; i++) {
+        const uint64_t now = msr_read(MSR_TIME_COUNT);
+        forward = forward && now >= last;
+        last = now;
+    }
+    report(forward, "the reference counter does not go back");
+
+    memset((void *)CLOCK_PAGE, 0x5a, PAGE_BYTES);
+    msr_write(MSR_REFERENCE_TSC, CLOCK_PAGE | 1);
+    const uint32_t sequence = *(volatile uint32_t *)CLOCK_PAGE;
+    if (sequence == 0) {
+        report_skip("its sequence is 0: not valid here",
+                    "the reference TSC page tells the reference counter's time");
+        return;
+    }
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        const uint64_t before = msr_read(MSR_TIME_COUNT);
+        const uint64_t between = clock_read();
+        const uint64_t after = msr_read(MSR_TIME_COUNT);
+        if (between + 1 < before || between > after + 1) {
+            wrong++;
+            detail("%u wrong; %q is not between %q and %q", wrong, between, before, after);
+        }
+    }
+    report(wrong == 0, "the reference TSC page tells the reference counter's time");
+    msr_write(MSR_REFERENCE_TSC, CLOCK_PAGE);
+    report(*(volatile uint32_t *)CLOCK_PAGE == 0x5a5a5a5a, "disabled, it gives the memory below it back");
+}
+
+/* Within one part in 32. */
+static bool about(uint64_t measured, uint64_t claimed)
+{
+    const uint64_t slack = claimed >> 5;
+    detail("measured %q, claimed %q", measured, claimed);
+    return measured + slack >= claimed && measured <= claimed + slack;
+}
+
+/* @counts in 2^17 units of 100 ns, per second: times 10^7 / 2^17. */
+static uint64_t per_second(uint64_t counts)
+{
+    return counts * 78125 >> 10;
+}
+
+#define MEASURE_UNITS 131072
+
+static void test_frequencies(void)
+{
+    irq_start(false);
+    uint64_t tsc = 0, apic = 0;
+    bool good = false;
+    for (unsigned attempt = 0; attempt < 10 && !good; attempt++) {
+        apic_write(APIC_DIVIDE, 0xb);
+        apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+        apic_write(APIC_INITIAL, UINT32_MAX);
+        const uint64_t start = msr_read(MSR_TIME_COUNT), tsc_start = tsc_read();
+        const uint32_t apic_start = apic_read(APIC_CURRENT);
+        while (msr_read(MSR_TIME_COUNT) - start < MEASURE_UNITS) {
+            cpu_pause();
+        }
+        tsc = per_second(tsc_read() - tsc_start);
+        apic = per_second(apic_start - apic_read(APIC_CURRENT));
+        good = about(tsc, msr_read(MSR_TSC_FREQUENCY)) && about(apic, msr_read(MSR_APIC_FREQUENCY));
+    }
+    report(about(tsc, msr_read(MSR_TSC_FREQUENCY)),
+           "the time-stamp counter runs at the frequency that its register says");
+    report(about(apic, msr_read(MSR_APIC_FREQUENCY)),
+           "the APIC timer runs at the frequency that its register says");
+    irq_stop();
+    if (cpuid(0x40000003, 0).a & 0x8000) {
+        msr_write(MSR_TSC_INVARIANT, 1);
+        report(cpuid(0x80000007, 0).d & 0x100,
+               "asked to, CPUID shows that the time-stamp counter is invariant");
+    } else {
+        report_skip("not offered", "asked to, CPUID shows that the time-stamp counter is invariant");
+    }
+}
+
+void guest_main(void)
+{
+    if (runs_bare() || cpuid(0x40000001, 0).a != 0x31237648) {
+        report_skip_all("no hypervisor");
+    }
+    test_discovery();
+    test_page();
+    test_bad_calls();
+    for (const struct paging *const *mode = paging_modes(); *mode; mode++) {
+        test_flush(*mode);
+    }
+    test_user_call();
+    test_clock();
+    test_frequencies();
+}
