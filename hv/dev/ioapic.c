@@ -94,10 +94,11 @@ void ioapic_set_pin(struct ioapic *ioapic, unsigned pin, bool high)
     ioapic->levels ^= BIT32(pin);
     if ((entry & ENTRY_MASKED) != 0 || !is_asserted(ioapic, pin))
         return;
-    if (is_level(entry))
+    if (is_level(entry)) {
         evaluate_level(ioapic, pin);
-    else
+    } else {
         (void)send(ioapic, pin);
+    }
 }
 
 void ioapic_eoi(struct ioapic *ioapic, uint8_t vector)
@@ -152,10 +153,11 @@ static void write_entry(struct ioapic *ioapic, unsigned half, uint32_t value)
 
 static void write_register(struct ioapic *ioapic, unsigned number, uint32_t value)
 {
-    if (number == REGISTER_ID)
+    if (number == REGISTER_ID) {
         ioapic->id = value & ID_VALID;
-    else if (number >= REGISTER_ENTRIES && number - REGISTER_ENTRIES < 2 * IOAPIC_PINS)
+    } else if (number >= REGISTER_ENTRIES && number - REGISTER_ENTRIES < 2 * IOAPIC_PINS) {
         write_entry(ioapic, number - REGISTER_ENTRIES, value);
+    }
 }
 
 uint64_t ioapic_mmio_read(struct ioapic *ioapic, uint32_t offset, unsigned width_bytes)

@@ -62,7 +62,7 @@ static bool takes_extint(const struct lapic *lapic)
 }
 
 /* ExtINT comes first: no priority of the local APIC holds it back. */
-static int16_t acceptable(const struct lapic *lapic)
+static int acceptable(const struct lapic *lapic)
 {
     int requested;
 
@@ -71,12 +71,12 @@ static int16_t acceptable(const struct lapic *lapic)
     if (vectors_are_empty(&lapic->irr))
         return LAPIC_READY_NONE;
     requested = vectors_highest(&lapic->irr);
-    return ((uint32_t)requested & 0xF0) > (lapic_ppr(lapic) & 0xF0) ? (int16_t)requested : LAPIC_READY_NONE;
+    return ((uint32_t)requested & 0xF0) > (lapic_ppr(lapic) & 0xF0) ? requested : LAPIC_READY_NONE;
 }
 
 void lapic_evaluate(struct lapic *lapic)
 {
-    const int16_t before = lapic->ready;
+    const int before = lapic->ready;
 
     lapic->ready = acceptable(lapic);
     if (before == LAPIC_READY_NONE && lapic->ready != LAPIC_READY_NONE)
@@ -121,10 +121,11 @@ void lapic_request(struct lapic *lapic, uint8_t vector, bool level)
     lapic->counters.received++;
     lapic->counters.merged += vectors_has(&lapic->irr, vector);
     vectors_add(&lapic->irr, vector);
-    if (level)
+    if (level) {
         vectors_add(&lapic->tmr, vector);
-    else
+    } else {
         vectors_remove(&lapic->tmr, vector);
+    }
     lapic_evaluate(lapic);
 }
 
@@ -261,10 +262,11 @@ void lapic_lint0(struct lapic *lapic, bool high)
     if (!changed)
         return;
     if (lapic->enabled) {
-        if (lint0_is_level(lapic))
+        if (lint0_is_level(lapic)) {
             lint0_evaluate_level(lapic);
-        else if (lint0_is_asserted(lapic))
+        } else if (lint0_is_asserted(lapic)) {
             lapic_deliver_local(lapic, LAPIC_LVT_LINT0);
+        }
     }
     lapic_evaluate(lapic);
 }
@@ -278,10 +280,11 @@ void lapic_lint1(struct lapic *lapic, bool high)
     lapic->lint1_high = high;
     if (high == active_low)
         return;
-    if (lapic->enabled)
+    if (lapic->enabled) {
         lapic_deliver_local(lapic, LAPIC_LVT_LINT1);
-    else
+    } else {
         deliver_nmi(lapic);
+    }
 }
 
 void lapic_local_event(struct lapic *lapic, enum lapic_lvt lvt)

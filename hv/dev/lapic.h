@@ -113,7 +113,7 @@ struct lapic_timer {
 };
 
 struct lapic {
-    int16_t ready; /* vector, LAPIC_READY_EXTINT or LAPIC_READY_NONE */
+    int ready; /* vector, LAPIC_READY_EXTINT or LAPIC_READY_NONE */
     bool x2apic_mode;
     bool enabled;    /* IA32_APIC_BASE.EN */
     bool lint0_high; /* level of the 8259's output */

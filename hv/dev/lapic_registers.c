@@ -316,10 +316,11 @@ static bool x2apic_write(struct lapic *lapic, unsigned number, uint64_t value)
     if ((value & ~valid) != 0)
         return false;
     lapic->counters.registers.writes++;
-    if (number == LAPIC_ICR)
+    if (number == LAPIC_ICR) {
         lapic_icr_write(lapic, value);
-    else
+    } else {
         write_register(lapic, number, (uint32_t)value);
+    }
     return true;
 }
 

@@ -83,10 +83,11 @@ static void chip_set_input(struct pic_chip *chip, unsigned input, bool high)
     const bool rises = high && (chip->inputs & bit) == 0;
 
     chip->inputs = high ? chip->inputs | bit : chip->inputs & ~bit;
-    if (!high)
+    if (!high) {
         chip->irr &= ~bit;
-    else if (rises || (chip->elcr & bit) != 0)
+    } else if (rises || (chip->elcr & bit) != 0) {
         chip->irr |= bit;
+    }
 }
 
 static void evaluate(struct pic *pic)
@@ -120,10 +121,11 @@ static void serve(struct pic_chip *chip, unsigned input)
 
     if ((chip->elcr & chip->inputs & bit) == 0)
         chip->irr &= ~bit;
-    if ((chip->icw4 & ICW4_AEOI) == 0)
+    if ((chip->icw4 & ICW4_AEOI) == 0) {
         chip->isr |= bit;
-    else if (chip->rotates_on_aeoi)
+    } else if (chip->rotates_on_aeoi) {
         chip->lowest = (uint8_t)input;
+    }
 }
 
 static uint8_t vector_of(const struct pic_chip *chip, unsigned input)
@@ -155,10 +157,11 @@ uint8_t pic_acknowledge(struct pic *pic)
         chip = &pic->chips[SLAVE];
         input = requester(chip);
     }
-    if (input != NO_INPUT)
+    if (input != NO_INPUT) {
         serve(chip, input);
-    else
+    } else {
         pic->counters.spurious++;
+    }
     pic->counters.acknowledged++;
     /* INT falls at the acknowledge, and rises again for the next request: whoever waits for the edge sees one. */
     dev_line_set(&pic->output, false);
@@ -259,16 +262,17 @@ void pic_write(struct pic *pic, unsigned chip_number, bool a0, uint8_t value)
     struct pic_chip *chip = &pic->chips[chip_number];
 
     pic->counters.registers.writes++;
-    if (!a0 && (value & ICW1) != 0)
+    if (!a0 && (value & ICW1) != 0) {
         write_icw1(chip, value);
-    else if (a0 && chip->next_icw != 0)
+    } else if (a0 && chip->next_icw != 0) {
         write_next_icw(chip, value);
-    else if (a0)
+    } else if (a0) {
         chip->imr = value;
-    else if ((value & OCW3) != 0)
+    } else if ((value & OCW3) != 0) {
         write_ocw3(chip, value);
-    else
+    } else {
         write_ocw2(chip, value);
+    }
     evaluate(pic);
 }
 

@@ -94,12 +94,13 @@ static void write_control(struct pit *pit, uint8_t value, uint64_t tick)
 {
     const unsigned select = bits_get(value, 7, 6);
 
-    if (select == SELECT_READ_BACK)
+    if (select == SELECT_READ_BACK) {
         read_back(pit, value, tick);
-    else if (bits_get(value, 5, 4) == 0)
+    } else if (bits_get(value, 5, 4) == 0) {
         pit_counter_latch_count(&pit->counters[select], tick);
-    else
+    } else {
         pit_counter_control(&pit->counters[select], value, tick);
+    }
 }
 
 void pit_write(struct pit *pit, unsigned port, uint8_t value)
@@ -109,10 +110,11 @@ void pit_write(struct pit *pit, unsigned port, uint8_t value)
 
     pit->registers.writes++;
     catch_up(pit, tick);
-    if (port == CONTROL_PORT)
+    if (port == CONTROL_PORT) {
         write_control(pit, value, tick);
-    else
+    } else {
         pit_counter_write(&pit->counters[port], value, tick);
+    }
     if (programs || (port == 0 && pit->counters[0].mode == 0))
         dev_line_set(&pit->irq0, pit_counter_out(&pit->counters[0], tick));
     schedule(pit);

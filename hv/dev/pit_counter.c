@@ -304,10 +304,11 @@ void pit_counter_gate(struct pit_counter *counter, bool high, uint64_t tick)
     counter->gate = high;
     if (!counter->loaded)
         return;
-    if (high)
+    if (high) {
         gate_rises(counter, tick);
-    else
+    } else {
         gate_falls(counter, tick);
+    }
 }
 
 /* --- reading -------------------------------------------------------------------------------------------------------- */

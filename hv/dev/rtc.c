@@ -33,7 +33,7 @@
 
 #define HOUR_PM              0x80
 #define DONT_CARE            0xC0 /* both bits set in an alarm byte: any value matches */
-#define NO_MATCH             60 /* past every second, minute and hour */
+#define NO_MATCH             60   /* past every second, minute and hour */
 
 /* An update cycle is announced 244 microseconds before, and takes 1984: ticks before the second rolls. */
 #define UPDATE_TICKS         73
