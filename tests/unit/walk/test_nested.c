@@ -22,7 +22,10 @@ struct pair {
     struct second second;
 };
 
-/* Write a guest's chain where the second stage puts it, and map its tables and its page with @tables and @page rights. */
+/*
+ * Write a guest's chain where the second stage puts it, and map its tables and its page with @tables and
+ * @page rights.
+ */
 static void build(struct pair *pair, uint8_t tables, uint8_t page)
 {
     const struct vmmu_x86_format *format = vmmu_format_of(&pair->mode.layout);

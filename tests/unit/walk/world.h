@@ -1,6 +1,7 @@
 /*
- * Physical memory for tests of walks: every address holds a cell that reads as zero until it is written, but for one
- * window where there is no memory. A race can be laid: another processor's write, just before the next exchange.
+ * Physical memory for tests of walks: every address holds a cell that reads as zero until it is written, but
+ * for one window where there is no memory. A race can be laid: another processor's write, just before the
+ * next exchange.
  */
 #ifndef TESTS_UNIT_WALK_WORLD_H
 #define TESTS_UNIT_WALK_WORLD_H
@@ -35,13 +36,18 @@ uint64_t world_read(struct world *world, uint64_t address, unsigned width_bytes)
 /* A processor that offers everything, with 52 bits of physical address. */
 extern const struct vmmu_x86_cpu full_cpu;
 
-/* Registers that turn on each kind of paging, WP and PSE and PGE set, NXE set where it counts, CR3 at 0x1000. */
+/*
+ * Registers that turn on each kind of paging, WP and PSE and PGE set, NXE set where it counts, CR3 at 0x1000.
+ */
 struct vmmu_x86_paging_registers registers_for(enum vmmu_x86_paging paging);
 
 /* The mode of @registers on full_cpu; the test fails if there is none. */
 struct vmmu_x86_mode mode_of(const struct vmmu_x86_paging_registers *registers);
 
-/* One chain of tables in @world for @va: the table of level N stands at N * 0x1000 + TABLES, the root at the mode's. */
+/*
+ * One chain of tables in @world for @va: the table of level N stands at N * 0x1000 + TABLES, the root at the
+ * mode's.
+ */
 #define TABLES UINT64_C(0x100000)
 
 /* Where the entry of @level stands that translates @va. */
@@ -51,7 +57,10 @@ uint64_t entry_at(const struct vmmu_x86_mode *mode, unsigned level, uint64_t va)
 void put_entry(struct world *world, const struct vmmu_x86_mode *mode, unsigned level, uint64_t va,
                uint64_t entry);
 
-/* Point every entry above @leaf_level to the next table (P, and RW and US where the level has them), and put @leaf. */
+/*
+ * Point every entry above @leaf_level to the next table (P, and RW and US where the level has them), and put
+ * @leaf.
+ */
 void put_chain(struct world *world, const struct vmmu_x86_mode *mode, unsigned leaf_level, uint64_t va,
                uint64_t leaf);
 
