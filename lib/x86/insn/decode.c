@@ -176,11 +176,14 @@ static const struct opcode *choose(const struct cursor *c, const struct vmmu_ins
 {
     static const struct opcode nop = { VMMU_INSN_NOP, OP_NONE, OP_NONE, 0 };
     static const struct opcode pause = { VMMU_INSN_PAUSE, OP_NONE, OP_NONE, 0 };
+    static const struct opcode unknown = { VMMU_INSN_NONE, OP_NONE, OP_NONE, 0 };
 
     if (opcode->flags & F_NOP) {
-        if (c->rex & REX_B)
-            return opcode;
-        return insn->repeat == VMMU_INSN_REPEAT_F3 ? &pause : &nop;
+        const bool repeats = insn->repeat == VMMU_INSN_REPEAT_F3;
+
+        if (c->rex & REX_B) /* with F3, the manuals leave open which of the two it is */
+            return repeats ? &unknown : opcode;
+        return repeats ? &pause : &nop;
     }
     if ((opcode->flags & F_GROUP_SYSTEM) && modrm_mod(c->modrm) == 3)
         return &vmmu_insn_system[c->modrm & 0x3F];
