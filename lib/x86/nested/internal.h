@@ -26,6 +26,12 @@
  */
 #define NESTED_WITHHELD     BIT64(52)
 
+/*
+ * In a leaf: a write was logged under write protection. Told apart from the write right, which may be taken
+ * meanwhile.
+ */
+#define NESTED_WRITTEN      BIT64(53)
+
 /* A leaf, as data. `rights` are those given, whether or not writing is withheld. */
 struct nested_leaf {
     uint64_t frame;
@@ -35,6 +41,7 @@ struct nested_leaf {
     bool accessed;
     bool dirty;
     bool withheld;
+    bool written;
 };
 
 /* An entry that a visit has come to. */

@@ -34,7 +34,7 @@ uint64_t vmmu_nested_leaf(const struct vmmu_nested *nested, uint8_t level_number
     const uint64_t bits = vmmu_format_leaf(nested->format, level, leaf->frame, rights | VMMU_X86_RIGHT_USER);
 
     return bits | type_bits(nested, level, leaf) | (leaf->withheld ? NESTED_WITHHELD : 0) |
-           (leaf->accessed || born_marked ? level->accessed : 0) |
+           (leaf->written ? NESTED_WRITTEN : 0) | (leaf->accessed || born_marked ? level->accessed : 0) |
            (leaf->dirty || born_marked ? level->dirty : 0);
 }
 
@@ -55,6 +55,7 @@ struct nested_leaf vmmu_nested_parse(const struct vmmu_nested *nested, uint8_t l
         .accessed = (entry & level->accessed) != 0,
         .dirty = (entry & level->dirty) != 0,
         .withheld = withheld,
+        .written = (entry & NESTED_WRITTEN) != 0,
     };
 }
 

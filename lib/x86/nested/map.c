@@ -15,13 +15,13 @@ static struct nested_leaf successor(const struct vmmu_nested *nested, const stru
                                     const struct nested_leaf *wanted)
 {
     const bool same_frame = old->frame == wanted->frame;
-    const bool logged = same_frame && (old->rights & VMMU_X86_RIGHT_WRITE) && !old->withheld;
     struct nested_leaf new = *wanted;
 
     new.accessed = same_frame && old->accessed;
     new.dirty = same_frame && old->dirty;
+    new.written = same_frame && old->written;
     new.withheld =
-        nested->log == VMMU_NESTED_LOG_WRITE_PROTECT && (new.rights &VMMU_X86_RIGHT_WRITE) && !logged;
+        nested->log == VMMU_NESTED_LOG_WRITE_PROTECT && (new.rights &VMMU_X86_RIGHT_WRITE) && !new.written;
     return new;
 }
 

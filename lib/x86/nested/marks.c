@@ -65,39 +65,44 @@ struct vmmu_outcome vmmu_nested_harvest(struct vmmu_nested *nested, vmmu_gpa gpa
  * -----------------------------------------------------------------------
  */
 
-/* Whether the log counts the leaf as written. */
-static bool is_written(const struct vmmu_nested *nested, uint8_t level, uint64_t entry)
+/* The mark of a leaf that was written. */
+static uint64_t written_mark(const struct vmmu_nested *nested, uint8_t level)
 {
-    const struct nested_leaf leaf = vmmu_nested_parse(nested, level, entry);
-
-    if (nested->log == VMMU_NESTED_LOG_DIRTY_BITS) {
-        return leaf.dirty;
-    }
-    return (leaf.rights & VMMU_X86_RIGHT_WRITE) != 0 && !leaf.withheld;
+    return nested->log == VMMU_NESTED_LOG_DIRTY_BITS ? nested_level(nested, level)->dirty : NESTED_WRITTEN;
 }
 
-/* Count the leaf as not written from now on: take the write right, or the dirty bit. What it was. */
-static uint64_t mark_clean(struct nested_edit *edit, const struct nested_spot *spot)
+/*
+ * What a leaf is when it counts as not written: without the mark, and under write protection without the
+ * right.
+ */
+static uint64_t cleaned(const struct vmmu_nested *nested, uint8_t level, uint64_t entry)
 {
-    const struct vmmu_nested *const nested = edit->nested;
-    const bool protects = nested->log == VMMU_NESTED_LOG_WRITE_PROTECT;
-    const uint64_t takes = protects ? nested->format->write : nested_level(nested, spot->level)->dirty;
-    const uint64_t adds = protects ? NESTED_WITHHELD : 0;
+    const uint64_t write = nested->format->write;
+
+    entry &= ~written_mark(nested, level);
+    if (nested->log == VMMU_NESTED_LOG_WRITE_PROTECT && (entry & write) != 0) {
+        entry = (entry & ~write) | NESTED_WITHHELD;
+    }
+    return entry;
+}
+
+static void clean(struct nested_edit *edit, const struct nested_spot *spot)
+{
+    uint64_t seen = spot->value;
+
+    while (!vmmu_nested_store(edit, spot, &seen, cleaned(edit->nested, spot->level, seen))) {
+    }
+    vmmu_nested_plan_spot(edit, spot);
+}
+
+/* Let the leaf be written again, if writing was withheld, and set its mark to @mark. */
+static void restore(struct nested_edit *edit, const struct nested_spot *spot, uint64_t mark)
+{
+    const uint64_t adds = mark | ((spot->value & NESTED_WITHHELD) != 0 ? edit->nested->format->write : 0);
+    const uint64_t takes = NESTED_WITHHELD | NESTED_WRITTEN;
     uint64_t seen = spot->value;
 
     while (!vmmu_nested_store(edit, spot, &seen, (seen & ~takes) | adds)) {
-    }
-    vmmu_nested_plan_spot(edit, spot);
-    return seen;
-}
-
-/* Let the leaf be written again. */
-static void restore(struct nested_edit *edit, const struct nested_spot *spot)
-{
-    const uint64_t write = edit->nested->format->write;
-    uint64_t seen = spot->value;
-
-    while (!vmmu_nested_store(edit, spot, &seen, (seen & ~NESTED_WITHHELD) | write)) {
     }
 }
 
@@ -129,8 +134,8 @@ static void start_survey(struct nested_edit *edit, const struct nested_spot *spo
 
 static void start_leaf(struct nested_edit *edit, const struct nested_spot *spot)
 {
-    if (is_written(edit->nested, spot->level, spot->value)) {
-        mark_clean(edit, spot);
+    if (cleaned(edit->nested, spot->level, spot->value) != spot->value) {
+        clean(edit, spot);
     }
 }
 
@@ -170,17 +175,17 @@ static enum nested_verdict judge_fault(const struct nested_edit *edit, const str
     return spot->level <= edit->level ? NESTED_CHANGE : NESTED_SPLIT;
 }
 
-static void allow_leaf(struct nested_edit *edit, const struct nested_spot *spot)
+static void fault_leaf(struct nested_edit *edit, const struct nested_spot *spot)
 {
     if (is_withheld(spot)) {
-        restore(edit, spot);
+        restore(edit, spot, NESTED_WRITTEN);
     }
 }
 
 static const struct nested_operation fault = {
     .survey = &vmmu_nested_survey,
     .judge = judge_fault,
-    .apply = { .leaf = allow_leaf },
+    .apply = { .leaf = fault_leaf },
     .grants = true,
 };
 
@@ -209,7 +214,7 @@ struct vmmu_outcome vmmu_nested_log_fault(struct vmmu_nested *nested, vmmu_gpa g
 
 static void collect_leaf(struct nested_edit *edit, const struct nested_spot *spot)
 {
-    if (!is_written(edit->nested, spot->level, spot->value)) {
+    if ((spot->value & written_mark(edit->nested, spot->level)) == 0) {
         return;
     }
     for (uint64_t at = spot->from; at < spot->to; at += VMMU_PAGE_BYTES) {
@@ -219,7 +224,7 @@ static void collect_leaf(struct nested_edit *edit, const struct nested_spot *spo
     }
     /* The part of a large page that nobody has collected yet keeps the whole marked. */
     if (nested_is_whole(edit, spot)) {
-        mark_clean(edit, spot);
+        clean(edit, spot);
     }
 }
 
@@ -250,13 +255,20 @@ struct vmmu_outcome vmmu_nested_log_collect(struct vmmu_nested *nested, vmmu_gpa
 static enum nested_verdict judge_stop(const struct nested_edit *edit, const struct nested_spot *spot)
 {
     (void)edit;
-    return is_withheld(spot) ? NESTED_CHANGE : NESTED_KEEP;
+    return (spot->value & (NESTED_WITHHELD | NESTED_WRITTEN)) != 0 ? NESTED_CHANGE : NESTED_KEEP;
+}
+
+static void stop_leaf(struct nested_edit *edit, const struct nested_spot *spot)
+{
+    if (judge_stop(edit, spot) == NESTED_CHANGE) {
+        restore(edit, spot, 0);
+    }
 }
 
 static const struct nested_operation stop = {
     .survey = &vmmu_nested_survey,
     .judge = judge_stop,
-    .apply = { .leaf = allow_leaf },
+    .apply = { .leaf = stop_leaf },
     .grants = true,
 };
 
