@@ -1,6 +1,6 @@
 /*
- * Encodings and what they mean, by hand from the opcode tables of the manuals. Spec: SDM 2 "Instruction Set Reference",
- * "ModR/M and SIB Bytes", "REX Prefixes"; AMD APM 3 "General-Purpose Instruction Reference".
+ * Encodings and what they mean, by hand from the opcode tables of the manuals. Spec: SDM 2 "Instruction Set
+ * Reference", "ModR/M and SIB Bytes", "REX Prefixes"; AMD APM 3 "General-Purpose Instruction Reference".
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*
- * What is #UD, what is too long, what is unknown, and that no input makes the decoder read where it must not.
- * Spec: SDM 2 "Instruction Set Reference" (the #UD conditions of each), "LOCK-Assert LOCK# Signal Prefix", SDM 3A
- * "Interrupt 13-General Protection Exception".
+ * What is #UD, what is too long, what is unknown, and that no input makes the decoder read where it must
+ * not. Spec: SDM 2 "Instruction Set Reference" (the #UD conditions of each), "LOCK-Assert LOCK# Signal
+ * Prefix", SDM 3A "Interrupt 13-General Protection Exception".
  */
 #include <stdlib.h>
 #include <string.h>
