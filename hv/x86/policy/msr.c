@@ -5,18 +5,18 @@
  *
  * Spec: SDM 3A "Memory Type Range Registers (MTRRs)", "Page Attribute Table (PAT)", "Machine-Check Architecture".
  */
+#include <vmmu/hyperv.h>
+
 #include "hv/x86/policy/msr_table.h"
 
 #define X2APIC_FIRST        0x800u
 #define X2APIC_LAST         0x8FFu
-#define HYPERV_FIRST        0x40000000u
-#define HYPERV_LAST         0x400001FFu
+#define TSC_DEADLINE        0x6E0u
 
 #define PAT_RESET           UINT64_C(0x0007040600070406)
 #define MTRR_WRITE_BACK     6u
 #define MTRR_ENABLE         BIT64(11)
 #define MTRR_ENABLE_FIXED   BIT64(10)
-#define MTRR_VALID          BIT64(11)
 #define FIXED_WRITE_BACK    UINT64_C(0x0606060606060606)
 
 /* Fast strings; neither branch trace store nor precise event sampling. */
@@ -75,21 +75,29 @@ static bool exists(const struct x86_msrs *msrs, const struct msr_row *row)
     case MSR_AMD: return msrs->config.is_amd;
     case MSR_INTEL: return !msrs->config.is_amd;
     case MSR_RDTSCP: return msrs->config.rdtscp;
-    case MSR_DEADLINE: return !msrs->config.no_deadline;
     }
     return false;
 }
 
-/* Ranges of registers that another room knows one by one. */
-static enum x86_msr_outcome range_of(const struct x86_msrs *msrs, uint32_t index)
+/*
+ * Registers that another room knows one by one, decided before the table is searched: interrupts and timers, which guests
+ * reach thousands of times a second, are among them. False: it is in none of the ranges.
+ */
+static bool in_range(const struct x86_msrs *msrs, uint32_t index, enum x86_msr_outcome *outcome)
 {
     if (index >= X2APIC_FIRST && index <= X2APIC_LAST) {
-        return msrs->config.x2apic ? X86_MSR_APIC : X86_MSR_FAULT;
+        *outcome = msrs->config.x2apic ? X86_MSR_APIC : X86_MSR_FAULT;
+        return true;
     }
-    if (index >= HYPERV_FIRST && index <= HYPERV_LAST) {
-        return msrs->config.hyperv ? X86_MSR_HYPERV : X86_MSR_FAULT;
+    if (index == TSC_DEADLINE) {
+        *outcome = msrs->config.no_deadline ? X86_MSR_FAULT : X86_MSR_APIC;
+        return true;
     }
-    return X86_MSR_FAULT;
+    if (index >= VMMU_HYPERV_MSR_FIRST && index <= VMMU_HYPERV_MSR_LAST) {
+        *outcome = msrs->config.hyperv ? X86_MSR_HYPERV : X86_MSR_FAULT;
+        return true;
+    }
+    return false;
 }
 
 static uint64_t held(const struct x86_msrs *msrs, const struct msr_row *row)
@@ -107,12 +115,14 @@ static void hold(struct x86_msrs *msrs, const struct msr_row *row, uint64_t valu
 
 enum x86_msr_outcome x86_msr_read(const struct x86_msrs *msrs, uint32_t index, uint64_t *value)
 {
-    const struct msr_row *row = msr_row_of(index);
+    enum x86_msr_outcome outcome;
+    const struct msr_row *row;
 
-    if (row == NULL) {
-        return range_of(msrs, index);
+    if (in_range(msrs, index, &outcome)) {
+        return outcome;
     }
-    if (!exists(msrs, row)) {
+    row = msr_row_of(index);
+    if (row == NULL || !exists(msrs, row)) {
         return X86_MSR_FAULT;
     }
     switch ((enum msr_class)row->kind) {
@@ -129,7 +139,6 @@ enum x86_msr_outcome x86_msr_read(const struct x86_msrs *msrs, uint32_t index, u
     case MSR_BANK: *value = held(msrs, row); return X86_MSR_DONE;
     case MSR_BACKEND: return X86_MSR_BACKEND;
     case MSR_APIC_BASE: return X86_MSR_APIC_BASE;
-    case MSR_APIC: return X86_MSR_APIC;
     }
     return X86_MSR_FAULT;
 }
@@ -200,19 +209,20 @@ static enum x86_msr_outcome write_row(struct x86_msrs *msrs, const struct msr_ro
     case MSR_BANK: return hold_if(msrs, row, value, is_bank(msrs, value));
     case MSR_BACKEND: return X86_MSR_BACKEND;
     case MSR_APIC_BASE: return X86_MSR_APIC_BASE;
-    case MSR_APIC: return X86_MSR_APIC;
     }
     return X86_MSR_FAULT;
 }
 
 enum x86_msr_outcome x86_msr_write(struct x86_msrs *msrs, uint32_t index, uint64_t value)
 {
-    const struct msr_row *row = msr_row_of(index);
+    enum x86_msr_outcome outcome;
+    const struct msr_row *row;
 
-    if (row == NULL) {
-        return range_of(msrs, index);
+    if (in_range(msrs, index, &outcome)) {
+        return outcome;
     }
-    return exists(msrs, row) ? write_row(msrs, row, value) : X86_MSR_FAULT;
+    row = msr_row_of(index);
+    return row != NULL && exists(msrs, row) ? write_row(msrs, row, value) : X86_MSR_FAULT;
 }
 
 const char *x86_msr_name(uint32_t index)

@@ -18,7 +18,6 @@ enum msr_class {
     MSR_BANK,     /* at `offset`: a machine-check bank's STATUS, ADDR or MISC */
     MSR_BACKEND,
     MSR_APIC_BASE,
-    MSR_APIC,
 };
 
 /* Conditions under which the register exists. */
@@ -27,7 +26,6 @@ enum msr_condition {
     MSR_AMD,
     MSR_INTEL,
     MSR_RDTSCP,
-    MSR_DEADLINE,
 };
 
 struct msr_row {
