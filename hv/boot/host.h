@@ -100,9 +100,9 @@ __attribute__((format(printf, 1, 0))) void host_print_list(const char *format, v
 #define HOST_LEAVE_PANIC   3
 
 /**
- * Leave the machine: write @status to QEMU's isa-debug-exit port 0xF4 (whose process then exits with 2 *
- * status + 1). Where there is no such port, status 0 resets the machine, and any other halts it for ever, so
- * that what stands on the console can be read.
+ * Leave the machine: write @status to QEMU's isa-debug-exit port 0xF4 (whose process then exits with 2 * status + 1).
+ * Where there is no such port the processor halts for ever, so that what stands on the console can be read: a reset
+ * would only boot the same disc again.
  */
 _Noreturn void host_leave(int status);
 

@@ -6,11 +6,6 @@
 #include "hv/x86/ground.h"
 
 #define PORT_DEBUG_EXIT 0xf4
-#define PORT_RESET      0xcf9
-#define RESET_COLD      0x02
-#define RESET_GO        0x06
-#define PORT_KEYBOARD   0x64
-#define KEYBOARD_PULSE  0xfe
 
 static void put(void *context, char character)
 {
@@ -36,24 +31,10 @@ void host_print(const char *format, ...)
     va_end(values);
 }
 
-/* By the chipset's reset register, then the keyboard controller, then a triple fault. */
-static void reset(void)
-{
-    static const struct descriptor_table nothing = { 0, 0 };
-    outb(PORT_RESET, RESET_COLD);
-    outb(PORT_RESET, RESET_GO);
-    outb(PORT_KEYBOARD, KEYBOARD_PULSE);
-    lidt(&nothing);
-    __asm__ volatile("ud2");
-}
-
 void host_leave(int status)
 {
     cli();
     outb(PORT_DEBUG_EXIT, (uint8_t)status);
-    if (status == HOST_LEAVE_DONE) {
-        reset();
-    }
     for (;;) {
         hlt();
     }

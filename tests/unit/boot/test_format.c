@@ -89,8 +89,8 @@ static void test_pointers_are_hexadecimal(void **state)
 static void test_what_is_unknown_is_sent_as_it_stands(void **state)
 {
     (void)state;
-    const char *const volatile unknown = "a%qb %";
-    assert_string_equal(formatted(unknown), "a%qb %");
+    char unknown[] = "a%qb %"; /* not constant, so that the compiler does not check it */
+    assert_string_equal(formatted(unknown, 1), "a%qb %");
 }
 
 int main(void)

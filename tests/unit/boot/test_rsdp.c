@@ -10,6 +10,8 @@
 
 #define LOW_BYTES 0x100000
 
+static const char signature[8] = { 'R', 'S', 'D', ' ', 'P', 'T', 'R', ' ' };
+
 static uint8_t *low;
 static struct boot_info info;
 
@@ -30,7 +32,7 @@ static const void *reach_nothing(void *context, uint64_t address, uint64_t size_
 static void put(uint8_t *at, uint8_t revision, uint8_t mark)
 {
     memset(at, 0, 36);
-    memcpy(at, "RSD PTR ", 8);
+    memcpy(at, signature, sizeof(signature));
     at[15] = revision;
     at[16] = mark;
     uint8_t sum = 0;
