@@ -1,4 +1,4 @@
-# The front door: run, test, iso and help. Each installs the Debian packages that it lacks before anything is built,
+# The front door: run, test, iso and help. Each target installs the Debian packages that it lacks before anything is built,
 # so that a machine with nothing but git and make can start here.
 
 # gcc-multilib is never among them: it conflicts with Debian's cross compilers, and -m32 freestanding needs none of it.
@@ -6,7 +6,7 @@ BUILD_PACKAGES := gcc libc6-dev binutils python3 git
 RUN_PACKAGES   := $(BUILD_PACKAGES) qemu-system-x86
 ISO_PACKAGES   := $(BUILD_PACKAGES) grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
 CHECK_PACKAGES := clang clang-format clang-tidy shellcheck pyflakes3 gcc-powerpc-linux-gnu
-TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) libcmocka-dev libunicorn-dev ovmf)
+TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) libcmocka-dev libunicorn-dev ovmf cpio)
 
 .DEFAULT_GOAL := help
 
@@ -42,10 +42,21 @@ test-parts: $(UNIT_TESTS) hv guests
 list-unit-tests:
 	@printf '%s\n' $(UNIT_TESTS)
 
+# The lines of C in README.md, for tests/unit/readme, which declares what they define.
+$(SAN)/readme.c: README.md
+	@mkdir -p $(@D)
+	$(Q)sed -n '/^```c$$/,/^```$$/{/^```/d;p}' $< > $@
+
+$(SAN)/readme.o: $(SAN)/readme.c
+	$(Q)$(CC) $(SAN_FLAGS) -Wno-missing-prototypes -c $< -o $@
+
+$(SAN)/libvmmu-test.a: $(SAN)/readme.o
+
 .PHONY: iso
 iso:
 	@scripts/install $(ISO_PACKAGES)
 	@$(MAKE) --no-print-directory -s -j2 hv
+	@scripts/guests debian-amd64
 	@scripts/iso $(BUILD)/vmmu.iso
 
 .PHONY: clean
