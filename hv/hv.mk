@@ -31,7 +31,7 @@ $(BUILD)/vmmu64.elf: $(HV_OBJECTS) $(HV)/hv.ld
 	$(Q)$(CC) $(HV_LINK) -Wl,-T,$(HV)/hv.ld $(HV_OBJECTS) -o $@
 
 # Multiboot 1 loaders want ELF32. Physical addresses are all below 4 GiB, and loaders look at nothing else.
-$(BUILD)/vmmu.elf: $(BUILD)/vmmu64.elf
+%/vmmu.elf: %/vmmu64.elf
 	$(Q)objcopy --strip-all -O elf32-i386 $< $@
 
 # What `make iso` puts beside the hypervisor: a guest's kernel and initrd, if these files exist.
