@@ -83,8 +83,8 @@ static bool host_owns(void *context, vmmu_hpa at, uint64_t size_bytes)
             return true;
         }
     }
-    for (unsigned i = 0; i < MMU_OVERLAYS; i++) {
-        if (mmu->overlays[i].used && mmu->overlays[i].page.v == at.v && size_bytes == VMMU_PAGE_BYTES) {
+    for (unsigned i = 0; i < mmu->overlay_count; i++) {
+        if (mmu->overlays[i].page.v == at.v && size_bytes == VMMU_PAGE_BYTES) {
             return true;
         }
     }
@@ -179,20 +179,10 @@ struct mmu_root mmu_root(const struct vp *vp)
 
 /* --- overlays --- */
 
-static struct mmu_overlay *overlay_at(struct mmu *mmu, vmmu_gpa gpa)
+static struct mmu_overlay *overlay_over(struct mmu *mmu, vmmu_gpa gpa)
 {
-    for (unsigned i = 0; i < MMU_OVERLAYS; i++) {
-        if (mmu->overlays[i].used && mmu->overlays[i].gpa.v == gpa.v) {
-            return &mmu->overlays[i];
-        }
-    }
-    return NULL;
-}
-
-static struct mmu_overlay *overlay_free(struct mmu *mmu)
-{
-    for (unsigned i = 0; i < MMU_OVERLAYS; i++) {
-        if (!mmu->overlays[i].used) {
+    for (unsigned i = 0; i < mmu->overlay_count; i++) {
+        if (gpa.v - mmu->overlays[i].gpa.v < VMMU_PAGE_BYTES) {
             return &mmu->overlays[i];
         }
     }
@@ -202,26 +192,24 @@ static struct mmu_overlay *overlay_free(struct mmu *mmu)
 bool mmu_overlay(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights)
 {
     struct mmu *mmu = partition->mmu;
-    struct mmu_overlay *overlay = overlay_free(mmu);
 
-    if (!overlay || overlay_at(mmu, gpa)) {
+    if (mmu->overlay_count == MMU_OVERLAYS || overlay_over(mmu, gpa)) {
         return false;
     }
-    *overlay = (struct mmu_overlay){
-        .used = true, .writable = (rights & VMMU_X86_RIGHT_WRITE) != 0, .gpa = gpa, .page = page
-    };
+    /* The page is the partition's from here on, which the engine asks about. */
+    mmu->overlays[mmu->overlay_count++] =
+        (struct mmu_overlay){ .writable = (rights & VMMU_X86_RIGHT_WRITE) != 0, .gpa = gpa, .page = page };
     if (!mmu->technique->map(partition, gpa, page, rights)) {
-        overlay->used = false;
+        mmu->overlay_count--;
         return false;
     }
-    mmu->overlay_count++;
     return true;
 }
 
 bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa)
 {
     struct mmu *mmu = partition->mmu;
-    struct mmu_overlay *overlay = overlay_at(mmu, gpa);
+    struct mmu_overlay *overlay = overlay_over(mmu, gpa);
     vmmu_hpa under;
     bool done;
 
@@ -234,22 +222,9 @@ bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa)
         done = mmu->technique->unmap(partition, gpa);
     }
     if (done) {
-        overlay->used = false;
-        mmu->overlay_count--;
+        *overlay = mmu->overlays[--mmu->overlay_count];
     }
     return done;
-}
-
-static const struct mmu_overlay *overlay_over(const struct mmu *mmu, vmmu_gpa gpa)
-{
-    for (unsigned i = 0; mmu->overlay_count && i < MMU_OVERLAYS; i++) {
-        const struct mmu_overlay *overlay = &mmu->overlays[i];
-
-        if (overlay->used && gpa.v - overlay->gpa.v < VMMU_PAGE_BYTES) {
-            return overlay;
-        }
-    }
-    return NULL;
 }
 
 static void *overlay_byte(const struct mmu_overlay *overlay, vmmu_gpa gpa)

@@ -11,10 +11,9 @@
 #define MMU_OVERLAYS 16
 
 struct mmu_overlay {
-    bool used;
-    bool writable;
     vmmu_gpa gpa;
     vmmu_hpa page;
+    bool writable;
 };
 
 struct mmu {
@@ -23,7 +22,7 @@ struct mmu {
     struct vmmu_table_memory memory;
     vmmu_hpa quarantine;
     uint64_t quarantine_bytes;
-    unsigned overlay_count;
+    unsigned overlay_count; /* the first so many of `overlays` are in place */
     struct mmu_overlay overlays[MMU_OVERLAYS];
     struct vmmu_nested nested;
     uint64_t faults;

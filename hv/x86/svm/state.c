@@ -7,20 +7,6 @@ static struct svm_save *save_of(const struct vp *vp)
     return &vp->arch->svm->vmcb->save;
 }
 
-static struct svm_segment *segment_of(struct svm_save *save, enum vmmu_x86_segment_name name)
-{
-    switch (name) {
-    case VMMU_X86_ES: return &save->es;
-    case VMMU_X86_CS: return &save->cs;
-    case VMMU_X86_SS: return &save->ss;
-    case VMMU_X86_DS: return &save->ds;
-    case VMMU_X86_FS: return &save->fs;
-    case VMMU_X86_GS: return &save->gs;
-    case VMMU_X86_SEGMENTS: break;
-    }
-    __builtin_unreachable();
-}
-
 /* The VMCB packs a descriptor's two bytes of rights into 12 bits; struct vmmu_x86_segment keeps them in place. */
 static uint16_t unpack_rights(uint16_t packed)
 {
@@ -38,7 +24,7 @@ void svm_read_state(struct vp *vp)
     struct vmmu_x86_state *state = &vp->arch->state;
 
     for (unsigned i = 0; i < VMMU_X86_SEGMENTS; i++) {
-        const struct svm_segment *from = segment_of(save, (enum vmmu_x86_segment_name)i);
+        const struct svm_segment *from = &save->segments[i];
 
         state->segment[i] = (struct vmmu_x86_segment){ .base = from->base,
                                                        .limit = from->limit,
@@ -53,10 +39,10 @@ void svm_read_state(struct vp *vp)
 
 void svm_write_segment(struct vp *vp, enum vmmu_x86_segment_name name, const struct vmmu_x86_segment *segment)
 {
-    *segment_of(save_of(vp), name) = (struct svm_segment){ .selector = segment->selector,
-                                                           .attributes = pack_rights(segment->attributes),
-                                                           .limit = segment->limit,
-                                                           .base = segment->base };
+    save_of(vp)->segments[name] = (struct svm_segment){ .selector = segment->selector,
+                                                        .attributes = pack_rights(segment->attributes),
+                                                        .limit = segment->limit,
+                                                        .base = segment->base };
 }
 
 void svm_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit)
@@ -109,8 +95,8 @@ static uint64_t *msr_field(struct svm_save *save, uint32_t index)
     case 0xC0000082: return &save->lstar;
     case 0xC0000083: return &save->cstar;
     case 0xC0000084: return &save->sfmask;
-    case 0xC0000100: return &save->fs.base;
-    case 0xC0000101: return &save->gs.base;
+    case 0xC0000100: return &save->segments[VMMU_X86_FS].base;
+    case 0xC0000101: return &save->segments[VMMU_X86_GS].base;
     case 0xC0000102: return &save->kernel_gs_base;
     default: return NULL;
     }

@@ -60,10 +60,10 @@ static void fill_control(struct vp *vp, struct svm_control *control)
 /* Spec: AMD APM 2 "Processor Initialization State". */
 static void fill_reset_state(struct svm_save *save)
 {
-    const struct svm_segment data = { .attributes = 0x93, .limit = 0xFFFF };
-
-    save->es = save->ss = save->ds = save->fs = save->gs = data;
-    save->cs =
+    for (unsigned i = 0; i < VMMU_X86_SEGMENTS; i++) {
+        save->segments[i] = (struct svm_segment){ .attributes = 0x93, .limit = 0xFFFF };
+    }
+    save->segments[VMMU_X86_CS] =
         (struct svm_segment){ .selector = 0xF000, .attributes = 0x9B, .limit = 0xFFFF, .base = 0xFFFF0000 };
     save->ldtr = (struct svm_segment){ .attributes = RESET_LDTR, .limit = 0xFFFF };
     save->tr = (struct svm_segment){ .attributes = RESET_TR, .limit = 0xFFFF };

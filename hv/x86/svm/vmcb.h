@@ -153,7 +153,8 @@ struct svm_control {
 };
 
 struct svm_save {
-    struct svm_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
+    struct svm_segment segments[6]; /* ES, CS, SS, DS, FS, GS: as enum vmmu_x86_segment_name has them */
+    struct svm_segment gdtr, ldtr, idtr, tr;
     uint8_t reserved_0a0[0x0CB - 0x0A0];
     uint8_t cpl;
     uint32_t reserved_0cc;

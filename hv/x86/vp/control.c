@@ -119,7 +119,7 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
     struct vmmu_x86_state *state = x86_state(vp);
     const struct vmmu_insn_memory memory = x86_insn_memory(vp);
     struct vmmu_x86_fault fault;
-    struct vmmu_insn insn;
+    const struct vmmu_insn *insn;
     uint64_t value[2] = { 0 };
     enum vmmu_status status;
     bool accepted = false;
@@ -132,14 +132,14 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
     if (status != VMMU_OK) {
         return VP_RESUME;
     }
-    if (insn.operation == VMMU_INSN_MOV_CR && insn.destination.kind == VMMU_INSN_OPERAND_CONTROL) {
-        value[0] = state->gpr[insn.source.number];
-        if (insn.operand_bytes == 4) {
+    if (insn->operation == VMMU_INSN_MOV_CR && insn->destination.kind == VMMU_INSN_OPERAND_CONTROL) {
+        value[0] = state->gpr[insn->source.number];
+        if (insn->operand_bytes == 4) {
             value[0] = (uint32_t)value[0];
         }
-        accepted = write_control_checked(vp, insn.destination.number, value[0]);
-    } else if (insn.operation == VMMU_INSN_LMSW) {
-        status = vmmu_insn_load_source(&insn, state, &memory, value, &fault);
+        accepted = write_control_checked(vp, insn->destination.number, value[0]);
+    } else if (insn->operation == VMMU_INSN_LMSW) {
+        status = vmmu_insn_load_source(insn, state, &memory, value, &fault);
 
         if (status == VMMU_GUEST_FAULT) {
             x86_raise_fault(vp, &fault);
@@ -148,13 +148,13 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
             return VP_RESUME;
         }
         accepted = write_cr0_checked(vp, cr0_after_lmsw(state->cr0, value[0]));
-    } else if (insn.operation == VMMU_INSN_CLTS) {
+    } else if (insn->operation == VMMU_INSN_CLTS) {
         accepted = write_cr0_checked(vp, state->cr0 & ~VMMU_X86_CR0_TS);
     } else {
         return VP_RESUME; /* the guest changed its code meanwhile: it runs what stands there now */
     }
     if (accepted) {
-        x86_retire(vp, insn.length);
+        x86_retire(vp, insn->length);
     } else {
         x86_raise_gp(vp);
     }

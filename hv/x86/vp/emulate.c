@@ -1,115 +1,16 @@
 /*
- * Instructions that the hypervisor performs in the guest's place: fetched through the guest's own tables, decoded and
- * done by the library, with memory and devices reached from here.
- *
- * Where no memory is, reads give all ones, for data, for code and for table entries alike, as a bus that nobody drives.
+ * Instructions that the hypervisor performs in the guest's place: done by the library, with memory and devices reached
+ * from here. Where no memory is, reads give all ones, as a bus that nobody drives.
  */
-#include "hv/boot/memory.h"
 #include "hv/mmu/mmu.h"
-#include "hv/x86/cpu.h"
 #include "hv/x86/vp/x86.h"
-
-#include <vmmu/walk.h>
-
-/* A walk that loses this many races in a row is left to the guest to repeat. */
-#define WALK_TRIES 16
-
-static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
-{
-    const struct vp *vp = context;
-    const void *entry = mmu_at(vp->partition, (vmmu_gpa){ address }, width_bytes);
-
-    if (!entry) {
-        *value = width_bytes == 4 ? UINT32_MAX : UINT64_MAX;
-    } else if (width_bytes == 4) {
-        *value = __atomic_load_n((const uint32_t *)entry, __ATOMIC_ACQUIRE);
-    } else {
-        *value = __atomic_load_n((const uint64_t *)entry, __ATOMIC_ACQUIRE);
-    }
-    return VMMU_OK;
-}
-
-static enum vmmu_status ram_exchange(void *context, uint64_t address, unsigned width_bytes, uint64_t expected,
-                                     uint64_t desired)
-{
-    const struct vp *vp = context;
-    void *entry = mmu_writable_at(vp->partition, (vmmu_gpa){ address }, width_bytes);
-    bool stored = true;
-
-    if (entry && width_bytes == 4) {
-        uint32_t expected32 = (uint32_t)expected;
-
-        stored = __atomic_compare_exchange_n((uint32_t *)entry, &expected32, (uint32_t)desired, false,
-                                             __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    } else if (entry) {
-        stored = __atomic_compare_exchange_n((uint64_t *)entry, &expected, desired, false, __ATOMIC_ACQ_REL,
-                                             __ATOMIC_ACQUIRE);
-    }
-    return stored ? VMMU_OK : VMMU_RACED;
-}
-
-struct vmmu_ram x86_ram(struct vp *vp)
-{
-    return (struct vmmu_ram){ .context = vp, .load = ram_load, .exchange = ram_exchange };
-}
-
-/* PKRU and PKRS stay in the processor's registers across an exit; reading PKRU needs CR4.PKE for a moment. */
-static void read_keys(struct vp *vp, struct vmmu_x86_paging_registers *registers)
-{
-    if (registers->cr4 & VMMU_X86_CR4_PKE) {
-        const uint64_t cr4 = read_cr4();
-
-        write_cr4(cr4 | VMMU_X86_CR4_PKE);
-        registers->pkru = rdpkru();
-        write_cr4(cr4);
-    }
-    if (registers->cr4 & VMMU_X86_CR4_PKS) {
-        uint64_t pkrs = 0;
-
-        (void)vp->arch->backend->read_msr(vp, X86_MSR_PKRS, &pkrs);
-        registers->pkrs = (uint32_t)pkrs;
-    }
-}
-
-static bool same_registers(const struct vmmu_x86_paging_registers *a,
-                           const struct vmmu_x86_paging_registers *b)
-{
-    return a->cr0 == b->cr0 && a->cr3 == b->cr3 && a->cr4 == b->cr4 && a->efer == b->efer &&
-           a->pkru == b->pkru && a->pkrs == b->pkrs;
-}
-
-const struct vmmu_x86_mode *x86_mode(struct vp *vp)
-{
-    struct vp_arch *arch = vp->arch;
-    struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
-
-    read_keys(vp, &now);
-    if (!arch->mode_valid || !same_registers(&now, &arch->mode_registers)) {
-        arch->mode_registers = now;
-        arch->mode_valid = vmmu_mode_make(&arch->cpu, &now, &arch->mode) == VMMU_OK;
-    }
-    return arch->mode_valid ? &arch->mode : NULL;
-}
 
 static enum vmmu_status translate(struct vp *vp, vmmu_gva va, enum vmmu_x86_access_kind kind, vmmu_gpa *gpa,
                                   struct vmmu_x86_fault *fault)
 {
-    const struct vmmu_x86_state *state = x86_state(vp);
-    const struct vmmu_x86_mode *mode = x86_mode(vp);
-    const struct vmmu_ram ram = x86_ram(vp);
-    const struct vmmu_x86_access access = { .kind = kind,
-                                            .marks = VMMU_X86_MARKS_AS_IT_GOES,
-                                            .user = state->cpl == 3,
-                                            .eflags_ac = (state->rflags & X86_RFLAGS_AC) != 0 };
     struct vmmu_x86_walk_result walk;
-    enum vmmu_status status = VMMU_RACED;
+    const enum vmmu_status status = x86_walk(vp, va, kind, &walk);
 
-    if (!mode) {
-        return VMMU_UNSUPPORTED;
-    }
-    for (unsigned i = 0; i < WALK_TRIES && status == VMMU_RACED; i++) {
-        status = vmmu_x86_walk(mode, &ram, va, access, &walk);
-    }
     if (status == VMMU_OK) {
         *gpa = walk.translation.gpa;
     } else if (status == VMMU_GUEST_FAULT) {
@@ -341,83 +242,10 @@ struct vmmu_insn_memory x86_insn_memory(struct vp *vp)
 
 /* --- instructions --- */
 
-/* Copy up to @wanted bytes of code from linear address @va, to the end of its page at most. */
-static enum vmmu_status fetch_page(struct vp *vp, vmmu_gva va, uint8_t *bytes, unsigned *count,
-                                   struct vmmu_x86_fault *fault)
-{
-    const unsigned left = (unsigned)(VMMU_PAGE_BYTES - (va.v & (VMMU_PAGE_BYTES - 1)));
-    const unsigned take = left < *count ? left : *count;
-    vmmu_gpa gpa;
-    const enum vmmu_status status = translate(vp, va, VMMU_X86_EXECUTE, &gpa, fault);
-    const uint8_t *at;
-
-    if (status != VMMU_OK) {
-        return status;
-    }
-    at = mmu_at(vp->partition, gpa, take);
-    if (at && take == 16) {
-        ((uint64_t *)bytes)[0] = ((const uint64_t *)at)[0];
-        ((uint64_t *)bytes)[1] = ((const uint64_t *)at)[1];
-    } else {
-        for (unsigned i = 0; i < take; i++) {
-            bytes[i] = at ? at[i] : 0xFF;
-        }
-    }
-    *count = take;
-    return VMMU_OK;
-}
-
-/* Linear address of RIP. */
-static vmmu_gva linear_rip(struct vp *vp, uint64_t ahead)
-{
-    const struct vmmu_x86_state *state = x86_state(vp);
-
-    if (vmmu_insn_mode(state) == VMMU_INSN_64) {
-        return (vmmu_gva){ state->rip + ahead };
-    }
-    return (vmmu_gva){ (uint32_t)(state->segment[VMMU_X86_CS].base + state->rip + ahead) };
-}
-
-/* Fetch what may be needed: 16 bytes for one load's sake, of which a decoder looks at 15. */
-enum vmmu_status x86_fetch(struct vp *vp, struct vmmu_insn *insn)
-{
-    uint8_t bytes[16] __attribute__((aligned(8)));
-    unsigned count = sizeof bytes;
-    struct vmmu_x86_fault unreadable;
-    const struct vmmu_x86_fault *owed = &unreadable;
-    enum vmmu_status status = fetch_page(vp, linear_rip(vp, 0), bytes, &count, &unreadable);
-
-    vp->counters.insn_fetches++;
-    if (status == VMMU_OK) {
-        owed = &insn->fault;
-        status = vmmu_insn_decode(bytes, count, vmmu_insn_mode(&vp->arch->state), insn);
-    }
-    if (status == VMMU_ABSENT && count < sizeof bytes) {
-        unsigned more = (unsigned)sizeof bytes - count;
-
-        owed = &unreadable;
-        status = fetch_page(vp, linear_rip(vp, count), bytes + count, &more, &unreadable);
-        if (status == VMMU_OK) {
-            owed = &insn->fault;
-            status = vmmu_insn_decode(bytes, count + more, vmmu_insn_mode(&vp->arch->state), insn);
-        }
-    }
-    if (status == VMMU_GUEST_FAULT) {
-        x86_raise_fault(vp, owed);
-    }
-    return status;
-}
-
 enum vp_next x86_give_up(struct vp *vp, const char *what)
 {
     partition_end(vp->partition, PARTITION_STOPPED, 0, what);
     return VP_STOP;
-}
-
-static void single_step(struct vp *vp)
-{
-    vp->arch->backend->raise_debug(vp, X86_DR6_BS);
-    x86_raise(vp, X86_VECTOR_DB, false, 0);
 }
 
 enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn)
@@ -429,7 +257,7 @@ enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn)
     switch (vmmu_insn_perform(insn, x86_state(vp), &memory, &outcome)) {
     case VMMU_OK:
         if (outcome.single_step) {
-            single_step(vp);
+            x86_single_step(vp);
         }
         return VP_RESUME;
     case VMMU_GUEST_FAULT: x86_raise_fault(vp, &outcome.fault); return VP_RESUME;
@@ -447,13 +275,13 @@ enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn)
 
 enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit)
 {
-    struct vmmu_insn insn;
+    const struct vmmu_insn *insn;
 
     if (exit->delivering) {
         return x86_give_up(vp, "an event could not be delivered: its tables or stack are not in memory");
     }
     switch (x86_fetch(vp, &insn)) {
-    case VMMU_OK: return x86_perform(vp, &insn);
+    case VMMU_OK: return x86_perform(vp, insn);
     case VMMU_GUEST_FAULT:
     case VMMU_RACED: return VP_RESUME;
     case VMMU_UNSUPPORTED:
@@ -465,34 +293,4 @@ enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit)
     case VMMU_VIOLATED: break;
     }
     return x86_give_up(vp, "the instruction that reaches a device is not known here");
-}
-
-void x86_retire(struct vp *vp, unsigned bytes)
-{
-    struct vmmu_x86_state *state = x86_state(vp);
-    const struct vmmu_insn insn = { .length = (uint8_t)bytes, .width = vmmu_insn_mode(state) };
-
-    if (vmmu_insn_retire(&insn, state)) {
-        single_step(vp);
-    }
-}
-
-unsigned x86_length(struct vp *vp, const struct exit *exit)
-{
-    struct vmmu_insn insn;
-
-    if (exit->insn_bytes) {
-        return exit->insn_bytes;
-    }
-    return x86_fetch(vp, &insn) == VMMU_OK ? insn.length : 0;
-}
-
-bool x86_skip(struct vp *vp, const struct exit *exit)
-{
-    const unsigned bytes = x86_length(vp, exit);
-
-    if (bytes) {
-        x86_retire(vp, bytes);
-    }
-    return bytes != 0;
 }

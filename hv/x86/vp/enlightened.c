@@ -45,6 +45,9 @@ static bool move_overlay(struct vp *vp, const struct vmmu_hyperv_overlay *change
 {
     struct x86_overlay *overlay = overlay_of(vp, change->kind);
 
+    for (unsigned i = 0; i < vp->partition->vp_count; i++) {
+        x86_forget_fetches(vp->partition->vps[i]);
+    }
     if (change->remove && overlay->placed) {
         overlay->placed = !mmu_overlay_remove(vp->partition, overlay->at);
     }

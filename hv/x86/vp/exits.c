@@ -3,17 +3,23 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/vp/x86.h"
 
+#define CPUID_LEAF_XSAVE 0xDu /* the one leaf that shows XCR0 */
+
 static enum vp_next cpuid_exit(struct vp *vp, const struct exit *exit)
 {
     struct vp_arch *arch = vp->arch;
     uint64_t *gpr = arch->state.gpr;
-    const struct x86_cpuid_state state = { .cr4 = arch->backend->read_control(vp, 4), .xcr0 = arch->xcr0 };
+    const uint32_t leaf = (uint32_t)gpr[VMMU_X86_RAX];
+    struct x86_cpuid_state state = { .cr4 = arch->backend->read_control(vp, 4) };
     struct x86_cpuid_regs regs;
 
     if (!x86_skip(vp, exit)) {
         return VP_RESUME;
     }
-    regs = x86_cpuid_lookup(&arch->cpuid, (uint32_t)gpr[VMMU_X86_RAX], (uint32_t)gpr[VMMU_X86_RCX], &state);
+    if (leaf == CPUID_LEAF_XSAVE) {
+        state.xcr0 = x86_xcr0(vp);
+    }
+    regs = x86_cpuid_lookup(&arch->cpuid, leaf, (uint32_t)gpr[VMMU_X86_RCX], &state);
     gpr[VMMU_X86_RAX] = regs.eax;
     gpr[VMMU_X86_RBX] = regs.ebx;
     gpr[VMMU_X86_RCX] = regs.ecx;
@@ -36,7 +42,7 @@ static void port_in(struct vp *vp, const struct exit_port *port)
 static enum vp_next port_exit(struct vp *vp, const struct exit *exit)
 {
     const struct exit_port *port = &exit->port;
-    struct vmmu_insn insn;
+    const struct vmmu_insn *insn;
 
     if (port->string) {
         const enum vmmu_status status = x86_fetch(vp, &insn);
@@ -44,7 +50,7 @@ static enum vp_next port_exit(struct vp *vp, const struct exit *exit)
         if (status == VMMU_UNSUPPORTED) {
             return x86_give_up(vp, "a string port instruction could not be decoded");
         }
-        return status == VMMU_OK ? x86_perform(vp, &insn) : VP_RESUME;
+        return status == VMMU_OK ? x86_perform(vp, insn) : VP_RESUME;
     }
     if (port->in) {
         port_in(vp, port);

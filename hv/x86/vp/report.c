@@ -2,8 +2,6 @@
 #include "hv/mmu/mmu.h"
 #include "hv/x86/vp/x86.h"
 
-#include <vmmu/walk.h>
-
 #define CODE_BYTES 32
 
 static const char *const gpr_names[VMMU_X86_GPRS] = {
@@ -32,7 +30,7 @@ static void report_segments(const struct vmmu_x86_state *state, struct json *jso
 static void report_code(struct vp *vp, struct json *json)
 {
     const struct vmmu_x86_state *state = x86_state(vp);
-    const struct vmmu_x86_mode *mode = x86_mode(vp);
+    const struct vmmu_x86_mode *mode = x86_mode(vp, false);
     const struct vmmu_ram ram = x86_ram(vp);
     const struct vmmu_x86_access access = { .kind = VMMU_X86_EXECUTE, .user = state->cpl == 3 };
     const uint64_t base = vmmu_insn_mode(state) == VMMU_INSN_64 ? 0 : state->segment[VMMU_X86_CS].base;
@@ -69,7 +67,7 @@ void arch_vp_report(struct vp *vp, struct json *json)
     json_hex(json, "cr3", vp->arch->backend->read_control(vp, 3));
     json_hex(json, "cr4", state->cr4);
     json_hex(json, "efer", state->efer);
-    json_hex(json, "xcr0", vp->arch->xcr0);
+    json_hex(json, "xcr0", x86_xcr0(vp));
     json_number(json, "cpl", state->cpl);
     report_segments(state, json);
     report_code(vp, json);

@@ -55,6 +55,7 @@ static void save_extended(struct vp *vp)
     void *area = memory_at(vp->arch->extended);
 
     if (x86_has_xsave()) {
+        vp->arch->xcr0 = xgetbv(0);
         xsetbv(0, host_xcr0());
         __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
     } else {
@@ -123,4 +124,10 @@ void x86_load_xcr0(struct vp *vp, uint64_t value)
     if (loaded == vp) {
         xsetbv(0, value);
     }
+}
+
+/* Read, not remembered: an emulated processor may let XSETBV by without the exit that was asked for. */
+uint64_t x86_xcr0(const struct vp *vp)
+{
+    return loaded == vp && x86_has_xsave() ? xgetbv(0) : vp->arch->xcr0;
 }

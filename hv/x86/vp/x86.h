@@ -10,6 +10,7 @@
 #include <vmmu/hyperv.h>
 #include <vmmu/insn.h>
 #include <vmmu/mode.h>
+#include <vmmu/walk.h>
 
 #include "hv/dev/pc.h"
 #include "hv/vp/arch.h"
@@ -111,6 +112,22 @@ struct x86_overlay {
     vmmu_hpa page; /* 0 until first wanted */
 };
 
+#define X86_FETCH_MEMOS 8
+
+/* A code page, and the walk that found it. */
+struct x86_fetch_memo {
+    const uint8_t *code; /* NULL: nothing is remembered */
+    uint64_t page;
+    uint64_t cr0, cr3, cr4, efer;
+    uint8_t cpl;
+    uint8_t count;
+    uint8_t width_bytes;
+    struct {
+        const void *at;
+        uint64_t value;
+    } entries[VMMU_X86_MAX_LEVELS];
+};
+
 struct vp_arch {
     struct vmmu_x86_state state;
     bool state_complete; /* all of `state` is good; else only what enter() keeps up */
@@ -124,6 +141,8 @@ struct vp_arch {
     struct vmmu_x86_paging_registers mode_registers; /* what `mode` was made from */
     struct vmmu_x86_mode mode;
     bool mode_valid;
+    struct x86_fetch_memo memos[X86_FETCH_MEMOS];
+    struct vmmu_insn_cache insn_cache;
     struct vmmu_hyperv_vp hyperv;
     struct x86_overlay assist;
     struct x86_msrs msrs;
@@ -169,25 +188,39 @@ void x86_raise_ud(struct vp *vp);
 /* If the guest has taken the offer of an interrupt that needs no EOI, end that interrupt now. */
 void x86_settle_eoi(struct vp *vp);
 
-/* --- emulate.c --- */
+/* --- translate.c --- */
 
-/* Paging as the guest has it now. NULL if the registers make no mode that a processor has. */
-const struct vmmu_x86_mode *x86_mode(struct vp *vp);
+/* Paging as the guest has it now, with PKRU and PKRS or as if they had not changed. NULL if there is no such mode. */
+const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys);
+
+/* Walk the guest's tables for an access at the present privilege; marks are set as a processor sets them. */
+enum vmmu_status x86_walk(struct vp *vp, vmmu_gva va, enum vmmu_x86_access_kind kind,
+                          struct vmmu_x86_walk_result *walk);
+
+/* How the library reaches the guest's tables: memory that is not there reads as all ones, as on a bus. */
+struct vmmu_ram x86_ram(struct vp *vp);
+
+/* --- fetch.c --- */
+
+/* Forget what was fetched: memory has moved. */
+void x86_forget_fetches(struct vp *vp);
 
 /**
- * Fetch and decode the instruction at RIP. VMMU_OK, or VMMU_GUEST_FAULT: a fault has been queued; VMMU_UNSUPPORTED:
+ * Fetch and decode the instruction at RIP; *insn stands until the next call. VMMU_OK, or VMMU_GUEST_FAULT: a fault has been queued; VMMU_UNSUPPORTED:
  * the decoder does not know it.
  */
-enum vmmu_status x86_fetch(struct vp *vp, struct vmmu_insn *insn);
+enum vmmu_status x86_fetch(struct vp *vp, const struct vmmu_insn **insn);
+
+/* A #DB for a single step that the processor would have taken after the instruction. */
+void x86_single_step(struct vp *vp);
+
+/* --- emulate.c --- */
 
 /* Perform @insn, string port accesses included. */
 enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn);
 
 /* Callbacks by which instructions reach this VP's memory. */
 struct vmmu_insn_memory x86_insn_memory(struct vp *vp);
-
-/* How the library reaches the guest's tables: memory that is not there reads as all ones, as on a bus. */
-struct vmmu_ram x86_ram(struct vp *vp);
 
 /**
  * Length in bytes of the instruction that exited. 0: it could not be fetched again (the guest changed it, or its tables);
@@ -239,6 +272,9 @@ void x86_switch_to(struct vp *vp);
 
 /* Load a new XCR0 for the VP whose state is in the registers. */
 void x86_load_xcr0(struct vp *vp, uint64_t value);
+
+/* The VP's XCR0. */
+uint64_t x86_xcr0(const struct vp *vp);
 
 /* The guest's TSC now. */
 uint64_t x86_tsc(struct vp *vp);

@@ -1,0 +1,202 @@
+/*
+ * The instruction at RIP: fetched through the guest's tables, decoded, stepped over.
+ *
+ * A hypervisor fetches the same few instructions over and over. What a walk found is remembered with the entries that it
+ * went through, and used again only while each of them still holds the value that it held: the answer is then what a new
+ * walk would give, whatever the guest did to its TLB or its tables meanwhile.
+ */
+#include "hv/mmu/mmu.h"
+#include "hv/x86/vp/x86.h"
+
+#define PAGE_OFFSET(address) ((address) & (VMMU_PAGE_BYTES - 1))
+#define FETCH_BYTES          16 /* one load more than a decoder looks at */
+
+static struct x86_fetch_memo *memo_of(struct vp *vp, uint64_t page)
+{
+    return &vp->arch->memos[page >> VMMU_PAGE_SHIFT & (X86_FETCH_MEMOS - 1)];
+}
+
+static bool same_context(struct vp *vp, const struct x86_fetch_memo *memo, uint64_t page)
+{
+    const struct vmmu_x86_state *state = &vp->arch->state;
+
+    return memo->page == page && memo->cr3 == vp->arch->backend->read_control(vp, 3) &&
+           memo->cr0 == state->cr0 && memo->cr4 == state->cr4 && memo->efer == state->efer &&
+           memo->cpl == state->cpl;
+}
+
+static bool same_entries(const struct x86_fetch_memo *memo)
+{
+    for (unsigned i = 0; i < memo->count; i++) {
+        const void *entry = memo->entries[i].at;
+        const uint64_t value = memo->width_bytes == 4
+                                   ? __atomic_load_n((const uint32_t *)entry, __ATOMIC_ACQUIRE)
+                                   : __atomic_load_n((const uint64_t *)entry, __ATOMIC_ACQUIRE);
+
+        if (value != memo->entries[i].value) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Remember @walk of @page, if all of it stands in memory. */
+static void remember(struct vp *vp, struct x86_fetch_memo *memo, uint64_t page,
+                     const struct vmmu_x86_walk_result *walk, const uint8_t *code)
+{
+    const struct vmmu_x86_state *state = &vp->arch->state;
+    const enum vmmu_x86_paging paging = vp->arch->mode.paging;
+
+    memo->code = NULL;
+    memo->width_bytes = paging == VMMU_X86_PAGING_32BIT ? 4 : 8;
+    for (unsigned i = 0; i < walk->step_count; i++) {
+        const struct vmmu_x86_step *step = &walk->steps[i];
+
+        memo->entries[i].at = mmu_at(vp->partition, (vmmu_gpa){ step->address }, memo->width_bytes);
+        memo->entries[i].value = step->value | step->marks;
+        if (!memo->entries[i].at) {
+            return;
+        }
+    }
+    memo->count = walk->step_count;
+    memo->page = page;
+    memo->cr0 = state->cr0;
+    memo->cr3 = vp->arch->backend->read_control(vp, 3);
+    memo->cr4 = state->cr4;
+    memo->efer = state->efer;
+    memo->cpl = state->cpl;
+    memo->code = code;
+}
+
+void x86_forget_fetches(struct vp *vp)
+{
+    for (unsigned i = 0; i < X86_FETCH_MEMOS; i++) {
+        vp->arch->memos[i].code = NULL;
+    }
+}
+
+/* The guest's code page at linear @page in *code, NULL where no memory is. */
+static enum vmmu_status code_page(struct vp *vp, uint64_t page, const uint8_t **code,
+                                  struct vmmu_x86_fault *fault)
+{
+    struct x86_fetch_memo *memo = memo_of(vp, page);
+    struct vmmu_x86_walk_result walk;
+    enum vmmu_status status;
+
+    if (memo->code && same_context(vp, memo, page) && same_entries(memo)) {
+        *code = memo->code;
+        return VMMU_OK;
+    }
+    status = x86_walk(vp, (vmmu_gva){ page }, VMMU_X86_EXECUTE, &walk);
+    if (status == VMMU_GUEST_FAULT) {
+        *fault = walk.fault;
+    }
+    if (status == VMMU_OK) {
+        *code = mmu_at(vp->partition, walk.translation.gpa, VMMU_PAGE_BYTES);
+        remember(vp, memo, page, &walk, *code);
+    }
+    return status;
+}
+
+/* Copy code from linear @va to the end of its page, or until *count bytes; *count says how many. */
+static enum vmmu_status fetch_bytes(struct vp *vp, vmmu_gva va, uint8_t *bytes, unsigned *count,
+                                    struct vmmu_x86_fault *fault)
+{
+    const uint64_t offset = PAGE_OFFSET(va.v);
+    const unsigned left = (unsigned)(VMMU_PAGE_BYTES - offset);
+    const uint8_t *code;
+    const enum vmmu_status status = code_page(vp, va.v - offset, &code, fault);
+
+    if (status != VMMU_OK) {
+        if (status == VMMU_GUEST_FAULT && fault->vector == VMMU_X86_VECTOR_PF) {
+            fault->cr2 = va.v;
+        }
+        return status;
+    }
+    if (code && left >= FETCH_BYTES && *count == FETCH_BYTES) {
+        __builtin_memcpy(bytes, code + offset, FETCH_BYTES);
+        return VMMU_OK;
+    }
+    *count = left < *count ? left : *count;
+    for (unsigned i = 0; i < *count; i++) {
+        bytes[i] = code ? code[offset + i] : 0xFF;
+    }
+    return VMMU_OK;
+}
+
+/* Linear address of RIP, or so many bytes behind it. */
+static vmmu_gva linear_rip(const struct vmmu_x86_state *state, enum vmmu_insn_width width, unsigned ahead)
+{
+    if (width == VMMU_INSN_64) {
+        return (vmmu_gva){ state->rip + ahead };
+    }
+    return (vmmu_gva){ (uint32_t)(state->segment[VMMU_X86_CS].base + state->rip + ahead) };
+}
+
+enum vmmu_status x86_fetch(struct vp *vp, const struct vmmu_insn **insn)
+{
+    const struct vmmu_x86_state *state = x86_state(vp);
+    const enum vmmu_insn_width width = vmmu_insn_mode(state);
+    struct vmmu_insn_cache *cache = &vp->arch->insn_cache;
+    uint8_t bytes[FETCH_BYTES] __attribute__((aligned(8)));
+    unsigned count = sizeof bytes;
+    struct vmmu_x86_fault unreadable;
+    const struct vmmu_x86_fault *owed = &unreadable;
+    enum vmmu_status status = fetch_bytes(vp, linear_rip(state, width, 0), bytes, &count, &unreadable);
+
+    vp->counters.insn_fetches++;
+    if (status == VMMU_OK) {
+        status = vmmu_insn_decode_cached(cache, bytes, count, width, insn);
+        owed = &(*insn)->fault;
+    }
+    if (status == VMMU_ABSENT && count < sizeof bytes) {
+        unsigned more = (unsigned)sizeof bytes - count;
+
+        owed = &unreadable;
+        status = fetch_bytes(vp, linear_rip(state, width, count), bytes + count, &more, &unreadable);
+        if (status == VMMU_OK) {
+            status = vmmu_insn_decode_cached(cache, bytes, count + more, width, insn);
+            owed = &(*insn)->fault;
+        }
+    }
+    if (status == VMMU_GUEST_FAULT) {
+        x86_raise_fault(vp, owed);
+    }
+    return status;
+}
+
+void x86_single_step(struct vp *vp)
+{
+    vp->arch->backend->raise_debug(vp, X86_DR6_BS);
+    x86_raise(vp, X86_VECTOR_DB, false, 0);
+}
+
+void x86_retire(struct vp *vp, unsigned bytes)
+{
+    struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_insn insn = { .length = (uint8_t)bytes, .width = vmmu_insn_mode(state) };
+
+    if (vmmu_insn_retire(&insn, state)) {
+        x86_single_step(vp);
+    }
+}
+
+unsigned x86_length(struct vp *vp, const struct exit *exit)
+{
+    const struct vmmu_insn *insn;
+
+    if (exit->insn_bytes) {
+        return exit->insn_bytes;
+    }
+    return x86_fetch(vp, &insn) == VMMU_OK ? insn->length : 0;
+}
+
+bool x86_skip(struct vp *vp, const struct exit *exit)
+{
+    const unsigned bytes = x86_length(vp, exit);
+
+    if (bytes) {
+        x86_retire(vp, bytes);
+    }
+    return bytes != 0;
+}

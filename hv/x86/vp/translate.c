@@ -1,0 +1,115 @@
+/*
+ * The guest's own translations, walked by the library through the memory that the guest sees.
+ *
+ * Where no memory is, table entries read as all ones, as from a bus that nobody drives.
+ */
+#include "hv/mmu/mmu.h"
+#include "hv/x86/cpu.h"
+#include "hv/x86/vp/x86.h"
+
+/* A walk that loses this many races in a row is left to the guest to repeat. */
+#define WALK_TRIES 16
+
+static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
+{
+    const struct vp *vp = context;
+    const void *entry = mmu_at(vp->partition, (vmmu_gpa){ address }, width_bytes);
+
+    if (!entry) {
+        *value = width_bytes == 4 ? UINT32_MAX : UINT64_MAX;
+    } else if (width_bytes == 4) {
+        *value = __atomic_load_n((const uint32_t *)entry, __ATOMIC_ACQUIRE);
+    } else {
+        *value = __atomic_load_n((const uint64_t *)entry, __ATOMIC_ACQUIRE);
+    }
+    return VMMU_OK;
+}
+
+static enum vmmu_status ram_exchange(void *context, uint64_t address, unsigned width_bytes, uint64_t expected,
+                                     uint64_t desired)
+{
+    const struct vp *vp = context;
+    void *entry = mmu_writable_at(vp->partition, (vmmu_gpa){ address }, width_bytes);
+    bool stored = true;
+
+    if (entry && width_bytes == 4) {
+        uint32_t expected32 = (uint32_t)expected;
+
+        stored = __atomic_compare_exchange_n((uint32_t *)entry, &expected32, (uint32_t)desired, false,
+                                             __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    } else if (entry) {
+        stored = __atomic_compare_exchange_n((uint64_t *)entry, &expected, desired, false, __ATOMIC_ACQ_REL,
+                                             __ATOMIC_ACQUIRE);
+    }
+    return stored ? VMMU_OK : VMMU_RACED;
+}
+
+struct vmmu_ram x86_ram(struct vp *vp)
+{
+    return (struct vmmu_ram){ .context = vp, .load = ram_load, .exchange = ram_exchange };
+}
+
+/* PKRU and PKRS stay in the processor's registers across an exit; reading PKRU needs CR4.PKE for a moment. */
+static void read_keys(struct vp *vp, struct vmmu_x86_paging_registers *registers)
+{
+    if (registers->cr4 & VMMU_X86_CR4_PKE) {
+        const uint64_t cr4 = read_cr4();
+
+        write_cr4(cr4 | VMMU_X86_CR4_PKE);
+        registers->pkru = rdpkru();
+        write_cr4(cr4);
+    }
+    if (registers->cr4 & VMMU_X86_CR4_PKS) {
+        uint64_t pkrs = 0;
+
+        (void)vp->arch->backend->read_msr(vp, X86_MSR_PKRS, &pkrs);
+        registers->pkrs = (uint32_t)pkrs;
+    }
+}
+
+static bool same_registers(const struct vmmu_x86_paging_registers *a,
+                           const struct vmmu_x86_paging_registers *b)
+{
+    return a->cr0 == b->cr0 && a->cr3 == b->cr3 && a->cr4 == b->cr4 && a->efer == b->efer &&
+           a->pkru == b->pkru && a->pkrs == b->pkrs;
+}
+
+const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys)
+{
+    struct vp_arch *arch = vp->arch;
+    struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
+
+    if (with_keys) {
+        read_keys(vp, &now);
+    } else {
+        now.pkru = arch->mode_registers.pkru;
+        now.pkrs = arch->mode_registers.pkrs;
+    }
+    if (!arch->mode_valid || !same_registers(&now, &arch->mode_registers)) {
+        arch->mode_registers = now;
+        arch->mode_valid = vmmu_mode_make(&arch->cpu, &now, &arch->mode) == VMMU_OK;
+    }
+    return arch->mode_valid ? &arch->mode : NULL;
+}
+
+/* Protection keys govern data only: fetches need not read them. */
+enum vmmu_status x86_walk(struct vp *vp, vmmu_gva va, enum vmmu_x86_access_kind kind,
+                          struct vmmu_x86_walk_result *walk)
+{
+    const struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_x86_mode *mode = x86_mode(vp, kind != VMMU_X86_EXECUTE);
+    const struct vmmu_ram ram = x86_ram(vp);
+    const struct vmmu_x86_access access = { .kind = kind,
+                                            .marks = VMMU_X86_MARKS_AS_IT_GOES,
+                                            .user = state->cpl == 3,
+                                            .eflags_ac = (state->rflags & X86_RFLAGS_AC) != 0 };
+    enum vmmu_status status = VMMU_RACED;
+
+    if (!mode) {
+        return VMMU_UNSUPPORTED;
+    }
+    for (unsigned i = 0; i < WALK_TRIES && status == VMMU_RACED; i++) {
+        status = vmmu_x86_walk(mode, &ram, va, access, walk);
+    }
+    return status;
+}
