@@ -163,6 +163,17 @@ void report_inside(bool holds, const char *format, ...)
     put_end(holds || bare);
 }
 
+void report_slip(bool holds, const char *format, ...)
+{
+    va_list arguments;
+    put_text(&serial, "# left out: ");
+    va_start(arguments, format);
+    put_format(&serial, format, arguments);
+    va_end(arguments);
+    put_text(&serial, holds ? ": it holds here" : ": it does not hold here");
+    put_end(true);
+}
+
 void comment(const char *format, ...)
 {
     va_list arguments;
