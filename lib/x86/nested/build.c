@@ -26,10 +26,7 @@ static uint64_t *take(struct nested_edit *edit, vmmu_hpa *at)
     return vmmu_table_take(edit->nested->memory, VMMU_PAGE_ANY, at);
 }
 
-/*
- * --- filling what was absent
- * --------------------------------------------------------------------------------------
- */
+/* --- filling what was absent ------------------------------------------------------------------------ */
 
 bool vmmu_nested_fits(const struct nested_edit *edit, uint8_t level, uint64_t from, uint64_t to)
 {
@@ -127,10 +124,7 @@ void vmmu_nested_fill(struct nested_edit *edit, const struct nested_spot *spot)
     (void)stored;
 }
 
-/*
- * --- splitting a large page
- * ---------------------------------------------------------------------------------------
- */
+/* --- splitting a large page ------------------------------------------------------------------------- */
 
 /* Page @index of the smaller pages that @spot's leaf is made of, as the entry of a new table. */
 static struct nested_spot piece(const struct nested_edit *edit, const struct nested_spot *spot,
@@ -218,10 +212,7 @@ void vmmu_nested_split_leaf(struct nested_edit *edit, const struct nested_spot *
     vmmu_nested_plan_spot(edit, spot);
 }
 
-/*
- * --- retiring
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- retiring --------------------------------------------------------------------------------------- */
 
 void vmmu_nested_retire(struct nested_edit *edit, uint8_t level_number, vmmu_hpa at)
 {

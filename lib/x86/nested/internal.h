@@ -118,10 +118,7 @@ static inline uint64_t nested_limit(const struct vmmu_nested *nested)
     return BIT64(vmmu_format_address_bits(nested->format));
 }
 
-/*
- * --- leaf.c: entries and pages as data
- * ----------------------------------------------------------------------------
- */
+/* --- leaf.c: entries and pages as data -------------------------------------------------------------- */
 
 struct nested_leaf vmmu_nested_parse(const struct vmmu_nested *nested, uint8_t level, uint64_t entry);
 uint64_t vmmu_nested_leaf(const struct vmmu_nested *nested, uint8_t level, const struct nested_leaf *leaf);
@@ -138,10 +135,7 @@ enum vmmu_status vmmu_nested_check_rights(const struct vmmu_nested *nested, uint
 /* What an EPTP says beside the address of the root. */
 uint64_t vmmu_nested_eptp_bits(const struct vmmu_nested *nested);
 
-/*
- * --- run.c: visits and operations
- * ---------------------------------------------------------------------------------
- */
+/* --- run.c: visits and operations ------------------------------------------------------------------- */
 
 /* Whether [gpa, gpa + size) is a range that the format has. */
 bool vmmu_nested_is_range(const struct vmmu_nested *nested, vmmu_gpa gpa, uint64_t size_bytes);
@@ -184,10 +178,7 @@ bool vmmu_nested_store(struct nested_edit *edit, const struct nested_spot *spot,
 /* Add all that the entry translates to the plan. */
 void vmmu_nested_plan_spot(struct nested_edit *edit, const struct nested_spot *spot);
 
-/*
- * --- build.c: tables before they are linked
- * -----------------------------------------------------------------------
- */
+/* --- build.c: tables before they are linked --------------------------------------------------------- */
 
 /* The frame that the edit wants at @gpa. */
 static inline uint64_t nested_wanted_frame(const struct nested_edit *edit, uint64_t gpa)
@@ -214,6 +205,6 @@ uint32_t vmmu_nested_count_split(const struct nested_edit *edit, const struct ne
 void vmmu_nested_split_leaf(struct nested_edit *edit, const struct nested_spot *spot);
 
 /* Put a table, and all tables that it points to, into quarantine. */
-void vmmu_nested_retire(struct nested_edit *edit, uint8_t level, vmmu_hpa table);
+void vmmu_nested_retire(struct nested_edit *edit, uint8_t level_number, vmmu_hpa at);
 
 #endif

@@ -7,10 +7,7 @@
  */
 #include "lib/x86/nested/internal.h"
 
-/*
- * --- split
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- split ------------------------------------------------------------------------------------------ */
 
 static enum nested_verdict judge_split(const struct nested_edit *edit, const struct nested_spot *spot)
 {
@@ -41,10 +38,7 @@ struct vmmu_outcome vmmu_nested_split(struct vmmu_nested *nested, vmmu_gpa gpa, 
     return vmmu_nested_run(&edit);
 }
 
-/*
- * --- merge
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- merge ------------------------------------------------------------------------------------------ */
 
 /* Whether the table's entries are leaves that continue each other, and *leaf the page that they make. */
 static bool is_one_page(const struct vmmu_nested *nested, uint8_t level, const uint64_t *table,

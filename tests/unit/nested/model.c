@@ -40,7 +40,7 @@ static void make_cuts(struct model *model)
     model->cuts[count] = MODEL_BASE + MODEL_BYTES;
 }
 
-/* --- what a page may mean ----------------------------------------------------------------------------------------- */
+/* --- what a page may mean --------------------------------------------------------------------------- */
 
 /* Whether the walk found what @meaning says; under write protection writing may be withheld. */
 static bool agrees(const struct model *model, unsigned probe, const struct space_view *view,
@@ -57,7 +57,9 @@ static bool agrees(const struct model *model, unsigned probe, const struct space
            (view->rights == meaning->rights || (withholds && view->rights == (meaning->rights & ~W)));
 }
 
-/* Two sizes of one page may be cached at once only if nothing else differs, but for rights that were added. */
+/*
+ * Two sizes of one page may be cached at once only if nothing else differs, but for rights that were added.
+ */
 static void expect_compatible(const struct model_cached *older, const struct model_cached *newer)
 {
     if (older->page_bytes != newer->page_bytes) {
@@ -107,25 +109,27 @@ static void look(struct model *model)
     }
 }
 
-/* --- around every store ------------------------------------------------------------------------------------------- */
+/* --- around every store ----------------------------------------------------------------------------- */
 
-static void after_store(void *context, uint64_t *entry)
+static void after_store(void *context, const struct table_host_store *store)
 {
     struct model *const model = context;
 
-    (void)entry;
-    /* Operations on many small pages make many stores alike: look at all of the first, and at some of the rest. */
+    (void)store;
+    /*
+     * Operations on many small pages make many stores alike: look at all of the first, and at some of the
+     * rest.
+     */
     if (model->stores++ < 100 || model->stores % 4099 == 0) {
         look(model);
     }
 }
 
-static void before_store(void *context, uint64_t *entry, uint64_t desired)
+static void before_store(void *context, const struct table_host_store *store)
 {
     struct model *const model = context;
 
-    (void)entry;
-    (void)desired;
+    (void)store;
     if (model->stores < 100 && model_random(model, 2) == 0) {
         model_touch(model, model_random(model, MODEL_PROBES), model_random(model, 2) == 0);
     }
@@ -147,7 +151,7 @@ bool model_touch(struct model *model, unsigned probe, bool write)
     return true;
 }
 
-/* --- flushes ------------------------------------------------------------------------------------------------------ */
+/* --- flushes ---------------------------------------------------------------------------------------- */
 
 static bool names(const struct vmmu_plan *plan, uint64_t gpa)
 {
@@ -203,7 +207,7 @@ static void expect_stale_is_planned(const struct model *model, unsigned probe)
     }
 }
 
-/* --- operations --------------------------------------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------------------------- */
 
 void model_prepare(struct model *model)
 {

@@ -1,11 +1,11 @@
 /*
  * A flat model of a nested address space, and a processor that caches what it sees for as long as it may.
  *
- * The model cuts three GiB into stretches at addresses around the boundaries of pages; an operation begins and ends at a
- * cut, so all pages of a stretch mean the same and its first and last page stand for it. After every store to a live table
- * each of these pages is walked: it must mean what it meant before the operation or what it shall mean after it; and
- * what a processor may have cached of it, since the last flush that named it, must agree but for its size, where
- * the size differs.
+ * The model cuts three GiB into stretches at addresses around the boundaries of pages; an operation begins
+ * and ends at a cut, so all pages of a stretch mean the same and its first and last page stand for it.
+ * After every store to a live table each of these pages is walked: it must mean what it meant before the
+ * operation or what it shall mean after it; and what a processor may have cached of it, since the last
+ * flush that named it, must agree but for its size, where the size differs.
  */
 #ifndef TESTS_UNIT_NESTED_MODEL_H
 #define TESTS_UNIT_NESTED_MODEL_H
@@ -22,10 +22,10 @@
 
 /* What a stretch means. */
 struct model_meaning {
-    bool present;
     uint64_t hpa; /* of its first byte */
-    uint8_t rights;
     enum vmmu_x86_memory_type type;
+    uint8_t rights;
+    bool present;
     bool ignore_pat;
 };
 
@@ -33,8 +33,8 @@ struct model_meaning {
 struct model_cached {
     uint64_t hpa;
     uint64_t page_bytes;
-    uint8_t rights;
     enum vmmu_x86_memory_type type;
+    uint8_t rights;
     bool ignore_pat;
 };
 
@@ -67,8 +67,8 @@ uint64_t model_probe(const struct model *model, unsigned index);
 void model_prepare(struct model *model);
 
 /*
- * After each turn of an operation: its outcome is judged, and its plan kept to be applied sooner or later. Whether another
- * turn must follow. If the operation failed, nothing may have changed.
+ * After each turn of an operation: its outcome is judged, and its plan kept to be applied sooner or later.
+ * Whether another turn must follow. If the operation failed, nothing may have changed.
  */
 bool model_conclude(struct model *model, struct vmmu_outcome outcome);
 

@@ -1,6 +1,6 @@
 /*
- * A nested address space under test, on the host of tests/unit/table/, and a walker that knows the formats from the
- * manuals alone.
+ * A nested address space under test, on the host of tests/unit/table/, and a walker that knows the formats
+ * from the manuals alone.
  */
 #ifndef TESTS_UNIT_NESTED_SPACE_H
 #define TESTS_UNIT_NESTED_SPACE_H
@@ -58,16 +58,16 @@ void space_map(struct space *space, uint64_t gpa, uint64_t hpa, uint64_t size_by
 
 /* What a processor finds at one address. */
 struct space_view {
-    bool present;
     uint64_t hpa;
     uint64_t page_bytes;
-    uint8_t rights;
+    uint64_t *entry; /* the leaf, or the entry that is not present */
+    uint64_t raw;    /* its value */
     enum vmmu_x86_memory_type type;
+    uint8_t rights;
+    bool present;
     bool ignore_pat;
     bool accessed;
     bool dirty;
-    uint64_t *entry; /* the leaf, or the entry that is not present */
-    uint64_t raw;    /* its value */
 };
 
 /* Walk as the manual says. A reserved bit or a misconfiguration on the way fails the test. */

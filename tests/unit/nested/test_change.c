@@ -132,7 +132,10 @@ static void test_a_part_of_a_large_page_is_split_then_flushed_then_changed(void 
     }
 }
 
-/* Two callers interleave: what the first has split is not changed by the second before the first has flushed. */
+/*
+ * Two callers interleave: what the first has split is not changed by the second before the first has
+ * flushed.
+ */
 static void test_another_operation_waits_for_the_flush_of_a_split(void **state)
 {
     (void)state;
@@ -159,7 +162,10 @@ static void test_another_operation_waits_for_the_flush_of_a_split(void **state)
     }
 }
 
-/* A split while an older meaning of the page may be cached would put two sizes with two meanings side by side. */
+/*
+ * A split while an older meaning of the page may be cached would put two sizes with two meanings side by
+ * side.
+ */
 static void test_a_size_changes_only_when_nothing_older_is_cached(void **state)
 {
     (void)state;
@@ -185,7 +191,8 @@ static void test_memory_of_another_size_waits_for_the_flush_of_what_went(void **
     (void)state;
     FOR_EACH_KIND(space)
     {
-        space_map(&space, GPA, HPA, LARGE, R | W);
+        /* A neighbour keeps the table, so that only the size of the page tells. */
+        space_map(&space, GPA, HPA, 2 * LARGE, R | W);
         const struct vmmu_outcome gone = unmap(GPA, LARGE);
 
         EXPECT_EQ(gone.status, VMMU_OK);
@@ -194,6 +201,20 @@ static void test_memory_of_another_size_waits_for_the_flush_of_what_went(void **
         EXPECT_EQ(space_apply(&space, map(GPA + PAGE, 2 * HPA, PAGE, R)), VMMU_FLUSH_RETRY);
         EXPECT_EQ(space_apply(&space, map(GPA + PAGE, 2 * HPA, PAGE, R)), VMMU_OK);
         EXPECT_EQ(space_walk(&space, GPA + PAGE).hpa, 2 * HPA);
+    }
+}
+
+static void test_unmapping_a_table_waits_for_the_flush_of_the_split_that_made_it(void **state)
+{
+    (void)state;
+    FOR_EACH_KIND(space)
+    {
+        space_map(&space, GPA, HPA, LARGE, R | W);
+        EXPECT_EQ(vmmu_nested_split(&space.nested, (vmmu_gpa){ GPA }, LARGE, 1).status, VMMU_OK);
+        EXPECT_EQ(space_apply(&space, unmap(GPA, LARGE)), VMMU_FLUSH_RETRY);
+        EXPECT(space_walk(&space, GPA).present);
+        EXPECT_EQ(space_apply(&space, unmap(GPA, LARGE)), VMMU_OK);
+        EXPECT(!space_walk(&space, GPA).present);
     }
 }
 
@@ -326,7 +347,7 @@ static void test_more_than_eight_places_mean_the_whole_tag(void **state)
     {
         struct vmmu_outcome outcome;
 
-        for (unsigned i = 0; i < 9; i++) {
+        for (uint64_t i = 0; i < 9; i++) {
             space_map(&space, GPA + 2 * i * PAGE, HPA, PAGE, R | W);
         }
         outcome = protect(GPA, 32 * PAGE, R);
@@ -344,7 +365,7 @@ static void test_too_many_plans_under_way_ask_for_a_flush_of_everything(void **s
         struct vmmu_outcome outcome;
 
         space_map(&space, GPA, HPA, LARGE - PAGE, R | W);
-        for (unsigned i = 0; i < VMMU_TABLE_PLANS; i++) {
+        for (uint64_t i = 0; i < VMMU_TABLE_PLANS; i++) {
             EXPECT_EQ(protect(GPA + 2 * i * PAGE, PAGE, R).status, VMMU_OK);
         }
         outcome = protect(GPA + 100 * PAGE, PAGE, R);
@@ -356,23 +377,26 @@ static void test_too_many_plans_under_way_ask_for_a_flush_of_everything(void **s
     }
 }
 
-/* --- a processor that marks entries at the worst moment ----------------------------------------------------------- */
+/* --- a processor that marks entries at the worst moment --------------------------------------------- */
 
 static uint64_t marks_left;
 static uint64_t marked_gpa;
 
-/* Before each of the first stores mark the entry, one bit at a time: the leaf of marked_gpa, or a link on the way. */
-static void mark_late(void *context, uint64_t *entry, uint64_t desired)
+/*
+ * Before each of the first stores mark the entry, one bit at a time: the leaf of marked_gpa, or a link on
+ * the way.
+ */
+static void mark_late(void *context, const struct table_host_store *store)
 {
     const bool ept = space.nested.config.format == VMMU_NESTED_EPT;
     const uint64_t accessed = ept ? BIT64(8) : BIT64(5);
     const uint64_t dirty = ept ? BIT64(9) : BIT64(6);
 
     (void)context;
-    (void)desired;
-    if (*entry != 0 && marks_left > 0) {
+    if (*store->entry != 0 && marks_left > 0) {
         marks_left--;
-        *entry |= entry == space_walk(&space, marked_gpa).entry && marks_left % 2 == 1 ? dirty : accessed;
+        *store->entry |=
+            store->entry == space_walk(&space, marked_gpa).entry && marks_left % 2 == 1 ? dirty : accessed;
     }
 }
 
@@ -420,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_another_operation_waits_for_the_flush_of_a_split),
         cmocka_unit_test(test_a_size_changes_only_when_nothing_older_is_cached),
         cmocka_unit_test(test_memory_of_another_size_waits_for_the_flush_of_what_went),
+        cmocka_unit_test(test_unmapping_a_table_waits_for_the_flush_of_the_split_that_made_it),
         cmocka_unit_test(test_narrowing_needs_a_flush_and_widening_does_not),
         cmocka_unit_test(test_protect_leaves_absent_pages_absent_and_others_alone),
         cmocka_unit_test(test_protect_refuses_rights_that_the_format_has_not),

@@ -1,4 +1,7 @@
-/* Mapping: the bits of entries by the manuals, the largest pages that fit, what is refused, who owns a frame. */
+/*
+ * Mapping: the bits of entries by the manuals, the largest pages that fit, what is refused, who owns a
+ * frame.
+ */
 #include "tests/unit/nested/kinds.h"
 #include "tests/unit/test.h"
 
@@ -91,7 +94,10 @@ static void test_without_a_d_tracking_entries_are_born_accessed_and_dirty(void *
     space_finish(&space);
 }
 
-/* APM 2 "Page-Attribute Table (PAT)": index bits PWT 3, PCD 4, and PAT 7 in a 4 KiB entry, 12 in a larger one. */
+/*
+ * APM 2 "Page-Attribute Table (PAT)": index bits PWT 3, PCD 4, and PAT 7 in a 4 KiB entry, 12 in a larger
+ * one.
+ */
 static void test_npt_types_are_chosen_by_pat_index(void **state)
 {
     static const struct {
@@ -236,11 +242,11 @@ static void test_frames_that_are_not_aligned_alike_need_small_pages(void **state
 static void test_no_page_is_larger_than_configured(void **state)
 {
     (void)state;
-    for (uint8_t level = VMMU_NESTED_LEVEL_4K; level <= VMMU_NESTED_LEVEL_1G; level++) {
+    for (unsigned level = VMMU_NESTED_LEVEL_4K; level <= VMMU_NESTED_LEVEL_1G; level++) {
         static const uint64_t bytes[] = { 0, PAGE, LARGE, HUGE };
         struct vmmu_nested_config config = space_config(3);
 
-        config.largest_level = level;
+        config.largest_level = (uint8_t)level;
         space_start(&space, &config);
         space_map(&space, 0, 0, HUGE, R | W | X);
         EXPECT_EQ(space_walk(&space, 0).page_bytes, bytes[level]);
@@ -248,7 +254,7 @@ static void test_no_page_is_larger_than_configured(void **state)
         space_finish(&space);
 
         config.largest_level = VMMU_NESTED_LEVEL_1G;
-        config.largest_execute_level = level;
+        config.largest_execute_level = (uint8_t)level;
         space_start(&space, &config);
         space_map(&space, 0, 0, HUGE, R | W | X);
         space_map(&space, HUGE, HUGE, HUGE, R | W);
@@ -499,7 +505,10 @@ static void test_mapping_what_was_absent_needs_no_flush(void **state)
     }
 }
 
-/* A table is filled before it is linked: one store per entry of an existing table, however much hangs below it. */
+/*
+ * A table is filled before it is linked: one store per entry of an existing table, however much hangs below
+ * it.
+ */
 static void test_a_new_table_is_linked_by_one_store(void **state)
 {
     (void)state;

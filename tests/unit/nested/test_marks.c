@@ -9,7 +9,7 @@ static struct space space;
 #define WRITE_PROTECT VMMU_NESTED_LOG_WRITE_PROTECT
 #define DIRTY_BITS    VMMU_NESTED_LOG_DIRTY_BITS
 
-/* --- harvest ------------------------------------------------------------------------------------------------------ */
+/* --- harvest ---------------------------------------------------------------------------------------- */
 
 static struct vmmu_nested_mark marks[16];
 static unsigned mark_count;
@@ -109,7 +109,7 @@ static void test_cleared_marks_are_flushed_and_only_those_asked_for(void **state
     }
 }
 
-/* --- the dirty log ------------------------------------------------------------------------------------------------ */
+/* --- the dirty log ---------------------------------------------------------------------------------- */
 
 static struct vmmu_outcome start(enum vmmu_nested_log log)
 {
@@ -351,6 +351,12 @@ static void test_protecting_while_the_log_runs_neither_forgets_nor_bypasses_it(v
         SPACE_DO(&space, vmmu_nested_protect(&space.nested, (vmmu_gpa){ GPA }, PAGE, R | W));
         EXPECT_EQ(cause_of_write(GPA), VMMU_NESTED_LOGGED);
         EXPECT_EQ(collect(GPA, 4), 0);
+        /* Another frame is another page: not written yet. */
+        SPACE_DO(&space, vmmu_nested_protect(&space.nested, (vmmu_gpa){ GPA + 2 * PAGE }, PAGE, R | W));
+        SPACE_DO(&space, fault(GPA + 2 * PAGE, false));
+        space_map(&space, GPA + 2 * PAGE, 2 * HPA, PAGE, R | W);
+        EXPECT_EQ(cause_of_write(GPA + 2 * PAGE), VMMU_NESTED_LOGGED);
+        EXPECT_EQ(collect(GPA, 4), 0);
         /* No trace is left of the log when it stops. */
         SPACE_DO(&space, fault(GPA, false));
         SPACE_DO(&space, vmmu_nested_protect(&space.nested, (vmmu_gpa){ GPA }, PAGE, R));
@@ -427,11 +433,10 @@ static void test_a_page_that_is_not_owned_any_more_gets_no_write_right_back(void
 /* A write comes between the look and the store that withholds: it is not lost. */
 static uint64_t late_gpa;
 
-static void write_late(void *context, uint64_t *entry, uint64_t desired)
+static void write_late(void *context, const struct table_host_store *store)
 {
     (void)context;
-    (void)desired;
-    if (late_gpa != 0 && entry == space_walk(&space, late_gpa).entry) {
+    if (late_gpa != 0 && store->entry == space_walk(&space, late_gpa).entry) {
         const uint64_t gpa = late_gpa;
 
         late_gpa = 0;

@@ -1,6 +1,6 @@
 /*
- * Random operations against the flat model, with a processor that marks entries between any two stores and caches for as
- * long as it may, flushes that come late and out of order, and memory that fails.
+ * Random operations against the flat model, with a processor that marks entries between any two stores and
+ * caches for as long as it may, flushes that come late and out of order, and memory that fails.
  *
  * VMMU_SEED=N repeats a run; VMMU_ROUNDS=N makes it longer.
  */
@@ -51,7 +51,10 @@ static uint8_t random_rights(void)
     return choices[model_random(&model, model.space.nested.config.execute_only ? 5 : 4)];
 }
 
-/* An offset between the two address spaces: aligned to a GiB, to 2 MiB, or (where that makes few pages) to 4 KiB. */
+/*
+ * An offset between the two address spaces: aligned to a GiB, to 2 MiB, or (where that makes few pages) to
+ * 4 KiB.
+ */
 static uint64_t random_offset(uint64_t size_bytes)
 {
     static const uint64_t offsets[] = { 0, 0, 0, VMMU_1G_BYTES, VMMU_2M_BYTES, VMMU_PAGE_BYTES };
@@ -59,7 +62,7 @@ static uint64_t random_offset(uint64_t size_bytes)
     return VMMU_1G_BYTES + offsets[model_random(&model, size_bytes <= 8 * VMMU_2M_BYTES ? 6 : 5)];
 }
 
-/* --- the operations ----------------------------------------------------------------------------------------------- */
+/* --- the operations --------------------------------------------------------------------------------- */
 
 /* Run what @call says until it is done, with memory that fails now and then; the model judges each turn. */
 #define RUN(call)                                                                                            \
@@ -73,6 +76,13 @@ static uint64_t random_offset(uint64_t size_bytes)
         }                                                                                                    \
         model.space.host.takes_left = -1;                                                                    \
     } while (0)
+
+/* What was written of a stretch is nobody's business any more. */
+static void forget(unsigned stretch)
+{
+    model.written[(size_t)stretch * 2] = false;
+    model.written[(size_t)stretch * 2 + 1] = false;
+}
 
 /* Where now and next differ in the frame, a write of now is nobody's business next. */
 static void forget_other_frames(struct stretch_range range)
@@ -117,12 +127,11 @@ static void run_unmap(void)
 
     for (unsigned i = range.first; i < range.end; i++) {
         model.next[i].present = false;
-        model.written[2 * i] = false;
-        model.written[2 * i + 1] = false;
+        forget(i);
     }
     RUN(vmmu_nested_unmap(&model.space.nested, start_of(range), bytes_of(range)));
-    for (unsigned i = 2 * range.first; i < 2 * range.end; i++) {
-        model.written[i] = false;
+    for (unsigned i = range.first; i < range.end; i++) {
+        forget(i);
     }
 }
 
@@ -218,7 +227,9 @@ static void run_collect(void)
             memset(bitmap, 0, sizeof bitmap);
             RUN(vmmu_nested_log_collect(&model.space.nested, start_of(range), bytes_of(range), bitmap));
             EXPECT((bitmap[page / 8] >> (page % 8)) & 1);
-            memset(&model.written[2 * range.first], 0, 2 * (range.end - range.first));
+            for (unsigned i = range.first; i < range.end; i++) {
+                forget(i);
+            }
             return;
         }
     }

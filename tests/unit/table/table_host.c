@@ -82,11 +82,12 @@ static bool entry_exchange(void *context, void *entry, unsigned width_bytes, uin
 {
     struct table_host *const host = context;
     uint64_t *const at = entry;
+    const struct table_host_store store = { .entry = at, .desired = desired };
 
     assert_int_equal(width_bytes, 8);
     host->exchanges++;
     if (host->before_store != NULL) {
-        host->before_store(host->hook_context, at, desired);
+        host->before_store(host->hook_context, &store);
     }
     if (*at != *expected) {
         *expected = *at;
@@ -94,7 +95,7 @@ static bool entry_exchange(void *context, void *entry, unsigned width_bytes, uin
     }
     *at = desired;
     if (host->after_store != NULL) {
-        host->after_store(host->hook_context, at);
+        host->after_store(host->hook_context, &store);
     }
     return true;
 }

@@ -1,9 +1,9 @@
 /*
- * A host for tests of live tables: pages with invented host-physical addresses, allocations that fail on demand, frames
- * that are owned or not, and a hook that runs around every store to a live table.
+ * A host for tests of live tables: pages with invented host-physical addresses, allocations that fail on
+ * demand, frames that are owned or not, and a hook that runs around every store to a live table.
  *
- * Pages above 4 GiB and below it come from two stretches of addresses. A page is poisoned when it is given out, and when it
- * comes back it is freed, so that a later touch is an error of the sanitizer's.
+ * Pages above 4 GiB and below it come from two stretches of addresses. A page is poisoned when it is given
+ * out, and when it comes back it is freed, so that a later touch is an error of the sanitizer's.
  */
 #ifndef TESTS_UNIT_TABLE_HOST_H
 #define TESTS_UNIT_TABLE_HOST_H
@@ -11,6 +11,12 @@
 #include <vmmu/host.h>
 
 #define TABLE_HOST_PAGES 4096U
+
+/* A store to a live table. */
+struct table_host_store {
+    uint64_t *entry;
+    uint64_t desired;
+};
 
 struct table_host {
     struct vmmu_host seam;
@@ -27,9 +33,9 @@ struct table_host {
 
     void *hook_context;
     /* Before a store, with the entry in its old state; a test may mark it as a processor would. */
-    void (*before_store)(void *context, uint64_t *entry, uint64_t desired);
+    void (*before_store)(void *context, const struct table_host_store *store);
     /* After a store that happened. */
-    void (*after_store)(void *context, uint64_t *entry);
+    void (*after_store)(void *context, const struct table_host_store *store);
 };
 
 /* A host that owns [0, 2^52), gives pages without end, and hooks nothing. */
