@@ -42,6 +42,9 @@
             { VMMU_INSN_SHL, OP_RM, (source), 0 }, { VMMU_INSN_SAR, OP_RM, (source), 0 },                    \
     }
 
+/* MOV from and to control and debug registers. */
+#define NAMED_REGISTER (F_MODRM | F_RM_REGISTER | F_MODE_SIZE | F_NAMES_REGISTER)
+
 /* Not known to us, but #UD in 64-bit mode whatever follows. */
 #define GONE_IN_64                                                                                           \
     {                                                                                                        \
@@ -181,10 +184,10 @@ const struct opcode vmmu_insn_two_byte[256] = {
     [0x08] = { VMMU_INSN_INVD, OP_NONE, OP_NONE, 0 },
     [0x09] = { VMMU_INSN_WBINVD, OP_NONE, OP_NONE, 0 },
     [0x1F] = GROUP_OF(GROUP_NOP, 0),
-    [0x20] = { VMMU_INSN_MOV_CR, OP_RM, OP_CONTROL, F_MODRM | F_RM_REGISTER | F_MODE_SIZE | F_NAMES_REGISTER },
-    [0x21] = { VMMU_INSN_MOV_DR, OP_RM, OP_DEBUG, F_MODRM | F_RM_REGISTER | F_MODE_SIZE | F_NAMES_REGISTER },
-    [0x22] = { VMMU_INSN_MOV_CR, OP_CONTROL, OP_RM, F_MODRM | F_RM_REGISTER | F_MODE_SIZE | F_NAMES_REGISTER },
-    [0x23] = { VMMU_INSN_MOV_DR, OP_DEBUG, OP_RM, F_MODRM | F_RM_REGISTER | F_MODE_SIZE | F_NAMES_REGISTER },
+    [0x20] = { VMMU_INSN_MOV_CR, OP_RM, OP_CONTROL, NAMED_REGISTER },
+    [0x21] = { VMMU_INSN_MOV_DR, OP_RM, OP_DEBUG, NAMED_REGISTER },
+    [0x22] = { VMMU_INSN_MOV_CR, OP_CONTROL, OP_RM, NAMED_REGISTER },
+    [0x23] = { VMMU_INSN_MOV_DR, OP_DEBUG, OP_RM, NAMED_REGISTER },
     [0x30] = { VMMU_INSN_WRMSR, OP_NONE, OP_NONE, 0 },
     [0x31] = { VMMU_INSN_RDTSC, OP_NONE, OP_NONE, 0 },
     [0x32] = { VMMU_INSN_RDMSR, OP_NONE, OP_NONE, 0 },

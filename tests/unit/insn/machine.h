@@ -1,6 +1,6 @@
 /*
- * A processor without a processor: a register file in one of the modes, a few pages of linear memory, two kinds of ports,
- * and callbacks that hold the library to its contract and can be made to fail at any point.
+ * A processor without a processor: a register file in one of the modes, a few pages of linear memory, two
+ * kinds of ports, and callbacks that hold the library to its contract and can be made to fail at any point.
  */
 #ifndef TESTS_UNIT_INSN_MACHINE_H
 #define TESTS_UNIT_INSN_MACHINE_H
@@ -57,7 +57,10 @@ struct machine {
     unsigned port_size;
 };
 
-/* Flat segments, two pages at MACHINE_DATA, RIP at MACHINE_CODE, RSP in the middle of the first page, all else zero. */
+/*
+ * Flat segments, two pages at MACHINE_DATA, RIP at MACHINE_CODE, RSP in the middle of the first page, all
+ * else zero.
+ */
 void machine_init(struct machine *machine, enum machine_mode mode);
 
 /* Add a page of zeroes, and return its bytes. */
