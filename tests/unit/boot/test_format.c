@@ -59,6 +59,8 @@ static void test_widths_pad_on_the_left_with_blanks_or_zeros_or_on_the_right(voi
     assert_string_equal(formatted("[%5d][%-5d][%05d]", 42, 42, 42), "[   42][42   ][00042]");
     assert_string_equal(formatted("[%5d][%-5d][%05d]", -42, -42, -42), "[  -42][-42  ][-0042]");
     assert_string_equal(formatted("[%2d][%-2d][%02d]", 1234, 1234, 1234), "[1234][1234][1234]");
+    char both[] = "[%-05d]"; /* the compiler would warn of what the standard allows: '-' wins */
+    assert_string_equal(formatted(both, 42), "[42   ]");
     assert_string_equal(formatted("[%016lx]", 0x1234UL), "[0000000000001234]");
     assert_string_equal(formatted("[%*d][%-*d]", 4, 1, 4, 2), "[   1][2   ]");
 }

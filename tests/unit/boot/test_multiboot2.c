@@ -189,6 +189,19 @@ static void test_a_tag_smaller_than_its_head_or_larger_than_the_rest_is_malforme
     }
 }
 
+static void test_nothing_behind_the_total_size_is_read(void **state)
+{
+    (void)state;
+    const uint32_t at = loader_tag(&loader, TAG_COMMAND, 8);
+    loader_end2(&loader);
+    loader_put32(&loader, at - 4, LOADER_BYTES);
+    // A reader that believed the tag would look for the string's end until there is no memory.
+    for (uint32_t i = at; i < LOADER_BASE + LOADER_BYTES; i++) {
+        loader_put8(&loader, i, 'x');
+    }
+    EXPECT_EQ(read_info(), BOOT_MALFORMED);
+}
+
 static void test_information_without_an_end_tag_is_malformed(void **state)
 {
     (void)state;
@@ -284,6 +297,7 @@ int main(void)
         TEST(test_an_entry_size_beyond_the_tag_gives_no_region),
         TEST(test_tags_too_short_for_their_content_are_malformed),
         TEST(test_a_tag_smaller_than_its_head_or_larger_than_the_rest_is_malformed),
+        TEST(test_nothing_behind_the_total_size_is_read),
         TEST(test_information_without_an_end_tag_is_malformed),
         TEST(test_information_that_claims_more_than_there_is_is_unreadable),
         TEST(test_a_string_ends_with_its_tag),
