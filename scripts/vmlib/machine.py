@@ -48,6 +48,8 @@ def command(machine, folder, channels):
     options by port: console, control, output, errors."""
     words = [machine.host.emulator, "-accel", "tcg", "-cpu", _processor(machine)]
     words += ["-display", "none", "-no-reboot", "-nic", "none"]
+    # A triple fault is a reset to the emulator; its log tells them apart.
+    words += ["-d", "cpu_reset", "-D", "resets"]
     words += _native(machine, folder) if machine.native else _hypervisor(machine, folder)
     ports = ("console", "output", "errors") if machine.native else ("console", "control", "output", "errors")
     for port in ports:
@@ -63,8 +65,6 @@ def _processor(machine):
 
 def _native(machine, folder):
     words = ["-m", _mebibytes(machine.memory), "-kernel", str(machine.kernel), "-append", machine.command_line]
-    # A triple fault is a reset to the emulator; its log tells them apart.
-    words += ["-d", "cpu_reset", "-D", "resets"]
     if machine.record_status:
         words += ["-chardev", "file,id=status,path=status", "-device", f"isa-debugcon,iobase={DEBUG_EXIT_PORT},chardev=status"]
     else:

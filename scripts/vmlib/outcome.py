@@ -8,12 +8,18 @@ from . import status
 # The emulator's exit statuses when the hypervisor leaves by isa-debug-exit with 0, 1, 2, 3.
 ORDERLY, CONFIGURATION_REFUSED, PARTITION_STOPPED, HYPERVISOR_PANIC = 1, 3, 5, 7
 
+# By its own command, or Ctrl-A x: the hypervisor never powers its machine off.
+LEFT = 0
+
+# What the emulator's log says of a machine (never of a guest of the hypervisor's).
+TRIPLE_FAULT = "Triple fault"
+
 PANIC_WORDS = b"Kernel panic - not syncing"
 
 
 @dataclasses.dataclass
 class Outcome:
-    """kind: debug-exit, power-off, reset, stopped, refused, timed-out or host-died; value: of debug-exit."""
+    """kind: debug-exit, power-off, reset, stopped, refused, left (by the user) or host-died; value: of debug-exit."""
 
     kind: str
     value: int = 0
@@ -33,11 +39,16 @@ def last_document(text):
     return None
 
 
-def of_hypervisor(exit_status, control, complaint):
-    """The outcome of a partition, from the emulator's exit status, the control channel and the emulator's own words."""
+def of_hypervisor(exit_status, control, resets, complaint):
+    """The outcome of a partition: from the emulator's exit status, the control channel, the emulator's log of resets and
+    its own words."""
     document = last_document(control)
     if complaint:
         return Outcome("host-died", message=complaint, document=document)
+    if TRIPLE_FAULT in resets:
+        return Outcome("host-died", message="the hypervisor died of a triple fault", document=document)
+    if exit_status == LEFT:
+        return Outcome("left", message="the emulator was told to end", document=document)
     if exit_status == HYPERVISOR_PANIC:
         return Outcome("host-died", message="the hypervisor panicked", document=document)
     if exit_status not in (ORDERLY, CONFIGURATION_REFUSED, PARTITION_STOPPED):
@@ -61,7 +72,7 @@ def of_native(exit_status, recorded, resets, complaint):
         return Outcome("debug-exit", recorded[0])
     if exit_status & 1:
         return Outcome("debug-exit", exit_status >> 1)
-    if "Triple fault" in resets:
+    if TRIPLE_FAULT in resets:
         return Outcome("stopped", message="triple fault")
     return Outcome("power-off")
 
@@ -79,13 +90,13 @@ def command_status(outcome, console):
 
 
 def shell_status(outcome, console):
-    """Exit status of `vm shell`: leaving it is success."""
+    """Exit status of `vm shell`: leaving it, one way or another, is success."""
     _raise_if_broken(outcome, console)
     return outcome.value & 0xFF if outcome.kind == "debug-exit" else 0
 
 
 def image_status(outcome):
-    """Exit status of `vm boot`: as the emulator's own debug-exit device gives it; 0 for a power-off or a reset."""
+    """Exit status of `vm boot`: as the emulator's own debug-exit device gives it; 0 for a power-off, a reset or Ctrl-A x."""
     if outcome.kind == "debug-exit":
         return (outcome.value << 1 | 1) & 0xFF
     _raise_if_broken(outcome, b"")

@@ -149,10 +149,11 @@ class Session:
 
     def _outcome(self, folder, exit_status):
         complaint = _complaint(_text(folder / "complaints"), self.machine.host.emulator)
+        resets = _text(folder / "resets")
         if self.machine.native:
             recorded = (folder / "status").read_bytes() if (folder / "status").exists() else b""
-            return outcome.of_native(exit_status, recorded, _text(folder / "resets"), complaint)
-        return outcome.of_hypervisor(exit_status, _text(folder / "control"), complaint)
+            return outcome.of_native(exit_status, recorded, resets, complaint)
+        return outcome.of_hypervisor(exit_status, _text(folder / "control"), resets, complaint)
 
 
 def _die_with_parent():

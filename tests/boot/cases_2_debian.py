@@ -150,7 +150,7 @@ def _(command):
 def _():
     ended = front.run("--", "echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 60")
     expect_equal(ended.status, status.GUEST_DIED, "exit status")
-    expect_match("guest died: its kernel panicked", ended.err, "errors")
+    expect_match("^vm: the guest died: ", ended.err, "errors")
     expect_match("console: .*Kernel panic - not syncing: sysrq", ended.err, "errors")
 
 

@@ -12,7 +12,9 @@ DEBUG_EXIT = bytes([0xB0, 0x00, 0xE6, 0xF4, 0xFA, 0xF4])
 # An interrupt table with no entries, then an exception: neither it, nor the double fault after it, can be delivered.
 TRIPLE_FAULT = bytes([0x6A, 0x00, 0x6A, 0x00, 0x0F, 0x01, 0x1C, 0x24, 0xCC])
 # cli; hlt: waits for what never comes.
-HANG = bytes([0xFA, 0xF4, 0xEB, 0xFC])
+HALT = bytes([0xFA, 0xF4, 0xEB, 0xFC])
+# A loop on itself.
+HANG = bytes([0xEB, 0xFE])
 # mov esp, a place behind the code: for instructions that push
 STACK = bytes([0xBC]) + struct.pack("<I", LOAD_ADDRESS + 0x8000)
 
@@ -28,8 +30,8 @@ def write_port(port, value):
 
 
 def say(text):
-    """Instructions that send @text to COM1, taking its transmitter for ready."""
-    return b"".join(write_port(0x3F8, byte) for byte in text.encode())
+    """Instructions that set COM1 to eight bits and send @text, taking its transmitter for ready."""
+    return write_port(0x3FB, 3) + b"".join(write_port(0x3F8, byte) for byte in text.encode())
 
 
 def kernel(code, machine=EM_386, load=LOAD_ADDRESS, entry=None):
