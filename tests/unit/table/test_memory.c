@@ -323,6 +323,16 @@ static void test_what_a_plan_names_counts_as_unflushed_until_it_is_reported(void
     EXPECT(!vmmu_table_is_unflushed(&f.memory, 0, UINT64_MAX, true));
     vmmu_table_flushed(&f.memory, plan.epoch);
     EXPECT(!vmmu_table_is_unflushed(&f.memory, 0, UINT64_MAX, false));
+    /* In whatever order the ranges came. */
+    plan = (struct vmmu_plan){ 0 };
+    vmmu_plan_add(&plan, 0x9000, 1);
+    vmmu_plan_add(&plan, 0x4000, 1);
+    vmmu_plan_add(&plan, 0x6000, 1);
+    vmmu_table_close(&f.memory, &plan, false);
+    EXPECT(vmmu_table_is_unflushed(&f.memory, 0x9000, 0x9FFF, false));
+    EXPECT(vmmu_table_is_unflushed(&f.memory, 0x4000, 0x4FFF, false));
+    EXPECT(!vmmu_table_is_unflushed(&f.memory, 0xA000, UINT64_MAX, false));
+    EXPECT(!vmmu_table_is_unflushed(&f.memory, 0, 0x3FFF, false));
     table_host_finish(&f.host, true);
 }
 
