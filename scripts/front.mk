@@ -6,7 +6,8 @@ BUILD_PACKAGES := gcc libc6-dev binutils python3 git
 RUN_PACKAGES   := $(BUILD_PACKAGES) qemu-system-x86
 ISO_PACKAGES   := $(BUILD_PACKAGES) grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
 CHECK_PACKAGES := clang clang-format clang-tidy shellcheck pyflakes3 gcc-powerpc-linux-gnu
-TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) libcmocka-dev libunicorn-dev ovmf cpio)
+TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) libcmocka-dev libunicorn-dev libzydis-dev ovmf \
+                         cpio)
 
 .DEFAULT_GOAL := help
 

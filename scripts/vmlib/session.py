@@ -16,6 +16,7 @@ from .status import HOST_DIED, TIMED_OUT, Failure
 
 KEPT_CONSOLE = 64 * 1024
 CHUNK = 64 * 1024
+GATHER_SECONDS = 0.005
 PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -138,6 +139,8 @@ class Session:
                         selector.unregister(key.fd)
                 if self.typist:
                     self.typist.type(process.stdin.fileno())
+                # The ports speak byte by byte: gather what they say, and leave the processor to the emulator.
+                time.sleep(GATHER_SECONDS)
                 if left == 0:
                     raise subprocess.TimeoutExpired(process.args, 0)
 
