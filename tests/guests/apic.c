@@ -8,7 +8,7 @@
 #include "tests/guests/common/report.h"
 #include "tests/guests/common/traps.h"
 
-#define TIMER_TICKS  200000
+#define TIMER_TICKS  200000U
 #define TIMER_DIVIDE 0xb /* by one */
 
 static void timer_start(uint32_t mode, uint32_t ticks)
@@ -45,7 +45,7 @@ static void test_timer(const char *interface)
         report(irq_wait(VECTOR_TIMER, 1, halting), "%s: the one-shot timer interrupts the %s processor",
                interface, how);
         interrupts_on();
-        spin(TIMER_TICKS * 20);
+        spin((uint64_t)TIMER_TICKS * 20);
         interrupts_off();
         detail("%u interrupts, count %x", irq_counts[VECTOR_TIMER], apic_read(APIC_CURRENT));
         report(irq_counts[VECTOR_TIMER] == 1 && apic_read(APIC_CURRENT) == 0,
@@ -57,7 +57,7 @@ static void test_timer(const char *interface)
     }
     timer_start(LVT_MASKED, TIMER_TICKS);
     interrupts_on();
-    spin(TIMER_TICKS * 20);
+    spin((uint64_t)TIMER_TICKS * 20);
     interrupts_off();
     report(irq_counts[VECTOR_TIMER] == 0, "%s: a masked timer does not interrupt", interface);
     timer_start(0, UINT32_MAX);
@@ -80,10 +80,10 @@ static void test_deadline(const char *interface)
         }
         timer_start(LVT_DEADLINE, 0);
         __asm__ volatile("mfence" ::: "memory");
-        msr_write(MSR_DEADLINE, tsc_read() + TIMER_TICKS * 5);
+        msr_write(MSR_DEADLINE, tsc_read() + (uint64_t)TIMER_TICKS * 5);
         const bool came = irq_wait(VECTOR_TIMER, 1, halting);
         interrupts_on();
-        spin(TIMER_TICKS * 20);
+        spin((uint64_t)TIMER_TICKS * 20);
         interrupts_off();
         report(came && irq_counts[VECTOR_TIMER] == 1 && msr_read(MSR_DEADLINE) == 0,
                "%s: the TSC deadline interrupts the %s processor, once", interface, hows[halting]);

@@ -13,11 +13,35 @@
 extern const uint8_t user_interrupt[], user_cpuid[], user_in[];
 
 /* The address of a label in the assembly of this file. */
-#define LABEL(name)                                                                                          \
-    ({                                                                                                       \
-        extern const uint8_t name[];                                                                         \
-        (uintptr_t) name;                                                                                    \
-    })
+#define LABEL(name) label_##name()
+
+#define MAKE_LABEL(name)                                                                                     \
+    extern const uint8_t name[];                                                                             \
+    static uintptr_t label_##name(void)                                                                      \
+    {                                                                                                        \
+        return (uintptr_t)(name);                                                                            \
+    }
+
+MAKE_LABEL(event_int_end)
+MAKE_LABEL(event_int3_end)
+MAKE_LABEL(event_ud)
+MAKE_LABEL(event_div)
+MAKE_LABEL(event_sti)
+MAKE_LABEL(event_sti_next)
+MAKE_LABEL(event_popf)
+MAKE_LABEL(event_step_0)
+MAKE_LABEL(event_step_1)
+MAKE_LABEL(event_step_2)
+MAKE_LABEL(event_step_3)
+MAKE_LABEL(event_step_4)
+MAKE_LABEL(event_step_5)
+MAKE_LABEL(event_step_6)
+MAKE_LABEL(event_step_7)
+MAKE_LABEL(event_step_8)
+MAKE_LABEL(event_step_9)
+#ifndef __x86_64__
+MAKE_LABEL(event_into_end)
+#endif
 
 static void test_exceptions(void)
 {

@@ -135,7 +135,6 @@ static void test_strings(void)
     report(value == 0x50, "LODS from a device register");
     apic_write(APIC_TPR, 0);
     uintptr_t count = 4;
-    from = APIC_PAGE + APIC_VERSION;
     to = APIC_PAGE + APIC_TPR;
     __asm__ volatile("rep stosl" : "+D"(to), "+c"(count) : "a"(0) : "memory");
     report(count == 0 && to == APIC_PAGE + APIC_TPR + 16, "REP STOS over device registers goes to its end");

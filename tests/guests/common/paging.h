@@ -28,13 +28,13 @@
 
 #define PTE_KEY_SHIFT  59
 
-#define PAGE_BYTES     4096
+#define PAGE_BYTES     ((uintptr_t)4096)
 #define FRAMES         0x2000000
 #define FRAMES_END     0x4000000
 #define USER_VA        0x50000000
 
 /* A frame for tests, and a large frame: of 4 MiB, so aligned for 2 MiB and 4 MiB pages. */
-#define FRAME(n)       ((uintptr_t)FRAMES + (n) * (uintptr_t)PAGE_BYTES)
+#define FRAME(n)       ((uintptr_t)FRAMES + (n)*PAGE_BYTES)
 #define LARGE_FRAME(n) ((uintptr_t)FRAMES + (n) * (uintptr_t)0x400000)
 
 struct paging {

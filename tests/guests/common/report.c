@@ -88,10 +88,10 @@ static void put_format(struct sink *sink, const char *format, va_list arguments)
         switch (*++format) {
         case 's': put_text(sink, va_arg(arguments, const char *)); break;
         case 'u': put_decimal(sink, va_arg(arguments, unsigned)); break;
-        case 'x': put_hex(sink, va_arg(arguments, unsigned)); break;
-        case 'p': put_hex(sink, va_arg(arguments, uintptr_t)); break;
+        case 'x': put_hex(sink, va_arg(arguments, uint32_t)); break;
+        case 'p': put_hex(sink, (uintptr_t)va_arg(arguments, const void *)); break;
         case 'q': put_hex(sink, va_arg(arguments, uint64_t)); break;
-        default: put(sink, *format); break;
+        default: bail_out("a format of the guest's own is wrong");
         }
     }
 }
