@@ -8,7 +8,22 @@
 #include "hv/x86/vp/x86.h"
 
 /* A walk that loses this many races in a row is left to the guest to repeat. */
-#define WALK_TRIES 16
+#define WALK_TRIES   16
+
+#define PDPTES_BYTES 32
+#define PTE_ACCESSED BIT64(5)
+
+/*
+ * QEMU marks PAE PDPTEs accessed as it walks, a bit that the manuals reserve there; the next walk, which is ours, must not
+ * take that for the guest's doing. See docs/caveats.md.
+ */
+static uint64_t without_pdpte_mark(const struct vp *vp, uint64_t address, uint64_t value)
+{
+    const struct vmmu_x86_mode *mode = &vp->arch->mode;
+    const bool is_pdpte = mode->paging == VMMU_X86_PAGING_PAE && address - mode->root.v < PDPTES_BYTES;
+
+    return is_pdpte ? value & ~PTE_ACCESSED : value;
+}
 
 static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
 {
@@ -20,7 +35,7 @@ static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width
     } else if (width_bytes == 4) {
         *value = __atomic_load_n((const uint32_t *)entry, __ATOMIC_ACQUIRE);
     } else {
-        *value = __atomic_load_n((const uint64_t *)entry, __ATOMIC_ACQUIRE);
+        *value = without_pdpte_mark(vp, address, __atomic_load_n((const uint64_t *)entry, __ATOMIC_ACQUIRE));
     }
     return VMMU_OK;
 }
