@@ -257,6 +257,14 @@ static void write_register(struct lapic *lapic, unsigned number, uint32_t value)
     }
 }
 
+/* The bits of a register that are not reserved in this processor. */
+static uint64_t valid_bits(const struct lapic *lapic, unsigned number)
+{
+    if (number == LAPIC_LVT_TIMER_REGISTER && !lapic->config.tsc_deadline)
+        return rules[number].valid & ~LVT_TIMER_DEADLINE;
+    return rules[number].valid;
+}
+
 /* --- by memory ----------------------------------------------------------------------------------------------------- */
 
 /* Whether the register exists for @access; if not, that is an error of its own. */
@@ -286,7 +294,7 @@ void lapic_mmio_write(struct lapic *lapic, uint32_t offset, unsigned width_bytes
     lapic->counters.registers.writes++;
     if (width_bytes != 4 || offset % 16 != 0 || !memory_allows(lapic, number, MEMORY_WRITE))
         return;
-    write_register(lapic, number, (uint32_t)value & rules[number].valid);
+    write_register(lapic, number, (uint32_t)(value & valid_bits(lapic, number)));
 }
 
 /* --- by MSR -------------------------------------------------------------------------------------------------------- */
@@ -306,12 +314,9 @@ static bool x2apic_write(struct lapic *lapic, unsigned number, uint64_t value)
 
     if (!lapic->x2apic_mode || number >= LAPIC_REGISTERS || (rules[number].access & MSR_WRITE) == 0)
         return false;
-    valid = rules[number].valid | (number == LAPIC_ICR ? BITS64(63, 32) : 0);
-    if (number == LAPIC_LVT_TIMER_REGISTER) {
-        if (!lapic->config.tsc_deadline)
-            valid &= ~(uint64_t)LVT_TIMER_DEADLINE;
-        if (lapic_timer_mode_of((uint32_t)value) == LAPIC_TIMER_RESERVED)
-            return false;
+    valid = valid_bits(lapic, number) | (number == LAPIC_ICR ? BITS64(63, 32) : 0);
+    if (number == LAPIC_LVT_TIMER_REGISTER && lapic_timer_mode_of((uint32_t)value) == LAPIC_TIMER_RESERVED) {
+        return false;
     }
     if ((value & ~valid) != 0)
         return false;
