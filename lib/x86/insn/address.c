@@ -8,10 +8,11 @@ static inline uint64_t offset_of(const struct vmmu_insn *insn, const struct vmmu
     const struct vmmu_insn_address *address = &insn->address;
     uint64_t offset = (uint64_t)address->displacement;
 
-    if (address->base < VMMU_X86_GPRS)
+    if (address->base < VMMU_X86_GPRS) {
         offset += state->gpr[address->base];
-    else if (address->base == VMMU_INSN_RIP)
+    } else if (address->base == VMMU_INSN_RIP) {
         offset += state->rip + insn->length;
+    }
     if (address->index < VMMU_X86_GPRS)
         offset += state->gpr[address->index] << address->scale_shift;
     return offset & mask_of(insn->address_bytes);
@@ -82,9 +83,10 @@ static bool limit_permits(const struct vmmu_x86_segment *segment, const struct r
     const bool expands_down =
         (segment->attributes & (SEGMENT_CODE | SEGMENT_EXPAND_DOWN)) == SEGMENT_EXPAND_DOWN;
 
-    if (expands_down)
+    if (expands_down) {
         return reference->offset > segment->limit &&
                last <= mask_of((segment->attributes & SEGMENT_DB) ? 4 : 2);
+    }
     return last <= segment->limit || segment->limit == UINT32_MAX;
 }
 
@@ -111,10 +113,11 @@ static inline enum vmmu_status resolve(const struct work *work, const struct ref
     const uint64_t linear = linear_of(work->insn, state, reference->segment, reference->offset);
     bool permitted;
 
-    if (work->insn->width == VMMU_INSN_64)
+    if (work->insn->width == VMMU_INSN_64) {
         permitted = are_canonical(linear, linear + reference->size_bytes - 1, state->cr4);
-    else
+    } else {
         permitted = segment_permits(state, reference);
+    }
     if (!permitted)
         return vmmu_insn_raise(work, reference->segment == VMMU_X86_SS ? VECTOR_SS : VECTOR_GP);
     *place = (struct place){ linear, reference->size_bytes };

@@ -134,10 +134,11 @@ static void shift_or_rotate(enum vmmu_insn_operation operation, struct arithmeti
     a->result = a->destination;
     if (count == 0)
         return;
-    if (operation >= VMMU_INSN_SHL)
+    if (operation >= VMMU_INSN_SHL) {
         shift(operation, a, count);
-    else
+    } else {
         rotate(operation, a, count);
+    }
 }
 
 /* Only CF is defined; real processors leave the other flags alone. */
@@ -147,12 +148,13 @@ static void test_bit(enum vmmu_insn_operation operation, struct arithmetic *a)
 
     set_flags(a, RFLAGS_CF, flag_if(a->destination & bit, RFLAGS_CF));
     a->result = a->destination;
-    if (operation == VMMU_INSN_BTS)
+    if (operation == VMMU_INSN_BTS) {
         a->result |= bit;
-    else if (operation == VMMU_INSN_BTR)
+    } else if (operation == VMMU_INSN_BTR) {
         a->result &= ~bit;
-    else if (operation == VMMU_INSN_BTC)
+    } else if (operation == VMMU_INSN_BTC) {
         a->result ^= bit;
+    }
 }
 
 /* The destination gets its own value back where the comparison failed: it is written in any case. */

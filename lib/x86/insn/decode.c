@@ -387,10 +387,11 @@ static bool read_operand(struct cursor *c, struct vmmu_insn *insn, enum operand_
 /* The memory operand that ModR/M describes, if it describes one. */
 static bool read_memory_operand(struct cursor *c, struct vmmu_insn *insn, const struct opcode *opcode)
 {
-    if (opcode->destination == OP_RM)
+    if (opcode->destination == OP_RM) {
         insn->destination.kind = VMMU_INSN_OPERAND_MEMORY;
-    else
+    } else {
         insn->source.kind = VMMU_INSN_OPERAND_MEMORY;
+    }
     insn->memory_operands = 1;
     if (insn->address_bytes == 2)
         return read_address16(c, &insn->address);
@@ -408,10 +409,11 @@ static bool read_operands(struct cursor *c, struct vmmu_insn *insn, const struct
     if (c->segment != NO_OVERRIDE)
         insn->address.segment = c->segment;
     if (flags & F_ANY_PLACES) {
-        if (flags & F_NO_ACCESS)
+        if (flags & F_NO_ACCESS) {
             insn->memory_operands = 0;
-        else
+        } else {
             insn->memory_operands += (flags & F_TWO_MORE) ? 2 : 1;
+        }
     }
     return true;
 }
@@ -431,9 +433,10 @@ static bool names_no_register(const struct vmmu_insn *insn)
         return true;
     if (to.kind == VMMU_INSN_OPERAND_SEGMENT || from.kind == VMMU_INSN_OPERAND_SEGMENT)
         return (to.kind == VMMU_INSN_OPERAND_SEGMENT ? to : from).number >= VMMU_X86_SEGMENTS;
-    if (to.kind == VMMU_INSN_OPERAND_CONTROL || from.kind == VMMU_INSN_OPERAND_CONTROL)
+    if (to.kind == VMMU_INSN_OPERAND_CONTROL || from.kind == VMMU_INSN_OPERAND_CONTROL) {
         return !control_register_exists((to.kind == VMMU_INSN_OPERAND_CONTROL ? to : from).number,
                                         insn->width);
+    }
     return (to.kind == VMMU_INSN_OPERAND_DEBUG ? to : from).number >= 8;
 }
 

@@ -9,10 +9,11 @@ void vmmu_insn_set_register(struct vmmu_x86_state *state, unsigned number, unsig
 {
     const uint64_t mask = mask_of(size_bytes);
 
-    if (size_bytes >= 4)
+    if (size_bytes >= 4) {
         state->gpr[number] = value & mask;
-    else
+    } else {
         state->gpr[number] = (state->gpr[number] & ~mask) | (value & mask);
+    }
 }
 
 void vmmu_insn_set_general(struct vmmu_x86_state *state, struct vmmu_insn_operand operand,
@@ -21,10 +22,11 @@ void vmmu_insn_set_general(struct vmmu_x86_state *state, struct vmmu_insn_operan
     const uint64_t high_byte = BITS64(15, 8);
     uint64_t *reg = &state->gpr[operand.number];
 
-    if (operand.kind == VMMU_INSN_OPERAND_HIGH_BYTE)
+    if (operand.kind == VMMU_INSN_OPERAND_HIGH_BYTE) {
         *reg = (*reg & ~high_byte) | (value << 8 & high_byte);
-    else
+    } else {
         vmmu_insn_set_register(state, operand.number, size_bytes, value);
+    }
 }
 
 static enum vmmu_status get_memory(const struct work *work, unsigned size_bytes, uint64_t *value)

@@ -158,10 +158,11 @@ static void commit_old_value(const struct work *work, struct vmmu_x86_state *sta
 {
     const struct vmmu_insn *insn = work->insn;
 
-    if (insn->operation == VMMU_INSN_XCHG || insn->operation == VMMU_INSN_XADD)
+    if (insn->operation == VMMU_INSN_XCHG || insn->operation == VMMU_INSN_XADD) {
         vmmu_insn_set_general(state, insn->source, a->size_bytes, a->destination);
-    else if (insn->operation == VMMU_INSN_CMPXCHG && !(a->rflags & RFLAGS_ZF))
+    } else if (insn->operation == VMMU_INSN_CMPXCHG && !(a->rflags & RFLAGS_ZF)) {
         vmmu_insn_set_register(state, VMMU_X86_RAX, a->size_bytes, a->destination);
+    }
 }
 
 /* Everything that reads, computes and writes its destination. */

@@ -13,17 +13,17 @@ enum uses {
 
 static unsigned uses_of(enum vmmu_insn_operation operation)
 {
-    static const uint8_t uses[] = {
-        [VMMU_INSN_MOVS - VMMU_INSN_MOVS] = READS_SOURCE | WRITES_DESTINATION,
-        [VMMU_INSN_CMPS - VMMU_INSN_MOVS] = READS_SOURCE | READS_DESTINATION,
-        [VMMU_INSN_STOS - VMMU_INSN_MOVS] = WRITES_DESTINATION,
-        [VMMU_INSN_LODS - VMMU_INSN_MOVS] = READS_SOURCE,
-        [VMMU_INSN_SCAS - VMMU_INSN_MOVS] = READS_DESTINATION,
-        [VMMU_INSN_INS - VMMU_INSN_MOVS] = WRITES_DESTINATION,
-        [VMMU_INSN_OUTS - VMMU_INSN_MOVS] = READS_SOURCE,
+    static const uint8_t uses[VMMU_INSN_OPERATIONS] = {
+        [VMMU_INSN_MOVS] = READS_SOURCE | WRITES_DESTINATION,
+        [VMMU_INSN_CMPS] = READS_SOURCE | READS_DESTINATION,
+        [VMMU_INSN_STOS] = WRITES_DESTINATION,
+        [VMMU_INSN_LODS] = READS_SOURCE,
+        [VMMU_INSN_SCAS] = READS_DESTINATION,
+        [VMMU_INSN_INS] = WRITES_DESTINATION,
+        [VMMU_INSN_OUTS] = READS_SOURCE,
     };
 
-    return uses[operation - VMMU_INSN_MOVS];
+    return uses[operation];
 }
 
 static bool compares(enum vmmu_insn_operation operation)
@@ -97,9 +97,10 @@ static enum vmmu_status write_element(const struct work *work, unsigned uses, co
 
     if (uses & WRITES_DESTINATION)
         return vmmu_insn_write(work, &element->destination, element->value);
-    if (work->insn->operation == VMMU_INSN_OUTS)
+    if (work->insn->operation == VMMU_INSN_OUTS) {
         return memory->port_out(memory->context, (uint16_t)work->state->gpr[VMMU_X86_RDX],
                                 work->insn->operand_bytes, element->value);
+    }
     return VMMU_OK;
 }
 

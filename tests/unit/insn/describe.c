@@ -22,37 +22,36 @@ static const char *const operation_names[VMMU_INSN_OPERATIONS] = {
 static const char *const segment_names[] = { "es", "cs", "ss", "ds", "fs", "gs" };
 
 struct writer {
-    char *text;
+    struct insn_text out;
     size_t used;
 };
 
-__attribute__((format(printf, 2, 3))) static void append(struct writer *writer, const char *format, ...)
-{
-    va_list arguments;
-    int written;
-
-    va_start(arguments, format);
-    written = vsnprintf(writer->text + writer->used, DESCRIPTION_CHARS - writer->used, format, arguments);
-    va_end(arguments);
-    EXPECT(written >= 0 && writer->used + (size_t)written < DESCRIPTION_CHARS);
-    writer->used += (size_t)written;
-}
+/* printf() at the end of what was written; text that does not fit fails the test. */
+#define APPEND(writer, ...)                                                                                  \
+    do {                                                                                                     \
+        const size_t room = sizeof((writer)->out.text) - (writer)->used;                                     \
+        const int written = snprintf((writer)->out.text + (writer)->used, room, __VA_ARGS__);                \
+        EXPECT(written >= 0 && (size_t)written < room);                                                      \
+        (writer)->used += (size_t)written;                                                                   \
+    } while (0)
 
 static void append_address(struct writer *writer, const struct vmmu_insn_address *address)
 {
-    append(writer, "%s:[", segment_names[address->segment]);
-    if (address->base == VMMU_INSN_RIP)
-        append(writer, "rip");
-    else if (address->base != VMMU_INSN_NO_REGISTER)
-        append(writer, "r%u", address->base);
+    APPEND(writer, "%s:[", segment_names[address->segment]);
+    if (address->base == VMMU_INSN_RIP) {
+        APPEND(writer, "rip");
+    } else if (address->base != VMMU_INSN_NO_REGISTER) {
+        APPEND(writer, "r%u", address->base);
+    }
     if (address->index != VMMU_INSN_NO_REGISTER)
-        append(writer, "+r%u*%u", address->index, 1U << address->scale_shift);
-    if (address->displacement < 0)
-        append(writer, "-0x%llx", -(unsigned long long)address->displacement);
-    else if (address->displacement > 0 ||
-             (address->base == VMMU_INSN_NO_REGISTER && address->index == VMMU_INSN_NO_REGISTER))
-        append(writer, "+0x%llx", (unsigned long long)address->displacement);
-    append(writer, "]");
+        APPEND(writer, "+r%u*%u", address->index, 1U << address->scale_shift);
+    if (address->displacement < 0) {
+        APPEND(writer, "-0x%llx", -(unsigned long long)address->displacement);
+    } else if (address->displacement > 0 ||
+               (address->base == VMMU_INSN_NO_REGISTER && address->index == VMMU_INSN_NO_REGISTER)) {
+        APPEND(writer, "+0x%llx", (unsigned long long)address->displacement);
+    }
+    APPEND(writer, "]");
 }
 
 static void append_operand(struct writer *writer, const struct vmmu_insn *insn,
@@ -60,44 +59,45 @@ static void append_operand(struct writer *writer, const struct vmmu_insn *insn,
 {
     switch ((enum vmmu_insn_operand_kind)operand.kind) {
     case VMMU_INSN_OPERAND_NONE: break;
-    case VMMU_INSN_OPERAND_REGISTER: append(writer, "r%u", operand.number); break;
-    case VMMU_INSN_OPERAND_HIGH_BYTE: append(writer, "h%u", operand.number); break;
+    case VMMU_INSN_OPERAND_REGISTER: APPEND(writer, "r%u", operand.number); break;
+    case VMMU_INSN_OPERAND_HIGH_BYTE: APPEND(writer, "h%u", operand.number); break;
     case VMMU_INSN_OPERAND_MEMORY: append_address(writer, &insn->address); break;
-    case VMMU_INSN_OPERAND_IMMEDIATE: append(writer, "0x%llx", (unsigned long long)insn->immediate); break;
-    case VMMU_INSN_OPERAND_SEGMENT: append(writer, "%s", segment_names[operand.number]); break;
-    case VMMU_INSN_OPERAND_CONTROL: append(writer, "cr%u", operand.number); break;
-    case VMMU_INSN_OPERAND_DEBUG: append(writer, "dr%u", operand.number); break;
+    case VMMU_INSN_OPERAND_IMMEDIATE: APPEND(writer, "0x%llx", (unsigned long long)insn->immediate); break;
+    case VMMU_INSN_OPERAND_SEGMENT: APPEND(writer, "%s", segment_names[operand.number]); break;
+    case VMMU_INSN_OPERAND_CONTROL: APPEND(writer, "cr%u", operand.number); break;
+    case VMMU_INSN_OPERAND_DEBUG: APPEND(writer, "dr%u", operand.number); break;
     }
 }
 
-void describe_insn(const struct vmmu_insn *insn, char text[DESCRIPTION_CHARS])
+struct insn_text insn_describe(const struct vmmu_insn *insn)
 {
     static const char *const repeats[] = { "", "rep ", "repne " };
     const bool is_string = insn->operation >= VMMU_INSN_MOVS && insn->operation <= VMMU_INSN_OUTS;
     const unsigned default_address = insn->width == VMMU_INSN_16 ? 2 : insn->width == VMMU_INSN_32 ? 4 : 8;
-    struct writer writer = { text, 0 };
+    struct writer writer = { .used = 0 };
 
-    append(&writer, "%s%s%s%u", insn->lock ? "lock " : "", repeats[insn->repeat],
+    APPEND(&writer, "%s%s%s%u", insn->lock ? "lock " : "", repeats[insn->repeat],
            operation_names[insn->operation], insn->operand_bytes);
     if (insn->source_bytes != insn->operand_bytes)
-        append(&writer, "<%u>", insn->source_bytes);
+        APPEND(&writer, "<%u>", insn->source_bytes);
     if (insn->address_bytes != default_address)
-        append(&writer, " a%u", insn->address_bytes);
+        APPEND(&writer, " a%u", insn->address_bytes);
     if (is_string)
-        append(&writer, " %s", segment_names[insn->address.segment]);
+        APPEND(&writer, " %s", segment_names[insn->address.segment]);
     if (insn->destination.kind != VMMU_INSN_OPERAND_NONE) {
-        append(&writer, " ");
+        APPEND(&writer, " ");
         append_operand(&writer, insn, insn->destination);
     }
     if (insn->source.kind != VMMU_INSN_OPERAND_NONE) {
-        append(&writer, ", ");
+        APPEND(&writer, ", ");
         append_operand(&writer, insn, insn->source);
     }
     if (insn->memory_operands != 0)
-        append(&writer, " ~%u", insn->memory_operands);
+        APPEND(&writer, " ~%u", insn->memory_operands);
+    return writer.out;
 }
 
-unsigned parse_bytes(const char *text, uint8_t *bytes, unsigned most)
+unsigned insn_parse_bytes(const char *text, uint8_t *bytes, unsigned most)
 {
     unsigned count = 0;
 

@@ -11,11 +11,13 @@
 
 #include <vmmu/insn.h>
 
-#define DESCRIPTION_CHARS 128
+struct insn_text {
+    char text[128];
+};
 
-void describe_insn(const struct vmmu_insn *insn, char text[DESCRIPTION_CHARS]);
+struct insn_text insn_describe(const struct vmmu_insn *insn);
 
 /* Read hexadecimal bytes separated by blanks; how many. */
-unsigned parse_bytes(const char *text, uint8_t *bytes, unsigned most);
+unsigned insn_parse_bytes(const char *text, uint8_t *bytes, unsigned most);
 
 #endif

@@ -361,26 +361,27 @@ static void take_memory_away(const struct trial *trial)
 
 /* --- comparison --- */
 
-static void disagree(const struct trial *trial, const char *format, ...)
+static void report(const struct trial *trial, const char *about)
 {
-    char bytes[3 * VMMU_X86_INSN_MAX_BYTES + 1];
-    char about[160];
-    char meaning[DESCRIPTION_CHARS];
-    va_list arguments;
+    const struct insn_text meaning = insn_describe(&trial->insn);
+    char bytes[3 * VMMU_X86_INSN_MAX_BYTES + 1] = "";
 
-    va_start(arguments, format);
-    vsnprintf(about, sizeof(about), format, arguments);
-    va_end(arguments);
-    bytes[0] = '\0';
     for (unsigned i = 0; i < trial->insn.length; i++)
-        snprintf(&bytes[3 * i], 4, "%02X ", trial->bytes[i]);
-    describe_insn(&trial->insn, meaning);
-    for (unsigned i = 0; i < VMMU_X86_GPRS; i++)
+        snprintf(&bytes[3 * (size_t)i], 4, "%02X ", trial->bytes[i]);
+    for (unsigned i = 0; i < VMMU_X86_GPRS; i++) {
         print_message("r%-2u %016" PRIx64 " -> %016" PRIx64 "\n", i, trial->before.gpr[i],
                       trial->after.gpr[i]);
+    }
     print_message("flags %" PRIx64 " -> %" PRIx64 "\n", trial->before.rflags, trial->after.rflags);
-    fail_msg("width %d, %s\"%s\": %s", trial->width, bytes, meaning, about);
+    fail_msg("width %d, %s\"%s\": %s", trial->width, bytes, meaning.text, about);
 }
+
+#define DISAGREE(trial, ...)                                                                                 \
+    do {                                                                                                     \
+        char about[160];                                                                                     \
+        snprintf(about, sizeof(about), __VA_ARGS__);                                                         \
+        report((trial), about);                                                                              \
+    } while (0)
 
 static unsigned shift_count(const struct trial *trial)
 {
@@ -441,15 +442,16 @@ static void compare_registers(const struct trial *trial)
 
         EXPECT_EQ(uc_reg_read(trial->other, is_long ? gpr_ids[i] : gpr32_ids[i], &value), UC_ERR_OK);
         if ((value ^ trial->after.gpr[i]) & mask)
-            disagree(trial, "r%u is %" PRIx64 ", ours %" PRIx64, i, value, trial->after.gpr[i]);
+            DISAGREE(trial, "r%u is %" PRIx64 ", ours %" PRIx64, i, value, trial->after.gpr[i]);
     }
     EXPECT_EQ(uc_reg_read(trial->other, is_long ? UC_X86_REG_RIP : UC_X86_REG_EIP, &rip), UC_ERR_OK);
     if (rip != trial->after.rip)
-        disagree(trial, "RIP is %" PRIx64 ", ours %" PRIx64, rip, trial->after.rip);
+        DISAGREE(trial, "RIP is %" PRIx64 ", ours %" PRIx64, rip, trial->after.rip);
     EXPECT_EQ(uc_reg_read(trial->other, UC_X86_REG_EFLAGS, &rflags), UC_ERR_OK);
-    if ((rflags ^ trial->after.rflags) & flags_mask)
-        disagree(trial, "flags are %" PRIx64 ", ours %" PRIx64 ", of %" PRIx64, rflags, trial->after.rflags,
+    if ((rflags ^ trial->after.rflags) & flags_mask) {
+        DISAGREE(trial, "flags are %" PRIx64 ", ours %" PRIx64 ", of %" PRIx64, rflags, trial->after.rflags,
                  flags_mask);
+    }
 }
 
 static void compare_memory(const struct trial *trial)
@@ -459,9 +461,10 @@ static void compare_memory(const struct trial *trial)
 
         EXPECT_EQ(uc_mem_read(trial->other, pages[i].linear, theirs, sizeof(theirs)), UC_ERR_OK);
         for (unsigned j = 0; j < 4096; j++) {
-            if (theirs[j] != pages[i].after[j])
-                disagree(trial, "memory at %" PRIx64 " is %02x, ours %02x, was %02x", pages[i].linear + j,
+            if (theirs[j] != pages[i].after[j]) {
+                DISAGREE(trial, "memory at %" PRIx64 " is %02x, ours %02x, was %02x", pages[i].linear + j,
                          theirs[j], pages[i].after[j], pages[i].before[j]);
+            }
         }
     }
 }
@@ -522,7 +525,7 @@ static bool run_trial(struct trial *trial)
     give_memory(trial);
     error = uc_emu_start(trial->other, trial->code, trial->code + trial->insn.length, 0, 0);
     if (error != UC_ERR_OK)
-        disagree(trial, "the other processor says: %s", uc_strerror(error));
+        DISAGREE(trial, "the other processor says: %s", uc_strerror(error));
     compare_registers(trial);
     compare_memory(trial);
     take_memory_away(trial);
@@ -544,7 +547,7 @@ static void run_width(enum vmmu_insn_width width)
                 uc_close(trial.other);
             trial.other = open_other(width);
         }
-        trial.code = code_base(width) + (i % TRIALS_PER_CPU) * 32;
+        trial.code = code_base(width) + (uint64_t)(i % TRIALS_PER_CPU) * 32;
         compared += run_trial(&trial);
     }
     uc_close(trial.other);

@@ -16,18 +16,19 @@ struct encoding {
 static void expect_meaning(enum vmmu_insn_width width, const struct encoding *encoding)
 {
     uint8_t bytes[VMMU_X86_INSN_MAX_BYTES + 1];
-    char text[DESCRIPTION_CHARS];
+    struct insn_text text;
     struct vmmu_insn insn;
     unsigned count;
 
     memset(bytes, 0xF1, sizeof(bytes));
-    count = parse_bytes(encoding->bytes, bytes, VMMU_X86_INSN_MAX_BYTES);
+    count = insn_parse_bytes(encoding->bytes, bytes, VMMU_X86_INSN_MAX_BYTES);
     if (vmmu_insn_decode(bytes, VMMU_X86_INSN_MAX_BYTES, width, &insn) != VMMU_OK)
         fail_msg("%s is not decoded", encoding->bytes);
-    describe_insn(&insn, text);
-    if (strcmp(text, encoding->meaning) != 0 || insn.length != count || insn.width != width)
-        fail_msg("%s is \"%s\" of %u bytes, not \"%s\"", encoding->bytes, text, insn.length,
+    text = insn_describe(&insn);
+    if (strcmp(text.text, encoding->meaning) != 0 || insn.length != count || insn.width != width) {
+        fail_msg("%s is \"%s\" of %u bytes, not \"%s\"", encoding->bytes, text.text, insn.length,
                  encoding->meaning);
+    }
     for (unsigned missing = 1; missing <= count; missing++)
         EXPECT_EQ(vmmu_insn_decode(bytes, count - missing, width, &insn), VMMU_ABSENT);
 }

@@ -182,20 +182,21 @@ static void decode_both(struct trial *trial)
 static void disagree(const struct trial *trial, const char *about)
 {
     char bytes[3 * VMMU_X86_INSN_MAX_BYTES + 1];
-    char ours[DESCRIPTION_CHARS] = "nothing";
+    struct insn_text ours = { "nothing" };
     char theirs[128] = "nothing";
     ZydisFormatter formatter;
 
     for (unsigned i = 0; i < VMMU_X86_INSN_MAX_BYTES; i++)
-        snprintf(&bytes[3 * i], 4, "%02X ", trial->bytes[i]);
+        snprintf(&bytes[3 * (size_t)i], 4, "%02X ", trial->bytes[i]);
     if (trial->status == VMMU_OK)
-        describe_insn(&trial->insn, ours);
+        ours = insn_describe(&trial->insn);
     ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
-    if (trial->valid)
+    if (trial->valid) {
         ZydisFormatterFormatInstruction(&formatter, &trial->other, trial->operands,
                                         trial->other.operand_count_visible, theirs, sizeof(theirs), 0, NULL);
+    }
     fail_msg("%s: width %d, %s: status %d \"%s\" of %u, Zydis \"%s\" of %u", about, trial->width, bytes,
-             trial->status, ours, trial->insn.length, theirs, trial->valid ? trial->other.length : 0);
+             trial->status, ours.text, trial->insn.length, theirs, trial->valid ? trial->other.length : 0);
 }
 
 static bool same_operation(const struct trial *trial)
@@ -251,7 +252,7 @@ static bool same_memory(const struct trial *trial, const ZydisDecodedOperand *op
     const bool has_index = operand->mem.index != ZYDIS_REGISTER_NONE;
 
     return operand->type == ZYDIS_OPERAND_TYPE_MEMORY &&
-           ZydisRegisterGetId(operand->mem.segment) == address->segment && same_base(trial, operand) &&
+           register_number(operand->mem.segment) == address->segment && same_base(trial, operand) &&
            register_number(operand->mem.index) == address->index &&
            (!has_index || (operand->mem.scale ? operand->mem.scale : 1) == 1 << address->scale_shift) &&
            trial->other.address_width == bits;
@@ -270,7 +271,7 @@ static bool same_register(struct vmmu_insn_operand ours, const ZydisDecodedOpera
         return false;
     if (reg >= ZYDIS_REGISTER_SPL && reg <= ZYDIS_REGISTER_R15B)
         return ours.number == 4 + (reg - ZYDIS_REGISTER_SPL);
-    return ours.number == ZydisRegisterGetId(reg);
+    return ours.number == register_number(reg);
 }
 
 static bool same_operand(const struct trial *trial, struct vmmu_insn_operand ours, unsigned size_bytes,
@@ -289,7 +290,7 @@ static bool same_operand(const struct trial *trial, struct vmmu_insn_operand our
     case VMMU_INSN_OPERAND_DEBUG:
         return operand->type == ZYDIS_OPERAND_TYPE_REGISTER &&
                ZydisRegisterGetClass(operand->reg.value) >= ZYDIS_REGCLASS_SEGMENT &&
-               ZydisRegisterGetId(operand->reg.value) == ours.number;
+               register_number(operand->reg.value) == ours.number;
     case VMMU_INSN_OPERAND_REGISTER:
     case VMMU_INSN_OPERAND_HIGH_BYTE: return same_register(ours, operand);
     case VMMU_INSN_OPERAND_NONE: break;
@@ -308,8 +309,8 @@ static bool same_string(const struct trial *trial)
         if (operand->size != 8U * trial->insn.operand_bytes ||
             trial->other.address_width != 8U * trial->insn.address_bytes)
             return false;
-        if (ZydisRegisterGetId(operand->mem.base) == VMMU_X86_RSI &&
-            ZydisRegisterGetId(operand->mem.segment) != trial->insn.address.segment)
+        if (register_number(operand->mem.base) == VMMU_X86_RSI &&
+            register_number(operand->mem.segment) != trial->insn.address.segment)
             return false;
     }
     return true;
