@@ -20,6 +20,7 @@ void svm_inject(struct vp *vp, const struct x86_event *event)
         (event->has_error_code ? SVM_EVENT_HAS_ERROR : 0) | (uint64_t)event->error_code << 32;
     if (event->kind == X86_EVENT_NMI) {
         svm->nmi_blocked = true;
+        svm->vmcb->control.intercepts1 |= 1u << SVM_I1_IRET;
     }
 }
 
@@ -55,9 +56,7 @@ void svm_open_window(struct vp *vp, enum x86_event_kind kind)
     struct svm_control *control = &svm->vmcb->control;
 
     if (kind == X86_EVENT_NMI && svm->nmi_blocked) {
-        control->intercepts1 |= 1u << SVM_I1_IRET;
-        svm->nmi_window = true;
-        return;
+        return; /* IRET exits anyhow: that is how the end of an NMI's handler is seen */
     }
     if (kind == X86_EVENT_NMI) {
         vp->attention |= VP_ATTENTION_EVENT;
@@ -82,7 +81,6 @@ void svm_close_nmi_window(struct svm_vp *svm)
 {
     svm->vmcb->control.intercepts1 &= ~(1u << SVM_I1_IRET);
     svm->nmi_blocked = false;
-    svm->nmi_window = false;
 }
 
 /* INT n, INT3 and INTO run again from RIP, which still stands at them; the rest is injected again. */

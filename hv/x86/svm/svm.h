@@ -10,8 +10,7 @@ struct svm_vp {
     vmmu_hpa vmcb_at;
     uint64_t asid_generation; /* the ASID is good while this equals the processor's */
     bool flush;               /* the guest's translations must go before the next entry */
-    bool nmi_blocked;         /* an NMI is in service: until IRET */
-    bool nmi_window;          /* IRET exits, since an NMI waits for it */
+    bool nmi_blocked;         /* an NMI is in service: until IRET, which exits */
     uint64_t asids_taken;
 };
 

@@ -73,7 +73,6 @@ static bool write_cr8_checked(struct vp *vp, uint64_t value)
     }
     x86_settle_eoi(vp);
     lapic_cr8_write(pc_lapic(x86_pc(vp), vp->index), value);
-    vp->arch->backend->write_tpr(vp, (uint8_t)value);
     vp->attention |= VP_ATTENTION_EVENT;
     return true;
 }

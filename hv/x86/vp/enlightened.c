@@ -78,10 +78,7 @@ static void apic_write(struct vp *vp, unsigned offset, uint64_t value)
     switch (offset) {
     case APIC_OFFSET_EOI: lapic_eoi(lapic); break;
     case APIC_OFFSET_ICR: lapic_icr_write(lapic, value); break;
-    case APIC_OFFSET_TPR:
-        lapic_tpr_write(lapic, (uint32_t)value & 0xFF);
-        vp->arch->backend->write_tpr(vp, (uint8_t)lapic_cr8_read(lapic));
-        break;
+    case APIC_OFFSET_TPR: lapic_tpr_write(lapic, (uint32_t)value & 0xFF); break;
     default: break;
     }
     vp->attention |= VP_ATTENTION_EVENT;

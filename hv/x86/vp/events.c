@@ -140,6 +140,8 @@ void arch_vp_events(struct vp *vp)
 
     vp->attention &= ~(unsigned)VP_ATTENTION_EVENT;
     x86_settle_eoi(vp);
+    /* Whatever changed the task priority asked for attention: the guest reads it as CR8 without an exit. */
+    arch->backend->write_tpr(vp, (uint8_t)lapic_cr8_read(pc_lapic(x86_pc(vp), vp->index)));
     if (arch->exception_pending && !arch->backend->is_injecting(vp)) {
         arch->exception_pending = false;
         inject(vp, &arch->exception);

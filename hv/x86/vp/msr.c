@@ -44,17 +44,11 @@ static bool read_register(struct vp *vp, uint32_t index, uint64_t *value)
     __builtin_unreachable();
 }
 
-/* Also keeps the backend's copy of the task priority, which the guest reads as CR8, in step. */
 static bool apic_write(struct vp *vp, uint32_t index, uint64_t value)
 {
-    struct lapic *lapic = pc_lapic(x86_pc(vp), vp->index);
-    bool accepted;
-
     x86_settle_eoi(vp);
-    accepted = lapic_msr_write(lapic, index, value);
-    vp->arch->backend->write_tpr(vp, (uint8_t)lapic_cr8_read(lapic));
     vp->attention |= VP_ATTENTION_EVENT;
-    return accepted;
+    return lapic_msr_write(pc_lapic(x86_pc(vp), vp->index), index, value);
 }
 
 static bool write_register(struct vp *vp, uint32_t index, uint64_t value)
