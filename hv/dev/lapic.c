@@ -112,11 +112,11 @@ void lapic_error(struct lapic *lapic, uint32_t errors)
         lapic_deliver_local(lapic, LAPIC_LVT_ERROR);
 }
 
-void lapic_request(struct lapic *lapic, uint8_t vector, bool level)
+bool lapic_request(struct lapic *lapic, uint8_t vector, bool level)
 {
     if (vector < LAPIC_FIRST_VECTOR) {
         lapic_error(lapic, ESR_RECEIVE_ILLEGAL_VECTOR);
-        return;
+        return false;
     }
     lapic->counters.received++;
     lapic->counters.merged += vectors_has(&lapic->irr, vector);
@@ -127,6 +127,7 @@ void lapic_request(struct lapic *lapic, uint8_t vector, bool level)
         vectors_remove(&lapic->tmr, vector);
     }
     lapic_evaluate(lapic);
+    return true;
 }
 
 static void deliver_nmi(struct lapic *lapic)
@@ -156,10 +157,7 @@ bool lapic_receive(struct lapic *lapic, const struct apic_message *message)
     switch (message->delivery) {
     case APIC_FIXED:
     case APIC_LOWEST_PRIORITY:
-        if (!lapic_is_software_enabled(lapic))
-            return false;
-        lapic_request(lapic, message->vector, message->level);
-        return true;
+        return lapic_is_software_enabled(lapic) && lapic_request(lapic, message->vector, message->level);
     case APIC_EXTINT:
         if (!lapic_is_software_enabled(lapic))
             return false;
@@ -212,7 +210,7 @@ void lapic_deliver_local(struct lapic *lapic, enum lapic_lvt lvt)
     if ((entry & LVT_MASKED) != 0)
         return;
     switch (has_delivery ? (enum apic_delivery)bits_get(entry, 10, 8) : APIC_FIXED) {
-    case APIC_FIXED: lapic_request(lapic, (uint8_t)entry, false); break;
+    case APIC_FIXED: (void)lapic_request(lapic, (uint8_t)entry, false); break;
     case APIC_NMI: deliver_nmi(lapic); break;
     case APIC_INIT: deliver_init(lapic); break;
     case APIC_EXTINT:
@@ -249,9 +247,8 @@ static void lint0_evaluate_level(struct lapic *lapic)
     }
     if (!lint0_is_asserted(lapic) || (*entry & (LVT_REMOTE_IRR | LVT_MASKED)) != 0)
         return;
-    if ((uint8_t)*entry >= LAPIC_FIRST_VECTOR)
+    if (lapic_request(lapic, (uint8_t)*entry, true))
         *entry |= LVT_REMOTE_IRR;
-    lapic_request(lapic, (uint8_t)*entry, true);
 }
 
 void lapic_lint0(struct lapic *lapic, bool high)

@@ -258,7 +258,7 @@ void lapic_accept_extint(struct lapic *lapic);
 /* Whether @message, sent to a destination without shorthand, is for this APIC. Spec: "Determining IPI Destination". */
 bool lapic_is_addressed(const struct lapic *lapic, const struct apic_message *message);
 
-/* Take @message. False if this APIC is disabled and does not. */
+/* Take @message. False if this APIC does not: it is disabled, or the vector is illegal. */
 bool lapic_receive(struct lapic *lapic, const struct apic_message *message);
 
 /* The level at the LINT0 (INTR) and LINT1 (NMI) pins. Spec: "Local Vector Table". */

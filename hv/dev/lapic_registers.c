@@ -183,7 +183,7 @@ static void self_ipi(struct lapic *lapic, uint8_t vector)
     }
     lapic->counters.ipis_sent++;
     if (lapic_is_software_enabled(lapic))
-        lapic_request(lapic, vector, false);
+        (void)lapic_request(lapic, vector, false);
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------------- */

@@ -78,8 +78,8 @@ void lapic_evaluate(struct lapic *lapic);
 /* Set errors in ESR's hidden half; the first since the last write of ESR interrupts. */
 void lapic_error(struct lapic *lapic, uint32_t errors);
 
-/* Take @vector into IRR, or the error if it is illegal. */
-void lapic_request(struct lapic *lapic, uint8_t vector, bool level);
+/* Take @vector into IRR; or, if it is illegal, the error: false. */
+bool lapic_request(struct lapic *lapic, uint8_t vector, bool level);
 
 /* Deliver as entry @lvt says, unless it is masked. */
 void lapic_deliver_local(struct lapic *lapic, enum lapic_lvt lvt);

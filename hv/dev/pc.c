@@ -419,14 +419,15 @@ void pc_firmware_handover(struct pc *pc)
 {
     struct lapic *bootstrap = &pc->lapics[0];
 
-    hand_over_pic(&pc->pic, 0, FIRMWARE_MASTER_BASE, BIT32(PIC_CASCADE));
-    hand_over_pic(&pc->pic, 1, FIRMWARE_SLAVE_BASE, PIC_CASCADE);
-    pic_elcr_write(&pc->pic, 1, BIT32(PC_IRQ_SCI - 8));
     pit_write(&pc->pit, 3, 0x36); /* counter 0: both bytes, square wave */
     pit_write(&pc->pit, 0, 0);
     pit_write(&pc->pit, 0, 0);
     pit_write(&pc->pit, 3, 0x54); /* counter 1: low byte, rate generator: refresh */
     pit_write(&pc->pit, 1, 18);
+    /* After the timer: initialization forgets the edge that programming it gave. */
+    hand_over_pic(&pc->pic, 0, FIRMWARE_MASTER_BASE, BIT32(PIC_CASCADE));
+    hand_over_pic(&pc->pic, 1, FIRMWARE_SLAVE_BASE, PIC_CASCADE);
+    pic_elcr_write(&pc->pic, 1, BIT32(PC_IRQ_SCI - 8));
     lapic_firmware_handover(bootstrap);
     ioapic_mmio_write(&pc->ioapic, 0x00, 4, 0);
     ioapic_mmio_write(&pc->ioapic, 0x10, 4, bits_put(pc->vps, 24));

@@ -1,0 +1,441 @@
+/*
+ * The board under a hostile guest: random ports, memory, MSRs and time, with the board's invariants checked after each
+ * step; and under a careful guest on a restless machine, which must not lose a level interrupt.
+ *
+ * Seeds are fixed; VMMU_SEED=N runs another one.
+ */
+#include "hv/dev/pc.h"
+
+#include "tests/unit/dev/fixture.h"
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+
+#define SEEDS      24
+#define STEPS      6000
+#define CALM_STEPS 3000
+
+static struct fixture_board board;
+static uint64_t state_of_random;
+
+/* xorshift: any sequence will do, if it is the same each time. */
+static uint64_t random64(void)
+{
+    state_of_random ^= state_of_random << 13;
+    state_of_random ^= state_of_random >> 7;
+    state_of_random ^= state_of_random << 17;
+    return state_of_random;
+}
+
+static uint32_t below(uint32_t limit)
+{
+    return (uint32_t)(random64() >> 32) % limit;
+}
+
+static bool chance(uint32_t in)
+{
+    return below(in) == 0;
+}
+
+static void seed(uint64_t number)
+{
+    const char *asked = getenv("VMMU_SEED");
+
+    state_of_random = (asked ? strtoull(asked, NULL, 0) : number) * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    for (unsigned i = 0; i < 8; i++)
+        (void)random64();
+}
+
+/* --- invariants ------------------------------------------------------------------------------------------------------- */
+
+static int highest(const struct lapic_vectors *set)
+{
+    for (int vector = 255; vector >= 0; vector--) {
+        if (set->words[vector / 64] >> vector % 64 & 1)
+            return vector;
+    }
+    return -1;
+}
+
+/* What the processor would accept of the local APIC's own requests, from the definitions. */
+static int own_request(const struct lapic *lapic)
+{
+    const int requested = highest(&lapic->irr);
+    const int served = highest(&lapic->isr);
+    const int tpr_class = (int)(lapic->tpr >> 4);
+    const int served_class = served < 0 ? 0 : served >> 4;
+    const int priority = tpr_class > served_class ? tpr_class : served_class;
+
+    return requested >= 0 && requested >> 4 > priority ? requested : -1;
+}
+
+static void check_lapic(unsigned vp)
+{
+    const struct lapic *lapic = pc_lapic(&board.pc, vp);
+
+    if (lapic->ready != LAPIC_READY_EXTINT)
+        EXPECT_EQ(lapic->ready, own_request(lapic));
+    EXPECT_EQ(lapic->irr.words[0] & 0xFFFF, 0);
+    EXPECT_EQ(lapic->lint0_high, board.pc.pic.output.high);
+    EXPECT((lapic->base & APIC_BASE_ENABLE) != 0 || (lapic->base & APIC_BASE_X2APIC) == 0);
+    EXPECT(!(lapic->timer.running && lapic->timer.deadline != 0));
+}
+
+/* Whether some local APIC would take what pin @pin sends. */
+static bool has_acceptor(unsigned pin)
+{
+    const uint64_t entry = board.pc.ioapic.entries[pin];
+    const struct apic_message message = {
+        .destination = (uint32_t)(entry >> 56),
+        .vector = (uint8_t)entry,
+        .logical = (entry & 0x800) != 0,
+    };
+
+    for (unsigned vp = 0; vp < board.pc.vps; vp++) {
+        const struct lapic *lapic = pc_lapic(&board.pc, vp);
+
+        if (message.vector >= 16 && lapic->enabled && (lapic->svr & 0x100) != 0 &&
+            lapic_is_addressed(lapic, &message))
+            return true;
+    }
+    return false;
+}
+
+static void check_level_pins(void)
+{
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        const uint64_t entry = board.pc.ioapic.entries[pin];
+        const bool level = (entry & 0x8000) != 0 && (entry >> 8 & 7) <= 1;
+        const bool asserted = (board.pc.ioapic.levels >> pin & 1) != (entry >> 13 & 1);
+
+        if (level && asserted && (entry & 0x14000) == 0)
+            EXPECT(!has_acceptor(pin));
+    }
+}
+
+static void check_lines(void)
+{
+    const struct pc *pc = &board.pc;
+    uint8_t drivers[PC_IRQS] = { 0 };
+
+    drivers[0] = pc->pit.irq0.high;
+    drivers[3] = (uint8_t)(pc->uarts[1].irq.high | pc->uarts[3].irq.high << 1);
+    drivers[4] = (uint8_t)(pc->uarts[0].irq.high | pc->uarts[2].irq.high << 1);
+    drivers[8] = pc->rtc.irq8.high;
+    drivers[9] = pc->acpi_pm.sci.high;
+    for (unsigned irq = 0; irq < PC_IRQS; irq++) {
+        EXPECT_EQ(pc->irq_drivers[irq], drivers[irq]);
+        if (irq != PIC_CASCADE)
+            EXPECT_EQ(pc->pic.chips[irq / 8].inputs >> irq % 8 & 1, drivers[irq] != 0);
+    }
+}
+
+static void check_pic(void)
+{
+    const struct pic_chip *chips = board.pc.pic.chips;
+
+    for (unsigned i = 0; i < 2; i++) {
+        /* A level input that is high requests; nothing that is low does. */
+        EXPECT_EQ(chips[i].irr & chips[i].elcr, chips[i].inputs & chips[i].elcr);
+        EXPECT_EQ(chips[i].irr & ~chips[i].inputs, 0);
+        EXPECT(chips[i].lowest < 8);
+    }
+    EXPECT_EQ(chips[0].inputs >> PIC_CASCADE & 1, chips[1].int_high);
+    EXPECT_EQ(board.pc.pic.output.high, chips[0].int_high);
+}
+
+static void check_time(void)
+{
+    const struct pc *pc = &board.pc;
+    uint64_t due = clock_earlier(pc->pit.due_ns, clock_earlier(pc->rtc.due_ns, pc->acpi_pm.due_ns));
+
+    for (unsigned i = 0; i < PC_UARTS; i++)
+        due = clock_earlier(due, pc->uarts[i].due_ns);
+    EXPECT_EQ(pc->due_ns, due);
+    EXPECT_EQ(pc->pit.watched, (pc->pic.chips[0].imr & 1) == 0 || (pc->ioapic.entries[2] & 0x10000) == 0);
+}
+
+static void check_all(void)
+{
+    for (unsigned vp = 0; vp < board.pc.vps; vp++)
+        check_lapic(vp);
+    check_level_pins();
+    check_lines();
+    check_pic();
+    check_time();
+}
+
+/* --- a hostile guest ----------------------------------------------------------------------------------------------------- */
+
+static uint16_t some_port(void)
+{
+    static const uint16_t bases[] = { 0x20,  0x40,  0x60,  0x70,  0x90,  0xA0,  0xF0,  0x2F8,
+                                      0x2E8, 0x3E8, 0x3F8, 0x4D0, 0x600, 0x608, 0xCF8, 0xFFF8 };
+
+    return chance(20) ? (uint16_t)random64() : (uint16_t)(bases[below(16)] + below(8));
+}
+
+static void touch_port(unsigned vp)
+{
+    static const unsigned widths[] = { 1, 1, 1, 2, 4 };
+    const unsigned width = widths[below(5)];
+    const uint16_t port = some_port();
+
+    if (chance(3))
+        (void)pc_port_read(&board.pc, vp, port, width);
+    else
+        pc_port_write(&board.pc, vp, port, width, chance(2) ? below(256) : (uint32_t)random64());
+}
+
+static uint64_t some_address(void)
+{
+    static const uint16_t io_offsets[] = { 0x00, 0x10, 0x40, 0x04 };
+
+    switch (below(5)) {
+    case 0: return random64();
+    case 1:
+    case 2: return PC_IOAPIC_ADDRESS + io_offsets[below(4)] + (chance(30) ? below(16) : 0);
+    default: return PC_LAPIC_ADDRESS + below(0x40) * 16 + (chance(30) ? below(16) : 0);
+    }
+}
+
+static void touch_memory(unsigned vp)
+{
+    const vmmu_gpa gpa = { some_address() };
+    const unsigned width = chance(8) ? 1U << below(4) : 4;
+    uint64_t value;
+
+    if (chance(4)) {
+        if (!pc_mmio_read(&board.pc, vp, gpa, width, &value))
+            EXPECT_EQ(value, UINT64_MAX >> (64 - 8 * width));
+    } else {
+        (void)pc_mmio_write(&board.pc, vp, gpa, width, chance(2) ? below(0x20000) : random64());
+    }
+}
+
+static void touch_msr(unsigned vp)
+{
+    struct lapic *lapic = pc_lapic(&board.pc, vp);
+    uint64_t value = chance(2) ? below(0x20000) : random64();
+    uint32_t msr = 0x800 + below(0x41);
+
+    if (chance(8)) {
+        msr = MSR_IA32_APIC_BASE;
+        value = LAPIC_DEFAULT_BASE | (random64() & 0xD00);
+    } else if (chance(4)) {
+        msr = MSR_IA32_TSC_DEADLINE;
+        value = 2 * board.ns + below(1000000) - 1000;
+    }
+    if (chance(3))
+        (void)!lapic_msr_read(lapic, msr, &value);
+    else
+        (void)!lapic_msr_write(lapic, msr, value);
+}
+
+static void serve_interrupt(unsigned vp)
+{
+    const int expected = pc_interrupt_pending(&board.pc, vp);
+    const int vector = pc_interrupt_accept(&board.pc, vp);
+
+    EXPECT_EQ(vector, expected);
+    if (chance(2))
+        lapic_eoi(pc_lapic(&board.pc, vp));
+}
+
+/* Time passes, and whoever is due runs: afterwards nobody is due any more. */
+static void pass_time(void)
+{
+    board.ns += random64() >> (24 + below(40));
+    for (unsigned vp = 0; vp < board.pc.vps; vp++) {
+        pc_advance(&board.pc, vp, board.ns);
+        EXPECT(pc_deadline(&board.pc, vp) > board.ns);
+    }
+}
+
+static void outside(void)
+{
+    switch (below(8)) {
+    case 0: pc_nmi_button(&board.pc); break;
+    case 1: pc_power_button(&board.pc); break;
+    case 2: (void)!pc_serial_break(&board.pc, below(5)); break;
+    case 3:
+        if (chance(20))
+            pc_reset(&board.pc);
+        break;
+    default: (void)!pc_serial_receive(&board.pc, below(5), (uint8_t)random64()); break;
+    }
+}
+
+static void use_assist(unsigned vp)
+{
+    struct lapic *lapic = pc_lapic(&board.pc, vp);
+
+    lapic_cr8_write(lapic, below(16));
+    EXPECT(lapic_tpr_threshold(lapic) < 16);
+    if (lapic->assist_active)
+        lapic_assist_end(lapic, chance(2));
+    else
+        (void)!lapic_assist_begin(lapic);
+}
+
+static void step(void)
+{
+    const unsigned vp = below(board.pc.vps);
+
+    switch (below(16)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 4: touch_port(vp); break;
+    case 5:
+    case 6:
+    case 7:
+    case 8: touch_memory(vp); break;
+    case 9: touch_msr(vp); break;
+    case 10:
+    case 11: serve_interrupt(vp); break;
+    case 12:
+    case 13: pass_time(); break;
+    case 14: use_assist(vp); break;
+    default: outside(); break;
+    }
+}
+
+/* After whatever happened, a reset makes a board whose timer ticks. */
+static void check_that_a_reset_mends_everything(void)
+{
+    pc_reset(&board.pc);
+    pc_firmware_handover(&board.pc);
+    fixture_out(&board, 0x21, 0xFE);
+    fixture_pass(&board, 60 * NS_PER_MS);
+    EXPECT_EQ(pc_interrupt_accept(&board.pc, 0), 0x08);
+    check_all();
+}
+
+static void test_no_sequence_of_accesses_breaks_the_board(void **state)
+{
+    (void)state;
+    for (uint64_t number = 0; number < SEEDS; number++) {
+        seed(number);
+        fixture_board_init(&board, 1 + number % 4);
+        board.pc.serial_ports = 0xF;
+        for (unsigned i = 0; i < STEPS; i++) {
+            step();
+            check_all();
+        }
+        check_that_a_reset_mends_everything();
+    }
+}
+
+/* --- a careful guest ------------------------------------------------------------------------------------------------------ */
+
+#define SCI_VECTOR 0x61
+#define LEVEL      0x8000
+#define MASKED     0x10000
+
+/* What a careful guest does in its handler: clear the cause, then end the interrupt; or the other way round. */
+static void handle_sci(bool by_pic)
+{
+    const int vector = pc_interrupt_accept(&board.pc, 0);
+
+    if (vector < 0)
+        return;
+    EXPECT_EQ(vector, by_pic ? 0x71 : SCI_VECTOR);
+    if (chance(2))
+        pc_port_write(&board.pc, 0, PC_PORT_PM1A_EVENT, 2, 0x100);
+    if (chance(3))
+        pc_power_button(&board.pc);
+    if (by_pic) {
+        fixture_out(&board, 0xA0, 0x20);
+        fixture_out(&board, 0x20, 0x20);
+    } else {
+        fixture_lapic_write(&board, 0, 0xB0, 0);
+    }
+}
+
+static void restless_ioapic(void)
+{
+    switch (below(7)) {
+    case 0: pc_power_button(&board.pc); break;
+    case 1: fixture_ioapic_write(&board, 0x10 + 2 * PC_IRQ_SCI, LEVEL | MASKED | SCI_VECTOR); break;
+    case 2: fixture_ioapic_write(&board, 0x10 + 2 * PC_IRQ_SCI, LEVEL | SCI_VECTOR); break;
+    case 3: fixture_lapic_write(&board, 0, 0xF0, chance(2) ? 0xFF : 0x1FF); break;
+    case 4: fixture_lapic_write(&board, 0, 0x80, below(256)); break;
+    case 5: fixture_ioapic_write(&board, 0x11 + 2 * PC_IRQ_SCI, below(2) << 24); break;
+    default: handle_sci(false); break;
+    }
+}
+
+static void restless_pic(void)
+{
+    switch (below(5)) {
+    case 0: pc_power_button(&board.pc); break;
+    case 1: fixture_out(&board, 0xA1, chance(2) ? 0xFF : 0xFD); break;
+    case 2: fixture_out(&board, 0x21, chance(2) ? 0xFF : 0xFB); break;
+    case 3: fixture_lapic_write(&board, 0, 0x350, chance(2) ? MASKED | 0x700 : 0x700); break;
+    default: handle_sci(true); break;
+    }
+}
+
+/* In the end everything is let through: the line must be served until it is low. */
+static void expect_that_it_drains(bool by_pic)
+{
+    fixture_lapic_write(&board, 0, 0xF0, 0x1FF);
+    fixture_lapic_write(&board, 0, 0x80, 0);
+    if (by_pic) {
+        fixture_lapic_write(&board, 0, 0x350, 0x700);
+        fixture_out(&board, 0xA1, 0xFD);
+        fixture_out(&board, 0x21, 0xFB);
+    } else {
+        fixture_ioapic_pin(&board, PC_IRQ_SCI, LEVEL | SCI_VECTOR, 0);
+    }
+    for (unsigned i = 0; i < 1000 && pc_interrupt_pending(&board.pc, 0) >= 0; i++)
+        handle_sci(by_pic);
+    EXPECT(!board.pc.acpi_pm.sci.high);
+    pc_power_button(&board.pc);
+    EXPECT(pc_interrupt_pending(&board.pc, 0) >= 0);
+}
+
+static void careful(bool by_pic)
+{
+    fixture_board_init(&board, 1);
+    pc_port_write(&board.pc, 0, PC_PORT_PM1A_EVENT + 2, 2, 0x100);
+    for (unsigned i = 0; i < CALM_STEPS; i++) {
+        if (by_pic)
+            restless_pic();
+        else
+            restless_ioapic();
+        check_all();
+    }
+    expect_that_it_drains(by_pic);
+}
+
+static void test_a_careful_guest_loses_no_level_interrupt_at_the_io_apic(void **state)
+{
+    (void)state;
+    for (uint64_t number = 0; number < SEEDS; number++) {
+        seed(1000 + number);
+        careful(false);
+    }
+}
+
+static void test_a_careful_guest_loses_no_level_interrupt_at_the_8259(void **state)
+{
+    (void)state;
+    for (uint64_t number = 0; number < SEEDS; number++) {
+        seed(2000 + number);
+        careful(true);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_sequence_of_accesses_breaks_the_board),
+        cmocka_unit_test(test_a_careful_guest_loses_no_level_interrupt_at_the_io_apic),
+        cmocka_unit_test(test_a_careful_guest_loses_no_level_interrupt_at_the_8259),
+    };
+
+    return RUN_TESTS(tests);
+}
