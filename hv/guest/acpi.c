@@ -111,28 +111,36 @@ static void put_io_register(uint8_t *at, uint16_t port, uint8_t bytes)
     put64(at + 4, port);
 }
 
-static void add_isa_device(struct aml *aml, const char *name, const char *id, const uint8_t resources[11])
-{
-    const uint32_t device = aml_open_device(aml, name);
+struct isa_device {
+    const char *name;
+    const char *id;
+    uint16_t port;
+    uint8_t ports;
+    uint8_t irq;
+};
 
+static const struct isa_device isa_devices[] = {
+    { "COM1", "PNP0501", 0x3F8, 8, PC_IRQ_COM1_COM3 },
+    { "RTC0", "PNP0B00", 0x70, 2, PC_IRQ_RTC },
+};
+
+/* Small resource descriptors: ports decoded by 16 bits at a fixed place, and an edge-triggered interrupt. */
+static void add_isa_device(struct aml *aml, const struct isa_device *device)
+{
+    const uint32_t block = aml_open_device(aml, device->name);
+    uint8_t resources[11] = { [0] = 0x47, [1] = 1, [6] = 1, [7] = device->ports, [8] = 0x22 };
+
+    put16(resources + 2, device->port);
+    put16(resources + 4, device->port);
+    put16(resources + 9, (uint16_t)BIT64(device->irq));
     aml_name(aml, "_HID");
-    aml_eisa_id(aml, id);
+    aml_eisa_id(aml, device->id);
     aml_name(aml, "_UID");
     aml_integer(aml, 1);
     aml_name(aml, "_CRS");
-    aml_resources(aml, resources, 11);
-    aml_close(aml, device);
+    aml_resources(aml, resources, sizeof(resources));
+    aml_close(aml, block);
 }
-
-/* An I/O range decoded by 16 bits, and an edge-triggered interrupt. */
-#define ISA_RESOURCES(port, alignment, count, irq)                                                           \
-    {                                                                                                        \
-        0x47, 0x01, (port)&0xFF, (port) >> 8, (port)&0xFF, (port) >> 8, (alignment), (count), 0x22,          \
-            (1 << (irq)) & 0xFF, (1 << (irq)) >> 8                                                           \
-    }
-
-static const uint8_t com1_resources[] = ISA_RESOURCES(0x3F8, 1, 8, PC_IRQ_COM1_COM3);
-static const uint8_t rtc_resources[] = ISA_RESOURCES(0x70, 1, 2, PC_IRQ_RTC);
 
 static bool write_dsdt(struct writer *writer, uint32_t *address)
 {
@@ -152,8 +160,9 @@ static bool write_dsdt(struct writer *writer, uint32_t *address)
     aml_integer(&aml, 0);
     aml_close(&aml, block);
     block = aml_open_scope(&aml, "\\_SB_");
-    add_isa_device(&aml, "COM1", "PNP0501", com1_resources);
-    add_isa_device(&aml, "RTC0", "PNP0B00", rtc_resources);
+    for (unsigned i = 0; i < sizeof(isa_devices) / sizeof(isa_devices[0]); i++) {
+        add_isa_device(&aml, &isa_devices[i]);
+    }
     aml_close(&aml, block);
     finish_table(at, "DSDT", 2, aml.bytes);
     return !aml.overflow;
@@ -291,8 +300,8 @@ static bool write_roots(struct writer *writer, const uint32_t tables[2], uint32_
         return false;
     }
     for (unsigned i = 0; i < 2; i++) {
-        put32(narrow + TABLE_HEADER_BYTES + 4 * i, tables[i]);
-        put64(wide + TABLE_HEADER_BYTES + 8 * i, tables[i]);
+        put32(narrow + TABLE_HEADER_BYTES + (size_t)4 * i, tables[i]);
+        put64(wide + TABLE_HEADER_BYTES + (size_t)8 * i, tables[i]);
     }
     finish_table(narrow, "RSDT", 1, RSDT_BYTES);
     finish_table(wide, "XSDT", 1, XSDT_BYTES);

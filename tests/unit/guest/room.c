@@ -62,7 +62,7 @@ struct guest_blob blob_of(const struct image *image)
     return (struct guest_blob){ .bytes = image->bytes, .size = image->size };
 }
 
-static void store(struct image *image, uint64_t at, uint64_t value, unsigned bytes)
+void set_bytes(struct image *image, uint64_t at, uint64_t value, unsigned bytes)
 {
     assert_true(at <= image->size && bytes <= image->size - at);
     memcpy(image->bytes + at, &value, bytes);
@@ -70,17 +70,17 @@ static void store(struct image *image, uint64_t at, uint64_t value, unsigned byt
 
 void set16(struct image *image, uint64_t at, uint16_t value)
 {
-    store(image, at, value, 2);
+    set_bytes(image, at, value, 2);
 }
 
 void set32(struct image *image, uint64_t at, uint32_t value)
 {
-    store(image, at, value, 4);
+    set_bytes(image, at, value, 4);
 }
 
 void set64(struct image *image, uint64_t at, uint64_t value)
 {
-    store(image, at, value, 8);
+    set_bytes(image, at, value, 8);
 }
 
 static struct image image_new(uint64_t size)
@@ -104,7 +104,7 @@ struct image image_cut(const struct image *image, uint64_t size)
 
 struct image bzimage(void)
 {
-    const uint64_t setup = 5 * 512;
+    const uint64_t setup = UINT64_C(5) * 512;
     const uint64_t payload = 8192;
     struct image image = image_new(setup + payload);
 
@@ -136,7 +136,7 @@ uint64_t elf_header_at(bool is64, unsigned index)
 
 static void set_word(struct image *image, bool is64, uint64_t at, uint64_t value)
 {
-    store(image, at, value, is64 ? 8 : 4);
+    set_bytes(image, at, value, is64 ? 8 : 4);
 }
 
 static void set_segment(struct image *image, bool is64, unsigned index, const struct segment_spec *segment,
@@ -192,6 +192,6 @@ void set_multiboot(struct image *image, uint64_t at, uint32_t flags, const uint3
     set32(image, at + 4, flags);
     set32(image, at + 8, 0u - 0x1BADB002 - flags);
     for (unsigned i = 0; addresses != NULL && i < 5; i++) {
-        set32(image, at + 12 + 4 * i, addresses[i]);
+        set32(image, at + 12 + UINT64_C(4) * i, addresses[i]);
     }
 }

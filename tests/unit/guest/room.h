@@ -30,6 +30,8 @@ struct image {
 
 void image_free(struct image *image);
 struct guest_blob blob_of(const struct image *image);
+/* Little-endian fields. */
+void set_bytes(struct image *image, uint64_t at, uint64_t value, unsigned bytes);
 void set16(struct image *image, uint64_t at, uint16_t value);
 void set32(struct image *image, uint64_t at, uint32_t value);
 void set64(struct image *image, uint64_t at, uint64_t value);

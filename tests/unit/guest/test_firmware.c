@@ -163,7 +163,7 @@ static void test_mp_local_interrupts_are_extint_and_nmi_of_every_processor(void 
     const uint64_t entry = table + at16(&w.room, table + 4) - 16;
 
     (void)state;
-    for (unsigned lint = 0; lint < 2; lint++) {
+    for (uint64_t lint = 0; lint < 2; lint++) {
         EXPECT_EQ(w.room.bytes[entry + 8 * lint], 4);
         EXPECT_EQ(w.room.bytes[entry + 8 * lint + 1], lint == 0 ? 3 : 1);
         EXPECT_EQ(w.room.bytes[entry + 8 * lint + 6], 0xFF);
@@ -367,11 +367,11 @@ static void test_dsdt_blocks_end_where_their_lengths_say(void **state)
 
     (void)state;
     EXPECT_EQ(bytes[at], 0x10);
-    EXPECT_EQ(at + 1 + (bytes[at + 1] & 0xFu) + bytes[at + 2] * 16u, end);
+    EXPECT_EQ(at + 1 + (bytes[at + 1] & 0xFu) + bytes[at + 2] * UINT64_C(16), end);
     at += 3 + 5;
     while (at < end) {
         EXPECT(bytes[at] == 0x5B && bytes[at + 1] == 0x82);
-        at += 2 + (bytes[at + 2] & 0xFu) + bytes[at + 3] * 16u;
+        at += 2 + (bytes[at + 2] & 0xFu) + bytes[at + 3] * UINT64_C(16);
         devices++;
     }
     EXPECT_EQ(at, end);

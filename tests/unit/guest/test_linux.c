@@ -403,7 +403,7 @@ static void test_headers_that_lie_are_refused(void **state)
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         struct loaded l = prepare(8 * MIB);
 
-        memcpy(l.image.bytes + lies[i].at, &lies[i].value, lies[i].bytes);
+        set_bytes(&l.image, lies[i].at, lies[i].value, lies[i].bytes);
         expect_refused(&l);
     }
 }
@@ -449,7 +449,7 @@ static void test_an_unknown_image_is_refused_by_name(void **state)
     (void)state;
     memset(l.image.bytes, 0, l.image.size);
     EXPECT_EQ(load(&l), VMMU_INVALID);
-    EXPECT(strstr(l.error, "multiboot") != NULL);
+    EXPECT(l.error != NULL && strstr(l.error, "multiboot") != NULL);
     l.boot.kernel = (struct guest_blob){ 0 };
     EXPECT_EQ(guest_format_of(&l.boot.kernel), GUEST_FORMAT_UNKNOWN);
     finish(&l);

@@ -227,10 +227,10 @@ static void test_crash_parameters_are_held_and_control_reports(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 5; i++) {
-        EXPECT_EQ(write(&f, CRASH_P0 + i, 0x1111 * (i + 1)).action, VMMU_HYPERV_MSR_DONE);
+        EXPECT_EQ(write(&f, CRASH_P0 + i, UINT64_C(0x1111) * (i + 1)).action, VMMU_HYPERV_MSR_DONE);
     }
     for (unsigned i = 0; i < 5; i++) {
-        expect_reads(&f, CRASH_P0 + i, 0x1111 * (i + 1));
+        expect_reads(&f, CRASH_P0 + i, UINT64_C(0x1111) * (i + 1));
     }
     expect_reads(&f, CRASH_CTL, UINT64_C(1) << 63); /* CrashNotify; no message */
     EXPECT_EQ(write(&f, CRASH_CTL, 0).action, VMMU_HYPERV_MSR_DONE);
