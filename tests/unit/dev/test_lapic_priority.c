@@ -146,6 +146,10 @@ static void test_ppr_is_the_higher_of_tpr_and_the_class_in_service(void **state)
     interrupt(0x52);
     (void)take();
     EXPECT_EQ(get(PPR), 0x50);
+    put(TPR, 0x63);
+    EXPECT_EQ(get(PPR), 0x63);
+    put(TPR, 0x4F);
+    EXPECT_EQ(get(PPR), 0x50);
     put(TPR, 0x71);
     EXPECT_EQ(get(PPR), 0x71);
 }

@@ -278,6 +278,21 @@ static void use_assist(unsigned vp)
         (void)!lapic_assist_begin(lapic);
 }
 
+/* Without this a random guest soon has every local APIC off. */
+static void revive(unsigned vp)
+{
+    struct lapic *lapic = pc_lapic(&board.pc, vp);
+
+    if (!lapic->enabled)
+        EXPECT(lapic_msr_write(lapic, MSR_IA32_APIC_BASE, LAPIC_DEFAULT_BASE | APIC_BASE_ENABLE));
+    if (lapic->x2apic_mode)
+        EXPECT(lapic_msr_write(lapic, 0x80F, 0x1FF));
+    else
+        lapic_mmio_write(lapic, 0xF0, 4, 0x1FF);
+    for (unsigned i = below(4); i > 0; i--)
+        lapic_icr_write(lapic, 0x44000 | (16 + below(240))); /* to itself */
+}
+
 static void step(void)
 {
     const unsigned vp = below(board.pc.vps);
@@ -295,8 +310,8 @@ static void step(void)
     case 9: touch_msr(vp); break;
     case 10:
     case 11: serve_interrupt(vp); break;
-    case 12:
-    case 13: pass_time(); break;
+    case 12: pass_time(); break;
+    case 13: revive(vp); break;
     case 14: use_assist(vp); break;
     default: outside(); break;
     }

@@ -367,6 +367,17 @@ static void test_automatic_eoi_leaves_no_in_service_bit(void **state)
     EXPECT(intr.high);
 }
 
+static void test_with_automatic_eoi_in_the_slave_its_next_request_reaches_the_master(void **state)
+{
+    (void)state;
+    initialize(SLAVE, 0x70, 0x03);
+    pulse(9);
+    pulse(12);
+    EXPECT_EQ(pic_acknowledge(&pic), 0x71);
+    command(MASTER, EOI);
+    EXPECT_EQ(pic_acknowledge(&pic), 0x74);
+}
+
 static void test_rotation_in_automatic_eoi_makes_the_served_input_the_lowest(void **state)
 {
     (void)state;
@@ -598,6 +609,7 @@ int main(void)
         cmocka_unit_test_setup(test_no_interrupt_comes_until_initialization_is_complete, setup),
         cmocka_unit_test_setup(test_a_single_chip_takes_no_icw3_and_without_ic4_no_icw4, setup),
         cmocka_unit_test_setup(test_automatic_eoi_leaves_no_in_service_bit, setup),
+        cmocka_unit_test_setup(test_with_automatic_eoi_in_the_slave_its_next_request_reaches_the_master, setup),
         cmocka_unit_test_setup(test_rotation_in_automatic_eoi_makes_the_served_input_the_lowest, setup),
         cmocka_unit_test_setup(test_rotate_on_non_specific_eoi_makes_the_ended_input_the_lowest, setup),
         cmocka_unit_test_setup(test_rotate_on_specific_eoi_names_the_new_lowest, setup),

@@ -323,6 +323,50 @@ static void test_mode_2_new_count_is_taken_at_the_end_of_the_period(void **state
     EXPECT(out_of(0));
 }
 
+static void test_mode_2_edges_follow_a_new_count_without_anybody_reading(void **state)
+{
+    (void)state;
+    program(0, 2, 10000);
+    at(50);
+    pit_write(&pit, 0, 0x88);
+    pit_write(&pit, 0, 0x13); /* 5000 */
+    for (unsigned i = 0; i < 5; i++) {
+        EXPECT_EQ(pit.due_ns, clock_ns(start_tick + 10001 + i * UINT64_C(5000), PIT_HZ));
+        ns = pit.due_ns;
+        pit_advance(&pit);
+    }
+}
+
+static void test_mode_3_edges_follow_a_new_count_without_anybody_reading(void **state)
+{
+    (void)state;
+    program(0, 3, 10000);
+    at(50);
+    pit_write(&pit, 0, 0x88);
+    pit_write(&pit, 0, 0x13); /* 5000, from the end of the high half */
+    for (unsigned i = 0; i < 5; i++) {
+        EXPECT_EQ(pit.due_ns, clock_ns(start_tick + 1 + 5000 + 2500 + i * UINT64_C(5000), PIT_HZ));
+        ns = pit.due_ns;
+        pit_advance(&pit);
+    }
+}
+
+static void test_mode_3_out_2_follows_a_new_count_without_anybody_reading(void **state)
+{
+    (void)state;
+    pit_gate2(&pit, true);
+    program(2, 3, 1000);
+    at(10);
+    pit_write(&pit, 2, 20);
+    pit_write(&pit, 2, 0);
+    at(505);
+    EXPECT(!pit_out2(&pit));
+    at(515);
+    EXPECT(pit_out2(&pit));
+    at(525);
+    EXPECT(!pit_out2(&pit));
+}
+
 static void test_mode_2_gate_low_raises_out_and_its_rise_starts_the_count_anew(void **state)
 {
     (void)state;
@@ -784,6 +828,9 @@ int main(void)
         T(test_mode_2_out_is_low_for_the_one_pulse_in_which_the_count_is_1),
         T(test_mode_2_gives_irq_0_every_n_pulses),
         T(test_mode_2_new_count_is_taken_at_the_end_of_the_period),
+        T(test_mode_2_edges_follow_a_new_count_without_anybody_reading),
+        T(test_mode_3_edges_follow_a_new_count_without_anybody_reading),
+        T(test_mode_3_out_2_follows_a_new_count_without_anybody_reading),
         T(test_mode_2_gate_low_raises_out_and_its_rise_starts_the_count_anew),
         T(test_mode_2_count_written_while_the_gate_is_low_is_counted_from_its_rise),
         T(test_mode_3_even_count_is_high_for_half_and_low_for_half),
