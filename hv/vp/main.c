@@ -103,22 +103,56 @@ static uint64_t best_alignment(uint64_t size_bytes)
     return size_bytes >= VMMU_1G_BYTES ? VMMU_1G_BYTES : VMMU_2M_BYTES;
 }
 
-/* Memory that another guest may have had is cleared before this one sees it. */
-static void take_memory(struct partition *partition, const struct guest_layout *layout)
+static bool take_piece(uint64_t size_bytes, vmmu_hpa *at)
 {
-    for (unsigned i = 0; i < layout->ranges; i++) {
-        struct guest_slot slot = { .gpa = layout->range[i].gpa, .size = layout->range[i].size };
+    return memory_take(size_bytes, best_alignment(size_bytes), false, at) ||
+           memory_take(size_bytes, VMMU_2M_BYTES, false, at);
+}
 
-        if (!memory_take(slot.size, best_alignment(slot.size), false, &slot.hpa) &&
-            !memory_take(slot.size, VMMU_2M_BYTES, false, &slot.hpa)) {
-            host_print("vmmu: %lu MiB are free, in pieces\n", (unsigned long)(memory_free_bytes() >> 20));
+/*
+ * Take up to @wanted bytes in one piece: all of it, else the largest piece there is, in whole 2 MiB. The machine's memory
+ * has holes (the one below 4 GiB at least), so a large partition may need several. Returns its size; 0: none is left.
+ */
+static uint64_t take_largest_piece(uint64_t wanted, vmmu_hpa *at)
+{
+    uint64_t fits = 0;
+    uint64_t too_much = wanted / VMMU_2M_BYTES;
+
+    if (take_piece(wanted, at)) {
+        return wanted;
+    }
+    while (too_much - fits > 1) {
+        const uint64_t middle = fits + (too_much - fits) / 2;
+
+        if (take_piece(middle * VMMU_2M_BYTES, at)) {
+            memory_give(*at, middle * VMMU_2M_BYTES);
+            fits = middle;
+        } else {
+            too_much = middle;
+        }
+    }
+    return fits && take_piece(fits * VMMU_2M_BYTES, at) ? fits * VMMU_2M_BYTES : 0;
+}
+
+/* Memory that another guest may have had is cleared before this one sees it. */
+static void take_range(struct partition *partition, const struct guest_range *range)
+{
+    uint64_t taken = 0;
+
+    while (taken < range->size) {
+        struct guest_slot slot = { .gpa = { range->gpa.v + taken } };
+
+        slot.size = take_largest_piece(range->size - taken, &slot.hpa);
+        if (!slot.size) {
+            host_print("vmmu: %lu MiB are missing\n", (unsigned long)((range->size - taken) >> 20));
             refuse("the machine has not enough memory for the partition", NULL);
         }
         slot.host = memory_at(slot.hpa);
         __builtin_memset(slot.host, 0, slot.size);
         if (guest_memory_add(&partition->memory, &slot) != VMMU_OK) {
-            refuse("the partition's memory could not be laid out", NULL);
+            refuse("the machine's memory is in too many pieces for the partition", NULL);
         }
+        taken += slot.size;
     }
 }
 
@@ -137,7 +171,9 @@ static struct partition *make_partition(const struct loading *loading)
     for (unsigned i = 0; i < PARTITION_SERIALS; i++) {
         partition->held_bytes[i] = -1;
     }
-    take_memory(partition, &loading->layout);
+    for (unsigned i = 0; i < loading->layout.ranges; i++) {
+        take_range(partition, &loading->layout.range[i]);
+    }
     check(arch_partition_create(partition));
     check(mmu_create(partition, mmu_find(loading->config.technique, loading->config.technique_length)));
     for (unsigned i = 0; i < partition->vp_count; i++) {
