@@ -3,7 +3,10 @@
  */
 #include "perform.h"
 
-static inline uint64_t offset_of(const struct vmmu_insn *insn, const struct vmmu_x86_state *state)
+/* On the way of every access to a device: worth its room at both places of use. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+static ALWAYS_INLINE uint64_t offset_of(const struct vmmu_insn *insn, const struct vmmu_x86_state *state)
 {
     const struct vmmu_insn_address *address = &insn->address;
     uint64_t offset = (uint64_t)address->displacement;
@@ -106,8 +109,8 @@ static bool segment_permits(const struct vmmu_x86_state *state, const struct ref
            limit_permits(segment, reference);
 }
 
-static inline enum vmmu_status resolve(const struct work *work, const struct reference *reference,
-                                       struct place *place)
+static ALWAYS_INLINE enum vmmu_status resolve(const struct work *work, const struct reference *reference,
+                                              struct place *place)
 {
     const struct vmmu_x86_state *state = work->state;
     const uint64_t linear = linear_of(work->insn, state, reference->segment, reference->offset);

@@ -29,40 +29,20 @@ void vmmu_insn_set_general(struct vmmu_x86_state *state, struct vmmu_insn_operan
     }
 }
 
-static enum vmmu_status get_memory(const struct work *work, unsigned size_bytes, uint64_t *value)
+enum vmmu_status vmmu_insn_get_memory(const struct work *work, unsigned size_bytes, uint64_t *value)
 {
     struct place place;
-    enum vmmu_status status = vmmu_insn_resolve_operand(work, size_bytes, VMMU_INSN_READ, &place);
+    const enum vmmu_status status = vmmu_insn_resolve_operand(work, size_bytes, VMMU_INSN_READ, &place);
 
     if (status != VMMU_OK)
         return status;
     return vmmu_insn_read(work, &place, VMMU_INSN_READ, value);
 }
 
-enum vmmu_status vmmu_insn_get_other(const struct work *work, struct vmmu_insn_operand operand,
-                                     unsigned size_bytes, uint64_t *value)
-{
-    const struct vmmu_x86_state *state = work->state;
-
-    switch ((enum vmmu_insn_operand_kind)operand.kind) {
-    case VMMU_INSN_OPERAND_REGISTER:
-        *value = vmmu_insn_get_register(state, operand.number, size_bytes);
-        return VMMU_OK;
-    case VMMU_INSN_OPERAND_HIGH_BYTE: *value = state->gpr[operand.number] >> 8 & mask_of(1); return VMMU_OK;
-    case VMMU_INSN_OPERAND_MEMORY: return get_memory(work, size_bytes, value);
-    case VMMU_INSN_OPERAND_IMMEDIATE: *value = work->insn->immediate; return VMMU_OK;
-    case VMMU_INSN_OPERAND_SEGMENT: *value = state->segment[operand.number].selector; return VMMU_OK;
-    case VMMU_INSN_OPERAND_NONE:
-    case VMMU_INSN_OPERAND_CONTROL:
-    case VMMU_INSN_OPERAND_DEBUG: break;
-    }
-    return VMMU_INVALID;
-}
-
-static enum vmmu_status set_memory(const struct work *work, uint64_t value)
+enum vmmu_status vmmu_insn_set_memory(const struct work *work, uint64_t value)
 {
     struct place place;
-    enum vmmu_status status =
+    const enum vmmu_status status =
         vmmu_insn_resolve_operand(work, work->insn->operand_bytes, VMMU_INSN_WRITE, &place);
 
     if (status != VMMU_OK)
@@ -70,22 +50,22 @@ static enum vmmu_status set_memory(const struct work *work, uint64_t value)
     return vmmu_insn_write(work, &place, value);
 }
 
-enum vmmu_status vmmu_insn_set(const struct work *work, struct vmmu_x86_state *state,
-                               struct vmmu_insn_operand operand, uint64_t value)
+/* What is neither a whole register nor memory. */
+enum vmmu_status vmmu_insn_get_other(const struct work *work, struct vmmu_insn_operand operand,
+                                     uint64_t *value)
 {
-    switch ((enum vmmu_insn_operand_kind)operand.kind) {
-    case VMMU_INSN_OPERAND_REGISTER:
-    case VMMU_INSN_OPERAND_HIGH_BYTE:
-        vmmu_insn_set_general(state, operand, work->insn->operand_bytes, value);
-        return VMMU_OK;
-    case VMMU_INSN_OPERAND_MEMORY: return set_memory(work, value);
-    case VMMU_INSN_OPERAND_NONE:
-    case VMMU_INSN_OPERAND_IMMEDIATE:
-    case VMMU_INSN_OPERAND_SEGMENT:
-    case VMMU_INSN_OPERAND_CONTROL:
-    case VMMU_INSN_OPERAND_DEBUG: break;
+    const struct vmmu_x86_state *state = work->state;
+
+    if (operand.kind == VMMU_INSN_OPERAND_HIGH_BYTE) {
+        *value = state->gpr[operand.number] >> 8 & mask_of(1);
+    } else if (operand.kind == VMMU_INSN_OPERAND_IMMEDIATE) {
+        *value = work->insn->immediate;
+    } else if (operand.kind == VMMU_INSN_OPERAND_SEGMENT) {
+        *value = state->segment[operand.number].selector;
+    } else {
+        return VMMU_INVALID;
     }
-    return VMMU_INVALID;
+    return VMMU_OK;
 }
 
 /* The 16 bytes of a descriptor, as two reads after one check. */
@@ -126,5 +106,5 @@ enum vmmu_status vmmu_insn_store_destination(const struct vmmu_insn *insn, struc
 
     if (insn->operand_bytes == 16)
         return VMMU_INVALID;
-    return vmmu_insn_set(&work, state, insn->destination, value);
+    return vmmu_insn_set(&work, state, value);
 }

@@ -21,7 +21,7 @@ static enum vmmu_status move(const struct work *work, struct vmmu_x86_state *sta
 
     if (status != VMMU_OK)
         return status;
-    return vmmu_insn_set(work, state, work->insn->destination, value);
+    return vmmu_insn_set(work, state, value);
 }
 
 static enum vmmu_status move_signed(const struct work *work, struct vmmu_x86_state *state)
@@ -31,7 +31,7 @@ static enum vmmu_status move_signed(const struct work *work, struct vmmu_x86_sta
 
     if (status != VMMU_OK)
         return status;
-    return vmmu_insn_set(work, state, work->insn->destination, sign_extend(value, work->insn->source_bytes));
+    return vmmu_insn_set(work, state, sign_extend(value, work->insn->source_bytes));
 }
 
 static enum vmmu_status move_swapped(const struct work *work, struct vmmu_x86_state *state)
@@ -41,7 +41,7 @@ static enum vmmu_status move_swapped(const struct work *work, struct vmmu_x86_st
 
     if (status != VMMU_OK)
         return status;
-    return vmmu_insn_set(work, state, work->insn->destination, swap_bytes(value, work->insn->operand_bytes));
+    return vmmu_insn_set(work, state, swap_bytes(value, work->insn->operand_bytes));
 }
 
 static bool is_bit_test(enum vmmu_insn_operation operation)
@@ -327,7 +327,7 @@ static enum vmmu_status pop(const struct work *work, struct vmmu_x86_state *stat
     if (moved.destination.kind == VMMU_INSN_OPERAND_MEMORY) {
         if (moved.address.base == VMMU_X86_RSP)
             moved.address.displacement += moved.operand_bytes;
-        status = vmmu_insn_set(&after, state, moved.destination, value);
+        status = vmmu_insn_set_memory(&after, value);
         if (status != VMMU_OK)
             return status;
     }

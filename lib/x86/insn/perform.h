@@ -76,10 +76,10 @@ void vmmu_insn_set_register(struct vmmu_x86_state *state, unsigned number, unsig
                             uint64_t value);
 void vmmu_insn_set_general(struct vmmu_x86_state *state, struct vmmu_insn_operand operand,
                            unsigned size_bytes, uint64_t value);
+enum vmmu_status vmmu_insn_get_memory(const struct work *work, unsigned size_bytes, uint64_t *value);
+enum vmmu_status vmmu_insn_set_memory(const struct work *work, uint64_t value);
 enum vmmu_status vmmu_insn_get_other(const struct work *work, struct vmmu_insn_operand operand,
-                                     unsigned size_bytes, uint64_t *value);
-enum vmmu_status vmmu_insn_set(const struct work *work, struct vmmu_x86_state *state,
-                               struct vmmu_insn_operand operand, uint64_t value);
+                                     uint64_t *value);
 
 static inline uint64_t vmmu_insn_get_register(const struct vmmu_x86_state *state, unsigned number,
                                               unsigned size_bytes)
@@ -91,9 +91,25 @@ static inline uint64_t vmmu_insn_get_register(const struct vmmu_x86_state *state
 static inline enum vmmu_status vmmu_insn_get(const struct work *work, struct vmmu_insn_operand operand,
                                              unsigned size_bytes, uint64_t *value)
 {
+    if (operand.kind == VMMU_INSN_OPERAND_MEMORY)
+        return vmmu_insn_get_memory(work, size_bytes, value);
     if (operand.kind != VMMU_INSN_OPERAND_REGISTER)
-        return vmmu_insn_get_other(work, operand, size_bytes, value);
+        return vmmu_insn_get_other(work, operand, value);
     *value = vmmu_insn_get_register(work->state, operand.number, size_bytes);
+    return VMMU_OK;
+}
+
+/* The destination gets @value, of which operand_bytes count. */
+static inline enum vmmu_status vmmu_insn_set(const struct work *work, struct vmmu_x86_state *state,
+                                             uint64_t value)
+{
+    const struct vmmu_insn_operand operand = work->insn->destination;
+
+    if (operand.kind == VMMU_INSN_OPERAND_MEMORY)
+        return vmmu_insn_set_memory(work, value);
+    if (operand.kind != VMMU_INSN_OPERAND_REGISTER && operand.kind != VMMU_INSN_OPERAND_HIGH_BYTE)
+        return VMMU_INVALID;
+    vmmu_insn_set_general(state, operand, work->insn->operand_bytes, value);
     return VMMU_OK;
 }
 

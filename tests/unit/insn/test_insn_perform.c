@@ -539,6 +539,34 @@ static void test_operands_of_the_callers_own_instructions_can_be_loaded_and_stor
     EXPECT_EQ(vmmu_insn_store_destination(&rig.insn, &rig.state, &rig.memory, 0, &fault), VMMU_INVALID);
 }
 
+static void test_a_descriptor_across_pages_is_loaded_whole_or_not_at_all(void **state)
+{
+    struct vmmu_x86_fault fault = { 0 };
+    uint64_t value[2] = { 0, 0 };
+
+    (void)state;
+    given(RIG_PROTECTED_32, 0);
+    rig_map(&rig, 0xFFFFF000);
+    rig_map(&rig, 0);
+    rig_poke(&rig, 0xFFFFFFF8, 8, 0x11);
+    rig_poke(&rig, 0, 8, 0x22);
+    *gpr(VMMU_X86_RAX) = 0xFFFFFFF8;
+    EXPECT_EQ(RUN(&rig, 0x66, 0x0F, 0x38, 0x82, 0x08), VMMU_UNSUPPORTED);
+    EXPECT_EQ(vmmu_insn_load_source(&rig.insn, &rig.state, &rig.memory, value, &fault), VMMU_OK);
+    EXPECT(value[0] == 0x11 && value[1] == 0x22);
+
+    *gpr(VMMU_X86_RAX) = AT + 0x1FF8;
+    EXPECT_EQ(vmmu_insn_load_source(&rig.insn, &rig.state, &rig.memory, value, &fault), VMMU_GUEST_FAULT);
+    EXPECT(fault.vector == 14 && fault.cr2 == AT + 0x2000);
+    *gpr(VMMU_X86_RAX) = AT + 0x2000;
+    EXPECT_EQ(vmmu_insn_load_source(&rig.insn, &rig.state, &rig.memory, value, &fault), VMMU_GUEST_FAULT);
+    EXPECT_EQ(fault.cr2, AT + 0x2000);
+    rig.state.segment[VMMU_X86_DS].limit = AT + 14;
+    *gpr(VMMU_X86_RAX) = AT;
+    EXPECT_EQ(vmmu_insn_load_source(&rig.insn, &rig.state, &rig.memory, value, &fault), VMMU_GUEST_FAULT);
+    EXPECT_EQ(fault.vector, 13);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -582,6 +610,7 @@ int main(void)
         cmocka_unit_test(test_tf_makes_a_single_step_trap_due),
         cmocka_unit_test(test_the_callers_own_instructions_are_unsupported_and_retired_by_it),
         cmocka_unit_test(test_operands_of_the_callers_own_instructions_can_be_loaded_and_stored),
+        cmocka_unit_test(test_a_descriptor_across_pages_is_loaded_whole_or_not_at_all),
     };
 
     return RUN_TESTS(tests);
