@@ -71,8 +71,6 @@ struct vmmu_x86_level {
  * level's @implied. A right whose mask is zero is always granted.
  */
 struct vmmu_x86_format {
-    uint8_t entry_bytes;
-    uint8_t levels;
     uint64_t present;  /* an entry is present if any of these bits is set */
     uint64_t inverted; /* bits that refuse when set: NX */
     uint64_t read;
@@ -86,6 +84,8 @@ struct vmmu_x86_format {
     uint64_t key;         /* protection key, in a leaf */
     uint64_t memory_type; /* EPT, in a leaf */
     uint64_t ignore_pat;  /* EPT, in a leaf */
+    uint8_t entry_bytes;
+    uint8_t levels;
     uint8_t key_shift;
     uint8_t memory_type_shift;
     uint8_t
@@ -155,6 +155,14 @@ static inline unsigned vmmu_format_address_bits(const struct vmmu_x86_format *fo
 static inline bool vmmu_format_reaches(const struct vmmu_x86_format *format, uint64_t address)
 {
     return (address >> vmmu_format_address_bits(format)) == 0;
+}
+
+/* Whether the bits of @address from bit @bits - 1 upwards are all the same. */
+static inline bool vmmu_format_is_canonical(uint64_t address, unsigned bits)
+{
+    const uint64_t above = address >> (bits - 1);
+
+    return above == 0 || above == ~UINT64_C(0) >> (bits - 1);
 }
 
 /* Which entry of a table of this level translates @address. */
@@ -261,11 +269,16 @@ static inline uint64_t vmmu_format_link(const struct vmmu_x86_format *format,
 static inline bool vmmu_format_is_refused(const struct vmmu_x86_layout *layout, unsigned level_number,
                                           bool leaf, uint64_t entry)
 {
+    if ((entry & layout->reserved[level_number][leaf]) != 0) {
+        return true;
+    }
+    if (!layout->rights_refused) {
+        return false;
+    }
     const struct vmmu_x86_format *format = vmmu_format_of(layout);
     const unsigned type = (unsigned)((entry & format->memory_type) >> format->memory_type_shift);
 
-    return (entry & layout->reserved[level_number][leaf]) != 0 ||
-           ((layout->rights_refused >> (entry & 7)) & 1) != 0 ||
+    return ((layout->rights_refused >> (entry & 7)) & 1) != 0 ||
            (leaf && ((layout->types_refused >> type) & 1) != 0);
 }
 

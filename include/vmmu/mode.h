@@ -103,8 +103,8 @@ enum vmmu_x86_paging {
 /* Made by vmmu_mode_make; read it, never change it. */
 struct vmmu_x86_mode {
     enum vmmu_x86_paging paging;
-    uint8_t address_bits; /* linear-address width that is translated: 32, 48 or 57 */
     uint16_t pcid;        /* 0 unless CR4.PCIDE */
+    uint8_t address_bits; /* linear-address width that is translated: 32, 48 or 57 */
     bool write_protect;   /* CR0.WP */
     bool smep;
     bool smap;
@@ -116,9 +116,9 @@ struct vmmu_x86_mode {
     bool pdpte_in_memory;
     uint32_t pkru;
     uint32_t pkrs;
+    struct vmmu_x86_layout layout; /* meaningful unless paging is NONE */
     vmmu_gpa root;                 /* the root table; for PAE the four PDPTEs in memory */
     uint64_t pdpte[4];             /* PAE, if !pdpte_in_memory */
-    struct vmmu_x86_layout layout; /* meaningful unless paging is NONE */
 };
 
 /* What an access is, for the purpose of rights. */

@@ -154,8 +154,10 @@ static void encode_pdpte(const struct shape *shape)
     }
 }
 
-/* Which three bits of a combination are the flags of @level. In five-level walks levels 3 and 2 share theirs: the
- * four-level ones tell them apart, and the enumeration stays a matter of seconds. */
+/*
+ * Which three bits of a combination are the flags of @level. In five-level walks levels 3 and 2 share theirs:
+ * the four-level ones tell them apart, and the enumeration stays a matter of seconds.
+ */
 static unsigned digit_of(const struct shape *shape, unsigned level)
 {
     const unsigned digit = shape->levels - level;

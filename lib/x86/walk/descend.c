@@ -7,10 +7,7 @@
  */
 #include "descend.h"
 
-/*
- * Where the second stage puts the guest entry at @address; the table is read, and is written only when it is
- * marked.
- */
+/* Where the second stage puts the guest entry at @address. The table is read; a write only if it is marked. */
 static enum vmmu_status reach(const struct descent *descent, uint64_t address,
                               struct vmmu_x86_stage2_translation *at)
 {
@@ -26,55 +23,53 @@ static enum vmmu_status reach(const struct descent *descent, uint64_t address,
     return vmmu_walk_second(&walk, (vmmu_gpa){ address });
 }
 
-/* Load the entry at @address and put it on the trail as descent->last. */
-static enum vmmu_status fetch(struct descent *descent, uint64_t address, uint8_t entry_bytes)
+/* Put the entry at @address, which is loaded from @place, on the trail. */
+static inline enum vmmu_status fetch(struct descent *descent, uint64_t address, uint64_t place,
+                                     uint8_t rights)
 {
-    struct trail *trail = descent->trail;
-    uint64_t place = address;
-    uint8_t rights = VMMU_X86_RIGHTS_ALL;
-    uint64_t value;
+    const struct vmmu_ram *ram = descent->ram;
+    struct vmmu_x86_step *step = descent->trail->next;
 
-    if (descent->behind) {
-        struct vmmu_x86_stage2_translation at;
-        const enum vmmu_status status = reach(descent, address, &at);
+    VMMU_ASSERT(step < descent->trail->end);
+    const enum vmmu_status status = ram->load(ram->context, place, descent->entry_bytes, &step->value);
 
-        if (status != VMMU_OK) {
-            return status;
-        }
-        place = at.hpa.v;
-        rights = at.rights;
+    if (status == VMMU_OK) {
+        step->address = address;
+        step->place = place;
+        step->marks = 0;
+        step->level = descent->level;
+        step->entry_bytes = descent->entry_bytes;
+        step->rights = rights;
+        step->stage = descent->stage;
+        descent->last = step;
+        descent->trail->next = step + 1;
     }
-    const enum vmmu_status status = descent->ram->load(descent->ram->context, place, entry_bytes, &value);
+    return status;
+}
 
-    if (status != VMMU_OK) {
-        return status;
+/* The same, through the second stage if there is one behind. */
+static inline enum vmmu_status reach_and_fetch(struct descent *descent, uint64_t address)
+{
+    struct vmmu_x86_stage2_translation at;
+
+    if (!descent->behind) {
+        return fetch(descent, address, address, VMMU_X86_RIGHTS_ALL);
     }
-    VMMU_ASSERT(trail->count < trail->capacity);
-    struct vmmu_x86_step *step = &trail->steps[trail->count++];
+    const enum vmmu_status status = reach(descent, address, &at);
 
-    trail->loads++;
-    *step = (struct vmmu_x86_step){
-        .address = address,
-        .place = place,
-        .value = value,
-        .level = descent->level,
-        .entry_bytes = entry_bytes,
-        .rights = rights,
-        .stage = descent->stage,
-    };
-    descent->last = step;
-    return VMMU_OK;
+    return status == VMMU_OK ? fetch(descent, address, at.hpa.v, at.rights) : status;
 }
 
 enum vmmu_status vmmu_walk_descend(struct descent *descent, uint64_t address)
 {
     const struct vmmu_x86_format *format = vmmu_format_of(descent->layout);
+    const struct vmmu_x86_level *level = &format->level[descent->level];
+    uint64_t table = descent->table;
 
-    for (;; descent->level--) {
-        const struct vmmu_x86_level *level = &format->level[descent->level];
-        const uint64_t at =
-            descent->table + (uint64_t)vmmu_format_index(level, address) * format->entry_bytes;
-        enum vmmu_status status = fetch(descent, at, format->entry_bytes);
+    descent->entry_bytes = format->entry_bytes;
+    for (;; descent->level--, level--) {
+        const uint64_t at = table + (uint64_t)vmmu_format_index(level, address) * format->entry_bytes;
+        enum vmmu_status status = reach_and_fetch(descent, at);
 
         if (status != VMMU_OK) {
             return status;
@@ -93,11 +88,13 @@ enum vmmu_status vmmu_walk_descend(struct descent *descent, uint64_t address)
         if (leaf) {
             return VMMU_OK;
         }
-        status = vmmu_walk_mark(descent, descent->last, descent->unmarked ? 0 : level->accessed);
-        if (status != VMMU_OK) {
-            return status;
+        if ((level->accessed & ~entry) != 0) {
+            status = vmmu_walk_mark(descent, descent->last, level->accessed);
+            if (status != VMMU_OK) {
+                return status;
+            }
         }
-        descent->table = vmmu_format_table(level, entry);
+        table = vmmu_format_table(level, entry);
     }
 }
 
@@ -116,7 +113,7 @@ static enum vmmu_status refuse_mark(const struct descent *descent, const struct 
 
 enum vmmu_status vmmu_walk_mark(const struct descent *descent, struct vmmu_x86_step *step, uint64_t bits)
 {
-    step->marks = bits & ~step->value;
+    step->marks = descent->unmarked ? 0 : bits & ~step->value;
     if (step->marks == 0 || descent->marks == VMMU_X86_MARKS_LEAVE) {
         return VMMU_OK;
     }
@@ -131,16 +128,16 @@ enum vmmu_status vmmu_walk_mark(const struct descent *descent, struct vmmu_x86_s
 }
 
 /*
- * What stands at the place of step @index by now: one entry may serve a walk several times (a table that maps
- * itself).
+ * What stands at the place of @step by now: one entry may serve a walk several times (a table that maps itself; the
+ * second stage's tables).
  */
-static uint64_t settled_value(const struct trail *trail, unsigned index)
+static uint64_t settled_value(const struct trail *trail, const struct vmmu_x86_step *step)
 {
-    uint64_t value = trail->steps[index].value;
+    uint64_t value = step->value;
 
-    for (unsigned earlier = 0; earlier < index; earlier++) {
-        if (trail->steps[earlier].place == trail->steps[index].place) {
-            value |= trail->steps[earlier].marks;
+    for (const struct vmmu_x86_step *earlier = trail->first; earlier < step; earlier++) {
+        if (earlier->place == step->place) {
+            value |= earlier->marks;
         }
     }
     return value;
@@ -148,13 +145,8 @@ static uint64_t settled_value(const struct trail *trail, unsigned index)
 
 enum vmmu_status vmmu_walk_settle(const struct trail *trail, const struct vmmu_ram *ram)
 {
-    for (unsigned i = 0; i < trail->count; i++) {
-        const struct vmmu_x86_step *step = &trail->steps[i];
-
-        if (step->marks == 0) {
-            continue;
-        }
-        const uint64_t value = settled_value(trail, i);
+    for (const struct vmmu_x86_step *step = trail->first; step < trail->next; step++) {
+        const uint64_t value = step->marks == 0 ? step->value : settled_value(trail, step);
         const uint64_t marked = value | step->marks;
         const enum vmmu_status status =
             marked == value ? VMMU_OK

@@ -6,12 +6,12 @@
 
 #include <vmmu/walk.h>
 
-/* The entries that a walk used, of both stages, in the caller's array. */
+/* The entries that a walk used, of both stages, in the caller's array from @first up to @next. */
 struct trail {
-    struct vmmu_x86_step *steps;
-    uint8_t capacity;
-    uint8_t count;
-    uint8_t loads;
+    struct vmmu_x86_step *first;
+    struct vmmu_x86_step *next;
+    const struct vmmu_x86_step *end; /* of the array */
+    uint8_t registers;               /* how many of the steps made no memory reference */
 };
 
 /* One way down through the tables of one stage. */
@@ -21,7 +21,8 @@ struct descent {
     struct trail *trail;
     enum vmmu_x86_marks marks;
     enum vmmu_x86_stage stage;
-    bool unmarked; /* the entries have no accessed bits in use */
+    bool unmarked;       /* the entries have no accessed bits in use */
+    uint8_t entry_bytes; /* the descent's own copy */
 
     /*
      * The stage that table addresses must still go through, and where its refusal goes; NULL if they are
@@ -30,7 +31,7 @@ struct descent {
     const struct vmmu_x86_stage2 *behind;
     struct vmmu_x86_stage2_fault *refusal;
 
-    uint64_t table;             /* before: the root. After: the last table */
+    uint64_t table;             /* the root of what is left to walk */
     uint64_t grants;            /* before: all ones. After: those of the entries that were sound, together */
     uint8_t level;              /* before: of the root. After: of the entry that ended it */
     bool refused;               /* VMMU_GUEST_FAULT: the last entry is present, and refused by the layout */
@@ -47,9 +48,14 @@ struct descent {
 VMMU_MUST_USE
 enum vmmu_status vmmu_walk_descend(struct descent *descent, uint64_t address);
 
-/* Note which of @bits @step lacks, and set them now if the walk marks as it goes. Statuses as vmmu_walk_descend. */
+/* Note which of @bits @step lacks; set them now if the walk marks as it goes. Returns as vmmu_walk_descend. */
 VMMU_MUST_USE
 enum vmmu_status vmmu_walk_mark(const struct descent *descent, struct vmmu_x86_step *step, uint64_t bits);
+
+static inline uint8_t trail_count(const struct trail *trail)
+{
+    return (uint8_t)(trail->next - trail->first);
+}
 
 /* Set what every step of @trail lacks. VMMU_OK, VMMU_ABSENT or VMMU_RACED. */
 VMMU_MUST_USE

@@ -11,7 +11,9 @@ enum vmmu_status vmmu_x86_walk_nested(const struct vmmu_x86_mode *mode, const st
                                       vmmu_gva va, struct vmmu_x86_access access,
                                       struct vmmu_x86_nested_result *out)
 {
-    struct trail trail = { .steps = out->steps, .capacity = VMMU_X86_NESTED_STEPS };
+    struct trail trail = { .first = out->steps,
+                           .next = out->steps,
+                           .end = out->steps + VMMU_X86_NESTED_STEPS };
     const struct guest_walk guest = {
         .mode = mode,
         .ram = stage2->ram,
@@ -38,7 +40,7 @@ enum vmmu_status vmmu_x86_walk_nested(const struct vmmu_x86_mode *mode, const st
     if (status == VMMU_OK && access.marks == VMMU_X86_MARKS_ON_SUCCESS) {
         status = vmmu_walk_settle(&trail, stage2->ram);
     }
-    out->loads = trail.loads;
-    out->step_count = trail.count;
+    out->step_count = trail_count(&trail);
+    out->loads = (uint8_t)(out->step_count - trail.registers);
     return status;
 }

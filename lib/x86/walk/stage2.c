@@ -169,7 +169,7 @@ static enum vmmu_status arrive(const struct second_walk *walk, const struct desc
         return refuse(walk, gpa, VMMU_X86_STAGE2_RIGHTS, descent);
     }
     const uint64_t bits = level->accessed | (kind == VMMU_X86_WRITE ? level->dirty : 0);
-    const enum vmmu_status status = vmmu_walk_mark(descent, leaf, descent->unmarked ? 0 : bits);
+    const enum vmmu_status status = vmmu_walk_mark(descent, leaf, bits);
 
     if (status != VMMU_OK) {
         return status;
@@ -222,7 +222,7 @@ enum vmmu_status vmmu_x86_walk_stage2(const struct vmmu_x86_stage2 *stage2, vmmu
                                       struct vmmu_x86_stage2_access access,
                                       struct vmmu_x86_stage2_result *out)
 {
-    struct trail trail = { .steps = out->steps, .capacity = VMMU_X86_MAX_LEVELS };
+    struct trail trail = { .first = out->steps, .next = out->steps, .end = out->steps + VMMU_X86_MAX_LEVELS };
     const struct second_walk walk = {
         .stage2 = stage2,
         .trail = &trail,
@@ -235,7 +235,7 @@ enum vmmu_status vmmu_x86_walk_stage2(const struct vmmu_x86_stage2 *stage2, vmmu
     if (status == VMMU_OK && access.marks == VMMU_X86_MARKS_ON_SUCCESS) {
         status = vmmu_walk_settle(&trail, stage2->ram);
     }
-    out->loads = trail.loads;
-    out->step_count = trail.count;
+    out->step_count = trail_count(&trail);
+    out->loads = (uint8_t)(out->step_count - trail.registers);
     return status;
 }

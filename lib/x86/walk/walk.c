@@ -72,12 +72,7 @@ uint32_t vmmu_walk_judge(const struct vmmu_x86_mode *mode, struct vmmu_x86_acces
 
 bool vmmu_walk_is_canonical(const struct vmmu_x86_mode *mode, vmmu_gva va)
 {
-    if (mode->address_bits == 32) {
-        return true;
-    }
-    const uint64_t sign_and_above = va.v & ~BITS64(mode->address_bits - 2, 0);
-
-    return sign_and_above == 0 || sign_and_above == ~BITS64(mode->address_bits - 2, 0);
+    return mode->address_bits == 32 || vmmu_format_is_canonical(va.v, mode->address_bits);
 }
 
 static enum vmmu_status page_fault(struct vmmu_x86_fault *fault, uint32_t error_code, uint64_t address)
@@ -117,7 +112,7 @@ static enum vmmu_status descend_from_register(const struct vmmu_x86_mode *mode, 
     const struct vmmu_x86_format *format = vmmu_format_of(descent->layout);
     const struct vmmu_x86_level *level = &format->level[descent->level];
     const unsigned index = vmmu_format_index(level, address);
-    struct vmmu_x86_step *step = &descent->trail->steps[descent->trail->count++];
+    struct vmmu_x86_step *step = descent->trail->next++;
 
     *step = (struct vmmu_x86_step){
         .address = index,
@@ -128,6 +123,7 @@ static enum vmmu_status descend_from_register(const struct vmmu_x86_mode *mode, 
         .rights = VMMU_X86_RIGHTS_ALL,
         .stage = VMMU_X86_STAGE_REGISTER,
     };
+    descent->trail->registers++;
     if (!vmmu_format_is_present(format, step->value)) {
         return VMMU_GUEST_FAULT;
     }
@@ -215,7 +211,7 @@ enum vmmu_status vmmu_walk_guest(const struct guest_walk *walk, vmmu_gva va)
 enum vmmu_status vmmu_x86_walk(const struct vmmu_x86_mode *mode, const struct vmmu_ram *ram, vmmu_gva va,
                                struct vmmu_x86_access access, struct vmmu_x86_walk_result *out)
 {
-    struct trail trail = { .steps = out->steps, .capacity = VMMU_X86_MAX_LEVELS };
+    struct trail trail = { .first = out->steps, .next = out->steps, .end = out->steps + VMMU_X86_MAX_LEVELS };
     const struct guest_walk walk = {
         .mode = mode,
         .ram = ram,
@@ -229,7 +225,7 @@ enum vmmu_status vmmu_x86_walk(const struct vmmu_x86_mode *mode, const struct vm
     if (status == VMMU_OK && access.marks == VMMU_X86_MARKS_ON_SUCCESS) {
         status = vmmu_walk_settle(&trail, ram);
     }
-    out->loads = trail.loads;
-    out->step_count = trail.count;
+    out->step_count = trail_count(&trail);
+    out->loads = (uint8_t)(out->step_count - trail.registers);
     return status;
 }

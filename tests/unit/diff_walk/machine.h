@@ -1,10 +1,12 @@
 /*
- * An independent processor, libunicorn's, that makes one memory access under tables of ours and tells what became of it.
+ * An independent processor, libunicorn's, that makes one memory access under tables of ours and tells what
+ * became of it.
  *
- * Each access runs on a processor of its own: state leaks from one fault to the next. It sets up paging by executed
- * instructions (SMAP counts only after an executed MOV to CR4), goes to the privilege level of the access by IRET, and
- * makes it. No error code comes through libunicorn; nor does the frame: this version walks the tables for faults and
- * marks, and then accesses memory at the linear address all the same, which is why a page lies there.
+ * Each access runs on a processor of its own: state leaks from one fault to the next. It sets up paging by
+ * executed instructions (SMAP counts only after an executed MOV to CR4), goes to the privilege level of the
+ * access by IRET, and makes it. No error code comes through libunicorn; nor does the frame: this version
+ * walks the tables for faults and marks, and then accesses memory at the linear address all the same, which
+ * is why a page lies there.
  */
 #ifndef TESTS_UNIT_DIFF_WALK_MACHINE_H
 #define TESTS_UNIT_DIFF_WALK_MACHINE_H

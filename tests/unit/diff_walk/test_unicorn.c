@@ -1,6 +1,7 @@
 /*
- * The walker against libunicorn's processor: random tables, registers and accesses; whether it faults, by which vector and
- * with which CR2, and every accessed and dirty bit. VMMU_SEED repeats a run, VMMU_CASES makes it longer.
+ * The walker against libunicorn's processor: random tables, registers and accesses; whether it faults, by
+ * which vector and with which CR2, and every accessed and dirty bit. VMMU_SEED repeats a run, VMMU_CASES
+ * makes it longer.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,7 @@ static struct random_case random_case(void)
 {
     const struct kind_of_paging *paging = &pagings[random_below(4)];
     const uint64_t choice = random_bits();
+    const uint64_t first = random_bits();
     struct random_case made = { .paging = paging };
     struct machine_case *machine = &made.machine;
 
@@ -115,7 +117,7 @@ static struct random_case random_case(void)
     made.leaf_level = random_leaf_level(paging, machine->cr4 & VMMU_X86_CR4_PSE);
     machine->efer = ((choice & 192) ? VMMU_X86_EFER_NXE : 0) |
                     (paging->long_mode ? VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA : 0);
-    machine->pkru = (machine->cr4 & VMMU_X86_CR4_PKE) ? (uint32_t)(random_bits() & random_bits()) : 0;
+    machine->pkru = (machine->cr4 & VMMU_X86_CR4_PKE) ? (uint32_t)(first & random_bits()) : 0;
     machine->access = (enum machine_access)random_below(4);
     machine->user = machine->access == MACHINE_DESCRIPTOR || (choice & 256);
     machine->ac = (choice & 512) != 0;
@@ -207,7 +209,7 @@ static enum vmmu_status exchange(void *context, uint64_t address, unsigned width
     return VMMU_OK;
 }
 
-static enum vmmu_status walk_ours(const struct random_case *made, uint8_t *memory,
+static enum vmmu_status walk_ours(const struct random_case *made, void *memory,
                                   struct vmmu_x86_walk_result *out)
 {
     static const enum vmmu_x86_access_kind kinds[] = {
@@ -257,8 +259,9 @@ static void print_case(const struct random_case *made, const struct vmmu_x86_wal
 }
 
 /*
- * The other processor marks a 1 GiB leaf accessed before it looks at its rights and offset bits, where we leave an entry
- * that faults alone: either is allowed (docs/caveats.md, "Walker"). Do as it does, in our copy.
+ * The other processor marks a 1 GiB leaf accessed before it looks at its rights and offset bits, where we
+ * leave an entry that faults alone: either is allowed (docs/caveats.md, "Walker"). Do as it does, in our
+ * copy.
  */
 static void mark_as_they_do(const struct random_case *made, const struct vmmu_x86_walk_result *ours,
                             uint8_t *memory)
