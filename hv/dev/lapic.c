@@ -8,14 +8,22 @@
 
 #define NO_VECTOR (-1)
 
-/* The highest vector of @set, or NO_VECTOR. */
+/* The position of the highest bit of @word, which is not zero. */
+static int top_bit(uint64_t word)
+{
+    return 63 - __builtin_clzll(word);
+}
+
+/* The highest vector of @set, or NO_VECTOR. Written out: this is on the path of every interrupt and EOI. */
 static int vectors_highest(const struct lapic_vectors *set)
 {
-    for (int i = 3; i >= 0; i--) {
-        if (set->words[i] != 0)
-            return 64 * i + 63 - __builtin_clzll(set->words[i]);
-    }
-    return NO_VECTOR;
+    if (set->words[3] != 0)
+        return 192 + top_bit(set->words[3]);
+    if (set->words[2] != 0)
+        return 128 + top_bit(set->words[2]);
+    if (set->words[1] != 0)
+        return 64 + top_bit(set->words[1]);
+    return set->words[0] != 0 ? top_bit(set->words[0]) : NO_VECTOR;
 }
 
 static bool vectors_are_empty(const struct lapic_vectors *set)
@@ -341,7 +349,9 @@ void lapic_eoi(struct lapic *lapic)
     vectors_remove(&lapic->isr, (uint8_t)vector);
     if (__builtin_expect(vectors_has(&lapic->tmr, (uint8_t)vector), 0))
         end_level(lapic, (uint8_t)vector);
-    lapic_evaluate(lapic);
+    /* With nothing requested @ready stays what it is: none, or the 8259 pair's. */
+    if (!vectors_are_empty(&lapic->irr))
+        lapic_evaluate(lapic);
 }
 
 bool lapic_eoi_is_trivial(const struct lapic *lapic)

@@ -318,6 +318,8 @@ uint32_t pc_port_read(struct pc *pc, unsigned vp, uint16_t port, unsigned width_
     if (takes_whole(range, port, width_bytes))
         return read_range(pc, range, port, width_bytes);
     pc->counters.unclaimed_ports.reads += range == NULL;
+    if (width_bytes == 1)
+        return 0xFF;
     for (unsigned i = 0; i < width_bytes; i++)
         value |= bits_put(read_split(pc, port + i), 8 * i);
     return value;

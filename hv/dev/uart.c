@@ -106,7 +106,8 @@ static bool any_errors(const struct uart *uart)
 static uint8_t line_status(const struct uart *uart)
 {
     return (uint8_t)(LSR_EMPTY | (uart->held != 0 ? LSR_READY : 0) | (uart->overrun ? LSR_OVERRUN : 0) |
-                     head_errors(uart) | (has_fifos(uart) && any_errors(uart) ? LSR_FIFO : 0));
+                     head_errors(uart) |
+                     (uart->held != 0 && has_fifos(uart) && any_errors(uart) ? LSR_FIFO : 0));
 }
 
 /* The highest-priority interrupt that is pending and enabled. */
@@ -212,6 +213,7 @@ static uint8_t pop(struct uart *uart)
     uart->head = (uint8_t)((uart->head + 1) % UART_FIFO_BYTES);
     uart->held--;
     restart_timeout(uart);
+    update(uart);
     return uart->last_byte;
 }
 
@@ -252,18 +254,24 @@ static uint8_t read_iir(struct uart *uart)
 {
     const uint8_t identity = identify(uart);
 
-    if (identity == IIR_EMPTY)
+    if (identity == IIR_EMPTY) {
         uart->thre_pending = false;
+        update(uart);
+    }
     return identity | (has_fifos(uart) ? IIR_FIFOS : 0);
 }
 
+/* A polled console reads this most: nothing changes unless there was an error to clear. */
 static uint8_t read_lsr(struct uart *uart)
 {
     const uint8_t status = line_status(uart);
 
+    if ((status & (LSR_OVERRUN | LSR_ERRORS)) == 0)
+        return status;
     uart->overrun = false;
     if (uart->held != 0)
         uart->fifo[uart->head] &= 0xFF;
+    update(uart);
     return status;
 }
 
@@ -272,27 +280,25 @@ static uint8_t read_msr(struct uart *uart)
     const uint8_t status = uart->msr;
 
     uart->msr &= MSR_INPUTS;
+    update(uart);
     return status;
 }
 
 uint8_t uart_read(struct uart *uart, unsigned port)
 {
     const bool divisor = (uart->lcr & LCR_DLAB) != 0;
-    uint8_t value = 0xFF;
 
     uart->counters.registers.reads++;
     switch (port) {
-    case DATA: value = divisor ? byte_of(uart->divisor, 0) : pop(uart); break;
-    case IER: value = divisor ? byte_of(uart->divisor, 1) : uart->ier; break;
-    case IIR: value = read_iir(uart); break;
-    case LCR: value = uart->lcr; break;
-    case MCR: value = uart->mcr; break;
-    case LSR: value = read_lsr(uart); break;
-    case MSR: value = read_msr(uart); break;
-    default: value = uart->scratch; break;
+    case DATA: return divisor ? byte_of(uart->divisor, 0) : pop(uart);
+    case IER: return divisor ? byte_of(uart->divisor, 1) : uart->ier;
+    case IIR: return read_iir(uart);
+    case LCR: return uart->lcr;
+    case MCR: return uart->mcr;
+    case LSR: return read_lsr(uart);
+    case MSR: return read_msr(uart);
+    default: return uart->scratch;
     }
-    update(uart);
-    return value;
 }
 
 /* The byte leaves before the write has ended, so the holding register is empty again: a new interrupt. */

@@ -300,6 +300,17 @@ static void test_x2apic_logical_destinations_have_a_cluster_and_16_bits(void **s
     EXPECT_EQ(taken(0x51), 0xF);
 }
 
+static void test_wide_destinations_do_not_reach_xapics_by_their_low_byte(void **state)
+{
+    (void)state;
+    EXPECT(lapic_msr_write(pc_lapic(&board.pc, 0), MSR_IA32_APIC_BASE, UINT64_C(0xFEE00D00)));
+    send_x2apic(0, 0x00000102, ASSERT | 0x51);
+    send_x2apic(0, 0x00010002, LOGICAL | ASSERT | 0x51);
+    EXPECT_EQ(taken(0x51), 0);
+    send_x2apic(0, 0x00000006, LOGICAL | ASSERT | 0x51);
+    EXPECT_EQ(taken(0x51), 0x6);
+}
+
 static void test_the_io_apics_8_bit_broadcast_reaches_x2apics_too(void **state)
 {
     (void)state;
@@ -335,6 +346,7 @@ int main(void)
         T(test_a_changed_id_is_a_new_physical_address),
         T(test_x2apic_physical_destinations_have_32_bits),
         T(test_x2apic_logical_destinations_have_a_cluster_and_16_bits),
+        T(test_wide_destinations_do_not_reach_xapics_by_their_low_byte),
         T(test_the_io_apics_8_bit_broadcast_reaches_x2apics_too),
     };
 

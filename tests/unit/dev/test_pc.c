@@ -159,6 +159,15 @@ static void test_a_wide_access_to_byte_devices_is_split_lowest_port_first(void *
     EXPECT_EQ(pc_port_read(&board.pc, 0, 0x6F, 4), 0xFFABFFFF);
 }
 
+static void test_the_edge_level_control_is_at_4d0_and_4d1(void **state)
+{
+    (void)state;
+    EXPECT_EQ(pc_port_read(&board.pc, 0, 0x4D0, 2), 0x0200); /* firmware leaves the SCI level-triggered */
+    pc_port_write(&board.pc, 0, 0x4D0, 2, 0xFFFF);
+    EXPECT_EQ(in(0x4D0), 0xF8);
+    EXPECT_EQ(in(0x4D1), 0xDE);
+}
+
 static void test_the_debug_exit_port_hands_over_1_2_and_4_byte_values(void **state)
 {
     (void)state;
@@ -804,6 +813,7 @@ int main(void)
         T(test_the_last_port_does_not_wrap),
         T(test_serial_ports_that_are_not_configured_are_not_there),
         T(test_a_wide_access_to_byte_devices_is_split_lowest_port_first),
+        T(test_the_edge_level_control_is_at_4d0_and_4d1),
         T(test_the_debug_exit_port_hands_over_1_2_and_4_byte_values),
         T(test_serial_output_leaves_by_its_port),
         T(test_the_keyboard_controller_is_absent_but_resets),

@@ -700,6 +700,21 @@ static void test_bcd_counts_have_four_decimal_digits(void **state)
     EXPECT_EQ(count_of(0), 0x9999);
 }
 
+static void test_bcd_counts_are_read_by_their_digits(void **state)
+{
+    (void)state;
+    begin();
+    control(BOTH(0, 0) | BCD);
+    pit_write(&pit, 0, 0x34);
+    pit_write(&pit, 0, 0x12);
+    at(1);
+    EXPECT_EQ(count_of(0), 0x1234);
+    at(1234);
+    EXPECT(!out_of(0));
+    at(1235);
+    EXPECT(out_of(0));
+}
+
 static void test_bcd_count_0_is_ten_thousand(void **state)
 {
     (void)state;
@@ -746,6 +761,18 @@ static void test_an_edge_that_nobody_watched_for_is_given_when_somebody_looks(vo
     at(5600);
     pit_watch(&pit, true);
     EXPECT_EQ(irq0.rises, rises + 1); /* none passed since */
+}
+
+static void test_an_edge_that_is_due_is_given_before_the_counter_is_written(void **state)
+{
+    unsigned rises;
+
+    (void)state;
+    program(0, 2, 1000);
+    rises = irq0.rises;
+    at(1500);
+    pit_write(&pit, 0, 0x10);
+    EXPECT_EQ(irq0.rises, rises + 1);
 }
 
 static void test_a_late_vp_gets_one_tick_for_many(void **state)
@@ -852,10 +879,12 @@ int main(void)
         T(test_a_second_status_latch_is_ignored_until_the_first_is_read),
         T(test_a_control_word_drops_what_was_latched_and_half_written),
         T(test_bcd_counts_have_four_decimal_digits),
+        T(test_bcd_counts_are_read_by_their_digits),
         T(test_bcd_count_0_is_ten_thousand),
         T(test_the_control_port_does_not_read),
         T(test_nothing_is_due_while_nobody_watches_irq_0),
         T(test_an_edge_that_nobody_watched_for_is_given_when_somebody_looks),
+        T(test_an_edge_that_is_due_is_given_before_the_counter_is_written),
         T(test_a_late_vp_gets_one_tick_for_many),
         T(test_the_shortest_periods_leave_the_vp_time_between_edges),
         T(test_a_counter_that_was_never_programmed_does_nothing),
