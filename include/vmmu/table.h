@@ -8,6 +8,9 @@
  * do with it is the library's own affair (lib/x86/table/memory.h). The embedder sets a memory up, reports
  * epochs, reads the counters, and drains it.
  *
+ * Several address spaces of a partition may draw from one memory. A plan with `whole_tag` then means all of
+ * them, for it may stand for the plans of any.
+ *
  * Nothing here locks: every call on one memory, and every call on tables that draw from it, is made under the
  * caller's one lock for the partition.
  *
@@ -36,6 +39,7 @@ struct vmmu_table_unflushed {
     uint64_t first; /* the smallest address of the plan */
     uint64_t last;  /* its last byte */
     uint64_t epoch;
+    uint64_t vps; /* who must flush */
     bool resized; /* pages changed their size: until the flush, two sizes of one page may be cached at once */
 };
 

@@ -226,7 +226,6 @@ static struct vmmu_outcome retry(struct nested_edit *edit)
     struct vmmu_outcome outcome = { .status = VMMU_FLUSH_RETRY };
 
     vmmu_table_take_over(edit->nested->memory, &outcome.plan);
-    outcome.plan.vps = edit->nested->config.vps;
     edit->nested->counters.retries++;
     return outcome;
 }
@@ -268,9 +267,9 @@ struct vmmu_outcome vmmu_nested_run(struct nested_edit *edit)
         return edit->outcome;
     }
     change(edit);
-    vmmu_table_close(memory, &edit->outcome.plan, edit->resized);
     if (!vmmu_plan_is_empty(&edit->outcome.plan)) {
         edit->outcome.plan.vps = edit->nested->config.vps;
     }
+    vmmu_table_close(memory, &edit->outcome.plan, edit->resized);
     return edit->outcome;
 }

@@ -46,14 +46,14 @@ void vmmu_table_retire(struct vmmu_table_memory *memory, vmmu_hpa at);
 
 /**
  * End an operation: give unused pages beyond the cache back, and, if @plan asks for anything, give it an
- * epoch and keep in mind what it names until that epoch is reported. @resized says that pages may have
- * changed their size.
+ * epoch and keep in mind what it names until that epoch is reported. @plan->vps is set already. @resized
+ * says that pages may have changed their size.
  */
 void vmmu_table_close(struct vmmu_table_memory *memory, struct vmmu_plan *plan, bool resized);
 
 /*
- * A plan that flushes everything, and stands for all plans that are under way: their epochs mean nothing
- * any more.
+ * A plan that flushes everything, on every processor that a plan under way names, and stands for all of
+ * those: their epochs mean nothing any more.
  */
 void vmmu_table_take_over(struct vmmu_table_memory *memory, struct vmmu_plan *plan);
 

@@ -197,6 +197,7 @@ void vmmu_table_close(struct vmmu_table_memory *memory, struct vmmu_plan *plan, 
     struct vmmu_table_unflushed hull = hull_of(plan);
 
     hull.epoch = plan->epoch;
+    hull.vps = plan->vps;
     hull.resized = resized;
     memory->unflushed[memory->unflushed_count++] = hull;
 }
@@ -204,15 +205,17 @@ void vmmu_table_close(struct vmmu_table_memory *memory, struct vmmu_plan *plan, 
 void vmmu_table_take_over(struct vmmu_table_memory *memory, struct vmmu_plan *plan)
 {
     bool resized = false;
+    uint64_t vps = 0;
 
     for (unsigned i = 0; i < memory->unflushed_count; i++) {
         resized = resized || memory->unflushed[i].resized;
+        vps |= memory->unflushed[i].vps;
     }
     for (uint32_t i = 0; i < memory->counters.quarantine_pages; i++) {
         memory->quarantine[i].epoch = memory->epoch;
     }
     memory->unflushed_count = 0;
-    *plan = (struct vmmu_plan){ .whole_tag = true };
+    *plan = (struct vmmu_plan){ .whole_tag = true, .vps = vps };
     vmmu_table_close(memory, plan, resized);
 }
 

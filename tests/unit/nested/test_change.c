@@ -146,8 +146,12 @@ static void test_another_operation_waits_for_the_flush_of_a_split(void **state)
         struct vmmu_outcome other;
 
         EXPECT_EQ(split.status, VMMU_FLUSH_RETRY);
+        /* Processors that left meanwhile were named by the plan that is taken over. */
+        vmmu_nested_set_vps(&space.nested, 8);
         other = protect(GPA + 9 * PAGE, PAGE, R);
         EXPECT_EQ(other.status, VMMU_FLUSH_RETRY);
+        EXPECT_EQ(other.plan.vps, split.plan.vps);
+        vmmu_nested_set_vps(&space.nested, split.plan.vps);
         /* The other's flush covers the first one's too, whose own report no longer counts. */
         vmmu_table_flushed(&space.memory, split.plan.epoch);
         EXPECT_EQ(space_apply(&space, protect(GPA + 9 * PAGE, PAGE, R)), VMMU_FLUSH_RETRY);

@@ -373,6 +373,27 @@ static void test_plans_under_way_are_bounded_and_a_take_over_makes_room(void **s
     table_host_finish(&f.host, true);
 }
 
+/* Plans of address spaces that run on different processors: who takes over flushes on all of them. */
+static void test_a_take_over_names_every_processor_of_the_plans_under_way(void **state)
+{
+    struct fixture f;
+    struct vmmu_plan plan = { .whole_tag = true, .vps = 1 };
+
+    (void)state;
+    start(&f, 0);
+    vmmu_table_close(&f.memory, &plan, false);
+    plan = (struct vmmu_plan){ .whole_tag = true, .vps = BIT64(63) };
+    vmmu_table_close(&f.memory, &plan, false);
+    vmmu_table_take_over(&f.memory, &plan);
+    EXPECT_EQ(plan.vps, BIT64(63) | 1);
+    /* And whoever takes over from it. */
+    vmmu_table_take_over(&f.memory, &plan);
+    EXPECT_EQ(plan.vps, BIT64(63) | 1);
+    vmmu_table_flushed(&f.memory, plan.epoch);
+    EXPECT(!vmmu_table_is_unflushed(&f.memory, 0, UINT64_MAX, false));
+    table_host_finish(&f.host, true);
+}
+
 static void test_drain_gives_back_cache_and_quarantine(void **state)
 {
     struct fixture f;
@@ -427,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_what_a_plan_names_counts_as_unflushed_until_it_is_reported),
         cmocka_unit_test(test_a_changed_size_is_remembered_apart_and_through_a_take_over),
         cmocka_unit_test(test_plans_under_way_are_bounded_and_a_take_over_makes_room),
+        cmocka_unit_test(test_a_take_over_names_every_processor_of_the_plans_under_way),
         cmocka_unit_test(test_drain_gives_back_cache_and_quarantine),
         cmocka_unit_test(test_an_entry_is_stored_by_the_hosts_exchange_only),
     };
