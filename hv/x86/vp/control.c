@@ -5,6 +5,7 @@
 #include "hv/x86/vp/x86.h"
 
 #define CR0_CACHE_BITS (VMMU_X86_CR0_CD | VMMU_X86_CR0_NW)
+#define SEGMENT_LONG   BIT64(13)
 
 /* Bits whose change drops translations. Spec: APM 2 "TLB Management", "Implicit Invalidations". */
 #define CR0_FLUSHING   (VMMU_X86_CR0_PG | VMMU_X86_CR0_WP | VMMU_X86_CR0_PE)
@@ -32,7 +33,8 @@ static bool write_cr0_checked(struct vp *vp, uint64_t value)
     struct vp_arch *arch = vp->arch;
     struct vmmu_x86_state *state = x86_state(vp);
     const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
-    const bool cs_long = vmmu_insn_mode(state) == VMMU_INSN_64;
+    /* Not the mode: paging may not go on either while CS.L is set and long mode is still off. */
+    const bool cs_long = state->segment[VMMU_X86_CS].attributes & SEGMENT_LONG;
     uint64_t stored;
 
     if (vmmu_mode_check_cr0(&now, value, cs_long) != VMMU_OK) {
