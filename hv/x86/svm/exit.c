@@ -9,7 +9,7 @@ static void port_record(const struct svm_control *control, struct exit *exit)
     exit->port = (struct exit_port){ .number = SVM_PORT_NUMBER(info),
                                      .width_bytes = SVM_PORT_WIDTH(info),
                                      .in = info & SVM_PORT_IN,
-                                     .string = info & (SVM_PORT_STRING | SVM_PORT_REP),
+                                     .string = info & SVM_PORT_STRING,
                                      .next = control->exit_info2 };
 }
 
@@ -107,6 +107,9 @@ void svm_read_exit(struct vp *vp, struct exit *exit)
         exception_record(control, exit);
     } else if (code == SVM_EXIT_SHUTDOWN) {
         dead_record(exit, "triple fault");
+    } else if (code == SVM_EXIT_FERR_FREEZE) {
+        dead_record(
+            exit, "the guest waits for an x87 error to be reported outside the processor (CR0.NE is clear)");
     } else if (code == UINT64_MAX || code == UINT32_MAX) {
         dead_record(exit, "the processor refuses the guest's state (VMEXIT_INVALID)");
     } else {

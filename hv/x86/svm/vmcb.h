@@ -101,7 +101,6 @@ enum svm_tlb_control { SVM_TLB_KEEP = 0, SVM_TLB_FLUSH_ALL = 1, SVM_TLB_FLUSH_AS
 /* EXITINFO1 of an IOIO intercept. */
 #define SVM_PORT_IN           BIT64(0)
 #define SVM_PORT_STRING       BIT64(2)
-#define SVM_PORT_REP          BIT64(3)
 #define SVM_PORT_WIDTH(info)  (((info) >> 4) & 7) /* 1, 2 or 4 bytes */
 #define SVM_PORT_NUMBER(info) ((uint16_t)((info) >> 16))
 
