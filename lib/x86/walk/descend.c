@@ -7,7 +7,7 @@
  */
 #include "descend.h"
 
-/* Where the second stage puts the guest entry at @address. The table is read; a write only if it is marked. */
+/* Where the second stage puts the guest entry at @address. The table is read; marking it is a write. */
 static enum vmmu_status reach(const struct descent *descent, uint64_t address,
                               struct vmmu_x86_stage2_translation *at)
 {
@@ -128,8 +128,8 @@ enum vmmu_status vmmu_walk_mark(const struct descent *descent, struct vmmu_x86_s
 }
 
 /*
- * What stands at the place of @step by now: one entry may serve a walk several times (a table that maps itself; the
- * second stage's tables).
+ * What stands at the place of @step by now: one entry may serve a walk several times (a table that maps
+ * itself; the second stage's tables).
  */
 static uint64_t settled_value(const struct trail *trail, const struct vmmu_x86_step *step)
 {

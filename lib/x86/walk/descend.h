@@ -48,7 +48,9 @@ struct descent {
 VMMU_MUST_USE
 enum vmmu_status vmmu_walk_descend(struct descent *descent, uint64_t address);
 
-/* Note which of @bits @step lacks; set them now if the walk marks as it goes. Returns as vmmu_walk_descend. */
+/*
+ * Note which of @bits @step lacks; set them now if the walk marks as it goes. Returns as vmmu_walk_descend.
+ */
 VMMU_MUST_USE
 enum vmmu_status vmmu_walk_mark(const struct descent *descent, struct vmmu_x86_step *step, uint64_t bits);
 
