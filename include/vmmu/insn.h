@@ -223,15 +223,15 @@ struct vmmu_insn {
     uint8_t repeat;        /* enum vmmu_insn_repeat: the prefix as it stood, even where it means nothing */
     bool lock;             /* LOCK, or XCHG with memory, which locks without it */
     /*
-     * How many places in memory performing it touches, the stack and string operands included: 0, 1 or 2. If
-     * it is 1 and the access stays within a page, the guest-physical address that an exit reports is the
-     * operand's own.
+     * How many places in memory performing it (or one iteration of it) touches, the stack and string operands
+     * included: 0, 1 or 2. If it is 1 and the access stays within a page, the guest-physical address that an
+     * exit reports is that of the operand, or of the first iteration.
      */
     uint8_t memory_operands;
     struct vmmu_insn_operand destination;
     struct vmmu_insn_operand source;
-    struct vmmu_insn_address
-        address; /* valid if an operand is MEMORY; for string instructions, `segment` is that of rSI */
+    /* Valid if an operand is MEMORY; for string instructions, `segment` is that of rSI. */
+    struct vmmu_insn_address address;
     uint64_t immediate;
     struct vmmu_x86_fault fault; /* valid only if decoding answered VMMU_GUEST_FAULT */
 };
@@ -246,8 +246,8 @@ enum vmmu_insn_width vmmu_insn_mode(const struct vmmu_x86_state *state);
  *   VMMU_OK           *out is the instruction
  *   VMMU_ABSENT       it goes on behind the last byte: fetch more and call again
  *   VMMU_GUEST_FAULT  out->fault: #UD for an encoding that no processor has (LOCK where it is not allowed,
- * MOV CS, a register where memory is required...), #GP(0) for more than 15 bytes VMMU_UNSUPPORTED  this
- * decoder does not know it
+ *                     MOV CS, a register where memory is required...), #GP(0) for more than 15 bytes
+ *   VMMU_UNSUPPORTED  this decoder does not know it
  *
  * Only with VMMU_OK is anything but out->fault meaningful. Privilege and CPUID are not looked at: they are
  * the caller's.
@@ -319,15 +319,16 @@ struct vmmu_insn_memory {
                               struct vmmu_x86_fault *fault);
 
     /*
-     * One atomic compare and exchange of 1, 2, 4, 8 or 16 bytes; [0] is the low 8 bytes, [1] the high 8
-     * of 16. VMMU_OK:
-     * @desired was stored; VMMU_RACED: another value stands there, now in @expected.
+     * One atomic compare and exchange of 1, 2, 4, 8 or 16 bytes; [0] is the low 8 bytes, [1] the high 8 of
+     * 16. VMMU_OK: @desired was stored; VMMU_RACED: another value stands there, now in @expected.
      */
     enum vmmu_status (*exchange)(void *context, const struct vmmu_insn_bytes *bytes, uint64_t expected[2],
                                  const uint64_t desired[2], struct vmmu_x86_fault *fault);
 
-    /* For INS and OUTS; both may be NULL, and then these are VMMU_UNSUPPORTED. The permission was checked
-     * before. */
+    /*
+     * For INS and OUTS; either may be NULL: VMMU_UNSUPPORTED. The permission was checked before, so that there
+     * is no VMMU_GUEST_FAULT.
+     */
     enum vmmu_status (*port_in)(void *context, uint16_t port, unsigned size_bytes, uint64_t *value);
     enum vmmu_status (*port_out)(void *context, uint16_t port, unsigned size_bytes, uint64_t value);
 };
@@ -353,10 +354,11 @@ struct vmmu_insn_outcome {
  * Returns
  *   VMMU_OK           done, or outcome->again
  *   VMMU_GUEST_FAULT  outcome->fault, ready to inject (set RFLAGS.RF in the image that is pushed); the state
- * is unchanged save for REP iterations that were complete VMMU_RACED        other processors kept changing a
- * locked operand; nothing was changed, call again VMMU_UNSUPPORTED  an operation that the caller does itself,
- * or a locked access that crosses a page; nothing was changed any other         from a callback; the state is
- * unchanged save for REP iterations that were complete
+ *                     is unchanged save for REP iterations that were complete
+ *   VMMU_RACED        other processors kept changing a locked operand; nothing was changed, call again
+ *   VMMU_UNSUPPORTED  an operation that the caller does itself, or a locked access that crosses a page;
+ *                     nothing was changed
+ *   any other         from a callback; the state is unchanged save for REP iterations that were complete
  *
  * Spec: SDM 1 "Operand Addressing", SDM 3A "Limit Checking", "Type Checking"; AMD APM 3 "General-Purpose
  * Instruction Reference".
@@ -371,8 +373,10 @@ enum vmmu_status vmmu_insn_perform(const struct vmmu_insn *insn, struct vmmu_x86
  */
 bool vmmu_insn_retire(const struct vmmu_insn *insn, struct vmmu_x86_state *state);
 
-/* Linear address of the memory operand, cut to what the processor's mode has, with no check of any kind (as
- * INVLPG takes it). */
+/*
+ * Linear address of the memory operand, cut to what the processor's mode has, with no check of any kind, as
+ * INVLPG takes it.
+ */
 vmmu_gva vmmu_insn_address(const struct vmmu_insn *insn, const struct vmmu_x86_state *state);
 
 /**

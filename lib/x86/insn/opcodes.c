@@ -269,7 +269,7 @@ const struct opcode vmmu_insn_system[64] = {
     [0x1F] = { VMMU_INSN_INVLPGA, OP_NONE, OP_NONE, 0 },
     EACH_REGISTER(0x20, { VMMU_INSN_SMSW, OP_RM, OP_NONE, 0 }),
     EACH_REGISTER(0x30, { VMMU_INSN_LMSW, OP_NONE, OP_RM, F_SOURCE_WORD }),
-    [0x39] = { VMMU_INSN_RDTSCP, OP_NONE, OP_NONE, F_NO_REPEAT },
+    [0x39] = { VMMU_INSN_RDTSCP, OP_NONE, OP_NONE, 0 },
 };
 /* clang-format on */
 

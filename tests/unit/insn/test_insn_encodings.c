@@ -299,6 +299,7 @@ static void test_stack_instructions(void **state)
         { "0F A8", "push8, gs ~1" },
         { "9C", "pushf8 ~1" },
         { "66 9D", "popf2 ~1" },
+        { "9D", "popf8 ~1" },
     };
     static const struct encoding legacy[] = {
         { "06", "push4, es ~1" },          { "0E", "push4, cs ~1" },

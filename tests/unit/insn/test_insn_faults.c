@@ -60,6 +60,9 @@ static void test_a_non_canonical_address_is_a_general_protection_fault(void **st
     EXPECT_FAULT(VECTOR_GP, 0x89, 0x08);
     given(RIG_LONG, 0x00007FFFFFFFFFFD); /* the last byte is beyond */
     EXPECT_FAULT(VECTOR_GP, 0x8B, 0x08);
+    rig_map(&rig, 0x00007FFFFFFFF000);
+    rig.state.gpr[VMMU_X86_RAX] = 0x00007FFFFFFFFFFC; /* here it is not */
+    EXPECT_RUN(0x8B, 0x08);
 }
 
 static void test_a_non_canonical_stack_address_is_a_stack_fault(void **state)

@@ -342,7 +342,9 @@ static void test_a_locked_operation_that_never_wins_gives_up_unchanged(void **st
     rig.races = UINT32_MAX;
     EXPECT_EQ(RUN(&rig, 0xF0, 0x83, 0x00, 0x05), VMMU_RACED);
     EXPECT(rig_state_equal(&rig.state, &before));
+    EXPECT_EQ(rig.exchanges, VMMU_INSN_EXCHANGES);
     EXPECT_EQ(RUN(&rig, 0xF0, 0x0F, 0xC7, 0x08), VMMU_RACED);
+    EXPECT_EQ(rig.exchanges, 2 * VMMU_INSN_EXCHANGES);
     EXPECT(rig_state_equal(&rig.state, &before));
 }
 

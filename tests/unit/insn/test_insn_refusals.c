@@ -107,7 +107,7 @@ static void test_prefixes_that_make_another_instruction_are_unsupported(void **s
 {
     (void)state;
     EXPECT_UNKNOWN(VMMU_INSN_64, "66 0F C3 08", "F3 0F C3 08", "66 F2 0F 38 F1 08", "0F 38 82 08",
-                   "F3 66 0F 38 82 08", "F3 0F 01 F9", "F3 41 90", "66 0F 01 C1", "F2 0F 01 D0");
+                   "F3 66 0F 38 82 08", "F3 41 90", "66 0F 01 C1", "F2 0F 01 D0");
 }
 
 static void test_more_than_15_bytes_are_a_general_protection_fault(void **state)
