@@ -9,6 +9,9 @@
 #include "hv/monitor/monitor.h"
 #include "hv/vp/arch.h"
 
+/* Long enough for a guest to execute an instruction before the interrupt that makes it exit. */
+#define SOON_NS 20000
+
 const char *const exit_names[EXIT_KINDS] = {
     [EXIT_HOST_INTERRUPT] = "host-interrupt",
     [EXIT_EVENT_WINDOW] = "event-window",
@@ -164,6 +167,19 @@ static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
     __builtin_unreachable();
 }
 
+/* When the guest must have exited at the latest. */
+static uint64_t next_look_ns(const struct vp *vp)
+{
+    const uint64_t deadline_ns = arch_partition_deadline(vp->partition);
+    uint64_t soon_ns;
+
+    if (!(vp->attention & VP_ATTENTION_SOON)) {
+        return deadline_ns;
+    }
+    soon_ns = host_clock_ns() + SOON_NS;
+    return soon_ns < deadline_ns ? soon_ns : deadline_ns;
+}
+
 static void run_vp(struct vp *vp)
 {
     struct exit exit;
@@ -175,7 +191,7 @@ static void run_vp(struct vp *vp)
             }
             arch_vp_events(vp);
         }
-        host_timer_arm(arch_partition_deadline(vp->partition));
+        host_timer_arm(next_look_ns(vp));
         vp->counters.entries++;
         arch_vp_enter(vp, &exit);
         trace_exit(vp, &exit);

@@ -28,6 +28,7 @@ struct config;
 enum vp_attention {
     VP_ATTENTION_EVENT = 1, /* an interrupt may have become deliverable */
     VP_ATTENTION_STOP = 2,  /* the partition has ended */
+    VP_ATTENTION_SOON = 4, /* an event waits for a moment at which the guest does not exit: look again soon */
 };
 
 struct vp_trace_entry {

@@ -20,6 +20,7 @@ void svm_inject(struct vp *vp, const struct x86_event *event)
         (event->has_error_code ? SVM_EVENT_HAS_ERROR : 0) | (uint64_t)event->error_code << 32;
     if (event->kind == X86_EVENT_NMI) {
         svm->nmi_blocked = true;
+        svm->nmi_leaving = false;
         svm->vmcb->control.intercepts1 |= 1u << SVM_I1_IRET;
     }
 }
@@ -47,22 +48,20 @@ bool svm_can_take(const struct vp *vp, enum x86_event_kind kind)
 
 /*
  * A virtual interrupt that is intercepted exits as soon as the guest could take it, which is all that is wanted of it:
- * its vector never reaches the guest. For an NMI that waits behind another the window is IRET; behind an interrupt
- * shadow or another event it is the same virtual interrupt, tried again at the next exit.
+ * its vector never reaches the guest. NMIs have no such window. One that waits behind another has IRET's exit; behind that
+ * IRET itself, an interrupt shadow or another event, each of which ends with the next instruction, it is tried again soon.
  */
 void svm_open_window(struct vp *vp, enum x86_event_kind kind)
 {
-    struct svm_vp *svm = vp->arch->svm;
+    const struct svm_vp *svm = vp->arch->svm;
     struct svm_control *control = &svm->vmcb->control;
 
-    if (kind == X86_EVENT_NMI && svm->nmi_blocked) {
-        return; /* IRET exits anyhow: that is how the end of an NMI's handler is seen */
+    if (kind != X86_EVENT_NMI) {
+        control->virtual_interrupt |= SVM_VINTR_IRQ | SVM_VINTR_IGNORE_TPR;
+        control->intercepts1 |= 1u << SVM_I1_VINTR;
+    } else if (!svm->nmi_blocked || svm->nmi_leaving) {
+        vp->attention |= VP_ATTENTION_SOON;
     }
-    if (kind == X86_EVENT_NMI) {
-        vp->attention |= VP_ATTENTION_EVENT;
-    }
-    control->virtual_interrupt |= SVM_VINTR_IRQ | SVM_VINTR_IGNORE_TPR;
-    control->intercepts1 |= 1u << SVM_I1_VINTR;
 }
 
 void svm_close_interrupt_window(struct svm_vp *svm)
@@ -74,13 +73,22 @@ void svm_close_interrupt_window(struct svm_vp *svm)
 }
 
 /*
- * The exit comes before IRET is executed. NMIs are unblocked from here on: one instruction early, which only the handler
- * itself could see.
+ * The exit comes before IRET is executed, while the frame that it pops still stands on the stack. An NMI injected now would
+ * push its own over that one if its gate names a stack: so NMIs stay blocked until the instruction pointer has moved.
  */
-void svm_close_nmi_window(struct svm_vp *svm)
+void svm_leave_nmi(struct svm_vp *svm)
 {
     svm->vmcb->control.intercepts1 &= ~(1u << SVM_I1_IRET);
-    svm->nmi_blocked = false;
+    svm->nmi_leaving = true;
+    svm->nmi_left = svm->vmcb->save.rip;
+}
+
+void svm_settle_nmi(struct svm_vp *svm)
+{
+    if (svm->nmi_leaving && svm->vmcb->save.rip != svm->nmi_left) {
+        svm->nmi_leaving = false;
+        svm->nmi_blocked = false;
+    }
 }
 
 /* INT n, INT3 and INTO run again from RIP, which still stands at them; the rest is injected again. */

@@ -91,6 +91,7 @@ void svm_read_exit(struct vp *vp, struct exit *exit)
     exit->raw[1] = control->exit_info1;
     exit->raw[2] = control->exit_info2;
     exit->insn_bytes = 0;
+    svm_settle_nmi(svm);
     if (code == SVM_EXIT_NPF) {
         memory_record(control, exit);
     } else if (code == SVM_EXIT_PORT) {
@@ -101,7 +102,7 @@ void svm_read_exit(struct vp *vp, struct exit *exit)
         if (code == SVM_EXIT_VINTR) {
             svm_close_interrupt_window(svm);
         } else if (code == SVM_EXIT_IRET) {
-            svm_close_nmi_window(svm);
+            svm_leave_nmi(svm);
         }
     } else if (code - SVM_EXIT_EXCEPTION < 32) {
         exception_record(control, exit);

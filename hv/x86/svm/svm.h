@@ -10,7 +10,9 @@ struct svm_vp {
     vmmu_hpa vmcb_at;
     uint64_t asid_generation; /* the ASID is good while this equals the processor's */
     bool flush;               /* the guest's translations must go before the next entry */
-    bool nmi_blocked;         /* an NMI is in service: until IRET, which exits */
+    bool nmi_blocked;         /* an NMI is in service: until IRET, which exits, has been executed */
+    bool nmi_leaving;         /* that IRET, at `nmi_left`, has exited and runs now */
+    uint64_t nmi_left;
     uint64_t asids_taken;
 };
 
@@ -48,9 +50,14 @@ bool svm_is_injecting(const struct vp *vp);
 bool svm_can_take(const struct vp *vp, enum x86_event_kind kind);
 void svm_open_window(struct vp *vp, enum x86_event_kind kind);
 
-/* What exits of the window's own do: close it. */
+/* What the exit of an interrupt window does: close it. */
 void svm_close_interrupt_window(struct svm_vp *svm);
-void svm_close_nmi_window(struct svm_vp *svm);
+
+/* The guest is about to execute IRET while NMIs are blocked. */
+void svm_leave_nmi(struct svm_vp *svm);
+
+/* At any exit: unblock NMIs if the IRET that was about to be executed has been. */
+void svm_settle_nmi(struct svm_vp *svm);
 
 void svm_read_state(struct vp *vp);
 void svm_write_segment(struct vp *vp, enum vmmu_x86_segment_name name,

@@ -79,8 +79,6 @@ static void device_write(struct vp *vp, vmmu_gpa gpa, unsigned bytes, uint64_t v
         return;
     }
     (void)pc_mmio_write(x86_pc(vp), vp->index, gpa, bytes, value);
-    /* It may have been the task priority, which the guest also reads as CR8. */
-    vp->arch->backend->write_tpr(vp, (uint8_t)lapic_cr8_read(pc_lapic(x86_pc(vp), vp->index)));
     vp->attention |= VP_ATTENTION_EVENT;
 }
 

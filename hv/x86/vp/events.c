@@ -138,7 +138,7 @@ void arch_vp_events(struct vp *vp)
 {
     struct vp_arch *arch = vp->arch;
 
-    vp->attention &= ~(unsigned)VP_ATTENTION_EVENT;
+    vp->attention &= ~(unsigned)(VP_ATTENTION_EVENT | VP_ATTENTION_SOON);
     x86_settle_eoi(vp);
     /* Whatever changed the task priority asked for attention: the guest reads it as CR8 without an exit. */
     arch->backend->write_tpr(vp, (uint8_t)lapic_cr8_read(pc_lapic(x86_pc(vp), vp->index)));
@@ -157,7 +157,10 @@ void arch_vp_events(struct vp *vp)
 bool arch_vp_wakes(struct vp *vp)
 {
     x86_settle_eoi(vp);
-    if (vp->arch->nmi_pending) {
+    if (vp->arch->exception_pending) {
+        return true; /* the trap of a single step over HLT */
+    }
+    if (vp->arch->nmi_pending && vp->arch->backend->can_take(vp, X86_EVENT_NMI)) {
         return true;
     }
     return vp->arch->state.rflags & X86_RFLAGS_IF && pc_interrupt_pending(x86_pc(vp), vp->index) >= 0;

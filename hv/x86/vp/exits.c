@@ -67,7 +67,7 @@ static enum vp_next idle_exit(struct vp *vp, const struct exit *exit)
     if (!x86_skip(vp, exit)) {
         return VP_RESUME;
     }
-    if (!(vp->arch->state.rflags & X86_RFLAGS_IF) && !vp->arch->nmi_pending) {
+    if (!(vp->arch->state.rflags & X86_RFLAGS_IF) && !arch_vp_wakes(vp)) {
         return x86_give_up(vp, "the guest halted with interrupts off");
     }
     return VP_IDLE;

@@ -92,7 +92,10 @@ struct x86_backend {
     bool (*can_take)(const struct vp *vp, enum x86_event_kind kind);
     void (*inject)(struct vp *vp, const struct x86_event *event);
 
-    /* Exit as soon as the guest can take an event of this kind (interrupt or NMI). */
+    /*
+     * Exit as soon as the guest can take an event of this kind (interrupt or NMI); where the processor cannot do that,
+     * VP_ATTENTION_SOON is set.
+     */
     void (*open_window)(struct vp *vp, enum x86_event_kind kind);
 
     /* Forget all of the guest's translations before the next entry. */
