@@ -152,6 +152,10 @@ void arch_vp_events(struct vp *vp)
     if (pc_interrupt_pending(x86_pc(vp), vp->index) >= 0) {
         deliver_interrupt(vp);
     }
+    if (arch->hyperv.eoi_offered) {
+        /* What comes meanwhile and is no more urgent asks for no attention; the offer must be withdrawn before it waits. */
+        vp->attention |= VP_ATTENTION_EVENT;
+    }
 }
 
 bool arch_vp_wakes(struct vp *vp)
