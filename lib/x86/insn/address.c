@@ -93,12 +93,13 @@ static bool limit_permits(const struct vmmu_x86_segment *segment, const struct r
     return last <= segment->limit || segment->limit == UINT32_MAX;
 }
 
+/* For #AC; what has 16 bytes has rules of its own. */
 static bool is_misaligned(const struct work *work, const struct place *place)
 {
     const struct vmmu_x86_state *state = work->state;
 
-    return state->cpl == 3 && (place->linear & (place->size_bytes - 1)) && (state->cr0 & CR0_AM) &&
-           (state->rflags & RFLAGS_AC);
+    return state->cpl == 3 && (place->linear & (place->size_bytes - 1)) && place->size_bytes <= 8 &&
+           (state->cr0 & CR0_AM) && (state->rflags & RFLAGS_AC);
 }
 
 static bool segment_permits(const struct vmmu_x86_state *state, const struct reference *reference)

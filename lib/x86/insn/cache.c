@@ -5,15 +5,13 @@
  */
 #include <vmmu/insn.h>
 
-void *memcpy(void *to, const void *from, size_t size);
-
 _Static_assert(VMMU_X86_INSN_MAX_BYTES == 15, "a key is two loads of 8 bytes that overlap in one");
 
 static uint64_t eight_bytes(const uint8_t *bytes)
 {
     uint64_t value;
 
-    memcpy(&value, bytes, sizeof(value));
+    __builtin_memcpy(&value, bytes, sizeof(value));
     return value;
 }
 

@@ -231,6 +231,12 @@ static void test_cmpxchg16b_of_a_misaligned_operand_is_a_general_protection_faul
     given(RIG_LONG, AT + 8);
     EXPECT_FAULT(VECTOR_GP, 0x48, 0x0F, 0xC7, 0x08);
     EXPECT_FAULT(VECTOR_GP, 0xF0, 0x48, 0x0F, 0xC7, 0x08);
+    rig.state.cpl = 3; /* also where alignment is checked */
+    rig.state.cr0 |= CR0_AM;
+    rig.state.rflags |= RFLAGS_AC;
+    EXPECT_FAULT(VECTOR_GP, 0x48, 0x0F, 0xC7, 0x08);
+    rig.state.gpr[VMMU_X86_RAX] = AT + 4;
+    EXPECT_FAULT(VECTOR_AC, 0x0F, 0xC7, 0x08);
 }
 
 static void test_a_locked_access_across_pages_is_unsupported_and_touches_nothing(void **state)
