@@ -53,6 +53,7 @@ static void report_counters(const struct vp *vp, struct json *json)
         json_number(json, exit_names[i], counters->exits[i]);
     }
     json_end_object(json);
+    json_number(json, "exits_saved", counters->exits_saved);
     json_number(json, "idle_waits", counters->idle_waits);
     json_number(json, "events_injected", counters->events_injected);
     json_number(json, "events_reinjected", counters->events_reinjected);

@@ -50,8 +50,11 @@ struct exit_port {
     uint64_t next; /* address of the next instruction */
 };
 
+#define EXIT_NO_EXCEPTION 0xFF
+
 struct exit_exception {
     uint8_t vector;
+    uint8_t first; /* the exception in whose delivery this one was raised, or EXIT_NO_EXCEPTION */
     bool has_error_code;
     uint32_t error_code;
 };
@@ -59,7 +62,8 @@ struct exit_exception {
 struct exit {
     enum exit_kind kind;
     uint8_t insn_bytes; /* length of the instruction, where the processor says so; else 0 */
-    bool delivering;    /* the exit cut the delivery of an event short; the backend injects it again */
+    /* The exit cut the delivery of an event short. The backend injects it again, unless the exit is an exception. */
+    bool delivering;
     union {
         struct exit_memory memory;
         struct exit_port port;

@@ -151,6 +151,11 @@ static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
         partition_end(vp->partition, PARTITION_STOPPED, 0, "a machine check struck while the guest ran");
         return VP_STOP;
     case EXIT_X86_PORT: return port_exit(vp, exit);
+    case EXIT_X86_EXCEPTION:
+        /* A guest can arrange that each delivery raises the next, and none lets an interrupt of ours exit. */
+        host_interrupts_take();
+        after_host_interrupts(vp->partition);
+        return arch_vp_exit(vp, exit);
     case EXIT_IDLE:
     case EXIT_HYPERCALL:
     case EXIT_X86_CPUID:
@@ -159,7 +164,6 @@ static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
     case EXIT_X86_CONTROL:
     case EXIT_X86_XSETBV:
     case EXIT_X86_CACHE:
-    case EXIT_X86_EXCEPTION:
     case EXIT_X86_UNOFFERED:
     case EXIT_X86_RDPMC: return arch_vp_exit(vp, exit);
     case EXIT_KINDS: break;

@@ -41,6 +41,7 @@ struct vp_trace_entry {
 struct vp_counters {
     uint64_t exits[EXIT_KINDS];
     uint64_t entries;
+    uint64_t exits_saved; /* instructions performed at the exit of the one before */
     uint64_t idle_waits;
     uint64_t events_injected;
     uint64_t events_reinjected;

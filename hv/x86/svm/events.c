@@ -102,7 +102,11 @@ static bool runs_again(uint64_t event)
     return SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION && (vector == 3 || vector == 4);
 }
 
-bool svm_keep_event(struct vp *vp)
+/*
+ * An event whose delivery raised an exception is over: a processor does not come back to it, and a guest could otherwise have
+ * the same exception raised by it for ever. If it was an exception itself, the two may make a double fault.
+ */
+bool svm_keep_event(struct vp *vp, struct exit *exit)
 {
     struct svm_control *control = &vp->arch->svm->vmcb->control;
     const uint64_t event = control->exit_event;
@@ -111,7 +115,10 @@ bool svm_keep_event(struct vp *vp)
     if (!(event & SVM_EVENT_VALID)) {
         return false;
     }
-    if (!runs_again(event)) {
+    if (exit->kind == EXIT_X86_EXCEPTION) {
+        exit->exception.first =
+            SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION ? (uint8_t)event : EXIT_NO_EXCEPTION;
+    } else if (!runs_again(event)) {
         control->inject_event = event;
         vp->counters.events_reinjected++;
     }

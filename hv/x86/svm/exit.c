@@ -36,6 +36,7 @@ static void exception_record(const struct svm_control *control, struct exit *exi
     }
     exit->kind = EXIT_X86_EXCEPTION;
     exit->exception = (struct exit_exception){ .vector = vector,
+                                               .first = EXIT_NO_EXCEPTION,
                                                .has_error_code = vector == X86_VECTOR_AC,
                                                .error_code = (uint32_t)control->exit_info1 };
 }

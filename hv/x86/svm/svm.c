@@ -11,12 +11,13 @@
 #include "hv/mmu/mmu.h"
 #include "hv/x86/cpu.h"
 
-#define PAT_RESET  UINT64_C(0x0007040600070406)
-#define MSR_PAT    0x277u
-#define RESET_LDTR 0x82 /* a present LDT */
-#define RESET_TR   0x8B /* a busy 32-bit TSS */
-#define DR6_RESET  UINT64_C(0xFFFF0FF0)
-#define DR7_RESET  UINT64_C(0x400)
+#define PAT_RESET   UINT64_C(0x0007040600070406)
+#define MSR_PAT     0x277u
+#define RESET_LDTR  0x82 /* a present LDT */
+#define RESET_TR    0x8B /* a busy 32-bit TSS */
+#define DR6_RESET   UINT64_C(0xFFFF0FF0)
+#define DR7_RESET   UINT64_C(0x400)
+#define DR7_ENABLES BITS64(7, 0)
 
 #define INTERCEPTS1                                                                                          \
     (1u << SVM_I1_INTR | 1u << SVM_I1_NMI | 1u << SVM_I1_INIT | 1u << SVM_I1_CR0_SELECTIVE |                 \
@@ -163,7 +164,7 @@ static void enter(struct vp *vp, struct exit *exit)
     state->interrupt_shadow = vmcb->control.interrupt_shadow & 1;
     vmcb->control.tlb_control = SVM_TLB_KEEP;
     svm_read_exit(vp, exit);
-    exit->delivering = svm_keep_event(vp);
+    exit->delivering = svm_keep_event(vp, exit);
 }
 
 static uint64_t tsc_offset(struct vp *vp)
@@ -186,6 +187,11 @@ static void write_tpr(struct vp *vp, uint8_t cr8)
 static void raise_debug(struct vp *vp, uint64_t dr6_bits)
 {
     vp->arch->svm->vmcb->save.dr6 |= dr6_bits;
+}
+
+static bool has_breakpoints(const struct vp *vp)
+{
+    return vp->arch->svm->vmcb->save.dr7 & DR7_ENABLES;
 }
 
 static void report(struct vp *vp, struct json *json)
@@ -223,6 +229,7 @@ const struct x86_backend x86_svm = {
     .write_tsc_offset = write_tsc_offset,
     .write_tpr = write_tpr,
     .raise_debug = raise_debug,
+    .has_breakpoints = has_breakpoints,
     .is_injecting = svm_is_injecting,
     .can_take = svm_can_take,
     .inject = svm_inject,

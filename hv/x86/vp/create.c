@@ -7,16 +7,17 @@
 #include "hv/x86/vp/wall_clock.h"
 #include "hv/x86/vp/x86.h"
 
-#define APIC_HZ          UINT64_C(1000000000)
-#define RFLAGS_RESET     2
-#define EXTENDED_AMD     0x80000000u
-#define VENDOR_AMD_EBX   0x68747541u /* "Auth" */
-#define VENDOR_HYGON_EBX 0x6F677948u /* "Hygo" */
+#define APIC_HZ                 UINT64_C(1000000000)
+#define RFLAGS_RESET            2
+#define CPUID_EXTENDED_FEATURES 0x80000001u
+#define CPUID_RDTSCP            (1u << 27)  /* of EDX */
+#define VENDOR_AMD_EBX          0x68747541u /* "Auth" */
+#define VENDOR_HYGON_EBX        0x6F677948u /* "Hygo" */
 
 /* Access rights of flat segments: present, accessed, 4 KiB granularity. */
-#define FLAT_CODE64      0xA09B
-#define FLAT_CODE32      0xC09B
-#define FLAT_DATA        0xC093
+#define FLAT_CODE64             0xA09B
+#define FLAT_CODE32             0xC09B
+#define FLAT_DATA               0xC093
 
 static const struct x86_backend *const backends[] = { &x86_svm };
 static const struct x86_backend *backend;
@@ -250,7 +251,7 @@ static void build_cpuid(struct vp *vp)
         .is_bsp = vp->index == 0,
         .hyperv = vp->partition->arch->enlightened,
         .x2apic = true,
-        .rdtscp = true,
+        .rdtscp = cpuid(CPUID_EXTENDED_FEATURES, 0).edx & CPUID_RDTSCP,
         .apic_id = vp->index,
     };
 

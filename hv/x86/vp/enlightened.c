@@ -183,7 +183,9 @@ enum vp_next x86_hypercall_exit(struct vp *vp, const struct exit *exit)
             finish_call(vp, exit, caller.code64, vmmu_hyperv_call_no_memory(&call));
             return VP_RESUME;
         }
-        __builtin_memcpy(input, at, call.input_bytes);
+        if (at) {
+            __builtin_memcpy(input, at, call.input_bytes);
+        }
         outcome = vmmu_hyperv_call_perform(&arch->hyperv, &vp->arch->hyperv, &call, input);
     }
     if (outcome.action == VMMU_HYPERV_CALL_UD) {

@@ -17,17 +17,18 @@ static bool is_contributory(uint8_t vector)
 void x86_raise(struct vp *vp, uint8_t vector, bool has_error_code, uint32_t error_code)
 {
     struct vp_arch *arch = vp->arch;
+    const bool is_severe = is_contributory(vector) || vector == VMMU_X86_VECTOR_PF;
 
     if (arch->exception_pending) {
         const uint8_t first = arch->exception.vector;
 
-        if (first == 8) {
+        if (first == X86_VECTOR_DF && is_severe) {
             partition_end(vp->partition, PARTITION_STOPPED, 0, "triple fault");
             return;
         }
         if ((is_contributory(first) && is_contributory(vector)) ||
-            (first == VMMU_X86_VECTOR_PF && (is_contributory(vector) || vector == VMMU_X86_VECTOR_PF))) {
-            vector = 8;
+            (first == VMMU_X86_VECTOR_PF && is_severe)) {
+            vector = X86_VECTOR_DF;
             has_error_code = true;
             error_code = 0;
         }
@@ -58,6 +59,20 @@ void x86_raise_gp(struct vp *vp)
 void x86_raise_ud(struct vp *vp)
 {
     x86_raise_fault(vp, &(struct vmmu_x86_fault){ .vector = X86_VECTOR_UD });
+}
+
+void x86_raise_again(struct vp *vp, const struct exit_exception *exception)
+{
+    struct vp_arch *arch = vp->arch;
+
+    if (exception->first != EXIT_NO_EXCEPTION) {
+        arch->exception = (struct x86_event){ .kind = X86_EVENT_EXCEPTION, .vector = exception->first };
+        arch->exception_pending = true;
+    }
+    if (exception->vector != X86_VECTOR_DB) {
+        arch->state.rflags |= X86_RFLAGS_RF; /* as every fault has it; which kind a #DB is, DR6 says */
+    }
+    x86_raise(vp, exception->vector, exception->has_error_code, exception->error_code);
 }
 
 static uint32_t *assist_word(const struct vp *vp)
@@ -144,6 +159,8 @@ void arch_vp_events(struct vp *vp)
     arch->backend->write_tpr(vp, (uint8_t)lapic_cr8_read(pc_lapic(x86_pc(vp), vp->index)));
     if (arch->exception_pending && !arch->backend->is_injecting(vp)) {
         arch->exception_pending = false;
+        /* Real mode pushes no error codes. */
+        arch->exception.has_error_code &= (x86_state(vp)->cr0 & VMMU_X86_CR0_PE) != 0;
         inject(vp, &arch->exception);
     }
     if (arch->nmi_pending) {

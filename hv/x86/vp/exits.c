@@ -27,41 +27,6 @@ static enum vp_next cpuid_exit(struct vp *vp, const struct exit *exit)
     return VP_RESUME;
 }
 
-static void port_in(struct vp *vp, const struct exit_port *port)
-{
-    uint64_t *rax = &vp->arch->state.gpr[VMMU_X86_RAX];
-    const uint32_t value = pc_port_read(x86_pc(vp), vp->index, port->number, port->width_bytes);
-
-    switch (port->width_bytes) {
-    case 1: *rax = (*rax & ~UINT64_C(0xFF)) | (uint8_t)value; break;
-    case 2: *rax = (*rax & ~UINT64_C(0xFFFF)) | (uint16_t)value; break;
-    default: *rax = value; break;
-    }
-}
-
-static enum vp_next port_exit(struct vp *vp, const struct exit *exit)
-{
-    const struct exit_port *port = &exit->port;
-    const struct vmmu_insn *insn;
-
-    if (port->string) {
-        const enum vmmu_status status = x86_fetch(vp, &insn);
-
-        if (status == VMMU_UNSUPPORTED) {
-            return x86_give_up(vp, "a string port instruction could not be decoded");
-        }
-        return status == VMMU_OK ? x86_perform(vp, insn) : VP_RESUME;
-    }
-    if (port->in) {
-        port_in(vp, port);
-    } else {
-        pc_port_write(x86_pc(vp), vp->index, port->number, port->width_bytes,
-                      (uint32_t)vp->arch->state.gpr[VMMU_X86_RAX]);
-    }
-    x86_retire(vp, (unsigned)(port->next - vp->arch->state.rip) & 15);
-    return VP_RESUME;
-}
-
 static enum vp_next idle_exit(struct vp *vp, const struct exit *exit)
 {
     if (!x86_skip(vp, exit)) {
@@ -77,7 +42,7 @@ enum vp_next arch_vp_exit(struct vp *vp, const struct exit *exit)
 {
     switch (exit->kind) {
     case EXIT_X86_CPUID: return cpuid_exit(vp, exit);
-    case EXIT_X86_PORT: return port_exit(vp, exit);
+    case EXIT_X86_PORT: return x86_port_exit(vp, exit);
     case EXIT_X86_MSR_READ:
     case EXIT_X86_MSR_WRITE: return x86_msr_exit(vp, exit);
     case EXIT_X86_CONTROL: return x86_control_exit(vp, exit);
@@ -90,9 +55,7 @@ enum vp_next arch_vp_exit(struct vp *vp, const struct exit *exit)
             wbinvd();
         }
         return VP_RESUME;
-    case EXIT_X86_EXCEPTION:
-        x86_raise(vp, exit->exception.vector, exit->exception.has_error_code, exit->exception.error_code);
-        return VP_RESUME;
+    case EXIT_X86_EXCEPTION: x86_raise_again(vp, &exit->exception); return VP_RESUME;
     case EXIT_X86_UNOFFERED: x86_raise_ud(vp); return VP_RESUME;
     case EXIT_X86_RDPMC: x86_raise_gp(vp); return VP_RESUME;
     case EXIT_HOST_INTERRUPT:

@@ -171,13 +171,27 @@ void x86_single_step(struct vp *vp)
     x86_raise(vp, X86_VECTOR_DB, false, 0);
 }
 
+void x86_retire_to(struct vp *vp, uint64_t next_rip)
+{
+    struct vmmu_x86_state *state = &vp->arch->state;
+
+    state->rip = next_rip;
+    state->interrupt_shadow = false;
+    state->rflags &= ~X86_RFLAGS_RF;
+    if (state->rflags & X86_RFLAGS_TF) {
+        x86_single_step(vp);
+    }
+}
+
 void x86_retire(struct vp *vp, unsigned bytes)
 {
-    struct vmmu_x86_state *state = x86_state(vp);
-    const struct vmmu_insn insn = { .length = (uint8_t)bytes, .width = vmmu_insn_mode(state) };
+    const struct vmmu_x86_state *state = x86_state(vp);
+    const uint64_t next = state->rip + bytes;
 
-    if (vmmu_insn_retire(&insn, state)) {
-        x86_single_step(vp);
+    switch (vmmu_insn_mode(state)) {
+    case VMMU_INSN_16: x86_retire_to(vp, (uint16_t)next); break;
+    case VMMU_INSN_32: x86_retire_to(vp, (uint32_t)next); break;
+    case VMMU_INSN_64: x86_retire_to(vp, next); break;
     }
 }
 

@@ -28,6 +28,7 @@
 #define X86_VECTOR_DB   1
 #define X86_VECTOR_NMI  2
 #define X86_VECTOR_UD   6
+#define X86_VECTOR_DF   8
 #define X86_VECTOR_AC   17
 #define X86_VECTOR_MC   18
 
@@ -87,6 +88,9 @@ struct x86_backend {
     /* Add bits to DR6, ahead of a #DB. */
     void (*raise_debug)(struct vp *vp, uint64_t dr6_bits);
 
+    /* Whether the guest has armed a debug register. */
+    bool (*has_breakpoints)(const struct vp *vp);
+
     /* Whether an event is waiting to be delivered at the next entry already: one cut short, or one just injected. */
     bool (*is_injecting)(const struct vp *vp);
     bool (*can_take)(const struct vp *vp, enum x86_event_kind kind);
@@ -144,6 +148,9 @@ struct vp_arch {
     struct vmmu_x86_paging_registers mode_registers; /* what `mode` was made from */
     struct vmmu_x86_mode mode;
     bool mode_valid;
+    uint64_t port_last; /* the last IN or OUT that exited, and what stands behind it */
+    uint64_t port_next;
+    uint64_t port_pair; /* an IN or OUT that another one follows at once */
     struct x86_fetch_memo memos[X86_FETCH_MEMOS];
     struct vmmu_insn_cache insn_cache;
     struct vmmu_hyperv_vp hyperv;
@@ -187,6 +194,9 @@ void x86_raise(struct vp *vp, uint8_t vector, bool has_error_code, uint32_t erro
 void x86_raise_fault(struct vp *vp, const struct vmmu_x86_fault *fault);
 void x86_raise_gp(struct vp *vp);
 void x86_raise_ud(struct vp *vp);
+
+/* Give an intercepted exception back to the guest. */
+void x86_raise_again(struct vp *vp, const struct exit_exception *exception);
 
 /* If the guest has taken the offer of an interrupt that needs no EOI, end that interrupt now. */
 void x86_settle_eoi(struct vp *vp);
@@ -234,7 +244,8 @@ unsigned x86_length(struct vp *vp, const struct exit *exit);
 /* Step over the instruction that exited. False as x86_length() has 0. */
 bool x86_skip(struct vp *vp, const struct exit *exit);
 
-/* Step over an instruction of @bytes bytes. */
+/* Step over an instruction whose next one stands at @next_rip, or that is @bytes bytes long. */
+void x86_retire_to(struct vp *vp, uint64_t next_rip);
 void x86_retire(struct vp *vp, unsigned bytes);
 
 /* Stop the partition because of an instruction that we cannot perform. */
@@ -250,6 +261,10 @@ bool x86_write_efer(struct vp *vp, uint64_t value);
 
 /* The registers that decide about paging, from complete state. */
 struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp);
+
+/* --- port.c --- */
+
+enum vp_next x86_port_exit(struct vp *vp, const struct exit *exit);
 
 /* --- msr.c --- */
 
