@@ -65,7 +65,8 @@ static uint32_t timer_value(const struct acpi_pm *pm)
     return (uint32_t)(tick_now(pm) & (pm->timer_is_24_bit ? BITS32(23, 0) : UINT32_MAX));
 }
 
-static uint32_t read_byte(const struct acpi_pm *pm, unsigned offset)
+/* Byte @offset of the block, when the timer shows @timer. */
+static uint8_t read_byte(const struct acpi_pm *pm, unsigned offset, uint32_t timer)
 {
     switch (offset) {
     case STATUS:
@@ -74,21 +75,23 @@ static uint32_t read_byte(const struct acpi_pm *pm, unsigned offset)
     case ENABLE + 1: return byte_of(pm->enable, offset - ENABLE);
     case CONTROL:
     case CONTROL + 1: return byte_of(pm->control, offset - CONTROL);
-    default: return 0xFF;
+    default: break;
     }
+    return offset >= TIMER && offset < BLOCK_BYTES ? byte_of(timer, offset - TIMER) : 0xFF;
 }
 
 uint32_t acpi_pm_read(struct acpi_pm *pm, unsigned offset, unsigned width_bytes)
 {
+    const uint32_t timer = timer_value(pm);
     uint32_t value = 0;
 
     pm->registers.reads++;
-    if (offset >= TIMER && offset + width_bytes <= BLOCK_BYTES)
-        return timer_value(pm) >> (8 * (offset - TIMER)) & (uint32_t)all_ones(width_bytes);
+    if (offset == TIMER && width_bytes == 4)
+        return timer;
     if (offset < CONTROL)
         acpi_pm_advance(pm);
     for (unsigned i = 0; i < width_bytes; i++)
-        value |= bits_put(read_byte(pm, offset + i), 8 * i);
+        value |= bits_put(read_byte(pm, offset + i, timer), 8 * i);
     return value;
 }
 

@@ -164,6 +164,8 @@ static void test_slp_typ_of_s5_with_slp_en_powers_off_and_slp_en_reads_as_zero(v
     acpi_pm_write(&pm, CONTROL, 2, ACPI_PM_SLEEP_TYPE_S5 << 10 | SLP_EN);
     EXPECT_EQ(power_offs, 1);
     EXPECT_EQ(acpi_pm_read(&pm, CONTROL, 2), ACPI_PM_SLEEP_TYPE_S5 << 10 | SCI_EN);
+    EXPECT_EQ(acpi_pm_read(&pm, CONTROL, 1), SCI_EN);
+    EXPECT_EQ(acpi_pm_read(&pm, CONTROL + 1, 1), ACPI_PM_SLEEP_TYPE_S5 << 2);
 }
 
 static void test_other_sleep_types_do_nothing(void **state)

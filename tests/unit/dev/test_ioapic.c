@@ -304,6 +304,11 @@ static void test_pins_with_the_same_vector_end_together(void **state)
     EXPECT_EQ(sent, 3);
     EXPECT_EQ(get(low_of(10)), LEVEL | 0x61);
     EXPECT_EQ(get(low_of(11)), LEVEL | REMOTE_IRR | 0x61);
+    EXPECT_EQ(ioapic.counters.ended, 2);
+    ioapic_set_pin(&ioapic, 11, false);
+    ioapic_eoi(&ioapic, 0x61);
+    ioapic_eoi(&ioapic, 0x61); /* nothing to end any more */
+    EXPECT_EQ(ioapic.counters.ended, 3);
 }
 
 static void test_nmi_and_extint_are_edges_whatever_the_trigger_bit(void **state)

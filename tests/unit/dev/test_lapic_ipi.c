@@ -77,9 +77,10 @@ static unsigned taken(int vector)
 
 static void to_x2apic(void)
 {
-    for (unsigned vp = 0; vp < VPS; vp++)
+    for (unsigned vp = 0; vp < VPS; vp++) {
         EXPECT(lapic_msr_write(pc_lapic(&board.pc, vp), MSR_IA32_APIC_BASE,
                                UINT64_C(0xFEE00C00) | (vp == 0 ? APIC_BASE_BSP : 0)));
+    }
 }
 
 static void send_x2apic(unsigned vp, uint32_t destination, uint32_t low)
@@ -240,6 +241,16 @@ static void test_an_illegal_vector_is_not_sent_and_is_a_send_error(void **state)
     EXPECT_EQ(fixture_lapic_read(&board, 1, ESR), 0);
 }
 
+static void test_vector_16_is_the_lowest_that_can_be_sent(void **state)
+{
+    (void)state;
+    send(0, 1, ASSERT | 0x10);
+    EXPECT_EQ(taken(0x10), 0x2);
+    to_x2apic();
+    EXPECT(lapic_msr_write(pc_lapic(&board.pc, 3), 0x83F, 0x10));
+    EXPECT_EQ(taken(0x10), 0x8);
+}
+
 static void test_ipis_are_edges_whatever_the_trigger_bit(void **state)
 {
     (void)state;
@@ -340,6 +351,7 @@ int main(void)
         T(test_lowest_priority_takes_turns_among_equals),
         T(test_lowest_priority_passes_over_disabled_apics),
         T(test_an_illegal_vector_is_not_sent_and_is_a_send_error),
+        T(test_vector_16_is_the_lowest_that_can_be_sent),
         T(test_ipis_are_edges_whatever_the_trigger_bit),
         T(test_the_delivery_status_is_always_idle_and_the_icr_reads_back),
         T(test_the_icr_can_be_written_whole),

@@ -128,8 +128,8 @@ static void test_the_divide_configuration_divides_by_1_to_128(void **state)
     for (unsigned i = 0; i < 8; i++) {
         put(DIVIDE, rates[i].encoding);
         put(INITIAL, 100);
-        EXPECT_EQ(pc_deadline(&board.pc, 0), board.ns + 100 * rates[i].divisor);
-        fixture_pass(&board, 100 * rates[i].divisor - 1);
+        EXPECT_EQ(pc_deadline(&board.pc, 0), board.ns + UINT64_C(100) * rates[i].divisor);
+        fixture_pass(&board, UINT64_C(100) * rates[i].divisor - 1);
         EXPECT(!ticked());
         fixture_pass(&board, 1);
         EXPECT(ticked());
@@ -423,7 +423,7 @@ static void test_a_deadline_past_all_time_is_never(void **state)
     put(TIMER, DEADLINE | VECTOR);
     arm(UINT64_MAX);
     EXPECT_EQ(armed(), UINT64_MAX);
-    EXPECT(pc_deadline(&board.pc, 0) > board.ns + 100 * 365 * UINT64_C(86400) * NS_PER_S);
+    EXPECT(pc_deadline(&board.pc, 0) > board.ns + UINT64_C(100) * 365 * 86400 * NS_PER_S);
 }
 
 int main(void)

@@ -71,6 +71,15 @@ static void test_numbers_out_of_range_are_refused(void **state)
 
     (void)state;
     EXPECT_EQ(pc_init(&board.pc, &config, &hooks), VMMU_OK);
+    config.tsc_hz = 1;
+    config.apic_hz = CLOCK_HZ_MAXIMUM;
+    config.physical_address_bits = 32;
+    EXPECT_EQ(pc_init(&board.pc, &config, &hooks), VMMU_OK);
+    config.physical_address_bits = 52;
+    EXPECT_EQ(pc_init(&board.pc, &config, &hooks), VMMU_OK);
+    config.physical_address_bits = 31;
+    EXPECT_EQ(pc_init(&board.pc, &config, &hooks), VMMU_INVALID);
+    config = fixture_config(1);
     config.vps = 0;
     EXPECT_EQ(pc_init(&board.pc, &config, &hooks), VMMU_INVALID);
     config.vps = PC_VPS_MAXIMUM + 1;
@@ -273,6 +282,15 @@ static void test_the_pm_timer_reads_as_one_access(void **state)
 
 /* --- memory ------------------------------------------------------------------------------------------------------------- */
 
+static void test_a_wide_access_past_the_end_of_a_wide_device_is_split(void **state)
+{
+    (void)state;
+    board.ns = clock_ns(0x12345678, ACPI_PM_TIMER_HZ);
+    EXPECT_EQ(pc_port_read(&board.pc, 0, PC_PORT_PM_TIMER + 2, 4), 0xFFFF1234);
+    EXPECT_EQ(pc_port_read(&board.pc, 0, PC_PORT_PM_TIMER - 2, 4), 0x5678FFFF);
+    EXPECT_EQ(pc_port_read(&board.pc, 0, PC_PORT_PM1A_EVENT - 1, 2), 0x00FF);
+}
+
 static void test_unclaimed_memory_reads_as_ones(void **state)
 {
     static const uint64_t holes[] = {
@@ -418,6 +436,20 @@ static void test_a_second_request_of_the_pair_comes_by_pin_0_too(void **state)
 
 /* --- routing ------------------------------------------------------------------------------------------------------------ */
 
+static void test_an_extint_whose_cause_is_gone_is_the_spurious_interrupt_and_then_over(void **state)
+{
+    (void)state;
+    fixture_lapic_write(&board, 0, LINT0, MASKED);
+    fixture_ioapic_pin(&board, PC_PIN_EXTINT, EXTINT, 0);
+    start_timer(100);
+    out(0x21, 0xFE);
+    fixture_pass(&board, 11 * NS_PER_MS);
+    out(0x21, 0xFF);
+    EXPECT_EQ(pending(), 0x0F);
+    EXPECT_EQ(take(), 0x0F);
+    EXPECT_EQ(pending(), -1);
+}
+
 static void test_irq_0_is_io_apic_pin_2(void **state)
 {
     (void)state;
@@ -537,6 +569,32 @@ static void test_a_level_for_a_logical_address_comes_when_an_apic_takes_that_add
     EXPECT_EQ(take(), 0x39);
 }
 
+static void test_a_level_for_a_physical_id_comes_when_an_apic_takes_that_id(void **state)
+{
+    (void)state;
+    fixture_ioapic_pin(&board, PC_IRQ_SCI, LEVEL | 0x39, 0x07000000);
+    pc_port_write(&board.pc, 0, PC_PORT_PM1A_EVENT + 2, 2, 0x100);
+    pc_power_button(&board.pc);
+    EXPECT_EQ(pending(), -1);
+    fixture_lapic_write(&board, 0, 0x20, 0x07000000);
+    EXPECT_EQ(take(), 0x39);
+}
+
+static void test_a_level_for_a_cluster_comes_when_an_apic_takes_that_model(void **state)
+{
+    (void)state;
+    fixture_ioapic_pin(&board, PC_IRQ_SCI, LEVEL | 0x839, 0x21000000);
+    fixture_lapic_write(&board, 0, 0xD0, 0x22000000);
+    fixture_lapic_write(&board, 0, 0xE0, 0x0FFFFFFF);
+    pc_port_write(&board.pc, 0, PC_PORT_PM1A_EVENT + 2, 2, 0x100);
+    pc_power_button(&board.pc);
+    EXPECT_EQ(pending(), -1);
+    fixture_lapic_write(&board, 0, 0xD0, 0x11000000);
+    EXPECT_EQ(pending(), -1);
+    fixture_lapic_write(&board, 0, 0xE0, 0xFFFFFFFF); /* flat: bits 0x21 and 0x11 meet */
+    EXPECT_EQ(take(), 0x39);
+}
+
 static void test_a_level_with_an_illegal_vector_comes_when_the_vector_is_mended(void **state)
 {
     (void)state;
@@ -581,6 +639,20 @@ static void test_an_edge_of_irq_0_while_masked_is_in_the_8259s_irr_when_somebody
     EXPECT_EQ(in(0x20), 0x01);
     out(0x21, 0xFE);
     EXPECT_EQ(take(), 0x08);
+}
+
+static void test_an_edge_of_irq_0_before_the_8259_is_initialized_is_forgotten(void **state)
+{
+    (void)state;
+    start_timer(100);
+    board.ns += 25 * NS_PER_MS;
+    out(0x20, 0x11);
+    out(0x21, 0x20);
+    out(0x21, 0x04);
+    out(0x21, 0x01);
+    EXPECT_EQ(pending(), -1);
+    out(0x20, 0x0A);
+    EXPECT_EQ(in(0x20), 0);
 }
 
 static void test_an_edge_of_irq_0_on_the_masked_pin_is_lost(void **state)
@@ -823,6 +895,7 @@ int main(void)
         T(test_acpi_powers_off),
         T(test_the_fadts_reset_register_resets),
         T(test_the_pm_timer_reads_as_one_access),
+        T(test_a_wide_access_past_the_end_of_a_wide_device_is_split),
         T(test_unclaimed_memory_reads_as_ones),
         T(test_each_vp_sees_its_own_local_apic_at_the_same_address),
         T(test_firmware_gives_the_io_apic_the_number_after_the_last_vps),
@@ -834,6 +907,7 @@ int main(void)
         T(test_lint0_as_fixed_edge_carries_each_of_the_pairs_requests),
         T(test_the_io_apics_pin_0_carries_extint),
         T(test_a_second_request_of_the_pair_comes_by_pin_0_too),
+        T(test_an_extint_whose_cause_is_gone_is_the_spurious_interrupt_and_then_over),
         T(test_irq_0_is_io_apic_pin_2),
         T(test_serial_interrupts_are_isa_4_and_3_at_both_controllers),
         T(test_a_shared_isa_line_is_high_while_either_driver_is),
@@ -842,10 +916,13 @@ int main(void)
         T(test_eoi_is_not_broadcast_while_svr_suppresses_it),
         T(test_a_level_that_came_while_the_local_apic_was_off_comes_when_it_is_on),
         T(test_a_level_for_a_logical_address_comes_when_an_apic_takes_that_address),
+        T(test_a_level_for_a_physical_id_comes_when_an_apic_takes_that_id),
+        T(test_a_level_for_a_cluster_comes_when_an_apic_takes_that_model),
         T(test_a_level_with_an_illegal_vector_comes_when_the_vector_is_mended),
         T(test_a_quiet_board_needs_no_waking),
         T(test_the_timer_wakes_only_while_irq_0_is_let_through),
         T(test_an_edge_of_irq_0_while_masked_is_in_the_8259s_irr_when_somebody_looks),
+        T(test_an_edge_of_irq_0_before_the_8259_is_initialized_is_forgotten),
         T(test_an_edge_of_irq_0_on_the_masked_pin_is_lost),
         T(test_vp_0_looks_after_the_devices_and_each_vp_after_its_own_timer),
         T(test_advancing_early_does_nothing),

@@ -181,10 +181,11 @@ static void touch_port(unsigned vp)
     const unsigned width = widths[below(5)];
     const uint16_t port = some_port();
 
-    if (chance(3))
+    if (chance(3)) {
         (void)pc_port_read(&board.pc, vp, port, width);
-    else
+    } else {
         pc_port_write(&board.pc, vp, port, width, chance(2) ? below(256) : (uint32_t)random64());
+    }
 }
 
 static uint64_t some_address(void)
@@ -226,10 +227,11 @@ static void touch_msr(unsigned vp)
         msr = MSR_IA32_TSC_DEADLINE;
         value = 2 * board.ns + below(1000000) - 1000;
     }
-    if (chance(3))
+    if (chance(3)) {
         (void)!lapic_msr_read(lapic, msr, &value);
-    else
+    } else {
         (void)!lapic_msr_write(lapic, msr, value);
+    }
 }
 
 static void serve_interrupt(unsigned vp)
@@ -272,10 +274,11 @@ static void use_assist(unsigned vp)
 
     lapic_cr8_write(lapic, below(16));
     EXPECT(lapic_tpr_threshold(lapic) < 16);
-    if (lapic->assist_active)
+    if (lapic->assist_active) {
         lapic_assist_end(lapic, chance(2));
-    else
+    } else {
         (void)!lapic_assist_begin(lapic);
+    }
 }
 
 /* Without this a random guest soon has every local APIC off. */
@@ -285,10 +288,11 @@ static void revive(unsigned vp)
 
     if (!lapic->enabled)
         EXPECT(lapic_msr_write(lapic, MSR_IA32_APIC_BASE, LAPIC_DEFAULT_BASE | APIC_BASE_ENABLE));
-    if (lapic->x2apic_mode)
+    if (lapic->x2apic_mode) {
         EXPECT(lapic_msr_write(lapic, 0x80F, 0x1FF));
-    else
+    } else {
         lapic_mmio_write(lapic, 0xF0, 4, 0x1FF);
+    }
     for (unsigned i = below(4); i > 0; i--)
         lapic_icr_write(lapic, 0x44000 | (16 + below(240))); /* to itself */
 }
@@ -417,10 +421,11 @@ static void careful(bool by_pic)
     fixture_board_init(&board, 1);
     pc_port_write(&board.pc, 0, PC_PORT_PM1A_EVENT + 2, 2, 0x100);
     for (unsigned i = 0; i < CALM_STEPS; i++) {
-        if (by_pic)
+        if (by_pic) {
             restless_pic();
-        else
+        } else {
             restless_ioapic();
+        }
         check_all();
     }
     expect_that_it_drains(by_pic);

@@ -356,6 +356,18 @@ static void test_a_single_chip_takes_no_icw3_and_without_ic4_no_icw4(void **stat
     EXPECT_EQ(isr(MASTER), 0x01); /* no automatic EOI: all of ICW4 is zero */
 }
 
+static void test_a_single_chip_answers_for_input_2_itself(void **state)
+{
+    (void)state;
+    command(MASTER, 0x13);
+    pic_write(&pic, MASTER, true, 0x40);
+    pic_write(&pic, MASTER, true, 0x01);
+    pulse(9);
+    EXPECT_EQ(pic_peek(&pic), 0x42);
+    EXPECT_EQ(pic_acknowledge(&pic), 0x42);
+    EXPECT_EQ(isr(SLAVE), 0);
+}
+
 static void test_automatic_eoi_leaves_no_in_service_bit(void **state)
 {
     (void)state;
@@ -608,6 +620,7 @@ int main(void)
         cmocka_unit_test_setup(test_after_icw1_reads_give_irr, setup),
         cmocka_unit_test_setup(test_no_interrupt_comes_until_initialization_is_complete, setup),
         cmocka_unit_test_setup(test_a_single_chip_takes_no_icw3_and_without_ic4_no_icw4, setup),
+        cmocka_unit_test_setup(test_a_single_chip_answers_for_input_2_itself, setup),
         cmocka_unit_test_setup(test_automatic_eoi_leaves_no_in_service_bit, setup),
         cmocka_unit_test_setup(test_with_automatic_eoi_in_the_slave_its_next_request_reaches_the_master,
                                setup),

@@ -367,6 +367,33 @@ static void test_mode_3_out_2_follows_a_new_count_without_anybody_reading(void *
     EXPECT(!pit_out2(&pit));
 }
 
+static void test_mode_2_new_count_written_as_the_first_is_loaded_waits_for_its_end(void **state)
+{
+    (void)state;
+    program(0, 2, 100);
+    at(1);
+    pit_write(&pit, 0, 10);
+    pit_write(&pit, 0, 0);
+    at(3);
+    EXPECT_EQ(count_of(0), 98);
+    at(101);
+    EXPECT_EQ(count_of(0), 10);
+}
+
+static void test_mode_2_gate_low_holds_the_count_in_force_not_the_one_before_it(void **state)
+{
+    (void)state;
+    pit_gate2(&pit, true);
+    program(2, 2, 100);
+    at(10);
+    pit_write(&pit, 2, 50);
+    pit_write(&pit, 2, 0);
+    at(101 + 20);
+    pit_gate2(&pit, false);
+    EXPECT_EQ(count_of(2), 30);
+    EXPECT_EQ(status_of(2) & 0x40, 0);
+}
+
 static void test_mode_2_gate_low_raises_out_and_its_rise_starts_the_count_anew(void **state)
 {
     (void)state;
@@ -469,6 +496,21 @@ static void test_mode_3_new_count_in_the_low_half_is_taken_when_out_rises(void *
     EXPECT(out_of(0));
 }
 
+static void test_mode_3_new_count_written_as_a_half_begins_is_taken_at_its_end(void **state)
+{
+    (void)state;
+    program(0, 3, 100);
+    at(51); /* the low half begins */
+    pit_write(&pit, 0, 10);
+    pit_write(&pit, 0, 0);
+    at(100);
+    EXPECT(!out_of(0));
+    at(101);
+    EXPECT(out_of(0));
+    at(106);
+    EXPECT(!out_of(0));
+}
+
 static void test_mode_3_count_0_is_65536_and_gives_18_2_interrupts_a_second(void **state)
 {
     unsigned rises;
@@ -493,6 +535,7 @@ static void test_mode_4_strobes_for_one_pulse_n_plus_1_pulses_after_the_write(vo
     (void)state;
     program(0, 4, 3);
     rises = irq0.rises;
+    EXPECT_EQ(pit.due_ns, clock_ns(start_tick + 5, PIT_HZ));
     at(3);
     EXPECT(out_of(0));
     at(4);
@@ -858,12 +901,15 @@ int main(void)
         T(test_mode_2_edges_follow_a_new_count_without_anybody_reading),
         T(test_mode_3_edges_follow_a_new_count_without_anybody_reading),
         T(test_mode_3_out_2_follows_a_new_count_without_anybody_reading),
+        T(test_mode_2_new_count_written_as_the_first_is_loaded_waits_for_its_end),
+        T(test_mode_2_gate_low_holds_the_count_in_force_not_the_one_before_it),
         T(test_mode_2_gate_low_raises_out_and_its_rise_starts_the_count_anew),
         T(test_mode_2_count_written_while_the_gate_is_low_is_counted_from_its_rise),
         T(test_mode_3_even_count_is_high_for_half_and_low_for_half),
         T(test_mode_3_odd_count_is_high_for_one_pulse_more),
         T(test_mode_3_new_count_is_taken_at_the_end_of_the_half_cycle),
         T(test_mode_3_new_count_in_the_low_half_is_taken_when_out_rises),
+        T(test_mode_3_new_count_written_as_a_half_begins_is_taken_at_its_end),
         T(test_mode_3_count_0_is_65536_and_gives_18_2_interrupts_a_second),
         T(test_mode_4_strobes_for_one_pulse_n_plus_1_pulses_after_the_write),
         T(test_mode_4_a_new_count_starts_again),

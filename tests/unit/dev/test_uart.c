@@ -200,6 +200,15 @@ static void test_switching_the_fifos_on_or_off_clears_them(void **state)
     EXPECT_EQ(get(LSR), 0x60);
 }
 
+static void test_a_new_trigger_level_leaves_the_fifo_alone(void **state)
+{
+    (void)state;
+    put(FCR, 0x01);
+    EXPECT(uart_receive(&uart, 'a'));
+    put(FCR, 0xC1);
+    EXPECT_EQ(get(DATA), 'a');
+}
+
 static void test_other_fcr_bits_are_taken_only_with_bit_0(void **state)
 {
     (void)state;
@@ -523,6 +532,7 @@ int main(void)
         T(test_the_fifo_holds_16_bytes_in_order),
         T(test_fcr_bit_1_clears_the_receiver),
         T(test_switching_the_fifos_on_or_off_clears_them),
+        T(test_a_new_trigger_level_leaves_the_fifo_alone),
         T(test_other_fcr_bits_are_taken_only_with_bit_0),
         T(test_iir_bits_7_and_6_tell_that_fifos_are_on),
         T(test_the_received_data_interrupt_comes_at_the_trigger_level_and_goes_below_it),
