@@ -259,6 +259,16 @@ static void test_software_disabling_keeps_what_is_in_irr_and_isr_and_takes_nothi
     EXPECT(!bit_of(ISR, 0x51));
 }
 
+static void test_software_disabled_apics_take_no_extint(void **state)
+{
+    const struct apic_message extint = { .destination = 0, .delivery = APIC_EXTINT };
+
+    (void)state;
+    put(SVR, 0xFF);
+    EXPECT(!lapic_receive(lapic, &extint));
+    EXPECT_EQ(pending(), -1);
+}
+
 static void test_software_disabled_apics_take_nmi_init_and_startup(void **state)
 {
     (void)state;
@@ -386,6 +396,7 @@ int main(void)
         T(test_tmr_tells_level_from_edge_at_acceptance),
         T(test_the_hypervisor_is_told_when_something_becomes_pending),
         T(test_software_disabling_keeps_what_is_in_irr_and_isr_and_takes_nothing_new),
+        T(test_software_disabled_apics_take_no_extint),
         T(test_software_disabled_apics_take_nmi_init_and_startup),
         T(test_smi_and_the_reserved_mode_are_swallowed),
         T(test_vectors_below_16_are_an_error_and_never_reach_irr),

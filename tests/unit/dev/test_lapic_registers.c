@@ -335,6 +335,18 @@ static void test_a_level_on_lint0_that_was_masked_comes_when_it_is_unmasked(void
     EXPECT_EQ(pc_interrupt_pending(&board.pc, 0), 0x45);
 }
 
+static void test_lint0_that_stays_high_is_one_edge(void **state)
+{
+    (void)state;
+    put(LINT0, 0x45);
+    lapic_lint0(lapic, true);
+    lapic_lint0(lapic, true);
+    EXPECT_EQ(pc_interrupt_accept(&board.pc, 0), 0x45);
+    put(EOI, 0);
+    lapic_lint0(lapic, true);
+    EXPECT_EQ(pc_interrupt_pending(&board.pc, 0), -1);
+}
+
 static void test_lint0_may_be_active_low(void **state)
 {
     (void)state;
@@ -676,6 +688,7 @@ int main(void)
         T(test_lint0_fixed_edge_interrupts_once_per_rise),
         T(test_lint0_fixed_level_has_a_remote_irr_and_comes_again_after_eoi_while_high),
         T(test_a_level_on_lint0_that_was_masked_comes_when_it_is_unmasked),
+        T(test_lint0_that_stays_high_is_one_edge),
         T(test_lint0_may_be_active_low),
         T(test_lint0_as_nmi_is_an_edge_whatever_its_trigger_bit),
         T(test_esr_shows_errors_only_after_it_is_written),

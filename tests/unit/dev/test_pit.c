@@ -380,6 +380,24 @@ static void test_mode_2_new_count_written_as_the_first_is_loaded_waits_for_its_e
     EXPECT_EQ(count_of(0), 10);
 }
 
+static void test_mode_2_gate_low_puts_off_a_new_count_to_its_rise(void **state)
+{
+    (void)state;
+    pit_gate2(&pit, true);
+    program(2, 2, 100);
+    at(10);
+    pit_write(&pit, 2, 50);
+    pit_write(&pit, 2, 0);
+    pit_gate2(&pit, false);
+    at(500);
+    EXPECT_EQ(count_of(2), 91);
+    EXPECT_EQ(status_of(2) & 0x40, 0x40);
+    begin();
+    pit_gate2(&pit, true);
+    at(1);
+    EXPECT_EQ(count_of(2), 50);
+}
+
 static void test_mode_2_gate_low_holds_the_count_in_force_not_the_one_before_it(void **state)
 {
     (void)state;
@@ -902,6 +920,7 @@ int main(void)
         T(test_mode_3_edges_follow_a_new_count_without_anybody_reading),
         T(test_mode_3_out_2_follows_a_new_count_without_anybody_reading),
         T(test_mode_2_new_count_written_as_the_first_is_loaded_waits_for_its_end),
+        T(test_mode_2_gate_low_puts_off_a_new_count_to_its_rise),
         T(test_mode_2_gate_low_holds_the_count_in_force_not_the_one_before_it),
         T(test_mode_2_gate_low_raises_out_and_its_rise_starts_the_count_anew),
         T(test_mode_2_count_written_while_the_gate_is_low_is_counted_from_its_rise),
