@@ -392,6 +392,20 @@ static void test_the_stack_segment_decides_how_much_of_rsp_moves(void **state)
     EXPECT_EQ(rig_peek(&rig, AT + 0x7FA, 2), 0x10);
 }
 
+static void test_a_32_bit_stack_wraps_at_4_gib(void **state)
+{
+    (void)state;
+    given(RIG_PROTECTED_32, 0);
+    rig_map(&rig, 0xFFFFF000);
+    *gpr(VMMU_X86_RSP) = 0;
+    EXPECT_RUN(0x6A, 0x11);
+    EXPECT_EQ(*gpr(VMMU_X86_RSP), 0xFFFFFFFC);
+    EXPECT_EQ(rig_peek(&rig, 0xFFFFFFFC, 4), 0x11);
+    EXPECT_RUN(0x58);
+    EXPECT_EQ(*gpr(VMMU_X86_RSP), 0);
+    EXPECT_EQ(*gpr(VMMU_X86_RAX), 0x11);
+}
+
 static void test_rip_relative_is_from_the_next_instruction(void **state)
 {
     (void)state;
@@ -601,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_pop_of_rsp_keeps_what_was_popped),
         cmocka_unit_test(test_push_from_memory_addresses_by_the_old_rsp_and_pop_by_the_new),
         cmocka_unit_test(test_the_stack_segment_decides_how_much_of_rsp_moves),
+        cmocka_unit_test(test_a_32_bit_stack_wraps_at_4_gib),
         cmocka_unit_test(test_rip_relative_is_from_the_next_instruction),
         cmocka_unit_test(test_an_address_is_cut_to_its_size),
         cmocka_unit_test(test_fs_and_gs_have_bases_in_64_bit_mode_and_ds_has_none),

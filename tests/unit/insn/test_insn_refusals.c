@@ -211,6 +211,34 @@ static void test_the_cache_gives_what_decoding_gives(void **state)
     }
 }
 
+static void test_the_cache_tells_apart_what_differs_behind_the_eighth_byte(void **state)
+{
+    static struct vmmu_insn_cache cache;
+    uint8_t bytes[VMMU_X86_INSN_MAX_BYTES] = { 0x48, 0xC7, 0x04, 0x25, 0, 0, 0, 0, 1 };
+    const struct vmmu_insn *insn;
+
+    (void)state;
+    for (unsigned i = 1; i < 200; i++) {
+        bytes[8] = (uint8_t)i; /* the immediate */
+        EXPECT_EQ(vmmu_insn_decode_cached(&cache, bytes, sizeof(bytes), VMMU_INSN_64, &insn), VMMU_OK);
+        EXPECT_EQ(insn->immediate, i);
+    }
+}
+
+static void test_the_cache_does_not_decode_again_what_it_holds(void **state)
+{
+    static struct vmmu_insn_cache cache;
+    const uint8_t bytes[VMMU_X86_INSN_MAX_BYTES] = { 0xB8, 0x01 };
+    const struct vmmu_insn *insn;
+
+    (void)state;
+    EXPECT_EQ(vmmu_insn_decode_cached(&cache, bytes, sizeof(bytes), VMMU_INSN_64, &insn), VMMU_OK);
+    for (unsigned i = 0; i < VMMU_INSN_CACHE_ENTRIES; i++)
+        cache.entries[i].insn.immediate = 77;
+    EXPECT_EQ(vmmu_insn_decode_cached(&cache, bytes, sizeof(bytes), VMMU_INSN_64, &insn), VMMU_OK);
+    EXPECT_EQ(insn->immediate, 77);
+}
+
 static void test_a_fault_found_again_in_the_cache_is_still_a_fault(void **state)
 {
     static struct vmmu_insn_cache cache;
@@ -242,6 +270,8 @@ int main(void)
         cmocka_unit_test(test_no_bytes_are_absent),
         cmocka_unit_test(test_random_bytes_are_never_read_past_their_count),
         cmocka_unit_test(test_the_cache_gives_what_decoding_gives),
+        cmocka_unit_test(test_the_cache_tells_apart_what_differs_behind_the_eighth_byte),
+        cmocka_unit_test(test_the_cache_does_not_decode_again_what_it_holds),
         cmocka_unit_test(test_a_fault_found_again_in_the_cache_is_still_a_fault),
     };
 
