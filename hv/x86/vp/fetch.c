@@ -188,11 +188,8 @@ void x86_retire(struct vp *vp, unsigned bytes)
     const struct vmmu_x86_state *state = x86_state(vp);
     const uint64_t next = state->rip + bytes;
 
-    switch (vmmu_insn_mode(state)) {
-    case VMMU_INSN_16: x86_retire_to(vp, (uint16_t)next); break;
-    case VMMU_INSN_32: x86_retire_to(vp, (uint32_t)next); break;
-    case VMMU_INSN_64: x86_retire_to(vp, next); break;
-    }
+    /* EIP counts on beyond 64 KiB in 16-bit code too: only jumps cut it. */
+    x86_retire_to(vp, vmmu_insn_mode(state) == VMMU_INSN_64 ? next : (uint32_t)next);
 }
 
 unsigned x86_length(struct vp *vp, const struct exit *exit)
