@@ -77,8 +77,8 @@ const char *svm_start(void)
     cpu->asids = cpuid(CPUID_SVM, 0).ebx;
     cpu->next_rip = cpuid(CPUID_SVM, 0).edx & FEATURE_NEXT_RIP;
     cpu->flush_by_asid = cpuid(CPUID_SVM, 0).edx & FEATURE_FLUSH_BY_ASID;
-    cpu->next_asid =
-        cpu->asids; /* so that the first guest flushes what ran before us has left under any tag */
+    /* None is left: the first guest flushes what others may have left under any tag before us. */
+    cpu->next_asid = cpu->asids;
     cpu->asid_generation = 1;
     if (!take_filled(VMMU_PAGE_BYTES, 0, &host_save) || !take_filled(VMMU_PAGE_BYTES, 0, &cpu->host_vmcb) ||
         !take_filled(PORT_BITMAP_BYTES, 0xFF, &cpu->port_bitmap) ||
