@@ -25,11 +25,15 @@ help:
 	@echo
 	@echo 'Each installs the Debian packages that it lacks. scripts/vm --help tells how to boot guests by hand.'
 
-.PHONY: run
-run:
+# The hypervisor and what it runs on, from nothing.
+.PHONY: hypervisor
+hypervisor:
 	@scripts/install $(RUN_PACKAGES)
 	@echo 'building the hypervisor' >&2
 	@$(MAKE) --no-print-directory -s -j2 hv
+
+.PHONY: run
+run: hypervisor
 	@if [ -t 0 ]; then scripts/vm shell; else scripts/vm run --file scripts/demonstration -- /root/demonstration; fi
 
 .PHONY: test

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import subprocess
 import sys
 
 from . import cpio, guests, hosts, machine, options, outcome, places, progress, session, sizes, status
@@ -116,10 +117,20 @@ def _machine(chosen, least, most):
             raise status.refuse("--stats needs the hypervisor: --mmu none has none")
         if not chosen.enlightenments or chosen.firmware != "acpi":
             raise status.refuse("--mmu none has the emulator's own firmware and no Hyper-V interface to hide")
+    elif not places.HYPERVISOR.exists():
+        _build_hypervisor()
     if not host.installed:
         raise status.refuse(f"{host.emulator} is not here: run scripts/install {host.package}")
     return machine.Machine(host=host, technique=chosen.mmu, memory=memory, kernel=None, la57=chosen.la57,
                            enlightenments=chosen.enlightenments, firmware=chosen.firmware)
+
+
+def _build_hypervisor():
+    progress.say("the hypervisor is not built yet: make hypervisor")
+    built = subprocess.run(["make", "-s", "--no-print-directory", "hypervisor"], cwd=places.TREE, check=False,
+                           stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno())
+    if built.returncode != 0 or not places.HYPERVISOR.exists():
+        raise status.refuse("the hypervisor cannot be built: see above")
 
 
 def _guest_machine(chosen, work):
@@ -136,7 +147,7 @@ def _guest_machine(chosen, work):
         built.initrds.append((guests.extras(guest, names), ""))
     built.work = work.bytes()
     _check_room(built)
-    words = [guests.COMMAND_LINE, "" if chosen.verbose else "quiet", chosen.append]
+    words = [guests.COMMAND_LINE, "" if chosen.verbose else guests.QUIET, chosen.append]
     built.command_line = " ".join(word for word in words if word)
     return built
 

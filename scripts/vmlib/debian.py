@@ -48,7 +48,7 @@ class Packages:
         self._folder = folder or places.cache() / "apt"
         self._debs = self._folder / "debs"
         self._trees = self._folder / "trees"
-        self._prepared = False
+        self._fetched = False  # lists, by this run
 
     def dependency(self, metapackage, pattern):
         """The package, as name:architecture, on which @metapackage (name:architecture) depends and that matches."""
@@ -107,26 +107,34 @@ class Packages:
 
     def _prepare(self):
         """Write the private configuration, and fetch the package lists if there are none."""
-        if self._prepared or (self._folder / "state" / "fetched").exists():
+        if self._lists():
             return
-        self._prepared = True
         for name in ("state/lists/partial", "cache/archives/partial"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         (self._folder / "status").write_text("")
         (self._folder / "apt.conf").write_text(CONFIGURATION.format(folder=self._folder))
         (self._folder / "sources.list").write_text("".join(_source_lines()))
+        self._fetch_lists()
+
+    def _lists(self):
+        return any((self._folder / "state" / "lists").glob("*_Packages*"))
+
+    def _fetch_lists(self):
+        self._fetched = True
         progress.say(f"fetching Debian's package lists ({SUITE}: {', '.join(ARCHITECTURES)})")
         answer = self._call("apt-get", "-q", "update")
         if answer.returncode != 0:
             # A mirror in the middle of its own update breaks one index of several; the others may do.
             progress.warn("apt-get update reported: " + _last_error(answer))
-        if not any((self._folder / "state" / "lists").glob("*_Packages*")):
+        if not self._lists():
             raise refuse("Debian's package lists could not be fetched: " + _last_error(answer))
-        if answer.returncode == 0:
-            (self._folder / "state" / "fetched").touch()
 
     def _apt(self, *command, cwd=None):
+        """What the command says. Lists that are older than the mirror fail it: then once more with new ones."""
         answer = self._call(*command, cwd=cwd)
+        if answer.returncode != 0 and not self._fetched:
+            self._fetch_lists()
+            answer = self._call(*command, cwd=cwd)
         if answer.returncode != 0:
             raise refuse(f"{' '.join(command)} failed: {_last_error(answer)}")
         return answer.stdout

@@ -47,6 +47,8 @@ DEFAULT_GUEST = "debian-amd64"
 
 # Word order is the order of the guest's command line; the user's --append comes last and wins.
 COMMAND_LINE = "console=ttyS0,115200 nokaslr panic=-1 pci=off"
+# The second word silences what the kernel takes for errors: a machine without PCI, above all.
+QUIET = "quiet loglevel=3"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,6 @@ import dataclasses
 import pathlib
 
 from . import hosts, places, sizes
-from .status import refuse
 
 # The hypervisor's own memory, its tables and its record of the partition, beside the guest's memory and the modules.
 HYPERVISOR_BYTES = 128 * sizes.MIB
@@ -74,8 +73,6 @@ def _native(machine, folder):
 
 
 def _hypervisor(machine, folder):
-    if not places.HYPERVISOR.exists():
-        raise refuse("the hypervisor is not built: run `make hv` first")
     modules = [_module(folder, machine.kernel, "kernel",
                        f"kernel protocol={machine.protocol} -- {machine.command_line}")]
     carried = _carried(machine, folder)
