@@ -5,6 +5,8 @@ A private apt state under the cache folder knows amd64 and i386; nothing is inst
 network and guests stay the same until someone asks for an update.
 """
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -49,6 +51,14 @@ class Packages:
         self._debs = self._folder / "debs"
         self._trees = self._folder / "trees"
         self._fetched = False  # lists, by this run
+
+    @contextlib.contextmanager
+    def alone(self):
+        """Keep other processes from fetching at the same time."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with open(self._folder / "lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def dependency(self, metapackage, pattern):
         """The package, as name:architecture, on which @metapackage (name:architecture) depends and that matches."""

@@ -73,15 +73,16 @@ def installed(guest):
 
 def prepare(guest, packages=None):
     """Fetch and build what is missing of @guest, and return its images."""
+    images = Images(guest.folder / "vmlinuz", guest.folder / "initrd.cpio")
     packages = packages or debian.Packages()
-    kernel, initrd = guest.folder / "vmlinuz", guest.folder / "initrd.cpio"
-    if not kernel.exists():
-        progress.say(f"preparing guest {guest.name}")
-        places.write_whole(kernel, _kernel(guest, packages).read_bytes())
-    if not initrd.exists() or _newest_program() > initrd.stat().st_mtime:
-        busybox = packages.tree(f"busybox-static:{guest.architecture}", keep=("bin/",)) / "bin" / "busybox"
-        places.write_whole(initrd, base_archive(busybox.read_bytes()))
-    return Images(kernel, initrd)
+    with packages.alone():
+        if not images.kernel.exists():
+            progress.say(f"preparing guest {guest.name}")
+            places.write_whole(images.kernel, _kernel(guest, packages).read_bytes())
+        if not images.initrd.exists() or _newest_program() > images.initrd.stat().st_mtime:
+            busybox = packages.tree(f"busybox-static:{guest.architecture}", keep=("bin/",)) / "bin" / "busybox"
+            places.write_whole(images.initrd, base_archive(busybox.read_bytes()))
+    return images
 
 
 def base_archive(busybox):
@@ -106,13 +107,13 @@ def extras(guest, names, packages=None):
     """
     packages = packages or debian.Packages()
     path = guest.folder / f"extras-{'-'.join(sorted(names))}.cpio"
-    if path.exists():
-        return path
-    progress.say(f"preparing {', '.join(names)} for guest {guest.name}")
-    archive = cpio.Archive()
-    for package, _ in packages.closure([f"{name}:{guest.architecture}" for name in names]):
-        _add_programs(archive, packages.tree(package))
-    places.write_whole(path, archive.bytes())
+    with packages.alone():
+        if not path.exists():
+            progress.say(f"preparing {', '.join(names)} for guest {guest.name}")
+            archive = cpio.Archive()
+            for package, _ in packages.closure([f"{name}:{guest.architecture}" for name in names]):
+                _add_programs(archive, packages.tree(package))
+            places.write_whole(path, archive.bytes())
     return path
 
 
