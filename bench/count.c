@@ -30,8 +30,9 @@ typedef void (*ended)(qemu_plugin_id_t id, void *argument);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, translated callback);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, executed callback,
                                             enum plugin_registers registers, void *argument);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, enum plugin_operation operation,
-                                                void *counter, uint64_t amount);
+void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn,
+                                                enum plugin_operation operation, void *counter,
+                                                uint64_t amount);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, ended callback, void *argument);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *block, size_t index);
@@ -42,7 +43,8 @@ uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 #define EXPORTED __attribute__((visibility("default")))
 
 EXPORTED int qemu_plugin_version = 1;
-EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int count, char **arguments);
+EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int count,
+                                 char **arguments);
 
 #define VMRUN_PLACES 8
 #define VMRUN_BYTES  3

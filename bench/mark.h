@@ -4,8 +4,7 @@
 #ifndef BENCH_MARK_H
 #define BENCH_MARK_H
 
-#define MARK(number)                                                                                         \
-    __asm__ volatile("nopl %c0(%%rax,%%rax,1)" : : "i"(0x5A5A0000 + (number)) : "memory")
+#define MARK(number) __asm__ volatile("nopl %c0(%%rax,%%rax,1)" : : "i"(0x5A5A0000 + (number)) : "memory")
 
 /* Numbers; the end of a workload is its beginning plus one. */
 enum mark {

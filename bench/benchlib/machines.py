@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
 from typing import Callable
 
 from . import counts

@@ -15,15 +15,15 @@
 
 #include "../mark.h"
 
-#define FORKS       500
-#define MAPS        10
-#define MAP_BYTES   (64l << 20)
-#define PINGS       5000
-#define CPUIDS      10000
-#define INBS        5000
-#define PORT        0x3FF /* a serial port's scratch register: read by the hypervisor, no side effect */
-#define PAGE        4096
-#define RESIDENT    256 /* pages that every fork has to copy the entries of */
+#define FORKS     500
+#define MAPS      10
+#define MAP_BYTES (64l << 20)
+#define PINGS     5000
+#define CPUIDS    10000
+#define INBS      5000
+#define PORT      0x3FF /* a serial port's scratch register: read by the hypervisor, no side effect */
+#define PAGE      4096
+#define RESIDENT    256l /* pages that every fork has to copy the entries of */
 
 static void fail(const char *what)
 {

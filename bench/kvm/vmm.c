@@ -119,7 +119,8 @@ static uint8_t uart_read(struct uart *uart, unsigned offset)
     case 5: return 0x60;
     case 6:
         if (uart->mcr & 0x10) { /* loopback */
-            return (uint8_t)((uart->mcr & 2) << 3 | (uart->mcr & 1) << 5 | (uart->mcr & 4) << 4 | (uart->mcr & 8) << 4);
+            return (uint8_t)((uart->mcr & 2) << 3 | (uart->mcr & 1) << 5 | (uart->mcr & 4) << 4 |
+                             (uart->mcr & 8) << 4);
         }
         return 0xB0;
     default: return uart->scratch;
@@ -312,9 +313,15 @@ static void write_tables(uint8_t *memory)
 
 static void set_registers(struct vm *vm)
 {
-    const struct kvm_segment code = { .limit = ~0u, .selector = 0x10, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1 };
-    const struct kvm_segment data = { .limit = ~0u, .selector = 0x18, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1 };
-    struct kvm_regs regs = { .rip = AT_KERNEL + ENTRY_64, .rsi = AT_BOOT_PARAMS, .rsp = AT_STACK, .rflags = 2 };
+    const struct kvm_segment code = {
+        .limit = ~0u, .selector = 0x10, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1
+    };
+    const struct kvm_segment data = {
+        .limit = ~0u, .selector = 0x18, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1
+    };
+    struct kvm_regs regs = {
+        .rip = AT_KERNEL + ENTRY_64, .rsi = AT_BOOT_PARAMS, .rsp = AT_STACK, .rflags = 2
+    };
     struct kvm_sregs sregs;
 
     control(vm->vcpu, KVM_GET_SREGS, &sregs, "KVM_GET_SREGS");
@@ -335,7 +342,8 @@ static void set_registers(struct vm *vm)
 /* On huge pages, and touched: none of the figures is about the host's demand paging. */
 static uint8_t *make_memory(void)
 {
-    uint8_t *at = mmap(NULL, MEMORY_BYTES + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *at =
+        mmap(NULL, MEMORY_BYTES + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (at == MAP_FAILED) {
         die("guest memory");

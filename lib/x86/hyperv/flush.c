@@ -101,9 +101,9 @@ static enum vmmu_hyperv_result decode_set(const struct vmmu_hyperv_config *confi
     return VMMU_HYPERV_SUCCESS;
 }
 
-enum vmmu_hyperv_result hv_flush_decode(const struct vmmu_hyperv_config *config,
-                                        const struct vmmu_hyperv_call *call, const uint8_t *input,
-                                        struct vmmu_hyperv_flush *flush)
+enum vmmu_hyperv_result vmmu_hyperv_flush_decode(const struct vmmu_hyperv_config *config,
+                                                 const struct vmmu_hyperv_call *call, const uint8_t *input,
+                                                 struct vmmu_hyperv_flush *flush)
 {
     const uint64_t flags = word_at(input, INPUT_FLAGS);
     uint64_t vps = 0;

@@ -13,8 +13,8 @@
  * Spec: TLFS "HvCallFlushVirtualAddressSpace", "HvCallFlushVirtualAddressList", "Virtual Processor Sets".
  */
 VMMU_MUST_USE
-enum vmmu_hyperv_result hv_flush_decode(const struct vmmu_hyperv_config *config,
-                                        const struct vmmu_hyperv_call *call, const uint8_t *input,
-                                        struct vmmu_hyperv_flush *flush);
+enum vmmu_hyperv_result vmmu_hyperv_flush_decode(const struct vmmu_hyperv_config *config,
+                                                 const struct vmmu_hyperv_call *call, const uint8_t *input,
+                                                 struct vmmu_hyperv_flush *flush);
 
 #endif

@@ -211,7 +211,7 @@ vmmu_hyperv_call_perform(const struct vmmu_hyperv_partition *partition, const st
         outcome.action = VMMU_HYPERV_CALL_YIELD;
         return outcome;
     }
-    status = hv_flush_decode(&partition->config, call, input, &outcome.flush);
+    status = vmmu_hyperv_flush_decode(&partition->config, call, input, &outcome.flush);
     if (status != VMMU_HYPERV_SUCCESS) {
         return answer(call, status);
     }

@@ -36,7 +36,7 @@
 #define HV_TIME_HZ                   UINT64_C(10000000)
 
 /* Bits 127 to 64 of @a * @b. */
-uint64_t hv_multiply_high(uint64_t a, uint64_t b);
+uint64_t vmmu_hyperv_multiply_high(uint64_t a, uint64_t b);
 
 static inline bool hv_page_enabled(uint64_t msr)
 {

@@ -16,7 +16,7 @@ enum {
 #define LOW_HALF  UINT64_C(0xFFFFFFFF)
 #define HALF_BITS 32
 
-uint64_t hv_multiply_high(uint64_t a, uint64_t b)
+uint64_t vmmu_hyperv_multiply_high(uint64_t a, uint64_t b)
 {
     const uint64_t a_low = a & LOW_HALF;
     const uint64_t a_high = a >> HALF_BITS;
@@ -61,7 +61,7 @@ enum vmmu_status vmmu_hyperv_partition_init(struct vmmu_hyperv_partition *partit
     }
     *partition = (struct vmmu_hyperv_partition){ .config = *config };
     partition->tsc_scale = scale_of(config->tsc_hz);
-    partition->tsc_offset = -(int64_t)hv_multiply_high(tsc_now, partition->tsc_scale);
+    partition->tsc_offset = -(int64_t)vmmu_hyperv_multiply_high(tsc_now, partition->tsc_scale);
     partition->tsc_sequence = 1;
     return VMMU_OK;
 }
@@ -73,7 +73,7 @@ void vmmu_hyperv_vp_init(struct vmmu_hyperv_vp *vp, uint32_t index)
 
 uint64_t vmmu_hyperv_reference_time(const struct vmmu_hyperv_partition *partition, uint64_t tsc)
 {
-    return hv_multiply_high(tsc, partition->tsc_scale) + (uint64_t)partition->tsc_offset;
+    return vmmu_hyperv_multiply_high(tsc, partition->tsc_scale) + (uint64_t)partition->tsc_offset;
 }
 
 static void put_bytes(uint8_t *at, uint64_t value, unsigned bytes)
