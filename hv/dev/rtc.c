@@ -354,14 +354,15 @@ void rtc_set_memory(struct rtc *rtc, uint64_t below_4g_bytes, uint64_t above_4g_
     const uint64_t mib = UINT64_C(1) << 20;
     const uint64_t above_1m = below_4g_bytes > mib ? below_4g_bytes - mib : 0;
     const uint64_t above_16m = below_4g_bytes > 16 * mib ? below_4g_bytes - 16 * mib : 0;
+    const uint64_t above_4g = at_most(above_4g_bytes / 65536, 0xFFFFFF);
     unsigned sum = 0;
 
     put_word(rtc, RTC_BASE_KIB_LOW, at_most(below_4g_bytes / 1024, 640));
     put_word(rtc, RTC_EXTENDED_KIB_LOW, at_most(above_1m / 1024, 0xFFFF));
     put_word(rtc, RTC_EXTENDED_KIB_LOW_POST, at_most(above_1m / 1024, 0xFFFF));
     put_word(rtc, RTC_ABOVE_16M_LOW, at_most(above_16m / 65536, 0xFFFF));
-    put_word(rtc, RTC_ABOVE_4G_LOW, above_4g_bytes / 65536);
-    rtc->bytes[RTC_ABOVE_4G_LOW + 2] = byte_of(above_4g_bytes / 65536, 2);
+    put_word(rtc, RTC_ABOVE_4G_LOW, above_4g);
+    rtc->bytes[RTC_ABOVE_4G_LOW + 2] = byte_of(above_4g, 2);
     for (unsigned i = 0x10; i < RTC_CHECKSUM_HIGH; i++)
         sum += rtc->bytes[i];
     rtc->bytes[RTC_CHECKSUM_HIGH] = byte_of(sum, 1);

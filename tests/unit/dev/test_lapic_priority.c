@@ -88,6 +88,7 @@ static void test_every_vector_from_16_to_255_can_be_delivered(void **state)
     (void)state;
     for (unsigned vector = 16; vector < 256; vector++) {
         interrupt((uint8_t)vector);
+        EXPECT(bit_of(IRR, (uint8_t)vector));
         EXPECT_EQ(take(), vector);
         EXPECT(bit_of(ISR, (uint8_t)vector));
         put(EOI, 0);

@@ -422,6 +422,17 @@ static void test_rotate_on_non_specific_eoi_makes_the_ended_input_the_lowest(voi
     EXPECT_EQ(pic_acknowledge(&pic), 0x0C);
 }
 
+static void test_an_eoi_without_rotation_leaves_the_priorities(void **state)
+{
+    (void)state;
+    pulse(4);
+    (void)pic_acknowledge(&pic);
+    command(MASTER, EOI);
+    pulse(3);
+    pulse(5);
+    EXPECT_EQ(pic_acknowledge(&pic), 0x0B);
+}
+
 static void test_rotate_on_specific_eoi_names_the_new_lowest(void **state)
 {
     (void)state;
@@ -561,6 +572,7 @@ static void test_irr_and_isr_read_as_selected_until_selected_anew(void **state)
     pulse(6);
     command(MASTER, READ_ISR);
     EXPECT_EQ(pic_read(&pic, MASTER, false), 0x10);
+    command(MASTER, 0x08); /* RR clear: the selection stays */
     EXPECT_EQ(pic_read(&pic, MASTER, false), 0x10);
     command(MASTER, READ_IRR);
     EXPECT_EQ(pic_read(&pic, MASTER, false), 0x40);
@@ -626,6 +638,7 @@ int main(void)
                                setup),
         cmocka_unit_test_setup(test_rotation_in_automatic_eoi_makes_the_served_input_the_lowest, setup),
         cmocka_unit_test_setup(test_rotate_on_non_specific_eoi_makes_the_ended_input_the_lowest, setup),
+        cmocka_unit_test_setup(test_an_eoi_without_rotation_leaves_the_priorities, setup),
         cmocka_unit_test_setup(test_rotate_on_specific_eoi_names_the_new_lowest, setup),
         cmocka_unit_test_setup(test_set_priority_rotates_without_eoi, setup),
         cmocka_unit_test_setup(test_ocw2_without_eoi_rotation_or_select_does_nothing, setup),

@@ -505,6 +505,10 @@ static void test_memory_sizes_lie_where_firmware_leaves_them(void **state)
     for (uint8_t address = 0x10; address <= 0x2D; address++)
         sum += get(address);
     EXPECT_EQ(get(0x2E) << 8 | get(0x2F), sum);
+    rtc_set_memory(&rtc, UINT64_C(3) << 30, UINT64_C(3) << 40);
+    EXPECT_EQ(word(0x5B) | (unsigned)get(0x5D) << 16, 0xFFFFFF); /* more than the three bytes can say */
+    rtc_set_memory(&rtc, UINT64_C(3) << 30, UINT64_C(5) << 37);
+    EXPECT_EQ(word(0x5B) | (unsigned)get(0x5D) << 16, 5 << 21);
     rtc_set_memory(&rtc, UINT64_C(4) << 20, 0);
     EXPECT_EQ(word(0x17), 3072);
     EXPECT_EQ(word(0x34), 0);
