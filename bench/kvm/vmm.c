@@ -172,6 +172,14 @@ static void put16(uint8_t *at, unsigned value)
     memcpy(at, &(uint16_t){ (uint16_t)value }, 2);
 }
 
+/* A signature or name: characters in a field of fixed width, with no NUL. */
+static void put_name(uint8_t *at, const char *name)
+{
+    while (*name) {
+        *at++ = (uint8_t)*name++;
+    }
+}
+
 static void put32(uint8_t *at, uint64_t value)
 {
     memcpy(at, &(uint32_t){ (uint32_t)value }, 4);
@@ -195,7 +203,7 @@ static void write_mp_table(uint8_t *memory)
     unsigned entries = 3;
 
     memset(pointer, 0, 1024);
-    memcpy(pointer, "_MP_", 4);
+    put_name(pointer, "_MP_");
     put32(pointer + 4, AT_EBDA + 16);
     pointer[8] = 1;
     pointer[9] = 4;
@@ -208,7 +216,7 @@ static void write_mp_table(uint8_t *memory)
     put32(entry + 8, 0x201);
     entry += 20;
     entry[0] = 1;
-    memcpy(entry + 2, "ISA   ", 6);
+    put_name(entry + 2, "ISA   ");
     entry += 8;
     entry[0] = 2;
     entry[1] = 1;
@@ -227,10 +235,10 @@ static void write_mp_table(uint8_t *memory)
     entry = mp_interrupt(entry, 4, 1, 0xFF, 1); /* LINT1: NMI */
     entries += 2;
 
-    memcpy(table, "PCMP", 4);
+    put_name(table, "PCMP");
     put16(table + 4, (unsigned)(entry - table));
     table[6] = 4;
-    memcpy(table + 8, "BENCH   KVM         ", 20);
+    put_name(table + 8, "BENCH   KVM         ");
     put16(table + 34, entries);
     put32(table + 36, 0xFEE00000);
     table[7] = sum_to_zero(table, (unsigned)(entry - table));
@@ -272,7 +280,7 @@ static void load_linux(uint8_t *memory, char **arguments)
     const struct file kernel = read_file(arguments[1]), initrd = read_file(arguments[2]);
     uint8_t *params = memory + AT_BOOT_PARAMS;
     const unsigned setup_sectors = kernel.bytes[0x1F1] ? kernel.bytes[0x1F1] : 4;
-    const size_t setup_bytes = (setup_sectors + 1) * 512;
+    const size_t setup_bytes = (setup_sectors + 1) * (size_t)512;
     const uint64_t initrd_at = (MEMORY_BYTES - initrd.size - PAGE_BYTES) & ~(PAGE_BYTES - 1);
 
     memset(params, 0, PAGE_BYTES);
