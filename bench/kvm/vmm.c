@@ -20,25 +20,26 @@
 
 #include "../mark.h"
 
-#define MEMORY_BYTES    (UINT64_C(256) << 20)
-#define HUGE_BYTES      (UINT64_C(2) << 20)
-#define PAGE_BYTES      UINT64_C(4096)
+#define MEMORY_BYTES       (UINT64_C(256) << 20)
+#define HUGE_BYTES         (UINT64_C(2) << 20)
+#define PAGE_BYTES         UINT64_C(4096)
 
 /* Where things stand in the guest. */
-#define AT_GDT          0x6000
-#define AT_BOOT_PARAMS  0x7000
-#define AT_STACK        0x8000
-#define AT_TABLES       0x9000
-#define AT_COMMAND_LINE 0x20000
-#define AT_EBDA         0x9FC00
-#define AT_KERNEL       0x1000000
-#define ENTRY_64        0x200
+#define AT_GDT             0x6000
+#define AT_BOOT_PARAMS     0x7000
+#define AT_STACK           0x8000
+#define AT_TABLES          0x9000
+#define AT_COMMAND_LINE    0x20000
+#define COMMAND_LINE_BYTES 2048
+#define AT_EBDA            0x9FC00
+#define AT_KERNEL          0x1000000
+#define ENTRY_64           0x200
 
-#define COM1            0x3F8
-#define COM1_IRQ        4
-#define KEYBOARD        0x64
-#define CMOS_DATA       0x71
-#define SYSTEM_PORT     0x61
+#define COM1               0x3F8
+#define COM1_IRQ           4
+#define KEYBOARD           0x64
+#define CMOS_DATA          0x71
+#define SYSTEM_PORT        0x61
 
 struct vm {
     int kvm, vm, vcpu;
@@ -297,7 +298,7 @@ static void load_linux(uint8_t *memory, char **arguments)
     put_range(params + 0x2F8, 0x100000, MEMORY_BYTES - 0x100000, 1);
     memcpy(memory + AT_KERNEL, kernel.bytes + setup_bytes, kernel.size - setup_bytes);
     memcpy(memory + initrd_at, initrd.bytes, initrd.size);
-    strcpy((char *)memory + AT_COMMAND_LINE, arguments[3]);
+    snprintf((char *)memory + AT_COMMAND_LINE, COMMAND_LINE_BYTES, "%s", arguments[3]);
 }
 
 /* Identity tables over 4 GiB, and flat segments. */
