@@ -122,12 +122,11 @@ void svm_prepare_tag(struct vp *vp)
 {
     struct svm_vp *svm = vp->arch->svm;
 
-    if (svm->asid_generation != svm_processor.asid_generation) {
+    if (svm->asid_generation != svm_processor.asid_generation ||
+        (svm->flush && !svm_processor.flush_by_asid)) {
         take_asid(svm);
-    } else if (svm->flush && svm_processor.flush_by_asid) {
-        svm->vmcb->control.tlb_control = SVM_TLB_FLUSH_ASID;
     } else if (svm->flush) {
-        take_asid(svm);
+        svm->vmcb->control.tlb_control = SVM_TLB_FLUSH_ASID;
     }
     svm->flush = false;
 }
