@@ -29,12 +29,15 @@ def main(words):
     except status.Failure as failure:
         progress.warn(str(failure))
         return failure.status
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # Nobody reads our output any more: end as the other programs of a pipeline do.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        progress.warn(f"{error.filename or 'this machine'}: {error.strerror}")
+        return status.REFUSED
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Nobody reads our output any more: end as the other programs of a pipeline do.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
 
 
 def shell(chosen):
@@ -112,6 +115,8 @@ def _machine(chosen, least, most):
     """The machine that the options describe, without what it boots."""
     host = hosts.find(chosen.host, chosen.mmu)
     memory = sizes.check(chosen.memory, least, most)
+    if chosen.stats and not os.access(os.path.dirname(os.path.abspath(chosen.stats)), os.W_OK):
+        raise status.refuse(f"--stats {chosen.stats} cannot be written there")
     if chosen.mmu == hosts.NATIVE:
         if chosen.stats:
             raise status.refuse("--stats needs the hypervisor: --mmu none has none")

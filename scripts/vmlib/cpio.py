@@ -30,8 +30,6 @@ class Archive:
     def file(self, name, data, mode=0o644):
         """Add a regular file that holds @data."""
         name = _clean(name)
-        if len(data) > LARGEST_FILE:
-            raise refuse(f"{name} is over 4 GiB, more than an initramfs can hold")
         self._parents(name)
         self._entry(name, stat.S_IFREG | (mode & 0o7777), data)
 
@@ -53,6 +51,8 @@ class Archive:
         if stat.S_ISLNK(info.st_mode):
             self.link(name, os.readlink(source))
         elif stat.S_ISREG(info.st_mode):
+            if info.st_size > LARGEST_FILE:
+                raise refuse(f"{source} is over 4 GiB, more than an initramfs can hold")
             with open(source, "rb") as data:
                 self.file(name, data.read(), info.st_mode)
         elif stat.S_ISDIR(info.st_mode):

@@ -23,6 +23,8 @@ REFUSED_WORDS = {
     "run --file /dev/null:/x -- true": "neither a file",
     "run --mmu none --stats s.json -- true": "needs the hypervisor",
     "run --mmu none --no-enlightenments -- true": "no Hyper-V interface to hide",
+    "run --stats /nonexistent/s.json -- true": "cannot be written there",
+    "run --file /proc/1/mem -- true": "/proc/1/mem",
     "boot": "--kernel",
     "boot --kernel /nonexistent/kernel": "no such file",
     "boot --kernel /etc/hostname --protocol chain": "invalid choice: 'chain'",
