@@ -539,6 +539,7 @@ static void test_eoi_and_interrupts_work_by_msr(void **state)
     EXPECT_EQ(rdmsr(MSR_OF(IRR) + 3), 1U << 23);
     EXPECT_EQ(pc_interrupt_accept(&board.pc, 0), 0x77);
     EXPECT_EQ(rdmsr(MSR_OF(ISR) + 3), 1U << 23);
+    EXPECT_EQ(rdmsr(0x81B), 0); /* TMR: an edge */
     EXPECT(!wrmsr(MSR_OF(EOI), 1));
     EXPECT(wrmsr(MSR_OF(EOI), 0));
     EXPECT_EQ(rdmsr(MSR_OF(ISR) + 3), 0);

@@ -423,6 +423,21 @@ static void test_vp_0_looks_after_the_devices_and_each_vp_after_its_own_timer(vo
     EXPECT_EQ(pending(), 0x08);
 }
 
+static void test_a_vp_other_than_0_leaves_the_devices_to_vp_0(void **state)
+{
+    (void)state;
+    fixture_board_init(&board, 2);
+    start_timer(100);
+    out(0x21, 0xFE);
+    fixture_lapic_write(&board, 1, SVR, 0x1FF);
+    fixture_lapic_write(&board, 1, 0x320, 0x40);
+    fixture_lapic_write(&board, 1, 0x380, 5000);
+    board.ns = 20 * NS_PER_MS;
+    pc_advance(&board.pc, 1, board.ns);
+    EXPECT_EQ(pc_interrupt_accept(&board.pc, 1), 0x40);
+    EXPECT_EQ(pending(), -1);
+}
+
 static void test_advancing_early_does_nothing(void **state)
 {
     (void)state;
@@ -530,6 +545,7 @@ int main(void)
         T(test_an_edge_of_irq_0_before_the_8259_is_initialized_is_forgotten),
         T(test_an_edge_of_irq_0_on_the_masked_pin_is_lost),
         T(test_vp_0_looks_after_the_devices_and_each_vp_after_its_own_timer),
+        T(test_a_vp_other_than_0_leaves_the_devices_to_vp_0),
         T(test_advancing_early_does_nothing),
         T(test_the_character_timeout_is_a_deadline_of_the_board),
         T(test_a_break_reaches_the_guest),

@@ -234,6 +234,17 @@ static void test_an_edge_that_is_due_is_given_before_the_counter_is_written(void
     EXPECT_EQ(irq0.rises, rises + 1);
 }
 
+static void test_programming_another_counter_leaves_irq_0_alone(void **state)
+{
+    (void)state;
+    program(0, 2, 3);
+    at(3); /* counter 0's output is low, its line has not been told of the fall */
+    EXPECT(irq0.high);
+    control(BOTH(2, 3));
+    control(LATCH(0));
+    EXPECT(irq0.high);
+}
+
 static void test_a_late_vp_gets_one_tick_for_many(void **state)
 {
     unsigned rises;
@@ -317,6 +328,7 @@ int main(void)
         T(test_nothing_is_due_while_nobody_watches_irq_0),
         T(test_an_edge_that_nobody_watched_for_is_given_when_somebody_looks),
         T(test_an_edge_that_is_due_is_given_before_the_counter_is_written),
+        T(test_programming_another_counter_leaves_irq_0_alone),
         T(test_a_late_vp_gets_one_tick_for_many),
         T(test_the_shortest_periods_leave_the_vp_time_between_edges),
         T(test_a_counter_that_was_never_programmed_does_nothing),

@@ -407,6 +407,14 @@ static void test_alarm_bytes_from_c0_match_anything(void **state)
     EXPECT_EQ(seconds_to_alarm(0x04, 0x00, 0xFF), 22 * 3600 + 59 * 60 + 59);
 }
 
+static void test_the_alarm_begins_a_later_hour_at_its_first_second(void **state)
+{
+    (void)state;
+    set_time(0x22, 0x59, 0x30);
+    EXPECT_EQ(seconds_to_alarm(0xFF, 0x10, 0xFF), 10 * 60 + 30);
+    expect_time(0x23, 0x10, 0x00);
+}
+
 static void test_an_alarm_that_no_time_matches_never_comes(void **state)
 {
     (void)state;
@@ -573,6 +581,7 @@ int main(void)
         T(test_the_alarm_comes_when_hours_minutes_and_seconds_match),
         T(test_the_alarm_of_this_very_second_comes_tomorrow),
         T(test_alarm_bytes_from_c0_match_anything),
+        T(test_the_alarm_begins_a_later_hour_at_its_first_second),
         T(test_an_alarm_that_no_time_matches_never_comes),
         T(test_the_alarm_matches_in_12_hour_mode_too),
         T(test_the_alarm_agrees_with_stepping_through_the_day),
