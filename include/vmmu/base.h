@@ -1,6 +1,6 @@
 /*
- * What every room of the library stands on: addresses that cannot be mixed, statuses, bits, checked
- * arithmetic.
+ * What every room of the library stands on: addresses that cannot be mixed, statuses,
+ * bits, checked arithmetic.
  *
  * Freestanding: needs <stdint.h>, <stdbool.h>, <stddef.h> only. Nothing here allocates, locks or keeps state.
  */
@@ -49,8 +49,8 @@ enum vmmu_status {
     VMMU_NO_MEMORY,   /* the host gave no page; nothing was changed */
     VMMU_INVALID,     /* an argument is out of its range; nothing was changed */
     VMMU_UNSUPPORTED, /* the format, processor or decoder does not know this; nothing was changed */
-    VMMU_VIOLATED, /* the isolation invariant would have failed: the host has been told; nothing was changed
-                    */
+    /* the isolation invariant would have failed: the host has been told; nothing was changed */
+    VMMU_VIOLATED,
 };
 
 /* Our own bugs. Debug builds stop at once; never used on values that a guest controls. */

@@ -88,8 +88,8 @@ struct vmmu_x86_format {
     uint8_t levels;
     uint8_t key_shift;
     uint8_t memory_type_shift;
-    uint8_t
-        rights_refused; /* bit N: bits 2:0 of value N are a misconfiguration (EPT: writable, not readable) */
+    /* bit N: bits 2:0 of value N are a misconfiguration (EPT: writable, not readable) */
+    uint8_t rights_refused;
     uint8_t execute_only;  /* the same, where the processor does not offer execute-only translations */
     uint8_t types_refused; /* bit N: memory type N in a leaf is a misconfiguration */
     struct vmmu_x86_level level[VMMU_X86_MAX_LEVELS + 1]; /* by level number; [0] is not used */
@@ -119,8 +119,9 @@ extern const struct vmmu_x86_format vmmu_x86_formats[VMMU_X86_FORMATS];
 /**
  * Describe @name as a processor with @limits offers it.
  *
- * Returns VMMU_OK, or VMMU_INVALID if @name is no format or the physical width is not 32 to 52 bits; *out is
- * then unchanged.
+ * Returns
+ *   VMMU_OK       *out
+ *   VMMU_INVALID  @name is no format, or the physical width is not 32 to 52 bits; *out is unchanged
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_format_layout(enum vmmu_x86_format_name name, const struct vmmu_x86_limits *limits,

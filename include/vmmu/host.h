@@ -1,10 +1,10 @@
 /*
  * The host seam: all that the library asks of whoever embeds it.
  *
- * Two records of callbacks, both borrowed for as long as the object that was given them lives. `vmmu_ram`
- * reaches memory that holds somebody else's tables (a guest's memory, or a memory image); `vmmu_host` gives
- * the pages in which the library keeps tables of its own. Nothing else is asked: no heap, no clock, no lock,
- * no printing.
+ * Two records of callbacks, both borrowed for as long as the object that was given them lives.
+ * `vmmu_ram` reaches memory that holds somebody else's tables (a guest's memory, or a memory image);
+ * `vmmu_host` gives the pages in which the library keeps tables of its own. Nothing else is asked: no
+ * heap, no clock, no lock, no printing.
  */
 #ifndef VMMU_HOST_H
 #define VMMU_HOST_H
@@ -24,7 +24,8 @@ struct vmmu_ram {
     /* VMMU_OK and *value, or VMMU_ABSENT where there is no memory. */
     enum vmmu_status (*load)(void *context, uint64_t address, unsigned width_bytes, uint64_t *value);
 
-    /* Store @desired where @expected stands. VMMU_OK, VMMU_RACED if another value stands there, VMMU_ABSENT.
+    /*
+     * Store @desired where @expected stands. VMMU_OK, VMMU_RACED if another value stands there, VMMU_ABSENT.
      */
     enum vmmu_status (*exchange)(void *context, uint64_t address, unsigned width_bytes, uint64_t expected,
                                  uint64_t desired);

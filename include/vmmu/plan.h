@@ -1,6 +1,6 @@
 /*
- * One way to invalidate: what an operation on live tables asks its caller to do before its effect may be
- * relied on.
+ * One way to invalidate: what an operation on live tables asks its caller to do before its
+ * effect may be relied on.
  *
  * A plan is plain data, returned by value. At most eight ranges; more than that means the whole tag. The
  * caller applies it to every processor in `vps` (flush, then have them leave guest mode once), then reports

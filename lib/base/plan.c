@@ -1,7 +1,8 @@
 /*
  * Plans: few ranges, joined where they touch, and the whole tag when there would be too many.
  *
- * Invariant: a plan names every page that was ever added to it, and two of its ranges neither overlap nor touch.
+ * Invariant: a plan names every page that was ever added to it, and two of its ranges
+ * neither overlap nor touch.
  */
 #include <vmmu/plan.h>
 

@@ -28,10 +28,7 @@
 #define EVER_LEAF    .leaf_mask = 0, .leaf_value = 0
 #define LARGE_LEAF   .leaf_mask = PS, .leaf_value = PS
 
-/*
- * --- 32-bit paging
- * ----------------------------------------------------------------------------------------------
- */
+/* --- 32-bit paging --- */
 
 #define LEVEL1_32BIT                                                                                         \
     {                                                                                                        \
@@ -43,10 +40,7 @@
     .entry_bytes = 4, .levels = 2, .present = P, .read = P, .write = RW, .user = US, .large = PS,            \
     .global = G, .write_through = PWT, .cache_disable = PCD
 
-/*
- * --- PAE, 4-level, 5-level: entries of eight bytes
- * ----------------------------------------------------------------
- */
+/* --- PAE, 4-level, 5-level: entries of eight bytes --- */
 
 #define COMMON_64BIT                                                                                         \
     .entry_bytes = 8, .present = P, .inverted = NX, .read = P, .write = RW, .user = US, .execute = NX,       \
@@ -80,10 +74,7 @@
         .accessed = A, .bit8 = BIT64(8)                                                                      \
     }
 
-/*
- * --- EPT ---------------------------------------------------------------------------------------------------
- * ---------
- */
+/* --- EPT --- */
 
 #define EPT_R          BIT64(0)
 #define EPT_W          BIT64(1)
