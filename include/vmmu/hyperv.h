@@ -29,8 +29,8 @@ struct vmmu_hyperv_config {
     bool tsc_is_invariant; /* the TSC never stops or changes its rate: offer TSC_INVARIANT_CONTROL */
     bool apic_msrs;        /* offer and recommend EOI, ICR and TPR by MSR, with the VP assist page */
     bool second_level;     /* guest memory is under nested paging; discovery says so */
-    bool
-        strict_flush; /* a flush of no processor is an error (TLFS 2.0a), not one of all (what guests expect) */
+    /* a flush of no processor is an error (TLFS 2.0a), not one of all (what guests expect) */
+    bool strict_flush;
     enum vmmu_hyperv_call_instruction call_instruction;
 };
 
@@ -57,7 +57,9 @@ struct vmmu_hyperv_vp {
 /**
  * Prepare @partition after reset; its reference time counts from @tsc_now, the guest's time-stamp counter.
  *
- * Returns VMMU_OK, or VMMU_INVALID if a frequency or the number of VPs is out of range.
+ * Returns
+ *   VMMU_OK       done
+ *   VMMU_INVALID  a frequency or the number of VPs is out of range
  *
  * Spec: TLFS "Partition Reference Time Enlightenment".
  */
@@ -68,8 +70,7 @@ enum vmmu_status vmmu_hyperv_partition_init(struct vmmu_hyperv_partition *partit
 /* Prepare @vp after reset; @index counts from zero within the partition. */
 void vmmu_hyperv_vp_init(struct vmmu_hyperv_vp *vp, uint32_t index);
 
-/* --- discovery
- * --------------------------------------------------------------------------------------------------- */
+/* --- discovery --- */
 
 #define VMMU_HYPERV_CPUID_FIRST 0x40000000u
 #define VMMU_HYPERV_CPUID_LAST  0x40000006u
@@ -89,8 +90,7 @@ struct vmmu_hyperv_cpuid {
  */
 struct vmmu_hyperv_cpuid vmmu_hyperv_cpuid_leaf(const struct vmmu_hyperv_partition *partition, uint32_t leaf);
 
-/* --- model-specific registers
- * ------------------------------------------------------------------------------------ */
+/* --- model-specific registers --- */
 
 #define VMMU_HYPERV_MSR_FIRST 0x40000000u
 #define VMMU_HYPERV_MSR_LAST  0x400001FFu
@@ -102,7 +102,8 @@ enum vmmu_hyperv_overlay_kind {
     VMMU_HYPERV_OVERLAY_VP_ASSIST,     /* zeros at first; the guest may read and write it */
 };
 
-/* A change of one overlay: first take it away from @remove_at if @remove, then put it at @place_at if @place.
+/*
+ * A change of one overlay: first take it away from @remove_at if @remove, then put it at @place_at if @place.
  */
 struct vmmu_hyperv_overlay {
     enum vmmu_hyperv_overlay_kind kind;
@@ -122,9 +123,9 @@ enum vmmu_hyperv_msr_action {
 
 struct vmmu_hyperv_msr_outcome {
     enum vmmu_hyperv_msr_action action;
-    uint16_t
-        apic_offset; /* in the xAPIC page: 0x80 TPR, 0xB0 EOI, 0x300 ICR (high half 0x310 in bits 63-32) */
-    uint64_t value;  /* what was read; for an APIC write, what to write */
+    /* in the xAPIC page: 0x80 TPR, 0xB0 EOI, 0x300 ICR (high half 0x310 in bits 63-32) */
+    uint16_t apic_offset;
+    uint64_t value; /* what was read; for an APIC write, what to write */
     struct vmmu_hyperv_overlay overlay;
 };
 
@@ -145,7 +146,8 @@ struct vmmu_hyperv_msr_outcome vmmu_hyperv_msr_read(const struct vmmu_hyperv_par
 struct vmmu_hyperv_msr_outcome vmmu_hyperv_msr_write(struct vmmu_hyperv_partition *partition,
                                                      struct vmmu_hyperv_vp *vp, uint32_t msr, uint64_t value);
 
-/* Fill the 4096 bytes at @page with the code of the hypercall page: the same for 64-bit and 32-bit callers.
+/*
+ * Fill the 4096 bytes at @page with the code of the hypercall page: the same for 64-bit and 32-bit callers.
  */
 void vmmu_hyperv_fill_hypercall_page(const struct vmmu_hyperv_partition *partition, uint8_t *page);
 
@@ -156,11 +158,11 @@ void vmmu_hyperv_fill_tsc_page(const struct vmmu_hyperv_partition *partition, ui
  * TSC does not. */
 uint64_t vmmu_hyperv_reference_time(const struct vmmu_hyperv_partition *partition, uint64_t tsc);
 
-/* --- lazy end of interrupt --------------------------------------------------------------------------------------- */
+/* --- lazy end of interrupt --- */
 
 /*
- * At each exit while vp->eoi_offered: read the word and settle. If the offer still stands and the guest is about to write
- * an EOI itself, to move its assist page, or to be given another interrupt, withdraw it first.
+ * At each exit while vp->eoi_offered: read the word and settle. If the offer still stands and the guest is
+ * about to write an EOI itself, to move its assist page, or to be given another interrupt, withdraw it first.
  */
 
 /* The first 32-bit word of the VP assist page. Bit 0: "No EOI required". */
@@ -188,15 +190,14 @@ VMMU_MUST_USE
 bool vmmu_hyperv_eoi_settle(struct vmmu_hyperv_vp *vp, uint32_t word);
 
 /**
- * Something now waits for the end of the interrupt: take the offer back, after vmmu_hyperv_eoi_settle() said
- * that it was not taken. If true, the assist page's first word must become *word, and the guest will write
- * its EOI.
+ * Something now waits for the end of the interrupt: take the offer back, after
+ * vmmu_hyperv_eoi_settle() said that it was not taken. If true, the assist page's first word must
+ * become *word, and the guest will write its EOI.
  */
 VMMU_MUST_USE
 bool vmmu_hyperv_eoi_withdraw(struct vmmu_hyperv_vp *vp, uint32_t *word);
 
-/* --- hypercalls
- * -------------------------------------------------------------------------------------------------- */
+/* --- hypercalls --- */
 
 /* Result codes. Spec: TLFS "Hypercall Status Codes". */
 enum vmmu_hyperv_result {

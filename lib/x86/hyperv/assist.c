@@ -1,8 +1,9 @@
 /*
  * Lazy end of interrupt, by the VP assist page.
  *
- * Invariant: vp->eoi_offered is true exactly from the moment in which we set "No EOI required" until the local APIC has
- * been given that EOI, or the bit has been cleared by us with the EOI still to come. Each interrupt thus ends once.
+ * Invariant: vp->eoi_offered is true exactly from the moment in which we set "No EOI required" until the
+ * local APIC has been given that EOI, or the bit has been cleared by us with the EOI still to come. Each
+ * interrupt thus ends once.
  */
 #include "lib/x86/hyperv/hyperv.h"
 

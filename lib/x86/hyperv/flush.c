@@ -1,8 +1,8 @@
 /*
  * The flush hypercalls: which virtual processors drop which translations.
  *
- * Invariant: every processor that the input names and that exists is in the request; a request may flush more than was
- * asked for, never less.
+ * Invariant: every processor that the input names and that exists is in the request; a request may flush more
+ * than was asked for, never less.
  */
 #include "lib/x86/hyperv/flush.h"
 

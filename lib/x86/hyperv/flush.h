@@ -5,8 +5,8 @@
 #include <vmmu/hyperv.h>
 
 /**
- * Decode the input of HvFlushVirtualAddressSpace, HvFlushVirtualAddressList or an Ex form, whose call->input_bytes are at
- * @input. flush->vps is 0 where there is nobody to flush.
+ * Decode the input of HvFlushVirtualAddressSpace, HvFlushVirtualAddressList or an Ex form, whose
+ * call->input_bytes are at @input. flush->vps is 0 where there is nobody to flush.
  *
  * Returns VMMU_HYPERV_SUCCESS, _INVALID_PARAMETER or _INVALID_INPUT.
  *

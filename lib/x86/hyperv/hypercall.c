@@ -1,8 +1,8 @@
 /*
  * Hypercalls: the page that makes them, their calling convention, and what each answers.
  *
- * Invariant: decoding has checked every bit of the input value, and that the input lies in one page, before a byte of the
- * input is asked for. What is known of a call is one row of `calls`.
+ * Invariant: decoding has checked every bit of the input value, and that the input lies in one page, before a
+ * byte of the input is asked for. What is known of a call is one row of `calls`.
  */
 #include "lib/x86/hyperv/flush.h"
 #include "lib/x86/hyperv/hyperv.h"

@@ -24,7 +24,10 @@
 #define HV_MSR_CRASH_CTL             0x40000105u
 #define HV_MSR_TSC_INVARIANT_CONTROL 0x40000118u
 
-/* The layout that the hypercall, reference TSC and VP assist MSRs share: enable, reserved and preserved, page number. */
+/*
+ * The layout that the hypercall, reference TSC and VP assist MSRs share: enable, reserved
+ * and preserved, page number.
+ */
 #define HV_PAGE_ENABLE               BIT64(0)
 #define HV_PAGE_ADDRESS              BITS64(63, 12)
 #define HV_HYPERCALL_LOCKED          BIT64(1)

@@ -1,8 +1,8 @@
 /*
  * The synthetic MSRs.
  *
- * Invariant: a register that is not offered by discovery raises #GP, save VP_ASSIST_PAGE, which guests write without
- * asking. A fault changes nothing.
+ * Invariant: a register that is not offered by discovery raises #GP, save VP_ASSIST_PAGE, which guests write
+ * without asking. A fault changes nothing.
  */
 #include "lib/x86/hyperv/hyperv.h"
 

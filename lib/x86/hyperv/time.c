@@ -1,8 +1,8 @@
 /*
  * Partition reference time: 100 ns units counted from the guest's time-stamp counter.
  *
- * Invariant: the MSR, the reference TSC page and vmmu_hyperv_reference_time() are one function of the TSC, so a guest may
- * mix them and never sees time go back.
+ * Invariant: the MSR, the reference TSC page and vmmu_hyperv_reference_time() are one function of the TSC, so
+ * a guest may mix them and never sees time go back.
  */
 #include "lib/x86/hyperv/hyperv.h"
 
@@ -30,8 +30,9 @@ uint64_t vmmu_hyperv_multiply_high(uint64_t a, uint64_t b)
 }
 
 /*
- * floor(2^64 * HV_TIME_HZ / @tsc_hz) by long division, because 128 by 64 bits is no operation of C. Needs
- * HV_TIME_HZ < @tsc_hz, so that the quotient has 64 bits, and @tsc_hz < 2^63, so that the remainder never overflows.
+ * floor(2^64 * HV_TIME_HZ / @tsc_hz) by long division, because 128 by 64 bits is no operation of C.
+ * Needs HV_TIME_HZ < @tsc_hz, so that the quotient has 64 bits, and @tsc_hz < 2^63, so that the
+ * remainder never overflows.
  */
 static uint64_t scale_of(uint64_t tsc_hz)
 {

@@ -203,7 +203,9 @@ static void test_long_spin_wait_yields_and_succeeds(void **state)
     EXPECT_EQ(outcome.result, 0);
 }
 
-/* EDX:EAX is the input value, EBX:ECX the input, EDI:ESI the output; upper halves of registers do not count. */
+/*
+ * EDX:EAX is the input value, EBX:ECX the input, EDI:ESI the output; upper halves of registers do not count.
+ */
 static void test_32_bit_code_passes_halves_in_register_pairs(void **state)
 {
     const struct fixture f = calling_fixture(1);
