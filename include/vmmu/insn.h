@@ -1,6 +1,6 @@
 /*
- * The small decoder: instructions whose memory accesses a hypervisor emulates, and those that exits leave
- * undecoded.
+ * The small decoder: instructions whose memory accesses a hypervisor emulates, and those
+ * that exits leave undecoded.
  *
  * Decoding and performing are apart: vmmu_insn_decode() reads bytes only, vmmu_insn_perform() does the whole
  * instruction on a register file through callbacks that reach memory and ports. What is not known is
@@ -131,7 +131,8 @@ enum vmmu_insn_operation {
     VMMU_INSN_INS,
     VMMU_INSN_OUTS,
 
-    /* Decoded for the caller to do, then vmmu_insn_retire(); perform answers VMMU_UNSUPPORTED from here on.
+    /*
+     * Decoded for the caller to do, then vmmu_insn_retire(); perform answers VMMU_UNSUPPORTED from here on.
      */
     VMMU_INSN_IN,     /* port: source, an immediate or RDX; data in AL, AX or EAX by operand_bytes */
     VMMU_INSN_OUT,    /* port: destination */
@@ -249,8 +250,8 @@ enum vmmu_insn_width vmmu_insn_mode(const struct vmmu_x86_state *state);
  *                     MOV CS, a register where memory is required...), #GP(0) for more than 15 bytes
  *   VMMU_UNSUPPORTED  this decoder does not know it
  *
- * Only with VMMU_OK is anything but out->fault meaningful. Privilege and CPUID are not looked at: they are
- * the caller's.
+ * Only with VMMU_OK is anything but out->fault meaningful. Privilege and CPUID are not looked
+ * at: they are the caller's.
  *
  * Spec: SDM 2 "Instruction Format", AMD APM 3 "Instruction Encoding".
  */
@@ -261,8 +262,8 @@ enum vmmu_status vmmu_insn_decode(const uint8_t *bytes, unsigned count, enum vmm
 #define VMMU_INSN_CACHE_ENTRIES 16
 
 /*
- * Instructions decoded before, by their bytes. All zero is empty. One for each virtual processor: not for
- * concurrent use.
+ * Instructions decoded before, by their bytes. All zero is empty. One for each virtual
+ * processor: not for concurrent use.
  */
 struct vmmu_insn_cache {
     struct vmmu_insn uncached; /* of fewer than 15 bytes */
@@ -326,8 +327,8 @@ struct vmmu_insn_memory {
                                  const uint64_t desired[2], struct vmmu_x86_fault *fault);
 
     /*
-     * For INS and OUTS; either may be NULL: VMMU_UNSUPPORTED. The permission was checked before, so that there
-     * is no VMMU_GUEST_FAULT.
+     * For INS and OUTS; either may be NULL: VMMU_UNSUPPORTED. The permission was checked before, so that
+     * there is no VMMU_GUEST_FAULT.
      */
     enum vmmu_status (*port_in)(void *context, uint16_t port, unsigned size_bytes, uint64_t *value);
     enum vmmu_status (*port_out)(void *context, uint16_t port, unsigned size_bytes, uint64_t value);
@@ -385,9 +386,12 @@ vmmu_gva vmmu_insn_address(const struct vmmu_insn *insn, const struct vmmu_x86_s
  * bytes clear the upper half, fewer leave the rest. Memory operands are checked as by vmmu_insn_perform().
  * Loading zero-extends; value[1] is used for 16 bytes (the descriptor of INVPCID) only.
  *
- * Returns VMMU_OK; VMMU_GUEST_FAULT with *fault, nothing changed; VMMU_INVALID for an operand that has no
- * value here (control and debug registers, none; storing to an immediate or a segment register); any other
- * from a callback.
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_GUEST_FAULT  *fault; nothing was changed
+ *   VMMU_INVALID      an operand that has no value here (control and debug registers, none; storing to an
+ *                     immediate or a segment register)
+ *   any other         from a callback
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_insn_load_source(const struct vmmu_insn *insn, const struct vmmu_x86_state *state,

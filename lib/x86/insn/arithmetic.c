@@ -1,6 +1,6 @@
 /*
- * Results and flags. Where the manuals leave a flag undefined it is cleared, or left alone as real
- * processors do.
+ * Results and flags. Where the manuals leave a flag undefined it is cleared, or left
+ * alone as real processors do.
  *
  * Addition and subtraction get their flags from the carry out of each bit position: CF is that of the top
  * bit, AF that of bit 3, OF whether the carries into and out of the top bit differ.

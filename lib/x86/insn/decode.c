@@ -1,6 +1,6 @@
 /*
- * Bytes to struct vmmu_insn: prefixes, opcode and sizes here, operands beside; then what makes the encoding
- * #UD.
+ * Bytes to struct vmmu_insn: prefixes, opcode and sizes here, operands beside; then
+ * what makes the encoding #UD.
  *
  * What is rare is behind one test of a mask of flags, since this runs for accesses to devices in memory.
  */

@@ -1,6 +1,6 @@
 /*
- * What follows the opcode: memory operands by ModR/M and SIB, offsets, immediates; and the registers that
- * fields name.
+ * What follows the opcode: memory operands by ModR/M and SIB, offsets, immediates; and the
+ * registers that fields name.
  */
 #include "cursor.h"
 

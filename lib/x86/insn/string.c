@@ -64,8 +64,7 @@ static enum vmmu_status resolve_element(const struct work *work, unsigned uses, 
 }
 
 /*
- * A port must not be read before it is known that what it gives can be stored: reading it changes the
- * device.
+ * A port must not be read before it is known that what it gives can be stored: reading it changes the device.
  */
 static enum vmmu_status read_port(const struct work *work, struct element *element)
 {

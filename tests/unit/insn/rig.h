@@ -58,8 +58,7 @@ struct rig {
 };
 
 /*
- * Flat segments, two pages at RIG_DATA, RIP at RIG_CODE, RSP in the middle of the first page, all
- * else zero.
+ * Flat segments, two pages at RIG_DATA, RIP at RIG_CODE, RSP in the middle of the first page, all else zero.
  */
 void rig_init(struct rig *rig, enum rig_mode mode);
 

@@ -1,14 +1,14 @@
 /*
- * Performing against the processor of libunicorn: random encodings of the instructions that we perform,
- * with random registers, flags and memory, in 16, 32 and 64-bit modes; registers, defined flags, memory and
- * RIP must agree.
+ * Performing against the processor of libunicorn: random encodings of the instructions that we
+ * perform, with random registers, flags and memory, in 16, 32 and 64-bit modes; registers, defined
+ * flags, memory and RIP must agree.
  *
- * We go first. Each page that is touched is invented then, and given to the other processor with its first
- * content; a page that only the other touches is a disagreement. The seed is printed; VMMU_SEED repeats a
- * run.
+ * We go first. Each page that is touched is invented then, and given to the other processor with its
+ * first content; a page that only the other touches is a disagreement. The seed is printed;
+ * VMMU_SEED repeats a run.
  *
- * Not compared: faults (libunicorn checks no segment limits), ports, MOVBE (it has none), and addresses
- * above 2^46.
+ * Not compared: faults (libunicorn checks no segment limits), ports, MOVBE (it has none),
+ * and addresses above 2^46.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -258,8 +258,8 @@ static bool is_bit_test(enum vmmu_insn_operation operation)
 }
 
 /*
- * Selectors, bases and the rest of what the other processor has; then what this trial makes of registers
- * and flags.
+ * Selectors, bases and the rest of what the other processor has; then what this trial
+ * makes of registers and flags.
  */
 static void invent_state(struct trial *trial)
 {

@@ -289,8 +289,8 @@ static const char *const ways[] = {
 };
 
 /*
- * Every call that the instruction makes fails once, with every kind of status; then it is done without
- * failure.
+ * Every call that the instruction makes fails once, with every kind of status; then it
+ * is done without failure.
  */
 static void fail_everywhere(const char *way, uint64_t address)
 {

@@ -1,7 +1,7 @@
 /*
- * What instructions do, one sentence of the manuals each. Spec: SDM 2 "Instruction Set Reference", SDM 1
- * "Status Flags", "General-Purpose Registers in 64-Bit Mode"; AMD APM 3 "General-Purpose Instruction
- * Reference".
+ * What instructions do, one sentence of the manuals each. Spec: SDM 2 "Instruction Set
+ * Reference", SDM 1 "Status Flags", "General-Purpose Registers in 64-Bit Mode"; AMD APM 3
+ * "General-Purpose Instruction Reference".
  */
 #include "tests/unit/insn/rig.h"
 

@@ -1,7 +1,6 @@
 /*
- * String instructions and REP, ports included. Spec: SDM 2 "REP/REPE/REPZ/REPNE/REPNZ-Repeat String
- * Operation Prefix", "INS/INSB/INSW/INSD", "OUTS/OUTSB/OUTSW/OUTSD"; SDM 3A "Single-Step Exception
- * Condition".
+ * String instructions and REP, ports included. Spec: SDM 2 "REP/REPE/REPZ/REPNE/REPNZ-Repeat String Operation
+ * Prefix", "INS/INSB/INSW/INSD", "OUTS/OUTSB/OUTSW/OUTSD"; SDM 3A "Single-Step Exception Condition".
  */
 #include "tests/unit/insn/rig.h"
 

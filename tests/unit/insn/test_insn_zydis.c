@@ -317,8 +317,8 @@ static bool same_string(const struct trial *trial)
 }
 
 /*
- * Operands in their order; those of strings and of the instructions that the manuals write with implied
- * ones apart.
+ * Operands in their order; those of strings and of the instructions that the manuals write
+ * with implied ones apart.
  */
 static bool same_operands(const struct trial *trial)
 {
