@@ -2,8 +2,8 @@
  * Paging now: the control registers of one virtual processor, turned once into an immutable description that
  * walks use; and the rules by which those registers may change.
  *
- * Make one when CR0, CR3, CR4, EFER, PKRU, PKRS or the PDPTE registers change; share it freely; it holds no
- * pointer.
+ * Make one when CR0, CR3, CR4, EFER, PKRU, PKRS or the PDPTE registers change; share it
+ * freely; it holds no pointer.
  *
  * Everything here is pure but for the loads that vmmu_mode_load_pdptes makes; safe at any time from anywhere.
  */
@@ -167,12 +167,15 @@ struct vmmu_x86_fault {
 /**
  * Describe how @registers translate on @cpu.
  *
- * Returns VMMU_OK, or VMMU_INVALID where no such state can exist: a width out of range, a bit that @cpu does
- * not offer, PG without PE, NW without CD, LMA other than LME and PG, long mode without PAE, PCIDE outside
- * long mode, CET without WP, reserved bits in CR3 or in a present PDPTE register. *out is then unchanged.
+ * Returns
+ *   VMMU_OK       *out
+ *   VMMU_INVALID  no such state can exist: a width out of range, a bit that @cpu does not offer, PG without
+ *                 PE, NW without CD, LMA other than LME and PG, long mode without PAE, PCIDE outside long
+ *                 mode, CET without WP, reserved bits in CR3 or in a present PDPTE register. *out is
+ *                 unchanged
  *
- * Spec: SDM 3A "Paging Modes and Control Bits", "PAE Paging"; APM 2 "Canonicalization and Consistency
- * Checks".
+ * Spec: SDM 3A "Paging Modes and Control Bits", "PAE Paging"; APM 2 "Canonicalization
+ * and Consistency Checks".
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_mode_make(const struct vmmu_x86_cpu *cpu,
@@ -189,8 +192,12 @@ uint64_t vmmu_mode_efer_offered(const struct vmmu_x86_cpu *cpu);
  * CS.L is set. No feature of the processor matters. That long mode must not be entered with a 16-bit TSS is
  * the caller's to check.
  *
- * Returns VMMU_OK, or VMMU_GUEST_FAULT: the instruction raises #GP(0). A value that is accepted may still
- * fail to load PDPTEs: see vmmu_mode_loads_pdptes. What is to be stored is vmmu_mode_cr0_stored(value).
+ * A value that is accepted may still fail to load PDPTEs: see vmmu_mode_loads_pdptes. What is to be stored is
+ * vmmu_mode_cr0_stored(value).
+ *
+ * Returns
+ *   VMMU_OK           it is accepted
+ *   VMMU_GUEST_FAULT  the instruction raises #GP(0)
  *
  * Spec: SDM 2 "MOV - Move to/from Control Registers", SDM 3A "Control Registers"; APM 2 "CR0 Register".
  */
@@ -200,19 +207,23 @@ enum vmmu_status vmmu_mode_check_cr0(const struct vmmu_x86_paging_registers *now
 
 /**
  * Whether MOV to CR3 of @value is accepted: no bit at or above the physical width, save bit 63 under
- * CR4.PCIDE.
+ * CR4.PCIDE. Under PAE the PDPTEs must load too. What is to be stored is vmmu_mode_cr3_stored(value).
  *
- * Returns VMMU_OK, or VMMU_GUEST_FAULT: #GP(0). Under PAE the PDPTEs must load too. What is to be stored is
- * vmmu_mode_cr3_stored(value).
+ * Returns
+ *   VMMU_OK           it is accepted
+ *   VMMU_GUEST_FAULT  the instruction raises #GP(0)
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_mode_check_cr3(const struct vmmu_x86_cpu *cpu,
                                      const struct vmmu_x86_paging_registers *now, uint64_t value);
 
 /**
- * Whether MOV to CR4 of @value is accepted, with the other registers as they are in @now.
+ * Whether MOV to CR4 of @value is accepted, with the other registers as they are in @now. Under PAE the
+ * PDPTEs may have to load too.
  *
- * Returns VMMU_OK, or VMMU_GUEST_FAULT: #GP(0). Under PAE the PDPTEs may have to load too.
+ * Returns
+ *   VMMU_OK           it is accepted
+ *   VMMU_GUEST_FAULT  the instruction raises #GP(0)
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_mode_check_cr4(const struct vmmu_x86_cpu *cpu,
@@ -222,7 +233,9 @@ enum vmmu_status vmmu_mode_check_cr4(const struct vmmu_x86_cpu *cpu,
  * Whether WRMSR to EFER of @value is accepted. LMA in @value does not count: it is read-only, and a write to
  * it is ignored. What is to be stored is vmmu_mode_efer_stored(now, value).
  *
- * Returns VMMU_OK, or VMMU_GUEST_FAULT: #GP(0).
+ * Returns
+ *   VMMU_OK           it is accepted
+ *   VMMU_GUEST_FAULT  the instruction raises #GP(0)
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_mode_check_efer(const struct vmmu_x86_cpu *cpu,
@@ -268,11 +281,13 @@ bool vmmu_mode_loads_pdptes(const struct vmmu_x86_paging_registers *now,
                             const struct vmmu_x86_paging_registers *next);
 
 /**
- * Load the four PDPTEs that @cr3 names, and check them.
+ * Load the four PDPTEs that @cr3 names, and check them. pdpte[] is written only on
+ * VMMU_OK. Four 8-byte loads.
  *
- * Returns VMMU_OK with pdpte[]; VMMU_GUEST_FAULT if a present one has a reserved bit set: the MOV raises
- * #GP(0) and changes nothing; VMMU_ABSENT if there is no memory there. pdpte[] is written only on VMMU_OK.
- * Four 8-byte loads.
+ * Returns
+ *   VMMU_OK           pdpte[]
+ *   VMMU_GUEST_FAULT  a present one has a reserved bit set: the MOV raises #GP(0) and changes nothing
+ *   VMMU_ABSENT       there is no memory there
  *
  * Spec: SDM 3A "PDPTE Registers".
  */

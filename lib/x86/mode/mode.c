@@ -1,8 +1,8 @@
 /*
  * From control registers to one immutable description.
  *
- * Invariant: what vmmu_mode_make accepts is a state that a processor can be in, so that walks need not ask
- * again.
+ * Invariant: what vmmu_mode_make accepts is a state that a processor can be in, so that
+ * walks need not ask again.
  */
 #include <vmmu/mode.h>
 
@@ -21,8 +21,8 @@ enum vmmu_x86_paging vmmu_mode_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
 }
 
 /*
- * What one kind of paging fixes: the bits of CR3 that name the root, the width of linear addresses, the
- * format.
+ * What one kind of paging fixes: the bits of CR3 that name the root, the width of
+ * linear addresses, the format.
  */
 struct paging_facts {
     uint64_t root_mask;
