@@ -4,13 +4,13 @@
  * One `struct vmmu_nested` is one guest-physical address space. It lives in memory of the caller's and keeps
  * its tables in a `struct vmmu_table_memory`. Promises:
  *
- * - No entry is ever made that maps a frame which `vmmu_host.owns` has not approved, or that allows more than
- * was asked.
+ * - No entry is ever made that maps a frame which `vmmu_host.owns` has not approved, or that
+ *   allows more than was asked.
  * - A page that is present before and after an operation is present after every store in between, and each
- * store leaves it as it was or as it shall be. Frame, rights and type never change in a store that changes
- * the size of a page, nor until what was cached of the other size is flushed.
- * - An operation reserves the pages that it needs before it changes anything. If it fails, guest accesses
- * translate as before.
+ *   store leaves it as it was or as it shall be. Frame, rights and type never change in a store that changes
+ *   the size of a page, nor until what was cached of the other size is flushed.
+ * - An operation reserves the pages that it needs before it changes anything. If it fails, guest
+ *   accesses translate as before.
  *
  * An operation returns a status with a plan (plan.h). The plan must be applied, whatever the status, and its
  * epoch reported by vmmu_table_flushed() on the memory, before the effect may be relied on. On
@@ -21,8 +21,8 @@
  * partition. Processors walk the tables and set accessed and dirty bits at any time, without it. Nothing here
  * allocates but from the table memory, and nothing is kept of the arguments.
  *
- * Ranges are whole 4 KiB pages, not empty, within the width of the format (48 bits with four levels, 57 with
- * five).
+ * Ranges are whole 4 KiB pages, not empty, within the width of the format (48 bits with
+ * four levels, 57 with five).
  *
  * Spec: SDM 3C "The Extended Page Table Mechanism (EPT)", "Caching Translation Information"; APM 2 "Nested
  * Paging", "Translation-Lookaside Buffer (TLB)".
@@ -51,18 +51,22 @@ enum { VMMU_NESTED_LEVEL_4K = 1, VMMU_NESTED_LEVEL_2M = 2, VMMU_NESTED_LEVEL_1G 
 /* What the format and the processor offer, and who walks. Copied at init. */
 struct vmmu_nested_config {
     enum vmmu_nested_format format;
-    uint8_t levels;                /* 4 or 5. NPT: as many as the hypervisor's own paging has */
-    uint8_t maxphyaddr;            /* the processor's physical-address width in bits, 32 to 52 */
-    uint8_t largest_level;         /* the largest leaf that may be made, VMMU_NESTED_LEVEL_... */
-    uint8_t largest_execute_level; /* the same for executable pages; 0: no different. VMMU_NESTED_LEVEL_4K
-                                      keeps a guest from machine checks by instruction fetches on processors
-                                      where a page-size change of its own can cause them */
-    bool execute_only;             /* EPT, as IA32_VMX_EPT_VPID_CAP says; false for NPT */
-    bool accessed_dirty; /* keep accessed and dirty bits. EPT: as IA32_VMX_EPT_VPID_CAP says; NPT: true works
-                            always. If false, entries are born with both set, which saves the processor the
-                            work */
-    uint64_t pat;        /* NPT: the PAT MSR under which the tables are walked (the hypervisor's own) */
-    uint64_t vps;        /* the virtual processors that run on these tables; vmmu_nested_set_vps changes it */
+    uint8_t levels;        /* 4 or 5. NPT: as many as the hypervisor's own paging has */
+    uint8_t maxphyaddr;    /* the processor's physical-address width in bits, 32 to 52 */
+    uint8_t largest_level; /* the largest leaf that may be made, VMMU_NESTED_LEVEL_... */
+    /*
+     * The same for executable pages; 0: no different. VMMU_NESTED_LEVEL_4K keeps a guest from machine checks
+     * by instruction fetches on processors where a page-size change of its own can cause them.
+     */
+    uint8_t largest_execute_level;
+    bool execute_only; /* EPT, as IA32_VMX_EPT_VPID_CAP says; false for NPT */
+    /*
+     * Keep accessed and dirty bits. EPT: as IA32_VMX_EPT_VPID_CAP says; NPT: true works always. If false,
+     * entries are born with both set, which saves the processor the work.
+     */
+    bool accessed_dirty;
+    uint64_t pat; /* NPT: the PAT MSR under which the tables are walked (the hypervisor's own) */
+    uint64_t vps; /* the virtual processors that run on these tables; vmmu_nested_set_vps changes it */
 };
 
 enum vmmu_nested_log {
@@ -97,11 +101,15 @@ struct vmmu_nested {
 /**
  * Make an empty address space. Takes the root page.
  *
- * @memory is borrowed until destroy.
- * Returns VMMU_OK, VMMU_INVALID (levels, widths or sizes out of range), VMMU_UNSUPPORTED (execute_only with
- * NPT; a PAT without write-back), VMMU_NO_MEMORY, VMMU_FLUSH_RETRY (every page of the memory is held and some
- * are in quarantine: report the plans that are under way, then call again). On failure @nested is not
- * initialized and needs no destroy.
+ * @memory is borrowed until destroy. On failure @nested is not initialized and needs no destroy.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_INVALID      levels, widths or sizes are out of range
+ *   VMMU_UNSUPPORTED  execute_only with NPT; a PAT without write-back
+ *   VMMU_NO_MEMORY    the host gave no page for the root
+ *   VMMU_FLUSH_RETRY  every page of the memory is held and some are in quarantine: report the plans that are
+ *                     under way, then call again
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_nested_init(struct vmmu_nested *nested, const struct vmmu_nested_config *config,
@@ -140,23 +148,30 @@ struct vmmu_nested_mapping {
  * replaced; a page that keeps its place keeps its size unless it must be split, and pages are never made
  * larger: see merge.
  *
- * While the dirty log runs, pages that are mapped count as clean.
- * The plan is empty if nothing was present before, and where only rights are added.
- * Returns VMMU_OK; VMMU_FLUSH_RETRY (pages had to be split first, or were and are not flushed yet);
- * VMMU_NO_MEMORY; VMMU_INVALID; VMMU_UNSUPPORTED (execute-only, ignore_pat or memory type that the format has
- * not); VMMU_VIOLATED.
+ * While the dirty log runs, pages that are mapped count as clean. The plan is empty if nothing was present
+ * before, and where only rights are added.
  *
- * Spec: SDM 3C "EPT Translation Mechanism", "Guidelines for Use of the INVEPT Instruction"; APM 2 "Nested
- * Paging".
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_FLUSH_RETRY  pages had to be split first, or were and are not flushed yet
+ *   VMMU_NO_MEMORY    the tables that it takes could not be had
+ *   VMMU_INVALID      an argument is out of its range
+ *   VMMU_UNSUPPORTED  execute-only, ignore_pat or memory type that the format has not
+ *   VMMU_VIOLATED     a frame is not the partition's
+ *
+ * Spec: SDM 3C "EPT Translation Mechanism", "Guidelines for Use of the INVEPT
+ * Instruction"; APM 2 "Nested Paging".
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_nested_map(struct vmmu_nested *nested, const struct vmmu_nested_mapping *mapping);
 
 /**
- * Make [gpa, gpa + size) absent; parts of it may be absent already. Tables that map nothing any more are
- * retired. The plan names what was present. The pages may be given to somebody else only once it has been
- * applied. Returns as map does, but never VMMU_UNSUPPORTED. (VMMU_VIOLATED: a page to split is not the
- * partition's any more.)
+ * Make [gpa, gpa + size) absent; parts of it may be absent already. Tables that map nothing any
+ * more are retired. The plan names what was present. The pages may be given to somebody else only
+ * once it has been applied.
+ *
+ * Returns as map does, but never VMMU_UNSUPPORTED; VMMU_VIOLATED says that a page to split is not
+ * the partition's any more.
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_nested_unmap(struct vmmu_nested *nested, vmmu_gpa gpa, uint64_t size_bytes);
@@ -164,7 +179,9 @@ struct vmmu_outcome vmmu_nested_unmap(struct vmmu_nested *nested, vmmu_gpa gpa, 
 /**
  * Give the pages that are present in [gpa, gpa + size) the rights @rights, which are not empty; absent pages
  * stay absent. The plan names the pages that lost a right. Added rights need no flush: a processor that still
- * has the old ones faults once, and vmmu_nested_resolve() calls that spurious. Returns as map does.
+ * has the old ones faults once, and vmmu_nested_resolve() calls that spurious.
+ *
+ * Returns as map does.
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_nested_protect(struct vmmu_nested *nested, vmmu_gpa gpa, uint64_t size_bytes,
@@ -172,9 +189,15 @@ struct vmmu_outcome vmmu_nested_protect(struct vmmu_nested *nested, vmmu_gpa gpa
 
 /**
  * Split every page in [gpa, gpa + size) that is larger than @level's (4 KiB or 2 MiB), translations
- * unchanged; for a finer dirty log, say. A page that lies partly in the range is split too. The plan names
- * what was split. Returns VMMU_OK; VMMU_FLUSH_RETRY (changes there are not flushed yet); VMMU_NO_MEMORY;
- * VMMU_INVALID; VMMU_VIOLATED.
+ * unchanged; for a finer dirty log, say. A page that lies partly in the range is split too. The
+ * plan names what was split.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_FLUSH_RETRY  changes there are not flushed yet
+ *   VMMU_NO_MEMORY    the tables that it takes could not be had
+ *   VMMU_INVALID      an argument is out of its range
+ *   VMMU_VIOLATED     a page to split is not the partition's any more
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_nested_split(struct vmmu_nested *nested, vmmu_gpa gpa, uint64_t size_bytes,
@@ -185,8 +208,13 @@ struct vmmu_outcome vmmu_nested_split(struct vmmu_nested *nested, vmmu_gpa gpa, 
  * larger page, and those again by larger ones. Only whole tables within the range. Merged pages count as
  * accessed, and as dirty if they can be written, for processors may be marking the old entries. Nothing is
  * merged while the dirty log runs. One call merges one size: VMMU_FLUSH_RETRY says that a larger one may be
- * possible after the flush. Returns VMMU_OK; VMMU_FLUSH_RETRY (also if changes there are not flushed yet);
- * VMMU_INVALID; VMMU_VIOLATED.
+ * possible after the flush.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_FLUSH_RETRY  something was merged and more may be possible, or changes there are not flushed yet
+ *   VMMU_INVALID      an argument is out of its range
+ *   VMMU_VIOLATED     a frame to merge is not the partition's any more
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_nested_merge(struct vmmu_nested *nested, vmmu_gpa gpa, uint64_t size_bytes);
@@ -206,7 +234,11 @@ struct vmmu_nested_page {
 
 /**
  * What maps @gpa. Changes nothing.
- * Returns VMMU_OK and *out; VMMU_ABSENT; VMMU_INVALID (beyond the format's width).
+ *
+ * Returns
+ *   VMMU_OK       *out
+ *   VMMU_ABSENT   nothing maps it
+ *   VMMU_INVALID  it is beyond the format's width
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_nested_lookup(const struct vmmu_nested *nested, vmmu_gpa gpa,
@@ -238,17 +270,22 @@ struct vmmu_nested_mark {
 
 struct vmmu_nested_harvester {
     void *context;
-    bool clear_accessed; /* clear what is reported; the plan then names it. Until the flush, new marks may be
-                            missed */
-    bool clear_dirty;    /* VMMU_INVALID while the dirty log uses the dirty bits */
+    /* clear what is reported; the plan then names it. Until the flush, new marks may be missed */
+    bool clear_accessed;
+    bool clear_dirty; /* VMMU_INVALID while the dirty log uses the dirty bits */
     void (*report)(void *context,
                    const struct vmmu_nested_mark *mark); /* must not call back into the library */
 };
 
 /**
  * Report every page in [gpa, gpa + size) that has its accessed or dirty bit set, in order; a page that lies
- * partly in the range is reported whole. Returns VMMU_OK; VMMU_INVALID; VMMU_UNSUPPORTED (accessed_dirty is
- * off); VMMU_FLUSH_RETRY (too many plans are under way).
+ * partly in the range is reported whole.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_INVALID      an argument is out of its range
+ *   VMMU_UNSUPPORTED  accessed_dirty is off
+ *   VMMU_FLUSH_RETRY  too many plans are under way
  *
  * Spec: SDM 3C "Accessed and Dirty Flags for EPT"; APM 2 "Accessed (A) Bit", "Dirty (D) Bit".
  */
@@ -257,9 +294,14 @@ struct vmmu_outcome vmmu_nested_harvest(struct vmmu_nested *nested, vmmu_gpa gpa
                                         const struct vmmu_nested_harvester *harvester);
 
 /**
- * Start the dirty log for the whole address space: from the flush of the plan on, every page that is written
- * is logged. Returns VMMU_OK; VMMU_INVALID (it runs already, or @log is OFF); VMMU_UNSUPPORTED (dirty bits
- * without accessed_dirty); VMMU_FLUSH_RETRY (page sizes changed and are not flushed yet).
+ * Start the dirty log for the whole address space: from the flush of the plan on, every page
+ * that is written is logged.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_INVALID      it runs already, or @log is OFF
+ *   VMMU_UNSUPPORTED  dirty bits without accessed_dirty
+ *   VMMU_FLUSH_RETRY  page sizes changed and are not flushed yet
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_nested_log_start(struct vmmu_nested *nested, enum vmmu_nested_log log);
@@ -267,26 +309,42 @@ struct vmmu_outcome vmmu_nested_log_start(struct vmmu_nested *nested, enum vmmu_
 /**
  * The guest wrote @gpa and vmmu_nested_resolve said VMMU_NESTED_LOGGED: log the page and let it be written.
  * If @whole_page is false, a large page is split to 4 KiB first and only the page written is logged; else it
- * is logged whole, which needs no memory. The plan names what was split. Returns VMMU_OK (also if nothing was
- * withheld); VMMU_FLUSH_RETRY; VMMU_NO_MEMORY (call with @whole_page); VMMU_INVALID; VMMU_VIOLATED.
+ * is logged whole, which needs no memory. The plan names what was split.
+ *
+ * Returns
+ *   VMMU_OK           also if nothing was withheld
+ *   VMMU_FLUSH_RETRY  a large page was split first, or changes there are not flushed yet
+ *   VMMU_NO_MEMORY    call again with @whole_page
+ *   VMMU_INVALID      @gpa is beyond the format's width
+ *   VMMU_VIOLATED     the page is not the partition's any more
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_nested_log_fault(struct vmmu_nested *nested, vmmu_gpa gpa, bool whole_page);
 
 /**
- * Set, in @bitmap, bit N % 8 of byte N / 8 for every 4 KiB page N of [gpa, gpa + size) that was written since
- * the log started or was last collected, and count those as clean again. Other bits stay. Copy the pages only
- * after the plan has been applied. Collect before unmapping or remapping: an entry that goes takes its mark
- * with it. Returns VMMU_OK; VMMU_INVALID (also if no log runs); VMMU_FLUSH_RETRY.
+ * Set, in @bitmap, bit N % 8 of byte N / 8 for every 4 KiB page N of [gpa, gpa + size) that was written
+ * since the log started or was last collected, and count those as clean again. Other bits stay. Copy
+ * the pages only after the plan has been applied. Collect before unmapping or remapping: an entry that
+ * goes takes its mark with it.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_INVALID      an argument is out of its range, or no log runs
+ *   VMMU_FLUSH_RETRY  page sizes changed and are not flushed yet, or too many plans are under way
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_nested_log_collect(struct vmmu_nested *nested, vmmu_gpa gpa, uint64_t size_bytes,
                                             uint8_t *bitmap);
 
 /**
- * Stop the dirty log and let all pages be written again that may be. Marks not collected are lost. The plan
- * is empty. Returns VMMU_OK; VMMU_INVALID (none runs); VMMU_FLUSH_RETRY (page sizes changed and are not
- * flushed yet); VMMU_VIOLATED.
+ * Stop the dirty log and let all pages be written again that may be. Marks not collected are
+ * lost. The plan is empty.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_INVALID      none runs
+ *   VMMU_FLUSH_RETRY  page sizes changed and are not flushed yet
+ *   VMMU_VIOLATED     a page that becomes writable is not the partition's any more
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_nested_log_stop(struct vmmu_nested *nested);

@@ -1,6 +1,6 @@
 /*
- * Tables that no processor can reach yet: those that fill what was absent, and those that take the place of
- * a large page.
+ * Tables that no processor can reach yet: those that fill what was absent, and those that take
+ * the place of a large page.
  *
  * Each is complete, down to its last leaf, before the one store that links it. Its pages were reserved by
  * counts that are taken here too, beside the code that they must agree with.
@@ -8,8 +8,8 @@
 #include "lib/x86/nested/internal.h"
 
 /*
- * Entry @index of a new table as a spot: what it translates, and which part is in [from, to), which may be
- * none.
+ * Entry @index of a new table as a spot: what it translates, and which part is in
+ * [from, to), which may be none.
  */
 static struct nested_spot child_spot(const struct nested_edit *edit, uint8_t level, uint64_t base,
                                      const struct nested_spot *of)
@@ -26,7 +26,7 @@ static uint64_t *take(struct nested_edit *edit, vmmu_hpa *at)
     return vmmu_table_take(edit->nested->memory, VMMU_PAGE_ANY, at);
 }
 
-/* --- filling what was absent ------------------------------------------------------------------------ */
+/* --- filling what was absent --- */
 
 bool vmmu_nested_fits(const struct nested_edit *edit, uint8_t level, uint64_t from, uint64_t to)
 {
@@ -124,7 +124,7 @@ void vmmu_nested_fill(struct nested_edit *edit, const struct nested_spot *spot)
     (void)stored;
 }
 
-/* --- splitting a large page ------------------------------------------------------------------------- */
+/* --- splitting a large page --- */
 
 /* Page @index of the smaller pages that @spot's leaf is made of, as the entry of a new table. */
 static struct nested_spot piece(const struct nested_edit *edit, const struct nested_spot *spot,
@@ -212,7 +212,7 @@ void vmmu_nested_split_leaf(struct nested_edit *edit, const struct nested_spot *
     vmmu_nested_plan_spot(edit, spot);
 }
 
-/* --- retiring --------------------------------------------------------------------------------------- */
+/* --- retiring --- */
 
 void vmmu_nested_retire(struct nested_edit *edit, uint8_t level_number, vmmu_hpa at)
 {

@@ -21,14 +21,13 @@
 #define NESTED_NO_PAT_INDEX UINT8_C(0xFF)
 
 /*
- * In a leaf: writing is withheld until the dirty log has seen a write. Ignored by processors in all
- * formats.
+ * In a leaf: writing is withheld until the dirty log has seen a write. Ignored by processors in all formats.
  */
 #define NESTED_WITHHELD     BIT64(52)
 
 /*
- * In a leaf: a write was logged under write protection. Told apart from the write right, which may be taken
- * meanwhile.
+ * In a leaf: a write was logged under write protection. Told apart from the write right,
+ * which may be taken meanwhile.
  */
 #define NESTED_WRITTEN      BIT64(53)
 
@@ -118,7 +117,7 @@ static inline uint64_t nested_limit(const struct vmmu_nested *nested)
     return BIT64(vmmu_format_address_bits(nested->format));
 }
 
-/* --- leaf.c: entries and pages as data -------------------------------------------------------------- */
+/* --- leaf.c: entries and pages as data --- */
 
 struct nested_leaf vmmu_nested_parse(const struct vmmu_nested *nested, uint8_t level, uint64_t entry);
 uint64_t vmmu_nested_leaf(const struct vmmu_nested *nested, uint8_t level, const struct nested_leaf *leaf);
@@ -135,7 +134,7 @@ enum vmmu_status vmmu_nested_check_rights(const struct vmmu_nested *nested, uint
 /* What an EPTP says beside the address of the root. */
 uint64_t vmmu_nested_eptp_bits(const struct vmmu_nested *nested);
 
-/* --- run.c: visits and operations ------------------------------------------------------------------- */
+/* --- run.c: visits and operations --- */
 
 /* Whether [gpa, gpa + size) is a range that the format has. */
 bool vmmu_nested_is_range(const struct vmmu_nested *nested, vmmu_gpa gpa, uint64_t size_bytes);
@@ -162,8 +161,8 @@ static inline struct vmmu_outcome nested_refuse(enum vmmu_status status)
 bool vmmu_nested_is_owned(struct nested_edit *edit, uint64_t frame, uint64_t size_bytes);
 
 /*
- * Whether some processor may have cached what the entry translated: from any operation, or only from one
- * that resized.
+ * Whether some processor may have cached what the entry translated: from any operation, or
+ * only from one that resized.
  */
 bool vmmu_nested_is_stale(const struct nested_edit *edit, uint64_t from, uint64_t to, bool resized_only);
 
@@ -178,7 +177,7 @@ bool vmmu_nested_store(struct nested_edit *edit, const struct nested_spot *spot,
 /* Add all that the entry translates to the plan. */
 void vmmu_nested_plan_spot(struct nested_edit *edit, const struct nested_spot *spot);
 
-/* --- build.c: tables before they are linked --------------------------------------------------------- */
+/* --- build.c: tables before they are linked --- */
 
 /* The frame that the edit wants at @gpa. */
 static inline uint64_t nested_wanted_frame(const struct nested_edit *edit, uint64_t gpa)
@@ -190,8 +189,8 @@ static inline uint64_t nested_wanted_frame(const struct nested_edit *edit, uint6
 bool vmmu_nested_fits(const struct nested_edit *edit, uint8_t level, uint64_t from, uint64_t to);
 
 /*
- * How many tables it takes to map the part of an absent entry that is in range; too many is one more than
- * the limit.
+ * How many tables it takes to map the part of an absent entry that is in range; too many is
+ * one more than the limit.
  */
 uint32_t vmmu_nested_count_fill(const struct nested_edit *edit, const struct nested_spot *spot);
 

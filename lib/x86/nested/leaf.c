@@ -1,6 +1,6 @@
 /*
- * Entries of nested tables, as data and back: the one place that knows how EPT and NPT say memory type and
- * rights.
+ * Entries of nested tables, as data and back: the one place that knows how EPT and NPT
+ * say memory type and rights.
  */
 #include "lib/x86/nested/internal.h"
 

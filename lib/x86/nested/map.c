@@ -5,7 +5,7 @@
  */
 #include "lib/x86/nested/internal.h"
 
-/* --- giving a leaf another meaning ------------------------------------------------------------------ */
+/* --- giving a leaf another meaning --- */
 
 /* What the leaf @old becomes: @wanted, with the marks and the state of the log that belong to the frame. */
 static struct nested_leaf successor(const struct vmmu_nested *nested, const struct nested_leaf *old,
@@ -56,7 +56,7 @@ static void replace(struct nested_edit *edit, const struct nested_spot *spot,
     }
 }
 
-/* --- map -------------------------------------------------------------------------------------------- */
+/* --- map --- */
 
 static bool same_kind(const struct nested_leaf *a, const struct nested_leaf *b)
 {
@@ -151,7 +151,7 @@ struct vmmu_outcome vmmu_nested_map(struct vmmu_nested *nested, const struct vmm
     return vmmu_nested_run(&edit);
 }
 
-/* --- protect ---------------------------------------------------------------------------------------- */
+/* --- protect --- */
 
 static enum nested_verdict judge_protect(const struct nested_edit *edit, const struct nested_spot *spot)
 {
@@ -202,7 +202,7 @@ struct vmmu_outcome vmmu_nested_protect(struct vmmu_nested *nested, vmmu_gpa gpa
     return status != VMMU_OK ? nested_refuse(status) : vmmu_nested_run(&edit);
 }
 
-/* --- unmap ------------------------------------------------------------------------------------------ */
+/* --- unmap --- */
 
 static enum nested_verdict judge_unmap(const struct nested_edit *edit, const struct nested_spot *spot)
 {

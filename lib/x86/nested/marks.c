@@ -6,7 +6,7 @@
  */
 #include "lib/x86/nested/internal.h"
 
-/* --- harvest ---------------------------------------------------------------------------------------- */
+/* --- harvest --- */
 
 static void harvest_leaf(struct nested_edit *edit, const struct nested_spot *spot)
 {
@@ -57,7 +57,7 @@ struct vmmu_outcome vmmu_nested_harvest(struct vmmu_nested *nested, vmmu_gpa gpa
     return vmmu_nested_run(&edit);
 }
 
-/* --- the state of one leaf in the dirty log --------------------------------------------------------- */
+/* --- the state of one leaf in the dirty log --- */
 
 /* The mark of a leaf that was written. */
 static uint64_t written_mark(const struct vmmu_nested *nested, uint8_t level)
@@ -66,8 +66,8 @@ static uint64_t written_mark(const struct vmmu_nested *nested, uint8_t level)
 }
 
 /*
- * What a leaf is when it counts as not written: without the mark, and under write protection without the
- * right.
+ * What a leaf is when it counts as not written: without the mark, and under write
+ * protection without the right.
  */
 static uint64_t cleaned(const struct vmmu_nested *nested, uint8_t level, uint64_t entry)
 {
@@ -116,7 +116,7 @@ static struct nested_edit everywhere(struct vmmu_nested *nested, const struct ne
     };
 }
 
-/* --- start ------------------------------------------------------------------------------------------ */
+/* --- start --- */
 
 static void start_survey(struct nested_edit *edit, const struct nested_spot *spot)
 {
@@ -153,7 +153,7 @@ struct vmmu_outcome vmmu_nested_log_start(struct vmmu_nested *nested, enum vmmu_
     return outcome;
 }
 
-/* --- a write ---------------------------------------------------------------------------------------- */
+/* --- a write --- */
 
 static enum nested_verdict judge_fault(const struct nested_edit *edit, const struct nested_spot *spot)
 {
@@ -195,7 +195,7 @@ struct vmmu_outcome vmmu_nested_log_fault(struct vmmu_nested *nested, vmmu_gpa g
     return vmmu_nested_run(&edit);
 }
 
-/* --- collect ---------------------------------------------------------------------------------------- */
+/* --- collect --- */
 
 static void collect_leaf(struct nested_edit *edit, const struct nested_spot *spot)
 {
@@ -232,7 +232,7 @@ struct vmmu_outcome vmmu_nested_log_collect(struct vmmu_nested *nested, vmmu_gpa
     return vmmu_nested_run(&edit);
 }
 
-/* --- stop ------------------------------------------------------------------------------------------- */
+/* --- stop --- */
 
 static enum nested_verdict judge_stop(const struct nested_edit *edit, const struct nested_spot *spot)
 {

@@ -3,7 +3,7 @@
  */
 #include "lib/x86/nested/internal.h"
 
-/* --- making one ------------------------------------------------------------------------------------- */
+/* --- making one --- */
 
 static bool is_level(uint8_t level)
 {
@@ -108,7 +108,7 @@ void vmmu_nested_set_vps(struct vmmu_nested *nested, uint64_t vps)
     nested->config.vps = vps;
 }
 
-/* --- questions -------------------------------------------------------------------------------------- */
+/* --- questions --- */
 
 enum vmmu_status vmmu_nested_lookup(const struct vmmu_nested *nested, vmmu_gpa gpa,
                                     struct vmmu_nested_page *out)

@@ -1,13 +1,13 @@
 /*
  * Split and merge: pages change their size, and nothing else.
  *
- * Frame, rights and type of every address stay as they are in the one store that changes the size, and what
- * was cached of any earlier meaning has been flushed before it: a processor that holds both sizes finds the
- * same in both.
+ * Frame, rights and type of every address stay as they are in the one store that changes the size,
+ * and what was cached of any earlier meaning has been flushed before it: a processor that holds both
+ * sizes finds the same in both.
  */
 #include "lib/x86/nested/internal.h"
 
-/* --- split ------------------------------------------------------------------------------------------ */
+/* --- split --- */
 
 static enum nested_verdict judge_split(const struct nested_edit *edit, const struct nested_spot *spot)
 {
@@ -38,7 +38,7 @@ struct vmmu_outcome vmmu_nested_split(struct vmmu_nested *nested, vmmu_gpa gpa, 
     return vmmu_nested_run(&edit);
 }
 
-/* --- merge ------------------------------------------------------------------------------------------ */
+/* --- merge --- */
 
 /* Whether the table's entries are leaves that continue each other, and *leaf the page that they make. */
 static bool is_one_page(const struct vmmu_nested *nested, uint8_t level, const uint64_t *table,

@@ -40,7 +40,7 @@ static void make_cuts(struct model *model)
     model->cuts[count] = MODEL_BASE + MODEL_BYTES;
 }
 
-/* --- what a page may mean --------------------------------------------------------------------------- */
+/* --- what a page may mean --- */
 
 /* Whether the walk found what @meaning says; under write protection writing may be withheld. */
 static bool agrees(const struct model *model, unsigned probe, const struct space_view *view,
@@ -109,7 +109,7 @@ static void look(struct model *model)
     }
 }
 
-/* --- around every store ----------------------------------------------------------------------------- */
+/* --- around every store --- */
 
 static void after_store(void *context, const struct table_host_store *store)
 {
@@ -117,8 +117,8 @@ static void after_store(void *context, const struct table_host_store *store)
 
     (void)store;
     /*
-     * Operations on many small pages make many stores alike: look at all of the first, and at some of the
-     * rest.
+     * Operations on many small pages make many stores alike: look at all of the first,
+     * and at some of the rest.
      */
     if (model->stores++ < 100 || model->stores % 4099 == 0) {
         look(model);
@@ -151,7 +151,7 @@ bool model_touch(struct model *model, unsigned probe, bool write)
     return true;
 }
 
-/* --- flushes ---------------------------------------------------------------------------------------- */
+/* --- flushes --- */
 
 static bool names(const struct vmmu_plan *plan, uint64_t gpa)
 {
@@ -207,7 +207,7 @@ static void expect_stale_is_planned(const struct model *model, unsigned probe)
     }
 }
 
-/* --- operations ------------------------------------------------------------------------------------- */
+/* --- operations --- */
 
 void model_prepare(struct model *model)
 {

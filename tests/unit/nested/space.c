@@ -82,7 +82,7 @@ void space_map(struct space *space, uint64_t gpa, uint64_t hpa, uint64_t size_by
     SPACE_DO(space, vmmu_nested_map(&space->nested, &mapping));
 }
 
-/* --- the walker ------------------------------------------------------------------------------------- */
+/* --- the walker --- */
 
 static uint64_t frame_of(uint64_t entry, unsigned shift)
 {

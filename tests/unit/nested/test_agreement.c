@@ -1,6 +1,6 @@
 /*
- * The library's own second-stage walk, and its two-dimensional walk behind it, find in the tables what was built: frame,
- * rights, type, and the reason of a refusal.
+ * The library's own second-stage walk, and its two-dimensional walk behind it, find in the tables what was
+ * built: frame, rights, type, and the reason of a refusal.
  */
 #include "tests/unit/nested/kinds.h"
 #include "tests/unit/test.h"
@@ -8,7 +8,7 @@
 
 static struct space space;
 
-/* --- host-physical memory, as the walk reaches it: the table pages ---------------------------------- */
+/* --- host-physical memory, as the walk reaches it: the table pages --- */
 
 static enum vmmu_status load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
 {

@@ -133,8 +133,7 @@ static void test_a_part_of_a_large_page_is_split_then_flushed_then_changed(void 
 }
 
 /*
- * Two callers interleave: what the first has split is not changed by the second before the first has
- * flushed.
+ * Two callers interleave: what the first has split is not changed by the second before the first has flushed.
  */
 static void test_another_operation_waits_for_the_flush_of_a_split(void **state)
 {
@@ -167,8 +166,8 @@ static void test_another_operation_waits_for_the_flush_of_a_split(void **state)
 }
 
 /*
- * A split while an older meaning of the page may be cached would put two sizes with two meanings side by
- * side.
+ * A split while an older meaning of the page may be cached would put two sizes with
+ * two meanings side by side.
  */
 static void test_a_size_changes_only_when_nothing_older_is_cached(void **state)
 {
@@ -381,14 +380,14 @@ static void test_too_many_plans_under_way_ask_for_a_flush_of_everything(void **s
     }
 }
 
-/* --- a processor that marks entries at the worst moment --------------------------------------------- */
+/* --- a processor that marks entries at the worst moment --- */
 
 static uint64_t marks_left;
 static uint64_t marked_gpa;
 
 /*
- * Before each of the first stores mark the entry, one bit at a time: the leaf of marked_gpa, or a link on
- * the way.
+ * Before each of the first stores mark the entry, one bit at a time: the leaf of
+ * marked_gpa, or a link on the way.
  */
 static void mark_late(void *context, const struct table_host_store *store)
 {

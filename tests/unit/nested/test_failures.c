@@ -11,7 +11,7 @@ static struct vmmu_outcome map(uint64_t gpa, uint64_t hpa, uint64_t size_bytes, 
     return vmmu_nested_map(&space.nested, &mapping);
 }
 
-/* --- every allocation fails once -------------------------------------------------------------------- */
+/* --- every allocation fails once --- */
 
 /* Where translations are compared: around every boundary that the operations below have. */
 static const uint64_t probes[] = {
@@ -111,8 +111,7 @@ static void expect_same(const struct space_view *views)
 }
 
 /*
- * Run with memory for @pages only, from a fresh space. Whether it failed, and then left everything as it
- * was.
+ * Run with memory for @pages only, from a fresh space. Whether it failed, and then left everything as it was.
  */
 static bool fails_with(unsigned which, unsigned pages)
 {
@@ -186,7 +185,7 @@ static void test_operations_that_need_no_page_work_without_memory(void **state)
     }
 }
 
-/* --- bounded memory --------------------------------------------------------------------------------- */
+/* --- bounded memory --- */
 
 static void test_more_tables_than_the_limit_are_never_held(void **state)
 {

@@ -1,6 +1,5 @@
 /*
- * Mapping: the bits of entries by the manuals, the largest pages that fit, what is refused, who owns a
- * frame.
+ * Mapping: the bits of entries by the manuals, the largest pages that fit, what is refused, who owns a frame.
  */
 #include "tests/unit/nested/kinds.h"
 #include "tests/unit/test.h"
@@ -95,8 +94,8 @@ static void test_without_a_d_tracking_entries_are_born_accessed_and_dirty(void *
 }
 
 /*
- * APM 2 "Page-Attribute Table (PAT)": index bits PWT 3, PCD 4, and PAT 7 in a 4 KiB entry, 12 in a larger
- * one.
+ * APM 2 "Page-Attribute Table (PAT)": index bits PWT 3, PCD 4, and PAT 7 in a 4 KiB
+ * entry, 12 in a larger one.
  */
 static void test_npt_types_are_chosen_by_pat_index(void **state)
 {
@@ -506,8 +505,8 @@ static void test_mapping_what_was_absent_needs_no_flush(void **state)
 }
 
 /*
- * A table is filled before it is linked: one store per entry of an existing table, however much hangs below
- * it.
+ * A table is filled before it is linked: one store per entry of an existing table,
+ * however much hangs below it.
  */
 static void test_a_new_table_is_linked_by_one_store(void **state)
 {

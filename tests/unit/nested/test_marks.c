@@ -9,7 +9,7 @@ static struct space space;
 #define WRITE_PROTECT VMMU_NESTED_LOG_WRITE_PROTECT
 #define DIRTY_BITS    VMMU_NESTED_LOG_DIRTY_BITS
 
-/* --- harvest ---------------------------------------------------------------------------------------- */
+/* --- harvest --- */
 
 static struct vmmu_nested_mark marks[16];
 static unsigned mark_count;
@@ -109,7 +109,7 @@ static void test_cleared_marks_are_flushed_and_only_those_asked_for(void **state
     }
 }
 
-/* --- the dirty log ---------------------------------------------------------------------------------- */
+/* --- the dirty log --- */
 
 static struct vmmu_outcome start(enum vmmu_nested_log log)
 {

@@ -52,8 +52,8 @@ static uint8_t random_rights(void)
 }
 
 /*
- * An offset between the two address spaces: aligned to a GiB, to 2 MiB, or (where that makes few pages) to
- * 4 KiB.
+ * An offset between the two address spaces: aligned to a GiB, to 2 MiB, or (where that
+ * makes few pages) to 4 KiB.
  */
 static uint64_t random_offset(uint64_t size_bytes)
 {
@@ -62,7 +62,7 @@ static uint64_t random_offset(uint64_t size_bytes)
     return VMMU_1G_BYTES + offsets[model_random(&model, size_bytes <= 8 * VMMU_2M_BYTES ? 6 : 5)];
 }
 
-/* --- the operations --------------------------------------------------------------------------------- */
+/* --- the operations --- */
 
 /* Run what @call says until it is done, with memory that fails now and then; the model judges each turn. */
 #define RUN(call)                                                                                            \

@@ -220,8 +220,8 @@ static void test_a_merge_waits_for_the_flush_of_what_changed_there(void **state)
 }
 
 /*
- * Processors may mark an entry of the old table after it was looked at: a merged page is never taken for
- * clean.
+ * Processors may mark an entry of the old table after it was looked at: a merged page
+ * is never taken for clean.
  */
 static void test_a_merged_page_counts_as_accessed_and_if_writable_as_dirty(void **state)
 {
