@@ -1,6 +1,6 @@
 /*
- * The memory of live tables, for one partition: how many pages it may hold, which it holds, and which wait
- * for a flush.
+ * The memory of live tables, for one partition: how many pages it may hold, which it holds,
+ * and which wait for a flush.
  *
  * A page is reserved, filled, linked, and in the end retired. A retired page stays as it is, in quarantine,
  * until the processors that may still walk through it have flushed: `vmmu_table_flushed` says so. Only then
@@ -45,8 +45,8 @@ struct vmmu_table_unflushed {
 
 /* What a memory holds now, and what it did. Pages are 4096 bytes. */
 struct vmmu_table_counters {
-    uint32_t
-        held_pages; /* taken from the host and not given back: in tables, in the cache and in quarantine */
+    /* taken from the host and not given back: in tables, in the cache and in quarantine */
+    uint32_t held_pages;
     uint32_t peak_pages;       /* the most that was held at once */
     uint32_t cached_pages;     /* ready for use */
     uint32_t quarantine_pages; /* retired, waiting for a flush */

@@ -15,8 +15,7 @@
 #include <vmmu/table.h>
 
 /*
- * Whether one more plan can be kept in mind. If not, the operation returns what vmmu_table_take_over()
- * gives.
+ * Whether one more plan can be kept in mind. If not, the operation returns what vmmu_table_take_over() gives.
  */
 static inline bool vmmu_table_ready(const struct vmmu_table_memory *memory)
 {
@@ -26,8 +25,10 @@ static inline bool vmmu_table_ready(const struct vmmu_table_memory *memory)
 /**
  * Have @any pages of any address and @below_4g pages below 4 GiB ready for vmmu_table_take().
  *
- * Returns VMMU_OK; VMMU_NO_MEMORY; or VMMU_FLUSH_RETRY where pages in quarantine might help. Then nothing
- * is reserved.
+ * Returns
+ *   VMMU_OK           they are reserved
+ *   VMMU_NO_MEMORY    the host gave too few; nothing is reserved
+ *   VMMU_FLUSH_RETRY  pages in quarantine might help; nothing is reserved
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_table_reserve(struct vmmu_table_memory *memory, uint32_t any, uint32_t below_4g);
@@ -82,8 +83,8 @@ static inline bool vmmu_table_exchange(const struct vmmu_table_memory *memory, v
 }
 
 /*
- * Store an entry of a page that is not linked yet. Entries are little-endian whatever the processor that
- * builds them.
+ * Store an entry of a page that is not linked yet. Entries are little-endian whatever the
+ * processor that builds them.
  */
 static inline void vmmu_table_fill(uint64_t *entry, uint64_t value)
 {
