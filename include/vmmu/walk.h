@@ -7,8 +7,8 @@
  * through the second stage (vmmu_x86_walk_nested). Each entry is loaded once, decisions are made on the copy,
  * and accessed and dirty bits are set by compare-exchange.
  *
- * Nothing here allocates, locks or keeps state; every function may run at the same time as any other, and as
- * the guest.
+ * Nothing here allocates, locks or keeps state; every function may run at the same time as any
+ * other, and as the guest.
  */
 #ifndef VMMU_WALK_H
 #define VMMU_WALK_H
@@ -84,8 +84,8 @@ struct vmmu_x86_walk_result {
  *   VMMU_UNSUPPORTED  a shadow-stack access
  * Entries that were marked before anything but VMMU_OK came up stay marked.
  *
- * Spec: SDM 3A "Paging", "Determination of Access Rights", "Page-Fault Exceptions", "Accessed and Dirty
- * Flags".
+ * Spec: SDM 3A "Paging", "Determination of Access Rights", "Page-Fault Exceptions",
+ * "Accessed and Dirty Flags".
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_x86_walk(const struct vmmu_x86_mode *mode, const struct vmmu_ram *ram, vmmu_gva va,
@@ -128,8 +128,10 @@ struct vmmu_x86_stage2 {
  * A second stage of AMD's: nested page tables at @root, in the format of the host's own paging mode.
  *
  * @format is one of the ordinary formats (32-bit, PAE, 4-level, 5-level); @limits.nx is the host's EFER.NXE.
- * Returns VMMU_OK, or VMMU_INVALID: an EPT format, a width out of range, a root that is misaligned or beyond
- * the width.
+ *
+ * Returns
+ *   VMMU_OK       *out
+ *   VMMU_INVALID  an EPT format, a width out of range, a root that is misaligned or beyond the width
  *
  * Spec: APM 2 "Nested Paging".
  */
@@ -140,8 +142,10 @@ enum vmmu_status vmmu_stage2_npt(enum vmmu_x86_format_name format, const struct 
 /**
  * A second stage of Intel's, as @eptp says: walk length 4 or 5, A/D flags, root.
  *
- * Returns VMMU_OK, or VMMU_INVALID where VM entry would refuse the EPTP: memory type neither UC nor WB,
- * another walk length, a reserved bit, a root beyond the width.
+ * Returns
+ *   VMMU_OK       *out
+ *   VMMU_INVALID  VM entry would refuse the EPTP: memory type neither UC nor WB, another walk length, a
+ *                 reserved bit, a root beyond the width
  *
  * Spec: SDM 3C "Extended-Page-Table Pointer (EPTP)", "EPT Translation Mechanism".
  */
@@ -178,8 +182,8 @@ struct vmmu_x86_stage2_access {
 #define VMMU_X86_NPF_GUEST_TABLE          BIT64(33) /* an access to a guest page table */
 
 /*
- * A refusal of the second stage, as data: for a hypervisor to mend its tables by, or to hand to its own
- * guest.
+ * A refusal of the second stage, as data: for a hypervisor to mend its tables by, or
+ * to hand to its own guest.
  */
 struct vmmu_x86_stage2_fault {
     vmmu_gpa gpa;
@@ -220,8 +224,13 @@ struct vmmu_x86_stage2_result {
 /**
  * Translate @gpa by the second stage alone.
  *
- * Returns VMMU_OK, VMMU_STAGE2 with out->fault (whose qualification says that no linear address is known),
- * VMMU_ABSENT or VMMU_RACED as vmmu_x86_walk does. A @gpa wider than the format translates is not present.
+ * A @gpa wider than the format translates is not present.
+ *
+ * Returns
+ *   VMMU_OK      out->translation
+ *   VMMU_STAGE2  out->fault, whose qualification says that no linear address is known
+ *   VMMU_ABSENT  as for vmmu_x86_walk
+ *   VMMU_RACED   as for vmmu_x86_walk
  *
  * Spec: SDM 3C "EPT Translation Mechanism", "EPT Violations", "EPT Misconfigurations"; APM 2 "Nested Paging".
  */
@@ -242,12 +251,13 @@ struct vmmu_x86_nested_result {
 };
 
 /**
- * Translate @va by the guest's tables and @stage2 together, as a processor with nested paging does with
- * nothing cached.
+ * Translate @va by the guest's tables and @stage2 together, as a processor with nested paging
+ * does with nothing cached.
  *
- * Entries of both stages are reached through @stage2's memory. Returns what vmmu_x86_walk does, or
- * VMMU_STAGE2 with out->stage2_fault. A guest entry that has to be marked while the second stage forbids to
- * write it is a stage-2 fault, a write of that table.
+ * Entries of both stages are reached through @stage2's memory. A guest entry that has to be marked while the
+ * second stage forbids to write it is a stage-2 fault, a write of that table.
+ *
+ * Returns what vmmu_x86_walk does, or VMMU_STAGE2 with out->stage2_fault.
  *
  * Spec: APM 2 "Nested Paging"; SDM 3C "EPT Translation Mechanism", "Accessed and Dirty Flags for EPT".
  */

@@ -166,8 +166,8 @@ static unsigned digit_of(const struct shape *shape, unsigned level)
 }
 
 /*
- * Entries from the root down to the leaf with the flags of @combination; those at and below @absent_level not
- * present.
+ * Entries from the root down to the leaf with the flags of @combination; those at and below
+ * @absent_level not present.
  */
 static void encode_all(const struct shape *shape, unsigned combination, unsigned absent_level,
                        struct model_entry *entries)

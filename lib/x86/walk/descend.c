@@ -1,9 +1,9 @@
 /*
  * The one loop over level records.
  *
- * Each entry is loaded once, and every decision is made on that copy: the guest may be writing it right now.
- * A mark is an exchange against the copy, so that an entry that changed in between is never marked by what it
- * used to be.
+ * Each entry is loaded once, and every decision is made on that copy: the guest may be writing it
+ * right now. A mark is an exchange against the copy, so that an entry that changed in between is never
+ * marked by what it used to be.
  */
 #include "descend.h"
 

@@ -25,8 +25,8 @@ struct descent {
     uint8_t entry_bytes; /* the descent's own copy */
 
     /*
-     * The stage that table addresses must still go through, and where its refusal goes; NULL if they are
-     * places.
+     * The stage that table addresses must still go through, and where its refusal goes;
+     * NULL if they are places.
      */
     const struct vmmu_x86_stage2 *behind;
     struct vmmu_x86_stage2_fault *refusal;
@@ -39,11 +39,15 @@ struct descent {
 };
 
 /*
- * Go down to the leaf that maps @address, marking the tables' entries accessed as descent->marks says, never
- * the leaf.
+ * Go down to the leaf that maps @address, marking the tables' entries accessed as
+ * descent->marks says, never the leaf.
  *
- * VMMU_OK; VMMU_GUEST_FAULT at an entry that is not present or refused; VMMU_STAGE2 with *descent->refusal;
- * VMMU_ABSENT; VMMU_RACED.
+ * Returns
+ *   VMMU_OK           descent->last is the leaf
+ *   VMMU_GUEST_FAULT  an entry is not present, or refused
+ *   VMMU_STAGE2       *descent->refusal
+ *   VMMU_ABSENT       an entry lies where no memory is
+ *   VMMU_RACED        an entry that was being marked changed
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_walk_descend(struct descent *descent, uint64_t address);
@@ -94,8 +98,8 @@ VMMU_MUST_USE
 enum vmmu_status vmmu_walk_second(const struct second_walk *walk, vmmu_gpa gpa);
 
 /*
- * Describe the refusal of @gpa by the second stage; access, reason, level and rights of *fault are filled in
- * already.
+ * Describe the refusal of @gpa by the second stage; access, reason, level and rights of
+ * *fault are filled in already.
  */
 void vmmu_walk_refuse(const struct vmmu_x86_stage2 *stage2, vmmu_gpa gpa, bool linear,
                       struct vmmu_x86_stage2_fault *fault);

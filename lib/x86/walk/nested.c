@@ -1,9 +1,9 @@
 /*
- * The two-dimensional walk: the guest's walk, with each table access and the final access behind the second
- * stage.
+ * The two-dimensional walk: the guest's walk, with each table access and the final access
+ * behind the second stage.
  *
- * The guest's own faults come before the second stage's word on the final access, and after its word on every
- * table.
+ * The guest's own faults come before the second stage's word on the final access, and after
+ * its word on every table.
  */
 #include "descend.h"
 

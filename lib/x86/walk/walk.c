@@ -31,8 +31,8 @@ static struct demand demand_of(const struct vmmu_x86_mode *mode, struct vmmu_x86
 }
 
 /*
- * Whether the protection key alone forbids @access. Fetches have none; a user page asks PKRU, a supervisor
- * page PKRS.
+ * Whether the protection key alone forbids @access. Fetches have none; a user page asks
+ * PKRU, a supervisor page PKRS.
  */
 static bool key_refuses(const struct vmmu_x86_mode *mode, struct vmmu_x86_access access, uint8_t rights,
                         unsigned key)
@@ -103,8 +103,8 @@ static void translate_flat(uint64_t address, struct vmmu_x86_translation *out)
 }
 
 /*
- * Take the first step of PAE paging from the PDPTE registers. Their reserved bits were checked when they were
- * loaded.
+ * Take the first step of PAE paging from the PDPTE registers. Their reserved bits were
+ * checked when they were loaded.
  */
 static enum vmmu_status descend_from_register(const struct vmmu_x86_mode *mode, struct descent *descent,
                                               uint64_t address)

@@ -192,8 +192,8 @@ static void set_registers(uc_engine *engine, const struct machine_case *wanted)
 }
 
 /*
- * What lies at the linear address: a breakpoint for a fetch, a present, accessed data segment for a
- * descriptor.
+ * What lies at the linear address: a breakpoint for a fetch, a present, accessed data
+ * segment for a descriptor.
  */
 static void map_target(uc_engine *engine, const struct machine_case *wanted)
 {
@@ -209,9 +209,9 @@ static void map_target(uc_engine *engine, const struct machine_case *wanted)
 }
 
 /*
- * None of the engine's processor models has NX, so that WRMSR leaves EFER.NXE alone; but its walker knows it.
- * The bit is set in a saved state, where EFER is found as the one word that holds LME and LMA in 64-bit mode
- * from the start.
+ * None of the engine's processor models has NX, so that WRMSR leaves EFER.NXE alone; but its walker knows
+ * it. The bit is set in a saved state, where EFER is found as the one word that holds LME and LMA in
+ * 64-bit mode from the start.
  */
 static size_t efer_offset(void)
 {

@@ -1,6 +1,6 @@
 /*
- * An independent processor, libunicorn's, that makes one memory access under tables of ours and tells what
- * became of it.
+ * An independent processor, libunicorn's, that makes one memory access under tables of ours and
+ * tells what became of it.
  *
  * Each access runs on a processor of its own: state leaks from one fault to the next. It sets up paging by
  * executed instructions (SMAP counts only after an executed MOV to CR4), goes to the privilege level of the

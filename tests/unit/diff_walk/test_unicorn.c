@@ -185,7 +185,7 @@ static void write_tables(const struct random_case *made)
     }
 }
 
-/* --- our side ----------------------------------------------------------------------------------------- */
+/* --- our side --- */
 
 static enum vmmu_status load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
 {
@@ -241,7 +241,7 @@ static enum vmmu_status walk_ours(const struct random_case *made, void *memory,
     return vmmu_x86_walk(&mode, &ram, (vmmu_gva){ machine->va }, access, out);
 }
 
-/* --- both --------------------------------------------------------------------------------------------- */
+/* --- both --- */
 
 static void print_case(const struct random_case *made, const struct vmmu_x86_walk_result *ours)
 {
@@ -259,9 +259,9 @@ static void print_case(const struct random_case *made, const struct vmmu_x86_wal
 }
 
 /*
- * The other processor marks a 1 GiB leaf accessed before it looks at its rights and offset bits, where we
- * leave an entry that faults alone: either is allowed (docs/caveats.md, "Walker"). Do as it does, in our
- * copy.
+ * The other processor marks a 1 GiB leaf accessed before it looks at its rights and offset bits,
+ * where we leave an entry that faults alone: either is allowed (docs/caveats.md, "Walker"). Do
+ * as it does, in our copy.
  */
 static void mark_as_they_do(const struct random_case *made, const struct vmmu_x86_walk_result *ours,
                             uint8_t *memory)

@@ -1,6 +1,6 @@
 /*
- * Second stages for tests: tables in a world's memory, grown on demand, so that any page can be mapped
- * anywhere.
+ * Second stages for tests: tables in a world's memory, grown on demand, so that any
+ * page can be mapped anywhere.
  */
 #ifndef TESTS_UNIT_WALK_SECOND_H
 #define TESTS_UNIT_WALK_SECOND_H

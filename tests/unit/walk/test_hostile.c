@@ -85,7 +85,7 @@ static void test_an_entry_that_vanished_is_not_brought_back_by_marking_it(void *
     }
 }
 
-/* --- random tables in both stages ---------------------------------------------------------------------- */
+/* --- random tables in both stages --- */
 
 static uint64_t random_state = UINT64_C(0x1234567890abcdef);
 

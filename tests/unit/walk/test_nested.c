@@ -23,8 +23,8 @@ struct pair {
 };
 
 /*
- * Write a guest's chain where the second stage puts it, and map its tables and its page with @tables and
- * @page rights.
+ * Write a guest's chain where the second stage puts it, and map its tables and its page with
+ * @tables and @page rights.
  */
 static void build(struct pair *pair, uint8_t tables, uint8_t page)
 {

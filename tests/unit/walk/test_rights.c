@@ -131,7 +131,7 @@ static void test_smap_holds_though_wp_is_clear(void **state)
     EXPECT_EQ(vmmu_walk_judge(&mode, allowed, R | U, 0), 0);
 }
 
-/* --- protection keys ----------------------------------------------------------------------------------- */
+/* --- protection keys --- */
 
 #define KEY         UINT32_C(5)
 #define ACCESS_OFF  (UINT32_C(1) << (2 * KEY))

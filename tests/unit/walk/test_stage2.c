@@ -92,7 +92,7 @@ static void test_memory_type_and_pat_index_are_told(void **state)
     EXPECT(!out.translation.ignore_pat);
 }
 
-/* --- NPT --------------------------------------------------------------------------------------------- */
+/* --- NPT --- */
 
 #define NPF_P    UINT64_C(1)
 #define NPF_W    UINT64_C(2)
@@ -225,7 +225,7 @@ static void test_npt_roots_are_aligned_and_within_the_width(void **state)
               VMMU_INVALID);
 }
 
-/* --- EPT --------------------------------------------------------------------------------------------- */
+/* --- EPT --- */
 
 static void expect_violation(const struct second *second, enum vmmu_x86_access_kind kind, bool guest_table,
                              uint64_t qualification)

@@ -1,7 +1,7 @@
 /*
- * Physical memory for tests of walks: every address holds a cell that reads as zero until it is written, but
- * for one window where there is no memory. A race can be laid: another processor's write, just before the
- * next exchange.
+ * Physical memory for tests of walks: every address holds a cell that reads as zero until it is written,
+ * but for one window where there is no memory. A race can be laid: another processor's write, just
+ * before the next exchange.
  */
 #ifndef TESTS_UNIT_WALK_WORLD_H
 #define TESTS_UNIT_WALK_WORLD_H
@@ -45,8 +45,8 @@ struct vmmu_x86_paging_registers registers_for(enum vmmu_x86_paging paging);
 struct vmmu_x86_mode mode_of(const struct vmmu_x86_paging_registers *registers);
 
 /*
- * One chain of tables in @world for @va: the table of level N stands at N * 0x1000 + TABLES, the root at the
- * mode's.
+ * One chain of tables in @world for @va: the table of level N stands at N * 0x1000 +
+ * TABLES, the root at the mode's.
  */
 #define TABLES UINT64_C(0x100000)
 
@@ -58,8 +58,8 @@ void put_entry(struct world *world, const struct vmmu_x86_mode *mode, unsigned l
                uint64_t entry);
 
 /*
- * Point every entry above @leaf_level to the next table (P, and RW and US where the level has them), and put
- * @leaf.
+ * Point every entry above @leaf_level to the next table (P, and RW and US where the level
+ * has them), and put @leaf.
  */
 void put_chain(struct world *world, const struct vmmu_x86_mode *mode, unsigned leaf_level, uint64_t va,
                uint64_t leaf);
