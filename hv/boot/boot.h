@@ -63,9 +63,9 @@ struct boot_info {
 };
 
 /**
- * The hypervisor proper. Called once, on the boot processor, with every service of host.h and memory.h ready
- * and interrupts disabled (they run inside host_interrupts_take and host_wait only). @info stays valid for
- * ever.
+ * The hypervisor proper. Called once, on the boot processor, with every service of host.h and
+ * memory.h ready and interrupts disabled (they run inside host_interrupts_take and host_wait only).
+ * @info stays valid for ever.
  */
 _Noreturn void hv_main(const struct boot_info *info);
 

@@ -12,9 +12,9 @@ struct format_sink {
 };
 
 /**
- * Send @format to @sink, its conversions replaced by @values: %s %c %d %i %u %x %X %p %%, with the lengths hh, h, l, ll,
- * z, j and t, the flags '-' and '0', a width, and for %s a precision; either may be '*'. A null string prints as
- * "(null)". What it does not know is sent as it stands.
+ * Send @format to @sink, its conversions replaced by @values: %s %c %d %i %u %x %X %p %%, with the lengths
+ * hh, h, l, ll, z, j and t, the flags '-' and '0', a width, and for %s a precision; either may be '*'. A null
+ * string prints as "(null)". What it does not know is sent as it stands.
  */
 __attribute__((format(printf, 2, 0))) void format_text(const struct format_sink *sink, const char *format,
                                                        va_list values);

@@ -1,6 +1,6 @@
 /*
- * What the hypervisor's rooms ask of the machine that they run on: time, interrupts, serial ports, a way to
- * leave.
+ * What the hypervisor's rooms ask of the machine that they run on: time, interrupts,
+ * serial ports, a way to leave.
  *
  * Neutral: each backend's ground implements it (hv/x86). Everything here is for the boot processor and is not
  * reentrant; interrupt handlers of the host never call anything outside the ground.
@@ -12,8 +12,7 @@
 
 #include <stdarg.h>
 
-/* --- time
- * ------------------------------------------------------------------------------------------------------ */
+/* --- time --- */
 
 #define HOST_TIMER_OFF UINT64_MAX
 
@@ -29,17 +28,16 @@ uint64_t host_apic_hz(void);
 uint64_t host_tsc_origin(void);
 
 /**
- * Ask for one timer interrupt when host_clock_ns reaches @deadline_ns, instead of any asked for before; at
- * once if that is past; HOST_TIMER_OFF for none. Costs a comparison if that deadline is already armed. Never
- * fires early.
+ * Ask for one timer interrupt when host_clock_ns reaches @deadline_ns, instead of any asked for before;
+ * at once if that is past; HOST_TIMER_OFF for none. Costs a comparison if that deadline is already
+ * armed. Never fires early.
  */
 void host_timer_arm(uint64_t deadline_ns);
 
 /* Whether the deadline armed last has fired. True until the timer is armed with another deadline, or off. */
 bool host_timer_fired(void);
 
-/* --- interrupts
- * ------------------------------------------------------------------------------------------------ */
+/* --- interrupts --- */
 
 /**
  * Let the interrupts that wait run their handlers, and disable them again. Called with interrupts disabled;
@@ -60,8 +58,7 @@ uint64_t host_interrupt_count(void);
 uint64_t host_interrupt_spurious_count(void);
 uint64_t host_nmi_count(void);
 
-/* --- serial ports and the console
- * -------------------------------------------------------------------------------- */
+/* --- serial ports and the console --- */
 
 enum host_serial {
     HOST_SERIAL_CONSOLE,  /* COM1: what a person reads, and the guest's own console */
@@ -91,8 +88,7 @@ bool host_serial_pending(enum host_serial port);
 __attribute__((format(printf, 1, 2))) void host_print(const char *format, ...);
 __attribute__((format(printf, 1, 0))) void host_print_list(const char *format, va_list values);
 
-/* --- the end
- * ----------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 /* Statuses of host_leave that the ground itself uses. */
 #define HOST_LEAVE_DONE    0
@@ -100,17 +96,16 @@ __attribute__((format(printf, 1, 0))) void host_print_list(const char *format, v
 #define HOST_LEAVE_PANIC   3
 
 /**
- * Leave the machine: write @status to QEMU's isa-debug-exit port 0xF4 (whose process then exits with 2 * status + 1).
- * Where there is no such port the processor halts for ever, so that what stands on the console can be read: a reset
- * would only boot the same disc again.
+ * Leave the machine: write @status to QEMU's isa-debug-exit port 0xF4 (whose process then exits with
+ * 2 * status + 1). Where there is no such port the processor halts for ever, so that what stands on the
+ * console can be read: a reset would only boot the same disc again.
  */
 _Noreturn void host_leave(int status);
 
 /* The hypervisor itself cannot go on: a message, where it came from, and host_leave(HOST_LEAVE_PANIC). */
 __attribute__((format(printf, 1, 2))) _Noreturn void host_panic(const char *format, ...);
 
-/* --- the processor
- * ----------------------------------------------------------------------------------------------- */
+/* --- the processor --- */
 
 /* CPUID, x86 only: EAX, EBX, ECX, EDX of @leaf and @subleaf. */
 void host_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);

@@ -1,6 +1,7 @@
 /*
- * The machine's physical memory. Every free page is in exactly one of three places: the set of ranges, the run that
- * single pages are cut from, or the list of pages that were given back (linked through their own first words).
+ * The machine's physical memory. Every free page is in exactly one of three places: the set of
+ * ranges, the run that single pages are cut from, or the list of pages that were given back (linked
+ * through their own first words).
  */
 #include "hv/boot/memory.h"
 #include "hv/boot/ranges.h"
@@ -82,7 +83,10 @@ static uint64_t pop(void)
     return page;
 }
 
-/* Put [base, end) back where it can be joined with its neighbours; page by page if there is no room for a range. */
+/*
+ * Put [base, end) back where it can be joined with its neighbours; page by page if
+ * there is no room for a range.
+ */
 static bool put_back(uint64_t base, uint64_t end)
 {
     if (range_set_add(&ranges, base, end)) {
@@ -108,8 +112,10 @@ static bool gather_list(void)
     return shorter;
 }
 
-/* Put the run and the list back into ranges, so that a large piece may be found among them. Ranges that meet make room
- * for others, which a page that came too early can use the next time round. */
+/*
+ * Put the run and the list back into ranges, so that a large piece may be found among them. Ranges that meet
+ * make room for others, which a page that came too early can use the next time round.
+ */
 static void gather(void)
 {
     const struct range rest = run;

@@ -1,6 +1,6 @@
 /*
- * Multiboot boot information. Every read goes through `copy`, which asks the window for exactly the bytes it needs; the
- * layouts are therefore lists of offsets and not structures laid over the loader's memory.
+ * Multiboot boot information. Every read goes through `copy`, which asks the window for exactly the bytes it
+ * needs; the layouts are therefore lists of offsets and not structures laid over the loader's memory.
  */
 #include "hv/boot/multiboot.h"
 #include "hv/boot/rsdp.h"
@@ -167,7 +167,7 @@ static enum boot_outcome add_module(struct reader *reader, const uint32_t bounds
     return outcome;
 }
 
-/* --- version 1 ----------------------------------------------------------------------------------------------------- */
+/* --- version 1 --- */
 
 static enum boot_outcome read_map1(struct reader *reader, uint64_t address, uint64_t size_bytes)
 {
@@ -271,7 +271,7 @@ static enum boot_outcome read_version1(struct reader *reader, uint64_t address)
     return BOOT_FOUND;
 }
 
-/* --- version 2 ----------------------------------------------------------------------------------------------------- */
+/* --- version 2 --- */
 
 static enum boot_outcome read_module2(struct reader *reader, const struct tag *tag)
 {
@@ -327,7 +327,10 @@ static enum boot_outcome read_sizes2(struct reader *reader, const struct tag *ta
     return BOOT_FOUND;
 }
 
-/* A damaged pointer is as good as none: the hypervisor can do without. The later version wins whichever comes first. */
+/*
+ * A damaged pointer is as good as none: the hypervisor can do without. The later version
+ * wins whichever comes first.
+ */
 static enum boot_outcome read_rsdp2(struct reader *reader, const struct tag *tag)
 {
     uint8_t bytes[BOOT_RSDP_BYTES_MAX];
@@ -386,7 +389,7 @@ static enum boot_outcome read_version2(struct reader *reader, uint64_t address)
     return BOOT_MALFORMED;
 }
 
-/* --- either -------------------------------------------------------------------------------------------------------- */
+/* --- either --- */
 
 /* A loader without a memory map says how much there is below 640 KiB and from 1 MiB on. */
 static enum boot_outcome add_sizes(struct reader *reader)

@@ -1,9 +1,9 @@
 /*
- * The multiboot specifications' boot information, versions 1 and 2, turned into boot_info. Pure: it reads the loader's
- * memory through a window, trusts no size or address in it, and copies what it keeps.
+ * The multiboot specifications' boot information, versions 1 and 2, turned into boot_info. Pure: it reads the
+ * loader's memory through a window, trusts no size or address in it, and copies what it keeps.
  *
- * Spec: "Multiboot Specification version 0.6.96", Boot information format; "Multiboot2 Specification version 2.0",
- * Boot information.
+ * Spec: "Multiboot Specification version 0.6.96", Boot information format; "Multiboot2 Specification
+ * version 2.0", Boot information.
  */
 #ifndef HV_BOOT_MULTIBOOT_H
 #define HV_BOOT_MULTIBOOT_H
@@ -32,10 +32,11 @@ enum boot_outcome {
 };
 
 /**
- * Read the boot information at @address into @info, which is cleared first; image_base and image_bytes are left 0.
+ * Read the boot information at @address into @info, which is cleared first; image_base
+ * and image_bytes are left 0.
  *
- * QEMU puts the file's name in front of a command line and of a module's words, GRUB does not: it is taken away, so
- * that words are arguments only.
+ * QEMU puts the file's name in front of a command line and of a module's words, GRUB does not: it is taken
+ * away, so that words are arguments only.
  */
 VMMU_MUST_USE
 enum boot_outcome boot_read(uint32_t magic, uint32_t address, const struct boot_window *window,

@@ -1,6 +1,6 @@
 /*
- * A boot loader for tests: memory in which boot information of either version is laid out byte by byte, and the window
- * through which the code under test sees it.
+ * A boot loader for tests: memory in which boot information of either version is laid out byte by byte, and
+ * the window through which the code under test sees it.
  */
 #ifndef TESTS_UNIT_BOOT_LOADER_H
 #define TESTS_UNIT_BOOT_LOADER_H
@@ -30,8 +30,10 @@ void loader_put64(struct loader *loader, uint32_t address, uint64_t value);
 /* Lay down a string; its address. */
 uint32_t loader_text(struct loader *loader, const char *text);
 
-/* Version 2: begin the information at LOADER_BASE; add a tag of @size_bytes content and give the content's address, or
- * one that holds a string; end it with the end tag and the total size. */
+/*
+ * Version 2: begin the information at LOADER_BASE; add a tag of @size_bytes content and give the content's
+ * address, or one that holds a string; end it with the end tag and the total size.
+ */
 void loader_begin2(struct loader *loader);
 uint32_t loader_tag(struct loader *loader, uint32_t kind, uint32_t size_bytes);
 void loader_tag_text(struct loader *loader, uint32_t kind, const char *text);
