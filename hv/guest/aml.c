@@ -1,4 +1,7 @@
-/* The AML builder. Every block uses the two-byte form of its length, so that the length can be filled in at its end. */
+/*
+ * The AML builder. Every block uses the two-byte form of its length, so that the length can
+ * be filled in at its end.
+ */
 #include "hv/guest/aml.h"
 
 #include "hv/guest/bytes.h"

@@ -20,10 +20,13 @@ struct config {
 };
 
 /**
- * Read the hypervisor's command line: memory=SIZE (with K, M, G or T), mmu=NAME, enlightenments=on|off,
- * firmware=acpi|mp|both. The first word may be the hypervisor's own file name. What is not said has its default.
+ * Read the hypervisor's command line: memory=SIZE (with K, M, G or T), mmu=NAME,
+ * enlightenments=on|off, firmware=acpi|mp|both. The first word may be the hypervisor's own file name.
+ * What is not said has its default.
  *
- * Returns VMMU_OK, or VMMU_INVALID with *error a sentence, and *at the word that it is about.
+ * Returns
+ *   VMMU_OK       done
+ *   VMMU_INVALID  *error is a sentence, and *at the word that it is about
  */
 VMMU_MUST_USE
 enum vmmu_status config_parse(const char *words, struct config *config, const char **error, const char **at);
@@ -37,8 +40,8 @@ struct config_module {
 };
 
 /**
- * Read a module's words: [FILE] kernel [protocol=linux|multiboot] [-- COMMAND LINE], or [FILE] initrd [-- WORDS].
- * Without a role the first module is the kernel and later ones are initrds: @first says which.
+ * Read a module's words: [FILE] kernel [protocol=linux|multiboot] [-- COMMAND LINE], or [FILE] initrd
+ * [-- WORDS]. Without a role the first module is the kernel and later ones are initrds: @first says which.
  *
  * Returns as config_parse() does.
  */

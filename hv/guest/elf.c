@@ -1,7 +1,8 @@
 /*
  * ELF images.
  *
- * Invariant: no offset of the image is used before it has been compared with the image's size, without overflow.
+ * Invariant: no offset of the image is used before it has been compared with the
+ * image's size, without overflow.
  */
 #include "hv/guest/elf.h"
 
@@ -124,7 +125,10 @@ static enum vmmu_status load_segment(const struct elf *elf, const struct segment
     return VMMU_OK;
 }
 
-/* e_entry as a physical address: as it stands if a segment is loaded there, else through the segment linked there. */
+/*
+ * e_entry as a physical address: as it stands if a segment is loaded there, else through
+ * the segment linked there.
+ */
 static bool find_entry(const struct elf *elf, uint64_t *entry)
 {
     struct segment segment;

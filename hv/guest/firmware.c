@@ -1,7 +1,8 @@
 /*
  * The BIOS data area, and the choice of tables.
  *
- * Spec: "BIOS data area" of the IBM Personal System/2 and Personal Computer BIOS Interface Technical Reference.
+ * Spec: "BIOS data area" of the IBM Personal System/2 and Personal Computer BIOS
+ * Interface Technical Reference.
  */
 #include "hv/guest/firmware.h"
 

@@ -27,8 +27,10 @@ struct guest_firmware {
 /**
  * Write the BIOS data area and the tables asked for, all below 1 MiB. *rsdp is where the RSDP is, or 0.
  *
- * Returns VMMU_OK; VMMU_INVALID if the number of VPs is out of range; VMMU_ABSENT if the guest has no memory
- * there.
+ * Returns
+ *   VMMU_OK       done
+ *   VMMU_INVALID  the number of VPs is out of range
+ *   VMMU_ABSENT   the guest has no memory there
  *
  * Spec: Intel MultiProcessor Specification 1.4; ACPI Specification "ACPI Software Programming Model".
  */

@@ -1,8 +1,8 @@
 /*
  * The Linux boot protocol.
  *
- * Invariant: the setup header is copied once into zeroed bytes, no further than the image says it reaches; fields of
- * versions that the image does not have thus read as zero.
+ * Invariant: the setup header is copied once into zeroed bytes, no further than the image says it reaches;
+ * fields of versions that the image does not have thus read as zero.
  *
  * Spec: Linux "The Linux/x86 Boot Protocol".
  */
@@ -46,8 +46,8 @@ struct linux_image {
     unsigned version;
     const uint8_t *payload;
     uint64_t payload_bytes;
-    uint64_t
-        memory_bytes; /* what the kernel uses from its load address on, before it looks at the memory map */
+    /* what the kernel uses from its load address on, before it looks at the memory map */
+    uint64_t memory_bytes;
     uint64_t alignment;
     uint64_t preferred;
     bool relocatable;
@@ -210,7 +210,9 @@ enum vmmu_status guest_load_linux(const struct guest_memory *memory, const struc
     return status;
 }
 
-/* The header that a vmlinux, which has none, is given: protocol 2.15, by a loader without an assigned number. */
+/*
+ * The header that a vmlinux, which has none, is given: protocol 2.15, by a loader without an assigned number.
+ */
 static void make_header(uint8_t *header)
 {
     __builtin_memset(header, 0, HEADER_END);

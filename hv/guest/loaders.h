@@ -11,7 +11,10 @@ bool linux_is_image(const struct guest_blob *kernel);
 /* Whether an image carries a multiboot 1 header with a right checksum in its first 8 KiB. */
 bool multiboot_is_image(const struct guest_blob *kernel);
 
-/* Fill @start but for what the protocol puts into RIP, RSI, RAX, RBX; write the GDT, and page tables for LONG64. */
+/*
+ * Fill @start but for what the protocol puts into RIP, RSI, RAX, RBX; write the GDT,
+ * and page tables for LONG64.
+ */
 VMMU_MUST_USE
 enum vmmu_status guest_start_make(const struct guest_memory *memory, struct guest_start *start,
                                   enum guest_start_kind kind, const char **error);

@@ -25,8 +25,10 @@ struct guest_memory {
 /**
  * Add [gpa, gpa + size), in ascending order.
  *
- * Returns VMMU_OK; VMMU_INVALID if it is empty, unaligned, wraps around, or does not lie above the last slot;
- * VMMU_NO_MEMORY if all slots are taken.
+ * Returns
+ *   VMMU_OK         done
+ *   VMMU_INVALID    it is empty, unaligned, wraps around, or does not lie above the last slot
+ *   VMMU_NO_MEMORY  all slots are taken
  */
 VMMU_MUST_USE
 enum vmmu_status guest_memory_add(struct guest_memory *memory, const struct guest_slot *slot);
@@ -40,8 +42,7 @@ bool guest_memory_hpa(const struct guest_memory *memory, vmmu_gpa gpa, vmmu_hpa 
 /* Bytes in all slots. */
 uint64_t guest_memory_bytes(const struct guest_memory *memory);
 
-/* --- layout
- * ------------------------------------------------------------------------------------------------------ */
+/* --- layout --- */
 
 #define GUEST_MIN_BYTES UINT64_C(0x00800000)    /* 8 MiB */
 #define GUEST_MAX_BYTES UINT64_C(0x10000000000) /* 1 TiB */
@@ -72,15 +73,18 @@ struct guest_range {
  * and tables. */
 struct guest_layout {
     unsigned ranges;
-    struct guest_range
-        range[2]; /* what to back: [0, low), and what does not fit below GUEST_LOW_LIMIT from 4 GiB on */
+    /* what to back: [0, low), and what does not fit below GUEST_LOW_LIMIT from 4 GiB on */
+    struct guest_range range[2];
     unsigned entries;
     struct guest_e820 e820[8];
 };
 
 /**
- * Lay out @bytes of memory. Returns VMMU_OK, or VMMU_INVALID with *error a sentence: too little, too much, or
- * not whole 2 MiB pages.
+ * Lay out @bytes of memory.
+ *
+ * Returns
+ *   VMMU_OK       done
+ *   VMMU_INVALID  *error is a sentence: too little, too much, or not whole 2 MiB pages
  */
 VMMU_MUST_USE
 enum vmmu_status guest_layout_make(uint64_t bytes, struct guest_layout *layout, const char **error);

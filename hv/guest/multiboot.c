@@ -1,7 +1,8 @@
 /*
  * Multiboot 1 images: ELF files, and flat ones that carry their addresses in the header.
  *
- * Invariant: all that the image asks for is checked before the guest is told of it in the information structure.
+ * Invariant: all that the image asks for is checked before the guest is told of it in
+ * the information structure.
  *
  * Spec: Multiboot Specification "OS image format", "Machine state", "Boot information format".
  */
@@ -78,7 +79,10 @@ bool multiboot_is_image(const struct guest_blob *kernel)
     return find_header(kernel, &offset);
 }
 
-/* A flat image: the header says which bytes go where. Zero for the end of the data means to the end of the file. */
+/*
+ * A flat image: the header says which bytes go where. Zero for the end of the data
+ * means to the end of the file.
+ */
 static enum vmmu_status load_flat(const struct guest_blob *image, uint64_t header, struct pieces *pieces,
                                   struct elf_loaded *loaded, const char **error)
 {

@@ -39,8 +39,8 @@ void pieces_start(struct pieces *pieces, const struct guest_memory *memory,
                   const struct guest_layout *layout);
 
 /**
- * Claim [base, base + size). Returns our pointer to it, or NULL with *error a sentence: not all of it is RAM, or
- * something is there.
+ * Claim [base, base + size). Returns our pointer to it, or NULL with *error a sentence: not all of it is
+ * RAM, or something is there.
  */
 uint8_t *pieces_claim(struct pieces *pieces, uint64_t base, uint64_t size, const char **error);
 

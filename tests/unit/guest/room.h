@@ -22,7 +22,10 @@ uint16_t at16(const struct room *room, uint64_t gpa);
 uint32_t at32(const struct room *room, uint64_t gpa);
 uint64_t at64(const struct room *room, uint64_t gpa);
 
-/* An image under construction: exactly `size` bytes, so that a read beyond them is seen. Freed by image_free(). */
+/*
+ * An image under construction: exactly `size` bytes, so that a read beyond them is
+ * seen. Freed by image_free().
+ */
 struct image {
     uint8_t *bytes;
     uint64_t size;
@@ -39,8 +42,10 @@ void set64(struct image *image, uint64_t at, uint64_t value);
 /* The image's first @size bytes alone. */
 struct image image_cut(const struct image *image, uint64_t size);
 
-/* A relocatable 64-bit bzImage of protocol 2.15 as Linux 6.1 makes it: 4 setup sectors, 8 KiB of 0x90, init_size 1 MiB,
- * pref_address 2 MiB, alignment 2 MiB. */
+/*
+ * A relocatable 64-bit bzImage of protocol 2.15 as Linux 6.1 makes it: 4 setup sectors, 8 KiB of 0x90,
+ * init_size 1 MiB, pref_address 2 MiB, alignment 2 MiB.
+ */
 struct image bzimage(void);
 
 struct segment_spec {

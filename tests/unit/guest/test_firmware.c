@@ -1,6 +1,6 @@
 /*
- * BIOS data area; MultiProcessor Specification 1.4 "MP Configuration Table"; ACPI Specification "ACPI Software
- * Programming Model", "ACPI Machine Language (AML) Specification".
+ * BIOS data area; MultiProcessor Specification 1.4 "MP Configuration Table"; ACPI Specification "ACPI
+ * Software Programming Model", "ACPI Machine Language (AML) Specification".
  *
  * Offsets and numbers are the specifications', and the board's as a PC has them (ports by hv/dev/pc.h).
  */

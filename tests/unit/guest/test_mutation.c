@@ -1,6 +1,6 @@
 /*
- * Images that are damaged at random. Nothing may be read beyond the image or written outside the guest's memory (the
- * sanitizers watch), a refusal comes with a sentence, and what is accepted starts inside memory.
+ * Images that are damaged at random. Nothing may be read beyond the image or written outside the guest's
+ * memory (the sanitizers watch), a refusal comes with a sentence, and what is accepted starts inside memory.
  */
 #include "tests/unit/guest/room.h"
 #include "tests/unit/test.h"
