@@ -93,7 +93,10 @@ static bool host_owns(void *context, vmmu_hpa at, uint64_t size_bytes)
 
 /* --- partitions --- */
 
-/* Room for a table over every 2 MiB of memory, should all of it be split, for the levels above, and for overlays. */
+/*
+ * Room for a table over every 2 MiB of memory, should all of it be split, for the levels
+ * above, and for overlays.
+ */
 static uint32_t table_pages_limit(const struct partition *partition)
 {
     const uint64_t leaves = guest_memory_bytes(&partition->memory) / VMMU_2M_BYTES;
@@ -150,8 +153,9 @@ void mmu_destroy(struct partition *partition)
 }
 
 /*
- * No VP is inside its guest while its processor is here, and each one named flushes before it enters again: so the
- * epoch counts as flushed now. With VPs on other processors this is where they are kicked and waited for.
+ * No VP is inside its guest while its processor is here, and each one named flushes before it
+ * enters again: so the epoch counts as flushed now. With VPs on other processors this is where they
+ * are kicked and waited for.
  */
 void mmu_apply(struct partition *partition, const struct vmmu_plan *plan)
 {

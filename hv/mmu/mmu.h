@@ -1,6 +1,6 @@
 /*
- * Guest memory behind one interface: a technique is a value, chosen per partition at run time. Nothing outside this
- * folder asks which it is.
+ * Guest memory behind one interface: a technique is a value, chosen per partition at run time. Nothing
+ * outside this folder asks which it is.
  *
  * Every call is made under the partition's lock (see hv/vp/vp.h).
  */
@@ -49,17 +49,23 @@ enum mmu_verdict mmu_fault(struct vp *vp, const struct exit_memory *memory);
 struct mmu_root mmu_root(const struct vp *vp);
 
 /**
- * Lay @page, which belongs to the partition from now on, over the guest page at @gpa, with @rights of nested.h. What
- * stood there keeps its content; @gpa need not be memory. False if another overlay is there or there is no room.
+ * Lay @page, which belongs to the partition from now on, over the guest page at @gpa, with @rights of
+ * nested.h. What stood there keeps its content; @gpa need not be memory. False if another overlay is
+ * there or there is no room.
  */
 VMMU_MUST_USE
 bool mmu_overlay(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights);
 
-/* Take the overlay at @gpa away: what stood there shows again. False if there is none, or no room to split. */
+/*
+ * Take the overlay at @gpa away: what stood there shows again. False if there is none, or no room to split.
+ */
 VMMU_MUST_USE
 bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa);
 
-/* Our pointer to what the guest sees at @gpa, overlays included; NULL where no memory is. Stay within one page. */
+/*
+ * Our pointer to what the guest sees at @gpa, overlays included; NULL where no memory
+ * is. Stay within one page.
+ */
 const void *mmu_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes);
 
 /* The same for writing: NULL also where the guest may not write. */

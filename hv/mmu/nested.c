@@ -1,8 +1,8 @@
 /*
  * The technique `nested`: the processor walks the guest's own tables, and ours behind them.
  *
- * Guest memory is static: it is mapped once, by the largest pages that fit, before the guest starts. What faults
- * afterwards is a device, or nothing at all.
+ * Guest memory is static: it is mapped once, by the largest pages that fit, before the guest starts. What
+ * faults afterwards is a device, or nothing at all.
  */
 #include <vmmu/nested.h>
 

@@ -1,5 +1,6 @@
 /*
- * Writes one JSON document, character by character, to wherever the caller wants it. No memory but the writer itself.
+ * Writes one JSON document, character by character, to wherever the caller wants it. No
+ * memory but the writer itself.
  */
 #ifndef HV_MONITOR_JSON_H
 #define HV_MONITOR_JSON_H

@@ -1,6 +1,6 @@
 /*
- * What a person or a program can ask about a running partition, and what is said when it ends: one JSON document a line
- * on the control port.
+ * What a person or a program can ask about a running partition, and what is said when it ends: one JSON
+ * document a line on the control port.
  */
 #ifndef HV_MONITOR_MONITOR_H
 #define HV_MONITOR_MONITOR_H

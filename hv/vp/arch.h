@@ -20,7 +20,10 @@ enum vp_next {
 /* Find and start this processor's virtualization. NULL, or the sentence that says what is missing. */
 const char *arch_host_start(void);
 
-/* What the processor's second stage offers: fills everything but `vps`. NULL, or the sentence that says what is missing. */
+/*
+ * What the processor's second stage offers: fills everything but `vps`. NULL, or the sentence
+ * that says what is missing.
+ */
 const char *arch_stage2(struct vmmu_nested_config *config);
 
 /* The name of the backend that runs guests, for people. */
@@ -38,7 +41,9 @@ const char *arch_partition_start(struct partition *partition, vmmu_gpa *rsdp);
 /* Put a VP where a loaded image wants to start. */
 void arch_vp_start(struct vp *vp, const struct guest_start *start);
 
-/* Deliver what is pending and can be taken, arm a window for what cannot. Called when attention asks for it. */
+/*
+ * Deliver what is pending and can be taken, arm a window for what cannot. Called when attention asks for it.
+ */
 void arch_vp_events(struct vp *vp);
 
 /* Run the guest until its next exit. */

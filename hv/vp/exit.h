@@ -1,8 +1,8 @@
 /*
  * Why a virtual processor left guest mode, as plain data: what a backend makes of a hardware exit.
  *
- * Kinds that any processor has come first; `vp` and `mmu` decide those. The rest belong to one architecture, whose own
- * code (hv/x86/vp, ...) decides them. VMCS and VMCB fields never go further than the backend.
+ * Kinds that any processor has come first; `vp` and `mmu` decide those. The rest belong to one architecture,
+ * whose own code (hv/x86/vp, ...) decides them. VMCS and VMCB fields never go further than the backend.
  */
 #ifndef HV_VP_EXIT_H
 #define HV_VP_EXIT_H
@@ -62,7 +62,10 @@ struct exit_exception {
 struct exit {
     enum exit_kind kind;
     uint8_t insn_bytes; /* length of the instruction, where the processor says so; else 0 */
-    /* The exit cut the delivery of an event short. The backend injects it again, unless the exit is an exception. */
+    /*
+     * The exit cut the delivery of an event short. The backend injects it again, unless
+     * the exit is an exception.
+     */
     bool delivering;
     union {
         struct exit_memory memory;

@@ -110,8 +110,9 @@ static bool take_piece(uint64_t size_bytes, vmmu_hpa *at)
 }
 
 /*
- * Take up to @wanted bytes in one piece: all of it, else the largest piece there is, in whole 2 MiB. The machine's memory
- * has holes (the one below 4 GiB at least), so a large partition may need several. Returns its size; 0: none is left.
+ * Take up to @wanted bytes in one piece: all of it, else the largest piece there is, in whole 2 MiB. The
+ * machine's memory has holes (the one below 4 GiB at least), so a large partition may need several. Returns
+ * its size; 0: none is left.
  */
 static uint64_t take_largest_piece(uint64_t wanted, vmmu_hpa *at)
 {

@@ -1,8 +1,8 @@
 /*
  * The loop in which a virtual processor lives: deliver, enter, look at the exit, decide, again.
  *
- * Invariant: a VP enters its guest only with no attention outstanding that could be acted upon, so nothing that became
- * deliverable in the hypervisor waits for an unrelated exit.
+ * Invariant: a VP enters its guest only with no attention outstanding that could be acted upon, so nothing
+ * that became deliverable in the hypervisor waits for an unrelated exit.
  */
 #include "hv/boot/host.h"
 #include "hv/mmu/mmu.h"
@@ -91,7 +91,10 @@ static bool serial_waits(const struct partition *partition)
     return partition->held_bytes[0] >= 0 || partition->held_bytes[1] >= 0 || partition->held_bytes[2] >= 0;
 }
 
-/* After interrupts of the machine's have run: timers that are due, bytes that came in, requests of the monitor's. */
+/*
+ * After interrupts of the machine's have run: timers that are due, bytes that came in,
+ * requests of the monitor's.
+ */
 static void after_host_interrupts(struct partition *partition)
 {
     if (host_timer_fired()) {

@@ -3,9 +3,10 @@
  *
  * Nothing here knows a processor architecture: `arch` is what hv/x86 or hv/ppc keeps beside it.
  *
- * Locks: one processor runs everything today, with interrupts taken only where host_interrupts_take() and host_wait()
- * say so; interrupt handlers touch neither partitions nor VPs. When several processors run: a VP's fields belong to the
- * processor that runs it, but `attention`, which others set; a partition's belong to its lock.
+ * Locks: one processor runs everything today, with interrupts taken only where host_interrupts_take()
+ * and host_wait() say so; interrupt handlers touch neither partitions nor VPs. When several processors
+ * run: a VP's fields belong to the processor that runs it, but `attention`, which others set; a
+ * partition's belong to its lock.
  */
 #ifndef HV_VP_VP_H
 #define HV_VP_VP_H
@@ -24,7 +25,10 @@ struct partition_arch;
 struct mmu;
 struct config;
 
-/* What a VP must look at before it enters its guest again. Set by devices, timers and the MMU; cleared by who acts. */
+/*
+ * What a VP must look at before it enters its guest again. Set by devices, timers and the
+ * MMU; cleared by who acts.
+ */
 enum vp_attention {
     VP_ATTENTION_EVENT = 1, /* an interrupt may have become deliverable */
     VP_ATTENTION_STOP = 2,  /* the partition has ended */
