@@ -1,6 +1,6 @@
 /*
- * A hypervisor of nothing but its ground: does the one thing that its command line names, says what came of it, and leaves.
- * tests/ground/suite boots it on machines of many kinds.
+ * A hypervisor of nothing but its ground: does the one thing that its command line names, says what came of
+ * it, and leaves. tests/ground/suite boots it on machines of many kinds.
  */
 #include "hv/boot/boot.h"
 #include "hv/boot/host.h"
@@ -33,7 +33,7 @@ static bool same(const char *a, const char *b)
     return *a == *b;
 }
 
-/* --- what the loader said ------------------------------------------------------------------------------------------ */
+/* --- what the loader said --- */
 
 static uint32_t sum_of(const struct boot_module *module)
 {
@@ -58,7 +58,7 @@ static void probe_info(const struct boot_info *info)
     }
 }
 
-/* --- what must fault ----------------------------------------------------------------------------------------------- */
+/* --- what must fault --- */
 
 /* The compiler must not know that these addresses are wrong. */
 static volatile uint8_t *hidden(uint64_t address)
@@ -118,7 +118,7 @@ static void probe_panic(const struct boot_info *info)
     host_panic("a panic of %u modules", info->module_count);
 }
 
-/* --- what must not ------------------------------------------------------------------------------------------------- */
+/* --- what must not --- */
 
 static void probe_fixup(const struct boot_info *info)
 {
@@ -144,7 +144,10 @@ static void probe_registers(const struct boot_info *info)
     host_print("cr0=%lx cr4=%lx xcr0=%lx tr=%x\n", read_cr0(), cr4, cr4 >> 18 & 1 ? xgetbv(0) : 0, str());
 }
 
-/* Take every page, each linked to the one before and marked with its own address; then look and give all back. */
+/*
+ * Take every page, each linked to the one before and marked with its own address;
+ * then look and give all back.
+ */
 static void probe_memory(const struct boot_info *info)
 {
     (void)info;
@@ -173,7 +176,7 @@ static void probe_memory(const struct boot_info *info)
                memory_take(1, 4096, true, &at));
 }
 
-/* --- time ---------------------------------------------------------------------------------------------------------- */
+/* --- time --- */
 
 static void probe_timer(const struct boot_info *info)
 {
@@ -208,7 +211,7 @@ static void probe_timer(const struct boot_info *info)
     host_print("tsc_khz=%lu apic_khz=%lu\n", host_tsc_hz() / 1000, host_apic_hz() / 1000);
 }
 
-/* --- serial ports -------------------------------------------------------------------------------------------------- */
+/* --- serial ports --- */
 
 /* Send back what comes in on the second port, until it is the end, or nothing came for a long time. */
 static void probe_echo(const struct boot_info *info)

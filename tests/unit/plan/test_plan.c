@@ -137,8 +137,7 @@ static void test_a_range_beyond_the_last_address_ends_there(void **state)
 }
 
 /*
- * Whatever is added in whatever order: every page that was added is named, and ranges never touch each
- * other.
+ * Whatever is added in whatever order: every page that was added is named, and ranges never touch each other.
  */
 static void test_a_plan_names_every_page_that_was_added(void **state)
 {

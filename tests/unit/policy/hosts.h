@@ -1,6 +1,6 @@
 /*
- * Hosts whose CPUID the tests present: QEMU's "max" (as read from it), a modern AMD processor, an Intel processor with
- * AVX-512.
+ * Hosts whose CPUID the tests present: QEMU's "max" (as read from it), a modern AMD processor, an
+ * Intel processor with AVX-512.
  */
 #ifndef TESTS_UNIT_POLICY_HOSTS_H
 #define TESTS_UNIT_POLICY_HOSTS_H

@@ -95,12 +95,18 @@ static void test_nothing_is_offered_that_is_not_virtualized(void **state)
           { .ebx = BIT(1) | BIT(2) | BIT(4) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(25),
             /* WAITPKG, shadow stacks, TME, key locker, bus lock, ENQCMD, SGX_LC, PKS */
             .ecx = BIT(5) | BIT(7) | BIT(13) | BIT(23) | BIT(24) | BIT(29) | BIT(30) | BIT(31),
-            /* user interrupts, hybrid, LBR, IBT, AMX, IBRS, STIBP, L1D_FLUSH, ARCH_CAPABILITIES, CORE_CAP, SSBD */
+            /*
+             * user interrupts, hybrid, LBR, IBT, AMX, IBRS, STIBP, L1D_FLUSH,
+             * ARCH_CAPABILITIES, CORE_CAP, SSBD
+             */
             .edx =
                 BIT(5) | BIT(9) | BIT(15) | BIT(19) | BIT(20) | BIT(22) | BIT(24) | BIT(25) | 0xFC000000 } },
         /* XSAVES, XFD */
         { 0xD, 1, { .eax = ~7u } },
-        /* SVM, extended APIC, AltMovCr8, OSVW, IBS, SKINIT, WDT, LWP, TCE, NODEID, counters, breakpoints, MWAITX */
+        /*
+         * SVM, extended APIC, AltMovCr8, OSVW, IBS, SKINIT, WDT, LWP, TCE, NODEID,
+         * counters, breakpoints, MWAITX
+         */
         { 0x80000001,
           0,
           { .ecx = BIT(2) | BIT(3) | BIT(4) | BIT(9) | BIT(10) | BIT(12) | BIT(13) | BIT(15) | BIT(17) |

@@ -1,4 +1,7 @@
-/* SDM 4 "Model-Specific Registers"; APM 2 "Model-Specific Registers (MSRs)"; SDM 3A "MTRRs", "Page Attribute Table". */
+/*
+ * SDM 4 "Model-Specific Registers"; APM 2 "Model-Specific Registers (MSRs)"; SDM 3A
+ * "MTRRs", "Page Attribute Table".
+ */
 #include "hv/x86/policy/msr.h"
 #include "hv/x86/policy/msr_table.h"
 #include "tests/unit/test.h"

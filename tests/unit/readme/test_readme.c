@@ -20,7 +20,10 @@ enum vmmu_status give(struct vmmu_nested *nested, struct vmmu_table_memory *tabl
 #define WRITABLE      BIT64(1)
 #define USER          BIT64(2)
 
-/* Five pages from zero on: PML4, page-directory-pointer table, page directory, page table, and the page it maps. */
+/*
+ * Five pages from zero on: PML4, page-directory-pointer table, page directory, page
+ * table, and the page it maps.
+ */
 static uint64_t words[MEMORY_WORDS];
 
 static enum vmmu_status load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
