@@ -1,5 +1,6 @@
 /*
- * ACPI fixed hardware: PM1a event and control blocks, and the power-management timer. The SCI is level-triggered.
+ * ACPI fixed hardware: PM1a event and control blocks, and the power-management timer.
+ * The SCI is level-triggered.
  *
  * The board has no legacy mode: SCI_EN is always set, and there is no SMI command port.
  * Spec: ACPI specification "ACPI Hardware Specification": "Fixed Hardware Features".
@@ -44,7 +45,10 @@ struct acpi_pm_wires {
 void acpi_pm_init(struct acpi_pm *pm, const struct acpi_pm_wires *wires);
 void acpi_pm_reset(struct acpi_pm *pm);
 
-/* Byte @offset of PM1a_EVT (0-3), PM1a_CNT (4-5) or PM_TMR (8-11), @width_bytes 1, 2 or 4; others read as ones. */
+/*
+ * Byte @offset of PM1a_EVT (0-3), PM1a_CNT (4-5) or PM_TMR (8-11), @width_bytes 1, 2
+ * or 4; others read as ones.
+ */
 uint32_t acpi_pm_read(struct acpi_pm *pm, unsigned offset, unsigned width_bytes);
 void acpi_pm_write(struct acpi_pm *pm, unsigned offset, unsigned width_bytes, uint32_t value);
 

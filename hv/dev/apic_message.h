@@ -1,5 +1,6 @@
 /*
- * Interrupt messages between APICs: what an I/O APIC or a local APIC sends, and how a local APIC is addressed.
+ * Interrupt messages between APICs: what an I/O APIC or a local APIC sends, and how a
+ * local APIC is addressed.
  *
  * Spec: Intel SDM "Advanced Programmable Interrupt Controller (APIC)": "Issuing Interprocessor Interrupts",
  * "Determining IPI Destination"; 82093AA datasheet "I/O Redirection Table Registers".

@@ -1,8 +1,10 @@
 /*
- * Device clocks: a counter of any frequency seen from the nanosecond clock of the host, exactly, without drift.
+ * Device clocks: a counter of any frequency seen from the nanosecond clock of the
+ * host, exactly, without drift.
  *
- * A counter of @hz shows floor(ns * hz / 10^9) at nanosecond ns. The two conversions are inverse: clock_ns() gives the
- * first nanosecond at which clock_ticks() has reached a value, so a timer that wakes then finds its tick done.
+ * A counter of @hz shows floor(ns * hz / 10^9) at nanosecond ns. The two conversions are inverse:
+ * clock_ns() gives the first nanosecond at which clock_ticks() has reached a value, so a timer that wakes
+ * then finds its tick done.
  */
 #ifndef HV_DEV_CLOCK_H
 #define HV_DEV_CLOCK_H

@@ -119,7 +119,7 @@ bool ioapic_pin_is_masked(const struct ioapic *ioapic, unsigned pin)
     return (ioapic->entries[pin] & ENTRY_MASKED) != 0;
 }
 
-/* --- registers ----------------------------------------------------------------------------------------------------- */
+/* --- registers --- */
 
 static uint32_t read_register(const struct ioapic *ioapic, unsigned number)
 {
@@ -136,7 +136,9 @@ static uint32_t read_register(const struct ioapic *ioapic, unsigned number)
     return (uint32_t)(ioapic->entries[half / 2] >> (32 * (half % 2)));
 }
 
-/* Leaving level mode clears the remote IRR: so do chips, and software without an EOI register relies on it. */
+/*
+ * Leaving level mode clears the remote IRR: so do chips, and software without an EOI register relies on it.
+ */
 static void write_entry(struct ioapic *ioapic, unsigned half, uint32_t value)
 {
     uint64_t *entry = &ioapic->entries[half / 2];

@@ -1,9 +1,9 @@
 /*
  * The I/O APIC: 24 pins, version 0x20 (the 82093AA's registers, and the EOI register of its successors).
  *
- * Invariant: an asserted, unmasked, level-triggered pin either has its remote IRR set (a local APIC holds its interrupt
- * and will end it) or no local APIC would accept it. Every change that may break this evaluates the pin again, so a level
- * interrupt is never lost.
+ * Invariant: an asserted, unmasked, level-triggered pin either has its remote IRR set (a local APIC holds its
+ * interrupt and will end it) or no local APIC would accept it. Every change that may break this evaluates the
+ * pin again, so a level interrupt is never lost.
  *
  * Spec: Intel 82093AA datasheet.
  */
@@ -43,7 +43,9 @@ void ioapic_init(struct ioapic *ioapic,
                  bool (*send_message)(void *context, const struct apic_message *message), void *context);
 void ioapic_reset(struct ioapic *ioapic);
 
-/* Read or write at @offset (below 4096) of its page, @width_bytes 1, 2, 4 or 8. Spec: "I/O APIC Registers". */
+/*
+ * Read or write at @offset (below 4096) of its page, @width_bytes 1, 2, 4 or 8. Spec: "I/O APIC Registers".
+ */
 uint64_t ioapic_mmio_read(struct ioapic *ioapic, uint32_t offset, unsigned width_bytes);
 void ioapic_mmio_write(struct ioapic *ioapic, uint32_t offset, unsigned width_bytes, uint64_t value);
 

@@ -46,7 +46,7 @@ static void vectors_remove(struct lapic_vectors *set, uint8_t vector)
     set->words[vector / 64] &= ~BIT64(vector % 64);
 }
 
-/* --- priorities --------------------------------------------------------------------------------------------------- */
+/* --- priorities --- */
 
 uint32_t lapic_ppr(const struct lapic *lapic)
 {
@@ -56,7 +56,10 @@ uint32_t lapic_ppr(const struct lapic *lapic)
     return (lapic->tpr & 0xF0) >= isr_class ? lapic->tpr : isr_class;
 }
 
-/* Whether the 8259 pair's request reaches the processor: by the pin itself, by LINT0 as ExtINT, or by a message. */
+/*
+ * Whether the 8259 pair's request reaches the processor: by the pin itself, by LINT0 as
+ * ExtINT, or by a message.
+ */
 static bool takes_extint(const struct lapic *lapic)
 {
     const uint32_t lint0 = lapic->lvt[LAPIC_LVT_LINT0];
@@ -108,13 +111,15 @@ unsigned lapic_tpr_threshold(const struct lapic *lapic)
     return class <= lapic->tpr >> 4 ? class : 0;
 }
 
-/* --- requests ----------------------------------------------------------------------------------------------------- */
+/* --- requests --- */
 
 void lapic_error(struct lapic *lapic, uint32_t errors)
 {
     const bool first = lapic->esr_pending == 0;
 
-    /* Set before the delivery: an illegal vector in the error entry itself must not come back here for ever. */
+    /*
+     * Set before the delivery: an illegal vector in the error entry itself must not come back here for ever.
+     */
     lapic->esr_pending |= errors;
     if (first)
         lapic_deliver_local(lapic, LAPIC_LVT_ERROR);
@@ -208,7 +213,7 @@ bool lapic_is_addressed(const struct lapic *lapic, const struct apic_message *me
            (lapic->ldr & destination & 0xFFFF) != 0;
 }
 
-/* --- the local vector table ---------------------------------------------------------------------------------------- */
+/* --- the local vector table --- */
 
 void lapic_deliver_local(struct lapic *lapic, enum lapic_lvt lvt)
 {
@@ -306,7 +311,7 @@ void lapic_lvt_changed(struct lapic *lapic, enum lapic_lvt lvt)
     lapic_evaluate(lapic);
 }
 
-/* --- acceptance and its end ---------------------------------------------------------------------------------------- */
+/* --- acceptance and its end --- */
 
 uint8_t lapic_accept(struct lapic *lapic)
 {
@@ -382,7 +387,7 @@ void lapic_assist_end(struct lapic *lapic, bool guest_cleared)
     lapic_eoi(lapic);
 }
 
-/* --- reset --------------------------------------------------------------------------------------------------------- */
+/* --- reset --- */
 
 void lapic_base_changed(struct lapic *lapic)
 {

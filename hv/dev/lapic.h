@@ -1,8 +1,9 @@
 /*
  * The local APIC of one VP: xAPIC registers by memory, x2APIC registers by MSR, its timer, its vector table.
  *
- * Invariant: @ready always says what the processor would accept now. Whatever changes IRR, ISR, TPR, LINT0 or the enable
- * bits evaluates it before returning, so that a look at one field answers the question of each VM entry.
+ * Invariant: @ready always says what the processor would accept now. Whatever changes IRR, ISR, TPR,
+ * LINT0 or the enable bits evaluates it before returning, so that a look at one field answers the
+ * question of each VM entry.
  *
  * Calls for local APICs of one board must not run at the same time as others on that board.
  * Spec: Intel SDM "Advanced Programmable Interrupt Controller (APIC)".
@@ -21,7 +22,7 @@
 
 #define LAPIC_DEFAULT_BASE    UINT64_C(0xFEE00000)
 #define LAPIC_PAGE_BYTES      UINT64_C(4096)
-#define LAPIC_NO_PAGE         UINT64_C(0xFFFFFFFFFFFFE000) /* no guest-physical address is within a page of it */
+#define LAPIC_NO_PAGE         UINT64_C(0xFFFFFFFFFFFFE000) /* within a page of no guest-physical address */
 
 /* Version 0x14, six LVT entries, suppression of EOI broadcasts offered. */
 #define LAPIC_VERSION         UINT32_C(0x01050014)
@@ -54,8 +55,9 @@ enum lapic_lvt {
 };
 
 /*
- * What a local APIC is wired to: its VP, and the bus of APICs. One table serves all of a board; @vp says whose call it is.
- * Those of the VP may not call back; those of the bus do, for other local APICs and for this one.
+ * What a local APIC is wired to: its VP, and the bus of APICs. One table serves all of a board;
+ * @vp says whose call it is. Those of the VP may not call back; those of the bus do, for other
+ * local APICs and for this one.
  */
 struct lapic_wires {
     void *vp_context;
@@ -152,8 +154,8 @@ void lapic_init(struct lapic *lapic, const struct lapic_config *config);
 void lapic_reset(struct lapic *lapic);
 
 /**
- * What PC firmware does to the bootstrap processor's APIC: software-enabled with spurious vector 0xFF, LINT0 as ExtINT,
- * LINT1 as NMI (virtual wire mode).
+ * What PC firmware does to the bootstrap processor's APIC: software-enabled with spurious vector 0xFF, LINT0
+ * as ExtINT, LINT1 as NMI (virtual wire mode).
  */
 void lapic_firmware_handover(struct lapic *lapic);
 
@@ -163,12 +165,15 @@ static inline bool lapic_is_software_enabled(const struct lapic *lapic)
     return lapic->enabled && (lapic->svr & LAPIC_SVR_ENABLE) != 0;
 }
 
-/* What an INIT does: as a reset, but ID and IA32_APIC_BASE stay. Spec: "Local APIC State After an INIT Reset". */
+/*
+ * What an INIT does: as a reset, but ID and IA32_APIC_BASE stay. Spec: "Local APIC
+ * State After an INIT Reset".
+ */
 void lapic_init_reset(struct lapic *lapic);
 
 /**
- * Read MSR @msr: IA32_APIC_BASE, IA32_TSC_DEADLINE or an x2APIC register. False means #GP (reserved register, write-only
- * register, not in x2APIC mode), or that @msr is none of these.
+ * Read MSR @msr: IA32_APIC_BASE, IA32_TSC_DEADLINE or an x2APIC register. False means #GP (reserved register,
+ * write-only register, not in x2APIC mode), or that @msr is none of these.
  * Spec: "x2APIC Register Address Space", "Reserved Bit Checking".
  */
 VMMU_MUST_USE
@@ -200,14 +205,14 @@ void lapic_mmio_write(struct lapic *lapic, uint32_t offset, unsigned width_bytes
 void lapic_eoi(struct lapic *lapic);
 
 /**
- * Whether the highest interrupt in service may be ended without an exit: edge-triggered, nothing else in service,
- * nothing requested. For the EOI assist of the TLFS ("EOI Assist").
+ * Whether the highest interrupt in service may be ended without an exit: edge-triggered, nothing else in
+ * service, nothing requested. For the EOI assist of the TLFS ("EOI Assist").
  */
 bool lapic_eoi_is_trivial(const struct lapic *lapic);
 
 /**
- * Begin a lazy EOI. True: the caller sets "No EOI Required" in the VP assist page now, and before the next look at
- * @ready (at each exit) does this:
+ * Begin a lazy EOI. True: the caller sets "No EOI Required" in the VP assist page now, and before the next
+ * look at @ready (at each exit) does this:
  *     if the guest has cleared the bit          lapic_assist_end(lapic, true)
  *     else if !lapic_eoi_is_trivial(lapic)      clear the bit, lapic_assist_end(lapic, false)
  * False: the interrupt in service needs a real EOI, or none is in service.
@@ -218,7 +223,9 @@ bool lapic_assist_begin(struct lapic *lapic);
 /* End a lazy EOI: @guest_cleared says that the guest took it for its EOI, which is performed now. */
 void lapic_assist_end(struct lapic *lapic, bool guest_cleared);
 
-/* The ICR as 64 bits: as x2APIC has it in x2APIC mode, else the two xAPIC halves (destination in bits 63:56). */
+/*
+ * The ICR as 64 bits: as x2APIC has it in x2APIC mode, else the two xAPIC halves (destination in bits 63:56).
+ */
 uint64_t lapic_icr_read(const struct lapic *lapic);
 
 /* Write both halves and send. The same rules as a write of the low half by memory, or of the MSR. */
@@ -244,18 +251,24 @@ static inline void lapic_cr8_write(struct lapic *lapic, uint64_t cr8)
 uint32_t lapic_ppr(const struct lapic *lapic);
 
 /**
- * The CR8 value below which a requested interrupt would be accepted: 0 if none waits for TPR alone. For backends that
- * let the guest write CR8 without an exit.
+ * The CR8 value below which a requested interrupt would be accepted: 0 if none waits for TPR alone. For
+ * backends that let the guest write CR8 without an exit.
  */
 unsigned lapic_tpr_threshold(const struct lapic *lapic);
 
 /* Move @ready, which must be a vector, from IRR to ISR, and return it. */
 uint8_t lapic_accept(struct lapic *lapic);
 
-/* The processor begins the acknowledge cycles of an ExtINT: the caller then asks the 8259 pair for the vector. */
+/*
+ * The processor begins the acknowledge cycles of an ExtINT: the caller then asks the
+ * 8259 pair for the vector.
+ */
 void lapic_accept_extint(struct lapic *lapic);
 
-/* Whether @message, sent to a destination without shorthand, is for this APIC. Spec: "Determining IPI Destination". */
+/*
+ * Whether @message, sent to a destination without shorthand, is for this APIC. Spec:
+ * "Determining IPI Destination".
+ */
 bool lapic_is_addressed(const struct lapic *lapic, const struct apic_message *message);
 
 /* Take @message. False if this APIC does not: it is disabled, or the vector is illegal. */

@@ -78,7 +78,7 @@ static const struct rule rules[LAPIC_REGISTERS] = {
     [LAPIC_SELF_IPI] = { MSR_WRITE, BITS32(7, 0) },
 };
 
-/* --- reading ------------------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static uint32_t read_vectors(const struct lapic_vectors *set, unsigned index)
 {
@@ -119,9 +119,11 @@ static uint32_t read_register(struct lapic *lapic, unsigned number)
     }
 }
 
-/* --- the interrupt command register -------------------------------------------------------------------------------- */
+/* --- the interrupt command register --- */
 
-/* Whether @delivery may be sent with @shorthand. Spec: "Valid Combinations for the Pentium 4 ... Processors". */
+/*
+ * Whether @delivery may be sent with @shorthand. Spec: "Valid Combinations for the Pentium 4 ... Processors".
+ */
 static bool is_valid_ipi(enum apic_delivery delivery, enum apic_shorthand shorthand)
 {
     static const uint8_t deliveries[] = {
@@ -186,7 +188,7 @@ static void self_ipi(struct lapic *lapic, uint8_t vector)
         (void)lapic_request(lapic, vector, false);
 }
 
-/* --- writing ------------------------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 static void write_lvt(struct lapic *lapic, enum lapic_lvt lvt, uint32_t value)
 {
@@ -265,7 +267,7 @@ static uint64_t valid_bits(const struct lapic *lapic, unsigned number)
     return rules[number].valid;
 }
 
-/* --- by memory ----------------------------------------------------------------------------------------------------- */
+/* --- by memory --- */
 
 /* Whether the register exists for @access; if not, that is an error of its own. */
 static bool memory_allows(struct lapic *lapic, unsigned number, unsigned access)
@@ -297,7 +299,7 @@ void lapic_mmio_write(struct lapic *lapic, uint32_t offset, unsigned width_bytes
     write_register(lapic, number, (uint32_t)(value & valid_bits(lapic, number)));
 }
 
-/* --- by MSR -------------------------------------------------------------------------------------------------------- */
+/* --- by MSR --- */
 
 static bool x2apic_read(struct lapic *lapic, unsigned number, uint64_t *value)
 {

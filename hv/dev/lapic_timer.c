@@ -1,15 +1,18 @@
 /*
  * The local APIC's timer: one-shot, periodic, TSC-deadline.
  *
- * Nothing ticks: counts are computed from when the lap began. While the entry is masked nothing is due; what passed
- * meanwhile is lost, as on a processor, but the count goes on.
+ * Nothing ticks: counts are computed from when the lap began. While the entry is masked nothing is due; what
+ * passed meanwhile is lost, as on a processor, but the count goes on.
  *
  * Spec: Intel SDM "APIC Timer", "TSC-Deadline Mode".
  */
 #include "hv/dev/lapic.h"
 #include "hv/dev/lapic_registers.h"
 
-/* The shortest time between two ends of a lap that are given apart: a VP that is woken more often gets nowhere. */
+/*
+ * The shortest time between two ends of a lap that are given apart: a VP that is woken
+ * more often gets nowhere.
+ */
 #define LAP_FLOOR_NS UINT64_C(2000)
 
 static enum lapic_timer_mode mode(const struct lapic *lapic)

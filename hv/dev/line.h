@@ -1,8 +1,8 @@
 /*
  * An interrupt request line between a device and what it is wired to.
  *
- * The device says what level it drives; the board hears of changes only. Several devices may share one input: each has
- * its own struct dev_line with its own @source, and the board ORs them.
+ * The device says what level it drives; the board hears of changes only. Several devices may share one input:
+ * each has its own struct dev_line with its own @source, and the board ORs them.
  */
 #ifndef HV_DEV_LINE_H
 #define HV_DEV_LINE_H

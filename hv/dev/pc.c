@@ -1,8 +1,8 @@
 /*
  * The board: wiring, memory, time, interrupts.
  *
- * Invariants: pc->due_ns is the earliest due_ns of the PIT, the RTC, ACPI and the UARTs at every return; IRQ 0's edges are
- * watched exactly while the 8259 pair or the I/O APIC lets them through.
+ * Invariants: pc->due_ns is the earliest due_ns of the PIT, the RTC, ACPI and the UARTs at every return;
+ * IRQ 0's edges are watched exactly while the 8259 pair or the I/O APIC lets them through.
  */
 #include "hv/dev/pc.h"
 
@@ -12,7 +12,7 @@
 #define FIRMWARE_MASTER_BASE 0x08
 #define FIRMWARE_SLAVE_BASE  0x70
 
-/* --- interrupt messages --------------------------------------------------------------------------------------------- */
+/* --- interrupt messages --- */
 
 #define FROM_IOAPIC          PC_VPS_MAXIMUM
 
@@ -84,7 +84,7 @@ static void reachability_changed(void *context)
     ioapic_evaluate(&pc->ioapic);
 }
 
-/* --- lines ---------------------------------------------------------------------------------------------------------- */
+/* --- lines --- */
 
 /* An ISA line is high while any of its drivers is. */
 static void isa_line_changed(void *context, const struct dev_line *line)
@@ -130,7 +130,7 @@ void pc_after_routing(struct pc *pc)
     pc_schedule(pc);
 }
 
-/* --- memory --------------------------------------------------------------------------------------------------------- */
+/* --- memory --- */
 
 static bool ioapic_claims(uint64_t gpa)
 {
@@ -174,7 +174,7 @@ bool pc_mmio_write(struct pc *pc, unsigned vp, vmmu_gpa gpa, unsigned width_byte
     return false;
 }
 
-/* --- time ----------------------------------------------------------------------------------------------------------- */
+/* --- time --- */
 
 void pc_schedule(struct pc *pc)
 {
@@ -213,7 +213,7 @@ void pc_advance(struct pc *pc, unsigned vp, uint64_t now_ns)
         advance_devices(pc, now_ns);
 }
 
-/* --- interrupts ----------------------------------------------------------------------------------------------------- */
+/* --- interrupts --- */
 
 int pc_interrupt_vector(const struct pc *pc, unsigned vp)
 {
@@ -272,7 +272,7 @@ bool pc_serial_break(struct pc *pc, unsigned port)
     return taken;
 }
 
-/* --- set-up --------------------------------------------------------------------------------------------------------- */
+/* --- set-up --- */
 
 static void power_off(void *context)
 {

@@ -1,11 +1,13 @@
 /*
- * The board of a small PC: what a partition's VPs reach by port and by memory beside their RAM, and how it interrupts.
+ * The board of a small PC: what a partition's VPs reach by port and by memory beside their
+ * RAM, and how it interrupts.
  *
- * Owns the devices, routes their lines, keeps the moment of the next timed event. Everything a device wants of the world
- * goes through struct pc_hooks. There are no globals: one struct pc per partition.
+ * Owns the devices, routes their lines, keeps the moment of the next timed event. Everything a device wants
+ * of the world goes through struct pc_hooks. There are no globals: one struct pc per partition.
  *
- * Calls on one struct pc must not run at the same time, whatever their VP; the inline pc_interrupt_pending() and
- * pc_deadline() may, by the VP's own processor, if it looks again after a kick. Hooks must not call back into the board.
+ * Calls on one struct pc must not run at the same time, whatever their VP; the inline
+ * pc_interrupt_pending() and pc_deadline() may, by the VP's own processor, if it looks again after a kick.
+ * Hooks must not call back into the board.
  */
 #ifndef HV_DEV_PC_H
 #define HV_DEV_PC_H
@@ -25,7 +27,7 @@
 #define PC_UARTS             4
 #define PC_IRQS              16
 
-/* --- what the writers of ACPI and MP tables need --------------------------------------------------------------- */
+/* --- what the writers of ACPI and MP tables need --- */
 
 #define PC_LAPIC_ADDRESS     UINT32_C(0xFEE00000)
 #define PC_IOAPIC_ADDRESS    UINT32_C(0xFEC00000)
@@ -34,11 +36,14 @@
 #define PC_LAPIC_MP_VERSION  0x14 /* version byte of the local APICs */
 #define PC_IOAPIC_MP_VERSION 0x20 /* version byte of the I/O APIC */
 
-/* The APIC ID of VP n is n; the I/O APIC's ID in the tables is the number after the last VP's (software may set it). */
+/*
+ * The APIC ID of VP n is n; the I/O APIC's ID in the tables is the number after the last
+ * VP's (software may set it).
+ */
 
 /* ISA interrupt n is I/O APIC pin n, save for these. IRQ 2 is the cascade and reaches no pin. */
 #define PC_IRQ_TIMER         0
-#define PC_PIN_TIMER         2 /* the interrupt source override of IRQ 0: edge, active high (as the bus: flags 0) */
+#define PC_PIN_TIMER         2 /* the override of IRQ 0: edge, active high (as the bus: flags 0) */
 #define PC_PIN_EXTINT        0 /* the 8259 pair's output, as an ExtINT source */
 #define PC_IRQ_COM2_COM4     3
 #define PC_IRQ_COM1_COM3     4
@@ -59,7 +64,7 @@
 #define PC_PORT92_A20        0x02 /* bit 1 of port 0x92: kept, but A20 is never masked */
 #define PC_CMOS_CENTURY      RTC_CENTURY
 
-/* --- the board ------------------------------------------------------------------------------------------------- */
+/* --- the board --- */
 
 enum pc_power {
     PC_POWER_OFF,
@@ -128,7 +133,10 @@ struct pc {
 
 /**
  * Build the board in its power-up state. @pc must not move afterwards; @config and @hooks are copied.
- * Returns VMMU_INVALID if a number of @config is out of its range or a hook is missing.
+ *
+ * Returns
+ *   VMMU_OK       done
+ *   VMMU_INVALID  a number of @config is out of its range, or a hook is missing
  */
 VMMU_MUST_USE
 enum vmmu_status pc_init(struct pc *pc, const struct pc_config *config, const struct pc_hooks *hooks);
@@ -137,22 +145,23 @@ enum vmmu_status pc_init(struct pc *pc, const struct pc_config *config, const st
 void pc_reset(struct pc *pc);
 
 /**
- * Leave the devices as PC firmware hands them over: 8259s at vectors 0x08 and 0x70 with all inputs masked and IRQ 9
- * level-triggered, counter 0 at 18.2 Hz, the bootstrap VP's local APIC software-enabled in virtual wire mode.
- * For guests that are entered without firmware; call after pc_init() or pc_reset().
+ * Leave the devices as PC firmware hands them over: 8259s at vectors 0x08 and 0x70 with all inputs masked and
+ * IRQ 9 level-triggered, counter 0 at 18.2 Hz, the bootstrap VP's local APIC software-enabled in virtual wire
+ * mode. For guests that are entered without firmware; call after pc_init() or pc_reset().
  */
 void pc_firmware_handover(struct pc *pc);
 
 /**
- * IN and OUT by VP @vp. @width_bytes is 1, 2 or 4. Unclaimed ports read as all ones and ignore writes; a wide access to
- * byte-wide devices is split into bytes at consecutive ports, lowest first. String instructions call once per element.
+ * IN and OUT by VP @vp. @width_bytes is 1, 2 or 4. Unclaimed ports read as all ones and ignore writes; a
+ * wide access to byte-wide devices is split into bytes at consecutive ports, lowest first. String
+ * instructions call once per element.
  */
 uint32_t pc_port_read(struct pc *pc, unsigned vp, uint16_t port, unsigned width_bytes);
 void pc_port_write(struct pc *pc, unsigned vp, uint16_t port, unsigned width_bytes, uint32_t value);
 
 /**
- * A memory access of VP @vp outside RAM; @width_bytes 1, 2, 4 or 8. False: no device claims @gpa; reads give all ones
- * then, writes nothing.
+ * A memory access of VP @vp outside RAM; @width_bytes 1, 2, 4 or 8. False: no device claims @gpa; reads give
+ * all ones then, writes nothing.
  */
 bool pc_mmio_read(struct pc *pc, unsigned vp, vmmu_gpa gpa, unsigned width_bytes, uint64_t *value);
 bool pc_mmio_write(struct pc *pc, unsigned vp, vmmu_gpa gpa, unsigned width_bytes, uint64_t value);
@@ -164,8 +173,9 @@ static inline struct lapic *pc_lapic(struct pc *pc, unsigned vp)
 }
 
 /**
- * When the processor of @vp must next call pc_advance(pc, vp, ...), in nanoseconds of now_ns; CLOCK_NEVER if at no time.
- * VP 0 looks after the devices of the board beside its own local APIC. May change with every call but this.
+ * When the processor of @vp must next call pc_advance(pc, vp, ...), in nanoseconds of now_ns;
+ * CLOCK_NEVER if at no time. VP 0 looks after the devices of the board beside its own local APIC. May
+ * change with every call but this.
  */
 static inline uint64_t pc_deadline(const struct pc *pc, unsigned vp)
 {
@@ -187,8 +197,8 @@ static inline int pc_interrupt_pending(const struct pc *pc, unsigned vp)
 }
 
 /**
- * Acknowledge: what the processor does when it takes the interrupt that pc_interrupt_pending() named. Returns its vector,
- * or -1 if there is none. The caller must deliver it, whatever comes between.
+ * Acknowledge: what the processor does when it takes the interrupt that pc_interrupt_pending() named. Returns
+ * its vector, or -1 if there is none. The caller must deliver it, whatever comes between.
  */
 int pc_interrupt_accept(struct pc *pc, unsigned vp);
 

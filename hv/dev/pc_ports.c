@@ -37,7 +37,7 @@ struct port_range {
     void (*write)(struct pc *pc, const struct port_access *at, uint32_t value);
 };
 
-/* --- devices -------------------------------------------------------------------------------------------------------- */
+/* --- devices --- */
 
 static uint32_t read_pic(struct pc *pc, const struct port_access *at)
 {
@@ -125,7 +125,7 @@ static void write_acpi(struct pc *pc, const struct port_access *at, uint32_t val
     pc_schedule(pc);
 }
 
-/* --- small system ports --------------------------------------------------------------------------------------------- */
+/* --- small system ports --- */
 
 enum system_port {
     SYSTEM_CONTROL_B, /* 0x61: speaker, counter 2, refresh */
@@ -187,7 +187,7 @@ static void write_debug_exit(struct pc *pc, const struct port_access *at, uint32
     pc->hooks.debug_exit(pc->hooks.context, value & (uint32_t)all_ones(at->width_bytes));
 }
 
-/* --- the map -------------------------------------------------------------------------------------------------------- */
+/* --- the map --- */
 
 enum range_name {
     NOTHING,

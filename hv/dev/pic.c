@@ -1,8 +1,8 @@
 /*
  * The 8259A pair.
  *
- * Invariant: int_high of each chip, the slave's level at the master's input 2, and the output line always follow from
- * the rest of the state: every change ends in evaluate().
+ * Invariant: int_high of each chip, the slave's level at the master's input 2, and the output line always
+ * follow from the rest of the state: every change ends in evaluate().
  */
 #include "hv/dev/pic.h"
 
@@ -112,9 +112,12 @@ bool pic_input_is_masked(const struct pic *pic, unsigned input)
     return bit_is_set(pic->chips[input / 8].imr, input % 8);
 }
 
-/* --- acknowledge ---------------------------------------------------------------------------------------------------- */
+/* --- acknowledge --- */
 
-/* Put @input in service, as the first acknowledge pulse (or a poll) does. A level input requests again at once. */
+/*
+ * Put @input in service, as the first acknowledge pulse (or a poll) does. A level
+ * input requests again at once.
+ */
 static void serve(struct pic_chip *chip, unsigned input)
 {
     const uint8_t bit = (uint8_t)BIT32(input);
@@ -163,7 +166,10 @@ uint8_t pic_acknowledge(struct pic *pic)
         pic->counters.spurious++;
     }
     pic->counters.acknowledged++;
-    /* INT falls at the acknowledge, and rises again for the next request: whoever waits for the edge sees one. */
+    /*
+     * INT falls at the acknowledge, and rises again for the next request: whoever
+     * waits for the edge sees one.
+     */
     dev_line_set(&pic->output, false);
     /* The slave's INT falls too. */
     chip_set_input(&pic->chips[MASTER], PIC_CASCADE, false);
@@ -171,7 +177,7 @@ uint8_t pic_acknowledge(struct pic *pic)
     return vector_of(chip, input);
 }
 
-/* --- command words -------------------------------------------------------------------------------------------------- */
+/* --- command words --- */
 
 static void write_icw1(struct pic_chip *chip, uint8_t value)
 {
@@ -220,7 +226,9 @@ static void end(struct pic_chip *chip, unsigned input, bool rotates)
         chip->lowest = (uint8_t)input;
 }
 
-/* The R, SL and EOI bits of OCW2. Non-specific EOIs leave masked in-service bits alone in special mask mode. */
+/*
+ * The R, SL and EOI bits of OCW2. Non-specific EOIs leave masked in-service bits alone in special mask mode.
+ */
 static void write_ocw2(struct pic_chip *chip, uint8_t value)
 {
     enum {

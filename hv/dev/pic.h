@@ -1,8 +1,9 @@
 /*
  * Two cascaded 8259A interrupt controllers with the ELCR of PC chip sets.
  *
- * Inputs 0-7 are the master's, 8-15 the slave's; the slave's output is the master's input 2. A request lives while its
- * input stays high (edge or level): dropped before the acknowledge, it leaves the spurious interrupt 7 or 15.
+ * Inputs 0-7 are the master's, 8-15 the slave's; the slave's output is the master's input 2. A request
+ * lives while its input stays high (edge or level): dropped before the acknowledge, it leaves the
+ * spurious interrupt 7 or 15.
  *
  * Spec: Intel 8259A datasheet; 82371SB (PIIX3) "Edge/Level Control Register".
  */

@@ -1,9 +1,9 @@
 /*
  * The 8254's ports, and counter 0's line to IRQ 0.
  *
- * A free-running counter's falling edges are not given: the line stays high from one rise to just before the next, so a
- * tick lives until it is acknowledged, however late the VP comes. A control word, or a count in mode 0, sets the true
- * level.
+ * A free-running counter's falling edges are not given: the line stays high from one rise to just before the
+ * next, so a tick lives until it is acknowledged, however late the VP comes. A control word, or a count in
+ * mode 0, sets the true level.
  */
 #include "hv/dev/pit.h"
 

@@ -1,8 +1,9 @@
 /*
  * The 8254 timer: three counters at 1.193182 MHz. Counter 0 drives IRQ 0; counter 2 belongs to port 0x61.
  *
- * Nothing ticks: a counter is a pure function of the time since it was loaded. Only rising edges of counter 0 happen at
- * moments of their own, and only while somebody watches IRQ 0; pit_catch_up() gives what was skipped.
+ * Nothing ticks: a counter is a pure function of the time since it was loaded. Only rising edges
+ * of counter 0 happen at moments of their own, and only while somebody watches IRQ 0;
+ * pit_catch_up() gives what was skipped.
  *
  * Spec: Intel 8254 datasheet.
  */
@@ -52,7 +53,9 @@ struct pit {
     struct dev_counters registers;
 };
 
-/* @clock and @irq0 are copied. Counters undefined until programmed: OUT low, gates 0 and 1 high, gate 2 low. */
+/*
+ * @clock and @irq0 are copied. Counters undefined until programmed: OUT low, gates 0 and 1 high, gate 2 low.
+ */
 void pit_init(struct pit *pit, const struct dev_clock *clock, const struct dev_line *irq0);
 void pit_reset(struct pit *pit);
 
@@ -60,7 +63,9 @@ void pit_reset(struct pit *pit);
 uint8_t pit_read(struct pit *pit, unsigned port);
 void pit_write(struct pit *pit, unsigned port, uint8_t value);
 
-/* Counter 2's gate and output, for port 0x61; and the refresh request, which toggles every 15 microseconds. */
+/*
+ * Counter 2's gate and output, for port 0x61; and the refresh request, which toggles every 15 microseconds.
+ */
 void pit_gate2(struct pit *pit, bool high);
 bool pit_out2(const struct pit *pit);
 bool pit_refresh(const struct pit *pit);

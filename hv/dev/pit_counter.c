@@ -1,8 +1,8 @@
 /*
  * One counter of the 8254.
  *
- * A count that is written, or a trigger, is taken at the next clock: @origin is one tick later. From there the counting
- * element and OUT follow from the ticks elapsed; nothing is stepped.
+ * A count that is written, or a trigger, is taken at the next clock: @origin is one tick later. From there
+ * the counting element and OUT follow from the ticks elapsed; nothing is stepped.
  */
 #include "hv/dev/pit_counter.h"
 
@@ -177,7 +177,7 @@ uint64_t pit_counter_next_rise(const struct pit_counter *counter, uint64_t tick)
     return free_rise(&settled, counter->loads_at);
 }
 
-/* --- programming ---------------------------------------------------------------------------------------------------- */
+/* --- programming --- */
 
 void pit_counter_control(struct pit_counter *counter, uint8_t value, uint64_t tick)
 {
@@ -311,7 +311,7 @@ void pit_counter_gate(struct pit_counter *counter, bool high, uint64_t tick)
     }
 }
 
-/* --- reading -------------------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 void pit_counter_latch_count(struct pit_counter *counter, uint64_t tick)
 {

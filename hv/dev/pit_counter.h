@@ -1,6 +1,6 @@
 /*
- * Inside the 8254: one counter as a function of time. Ticks are those of the input clock; all calls on one counter must
- * come with ticks that do not go backwards.
+ * Inside the 8254: one counter as a function of time. Ticks are those of the input clock; all calls on one
+ * counter must come with ticks that do not go backwards.
  *
  * Spec: Intel 8254 datasheet "Mode Definitions", "Read Operations".
  */

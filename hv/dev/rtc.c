@@ -1,8 +1,8 @@
 /*
  * The MC146818A.
  *
- * The divider chain counts 32768 to the second; the registers are brought up to it by sync(), which every access begins
- * with. Invariant after sync(): flags, registers and line are what the chip would show now.
+ * The divider chain counts 32768 to the second; the registers are brought up to it by sync(), which every
+ * access begins with. Invariant after sync(): flags, registers and line are what the chip would show now.
  */
 #include "hv/dev/rtc.h"
 
@@ -67,7 +67,7 @@ static uint64_t chain_now(const struct rtc *rtc)
     return divider_runs(rtc) ? clock_ticks(clock_now(&rtc->clock), RTC_HZ) + rtc->chain_offset : rtc->seen;
 }
 
-/* --- the registers' encoding ---------------------------------------------------------------------------------------- */
+/* --- the registers' encoding --- */
 
 static uint8_t encode(const struct rtc *rtc, uint32_t value)
 {
@@ -130,7 +130,7 @@ static void write_time(struct rtc *rtc, const struct calendar_time *time)
     *reg(rtc, RTC_CENTURY) = encode(rtc, time->date.year / 100);
 }
 
-/* --- the alarm ------------------------------------------------------------------------------------------------------ */
+/* --- the alarm --- */
 
 /* The first value from @first on that the alarm byte @alarm matches, or NO_MATCH if there is none. */
 static uint32_t first_match(const struct rtc *rtc, enum rtc_address alarm, uint32_t first)
@@ -147,8 +147,8 @@ static uint32_t first_match(const struct rtc *rtc, enum rtc_address alarm, uint3
 }
 
 /*
- * The first second of the day from @from on at which the alarm matches, or the length of the day if none is left.
- * A part that moves on resets those below it; one that finds nothing more moves the one above.
+ * The first second of the day from @from on at which the alarm matches, or the length of the day if none is
+ * left. A part that moves on resets those below it; one that finds nothing more moves the one above.
  */
 static uint32_t alarm_from(const struct rtc *rtc, uint32_t from)
 {
@@ -184,9 +184,12 @@ static uint32_t alarm_wait(const struct rtc *rtc)
     return match < CALENDAR_SECONDS_PER_DAY ? match + CALENDAR_SECONDS_PER_DAY - now : 0;
 }
 
-/* --- time passes ---------------------------------------------------------------------------------------------------- */
+/* --- time passes --- */
 
-/* Chain ticks between two periodic interrupts, or 0. Spec: "Periodic Interrupt Rate and Square-Wave Output Frequency". */
+/*
+ * Chain ticks between two periodic interrupts, or 0. Spec: "Periodic Interrupt Rate and
+ * Square-Wave Output Frequency".
+ */
 static uint64_t periodic_ticks(const struct rtc *rtc)
 {
     const unsigned rate = bits_get(rtc->bytes[RTC_A], 3, 0);
@@ -232,7 +235,9 @@ static void sync(struct rtc *rtc)
     update_line(rtc);
 }
 
-/* When the line will rise by itself: never while it is high, for then the guest has to read register C first. */
+/*
+ * When the line will rise by itself: never while it is high, for then the guest has to read register C first.
+ */
 static void schedule(struct rtc *rtc)
 {
     const uint8_t b = *reg(rtc, RTC_B);
@@ -259,9 +264,12 @@ void rtc_advance(struct rtc *rtc)
     schedule(rtc);
 }
 
-/* --- access --------------------------------------------------------------------------------------------------------- */
+/* --- access --- */
 
-/* The chain goes on from where it stood; from a reset it starts so that the first second ends half a second later. */
+/*
+ * The chain goes on from where it stood; from a reset it starts so that the first second
+ * ends half a second later.
+ */
 static void write_a(struct rtc *rtc, uint8_t value)
 {
     const bool ran = divider_runs(rtc);
@@ -336,7 +344,7 @@ uint8_t rtc_read(struct rtc *rtc, unsigned port)
     }
 }
 
-/* --- set-up --------------------------------------------------------------------------------------------------------- */
+/* --- set-up --- */
 
 static void put_word(struct rtc *rtc, unsigned address, uint64_t value)
 {

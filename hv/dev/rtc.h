@@ -1,8 +1,8 @@
 /*
  * The MC146818A real-time clock with 128 bytes of CMOS memory, on a 32.768 kHz crystal; interrupt on IRQ 8.
  *
- * Time stands in the registers as the guest wrote it and is brought forward when somebody looks, or when an enabled
- * interrupt falls due. The century at 0x32 counts along, as in the DS12C887.
+ * Time stands in the registers as the guest wrote it and is brought forward when somebody looks, or when an
+ * enabled interrupt falls due. The century at 0x32 counts along, as in the DS12C887.
  *
  * Spec: Motorola MC146818A datasheet.
  */
@@ -56,7 +56,9 @@ struct rtc {
     struct dev_counters registers;
 };
 
-/* @clock and @irq8 are copied. Starts at @wall_clock_s seconds since 1970, 24-hour BCD, no interrupt enabled. */
+/*
+ * @clock and @irq8 are copied. Starts at @wall_clock_s seconds since 1970, 24-hour BCD, no interrupt enabled.
+ */
 void rtc_init(struct rtc *rtc, const struct dev_clock *clock, const struct dev_line *irq8,
               uint64_t wall_clock_s);
 

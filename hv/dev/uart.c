@@ -1,8 +1,8 @@
 /*
  * The 16550A.
  *
- * Invariant: the interrupt line follows from IER, the receiver, thre_pending, the modem deltas and OUT2; update() drives
- * it after each change. The transmitter is never busy: THRE and TEMT are always one.
+ * Invariant: the interrupt line follows from IER, the receiver, thre_pending, the modem deltas and OUT2;
+ * update() drives it after each change. The transmitter is never busy: THRE and TEMT are always one.
  */
 #include "hv/dev/uart.h"
 
@@ -134,7 +134,7 @@ static void update(struct uart *uart)
     dev_line_set(&uart->irq, out2 && identify(uart) != IIR_NONE);
 }
 
-/* --- receiver ------------------------------------------------------------------------------------------------------- */
+/* --- receiver --- */
 
 /* Start bit, data, parity, stop bits. */
 static unsigned character_bits(const struct uart *uart)
@@ -224,7 +224,7 @@ static void clear_receiver(struct uart *uart)
     restart_timeout(uart);
 }
 
-/* --- modem lines ---------------------------------------------------------------------------------------------------- */
+/* --- modem lines --- */
 
 /* What the modem inputs show: a terminal that is ready, or in loopback our own outputs. */
 static uint8_t modem_inputs(const struct uart *uart)
@@ -247,7 +247,7 @@ static void update_modem(struct uart *uart)
     uart->msr = (uint8_t)(inputs | (uart->msr & ~MSR_INPUTS) | bits_get(told, 7, 4));
 }
 
-/* --- registers ------------------------------------------------------------------------------------------------------ */
+/* --- registers --- */
 
 /* Reading IIR ends a transmitter-empty interrupt, if that is what it shows. */
 static uint8_t read_iir(struct uart *uart)

@@ -1,6 +1,6 @@
 /*
- * The 16550A serial port. Bytes written leave at once: the transmitter is always empty. Bytes received are taken only
- * while there is room: the sender waits, nothing is lost.
+ * The 16550A serial port. Bytes written leave at once: the transmitter is always empty. Bytes received are
+ * taken only while there is room: the sender waits, nothing is lost.
  *
  * The interrupt line needs OUT2, as on every PC card.
  * Spec: National PC16550D datasheet.
