@@ -1,5 +1,6 @@
 /*
- * What device tests stand on: a clock that the test turns, a line that remembers, a whole board with recording hooks.
+ * What device tests stand on: a clock that the test turns, a line that remembers, a whole
+ * board with recording hooks.
  */
 #ifndef TESTS_UNIT_DEV_FIXTURE_H
 #define TESTS_UNIT_DEV_FIXTURE_H

@@ -1,6 +1,6 @@
 /*
- * What the tests of the 8254 share: one timer on a clock that is told in CLK pulses. A count written between two pulses
- * is loaded by the next one.
+ * What the tests of the 8254 share: one timer on a clock that is told in CLK pulses. A count written between
+ * two pulses is loaded by the next one.
  *
  * One program includes this once; the timer is the program's own.
  */

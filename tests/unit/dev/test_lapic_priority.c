@@ -318,7 +318,7 @@ static void test_init_resets_everything_but_id_and_base(void **state)
     EXPECT_EQ(get(ERROR), 0x10000);
 }
 
-/* --- the EOI assist ------------------------------------------------------------------------------------------------- */
+/* --- the EOI assist --- */
 
 static void test_a_lone_edge_interrupt_may_be_ended_without_an_exit(void **state)
 {

@@ -89,7 +89,7 @@ static void enter_x2apic(void)
     EXPECT(wrmsr(MSR_IA32_APIC_BASE, rdmsr(MSR_IA32_APIC_BASE) | EXTD));
 }
 
-/* --- power-up --------------------------------------------------------------------------------------------------------- */
+/* --- power-up --- */
 
 static void test_power_up_state_is_that_of_the_manual(void **state)
 {
@@ -137,7 +137,7 @@ static void test_firmware_leaves_the_bootstrap_processor_in_virtual_wire_mode(vo
     EXPECT_EQ(get(LINT1), 0x400);
 }
 
-/* --- by memory -------------------------------------------------------------------------------------------------------- */
+/* --- by memory --- */
 
 static void test_deadline_mode_is_dropped_by_memory_where_it_is_not_offered(void **state)
 {
@@ -231,7 +231,7 @@ static void test_the_page_moves_with_the_base(void **state)
     EXPECT_EQ(value, 0x01050014);
 }
 
-/* --- SVR and the vector table ------------------------------------------------------------------------------------------ */
+/* --- SVR and the vector table --- */
 
 static void test_software_disabling_masks_every_lvt_entry_and_keeps_it_masked(void **state)
 {
@@ -365,7 +365,7 @@ static void test_lint0_as_nmi_is_an_edge_whatever_its_trigger_bit(void **state)
     EXPECT_EQ(get(LINT0), 0x8400);
 }
 
-/* --- errors ----------------------------------------------------------------------------------------------------------- */
+/* --- errors --- */
 
 static void test_esr_shows_errors_only_after_it_is_written(void **state)
 {
@@ -403,7 +403,7 @@ static void test_an_illegal_vector_in_the_error_entry_is_one_error_more(void **s
     EXPECT_EQ(pc_interrupt_pending(&board.pc, 0), -1);
 }
 
-/* --- x2APIC ------------------------------------------------------------------------------------------------------------ */
+/* --- x2APIC --- */
 
 static void test_x2apic_msrs_fault_outside_x2apic_mode(void **state)
 {
@@ -431,7 +431,10 @@ enum access {
     RW = 3,
 };
 
-/* The column "MSR Address ... R/W Semantics" of the table "Local APIC Register Address Map Supported by x2APIC". */
+/*
+ * The column "MSR Address ... R/W Semantics" of the table "Local APIC Register Address
+ * Map Supported by x2APIC".
+ */
 static enum access x2apic_access(uint32_t msr)
 {
     switch (msr) {
@@ -573,7 +576,7 @@ static void test_going_to_x2apic_mode_keeps_all_but_id_ldr_and_the_icrs_upper_ha
     EXPECT_EQ(rdmsr(MSR_OF(LINT1)), 0x12345 & 0x1A7FF);
 }
 
-/* --- IA32_APIC_BASE ---------------------------------------------------------------------------------------------------- */
+/* --- IA32_APIC_BASE --- */
 
 enum mode {
     DISABLED = 0,

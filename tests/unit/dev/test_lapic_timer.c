@@ -1,5 +1,6 @@
 /*
- * The local APIC's timer, by the SDM's "APIC Timer". The board's timer clock is 1 GHz: one tick is one nanosecond.
+ * The local APIC's timer, by the SDM's "APIC Timer". The board's timer clock is 1 GHz:
+ * one tick is one nanosecond.
  */
 #include "hv/dev/lapic.h"
 
@@ -76,7 +77,7 @@ static uint64_t armed(void)
     return value;
 }
 
-/* --- one-shot -------------------------------------------------------------------------------------------------------- */
+/* --- one-shot --- */
 
 static void test_one_shot_counts_down_once_and_interrupts_at_zero(void **state)
 {
@@ -161,7 +162,7 @@ static void test_the_largest_count_at_the_slowest_rate_ends_when_it_should(void 
     EXPECT(ticked());
 }
 
-/* --- periodic -------------------------------------------------------------------------------------------------------- */
+/* --- periodic --- */
 
 static void test_periodic_reloads_and_interrupts_at_each_zero_without_drift(void **state)
 {
@@ -223,7 +224,7 @@ static void test_a_count_goes_on_when_one_shot_becomes_periodic(void **state)
     EXPECT(ticked());
 }
 
-/* --- masks ----------------------------------------------------------------------------------------------------------- */
+/* --- masks --- */
 
 static void test_a_masked_timer_counts_and_nothing_is_due(void **state)
 {
@@ -292,7 +293,7 @@ static void test_a_kernel_measures_the_configured_rate(void **state)
     EXPECT_EQ(UINT32_MAX - get(CURRENT), 100000000 / 16);
 }
 
-/* --- TSC-deadline ---------------------------------------------------------------------------------------------------- */
+/* --- TSC-deadline --- */
 
 static void test_the_deadline_interrupts_when_the_tsc_reaches_it_and_disarms(void **state)
 {

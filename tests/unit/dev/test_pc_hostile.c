@@ -1,6 +1,6 @@
 /*
- * The board under a hostile guest: random ports, memory, MSRs and time, with the board's invariants checked after each
- * step; and under a careful guest on a restless machine, which must not lose a level interrupt.
+ * The board under a hostile guest: random ports, memory, MSRs and time, with the board's invariants checked
+ * after each step; and under a careful guest on a restless machine, which must not lose a level interrupt.
  *
  * Seeds are fixed; VMMU_SEED=N runs another one.
  */
@@ -46,7 +46,7 @@ static void seed(uint64_t number)
         (void)random64();
 }
 
-/* --- invariants ------------------------------------------------------------------------------------------------------- */
+/* --- invariants --- */
 
 static int highest(const struct lapic_vectors *set)
 {
@@ -165,7 +165,7 @@ static void check_all(void)
     check_time();
 }
 
-/* --- a hostile guest ----------------------------------------------------------------------------------------------------- */
+/* --- a hostile guest --- */
 
 static uint16_t some_port(void)
 {
@@ -347,13 +347,15 @@ static void test_no_sequence_of_accesses_breaks_the_board(void **state)
     }
 }
 
-/* --- a careful guest ------------------------------------------------------------------------------------------------------ */
+/* --- a careful guest --- */
 
 #define SCI_VECTOR 0x61
 #define LEVEL      0x8000
 #define MASKED     0x10000
 
-/* What a careful guest does in its handler: clear the cause, then end the interrupt; or the other way round. */
+/*
+ * What a careful guest does in its handler: clear the cause, then end the interrupt; or the other way round.
+ */
 static void handle_sci(bool by_pic)
 {
     const int vector = pc_interrupt_accept(&board.pc, 0);

@@ -1,5 +1,6 @@
 /*
- * The board: how interrupts are routed, when it wants to be woken, and what an unmodified kernel does with both.
+ * The board: how interrupts are routed, when it wants to be woken, and what an
+ * unmodified kernel does with both.
  */
 #include "hv/dev/pc.h"
 
@@ -60,7 +61,7 @@ static void start_timer(unsigned hz)
     out(0x40, (uint8_t)(count >> 8));
 }
 
-/* --- the 8259 pair and virtual wire mode --------------------------------------------------------------------------------- */
+/* --- the 8259 pair and virtual wire mode --- */
 
 static void test_in_virtual_wire_mode_the_8259_pair_interrupts_by_lint0(void **state)
 {
@@ -168,7 +169,7 @@ static void test_a_second_request_of_the_pair_comes_by_pin_0_too(void **state)
     EXPECT_EQ(take(), 0x0C);
 }
 
-/* --- routing ------------------------------------------------------------------------------------------------------------ */
+/* --- routing --- */
 
 static void test_an_extint_whose_cause_is_gone_is_the_spurious_interrupt_and_then_over(void **state)
 {
@@ -340,7 +341,7 @@ static void test_a_level_with_an_illegal_vector_comes_when_the_vector_is_mended(
     EXPECT_EQ(take(), 0x39);
 }
 
-/* --- time --------------------------------------------------------------------------------------------------------------- */
+/* --- time --- */
 
 static void test_a_quiet_board_needs_no_waking(void **state)
 {
@@ -472,7 +473,7 @@ static void test_a_break_reaches_the_guest(void **state)
     EXPECT(!pc_serial_break(&board.pc, 3));
 }
 
-/* --- kernels ------------------------------------------------------------------------------------------------------------ */
+/* --- kernels --- */
 
 /* Linux's check_timer: ticks through pin 2 while LINT0 and the 8259 are masked. */
 static void test_ten_timer_ticks_come_through_the_io_apic(void **state)

@@ -52,7 +52,7 @@ static void start_timer(unsigned hz)
     out(0x40, (uint8_t)(count >> 8));
 }
 
-/* --- configuration ------------------------------------------------------------------------------------------------------ */
+/* --- configuration --- */
 
 static void test_numbers_out_of_range_are_refused(void **state)
 {
@@ -91,7 +91,7 @@ static void test_numbers_out_of_range_are_refused(void **state)
     EXPECT_EQ(pc_init(&board.pc, &config, &hooks), VMMU_INVALID);
 }
 
-/* --- ports -------------------------------------------------------------------------------------------------------------- */
+/* --- ports --- */
 
 static bool is_claimed(uint16_t port)
 {
@@ -270,7 +270,7 @@ static void test_the_pm_timer_reads_as_one_access(void **state)
     EXPECT_EQ(pc_port_read(&board.pc, 0, PC_PORT_PM_TIMER, 4), 3579545);
 }
 
-/* --- memory ------------------------------------------------------------------------------------------------------------- */
+/* --- memory --- */
 
 static void test_a_wide_access_past_the_end_of_a_wide_device_is_split(void **state)
 {
@@ -316,7 +316,7 @@ static void test_firmware_gives_the_io_apic_the_number_after_the_last_vps(void *
     EXPECT_EQ(fixture_ioapic_read(&board, 0), 0x01000000);
 }
 
-/* --- buttons, reset, counters ---------------------------------------------------------------------------------------------- */
+/* --- buttons, reset, counters --- */
 
 static void test_the_nmi_button_needs_lint1_and_bit_7_of_port_70_clear(void **state)
 {

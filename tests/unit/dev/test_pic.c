@@ -240,7 +240,10 @@ static void test_a_poll_of_the_slave_leaves_nothing_for_the_master(void **state)
     command(SLAVE, EOI);
 }
 
-/* Input 2 stays requested only while the slave's output is high, so 15 is spurious if the slave masks in between. */
+/*
+ * Input 2 stays requested only while the slave's output is high, so 15 is spurious if
+ * the slave masks in between.
+ */
 static void
 test_a_slave_without_request_gives_its_own_spurious_interrupt_and_the_master_serves_input_2(void **state)
 {

@@ -3,7 +3,7 @@
  */
 #include "tests/unit/dev/pit_fixture.h"
 
-/* --- mode 0 --------------------------------------------------------------------------------------------------------- */
+/* --- mode 0 --- */
 
 static void test_mode_0_out_goes_high_n_plus_1_pulses_after_the_count_is_written(void **state)
 {
@@ -121,7 +121,7 @@ static void test_mode_0_new_count_is_loaded_by_the_next_pulse_and_counted_from(v
     EXPECT(out_of(0));
 }
 
-/* --- mode 1 --------------------------------------------------------------------------------------------------------- */
+/* --- mode 1 --- */
 
 static void test_mode_1_out_is_low_for_n_pulses_from_the_pulse_after_the_trigger(void **state)
 {
@@ -191,7 +191,7 @@ static void test_mode_1_counter_0_has_its_gate_tied_high_and_never_triggers(void
     EXPECT(out_of(0));
 }
 
-/* --- mode 2 --------------------------------------------------------------------------------------------------------- */
+/* --- mode 2 --- */
 
 static void test_mode_2_out_is_low_for_the_one_pulse_in_which_the_count_is_1(void **state)
 {
@@ -368,7 +368,7 @@ static void test_mode_2_count_written_while_the_gate_is_low_is_counted_from_its_
     EXPECT_EQ(status_of(2) & 0x40, 0);
 }
 
-/* --- mode 3 --------------------------------------------------------------------------------------------------------- */
+/* --- mode 3 --- */
 
 static void test_mode_3_even_count_is_high_for_half_and_low_for_half(void **state)
 {
@@ -461,7 +461,7 @@ static void test_mode_3_count_0_is_65536_and_gives_18_2_interrupts_a_second(void
     EXPECT_EQ(irq0.rises - rises, 182);
 }
 
-/* --- modes 4 and 5 -------------------------------------------------------------------------------------------------- */
+/* --- modes 4 and 5 --- */
 
 static void test_mode_4_strobes_for_one_pulse_n_plus_1_pulses_after_the_write(void **state)
 {

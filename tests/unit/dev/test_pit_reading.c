@@ -3,7 +3,7 @@
  */
 #include "tests/unit/dev/pit_fixture.h"
 
-/* --- reading, latching, status -------------------------------------------------------------------------------------- */
+/* --- reading, latching, status --- */
 
 static void test_the_element_shows_the_old_count_until_the_pulse_that_loads_the_new(void **state)
 {
@@ -194,7 +194,7 @@ static void test_the_control_port_does_not_read(void **state)
     EXPECT_EQ(pit_read(&pit, CONTROL), 0xFF);
 }
 
-/* --- the line, and who watches ---------------------------------------------------------------------------------------- */
+/* --- the line, and who watches --- */
 
 static void test_nothing_is_due_while_nobody_watches_irq_0(void **state)
 {

@@ -259,7 +259,7 @@ static void test_bit_7_of_register_a_and_of_seconds_and_registers_c_and_d_are_re
     EXPECT_EQ(get(RTC_SECONDS), 0x15);
 }
 
-/* --- interrupts ----------------------------------------------------------------------------------------------------- */
+/* --- interrupts --- */
 
 static void test_the_update_ended_interrupt_comes_each_second_and_reading_c_clears_it(void **state)
 {
@@ -468,7 +468,7 @@ static void test_an_alarm_that_passed_unwatched_is_seen_in_c(void **state)
     EXPECT_EQ(get(RTC_C) & AF, AF);
 }
 
-/* --- memory, index, reset ------------------------------------------------------------------------------------------- */
+/* --- memory, index, reset --- */
 
 static void test_bytes_from_0e_on_are_memory(void **state)
 {

@@ -141,7 +141,7 @@ static void test_writing_lsr_or_msr_changes_nothing(void **state)
     EXPECT_EQ(get(MSR), 0xB0);
 }
 
-/* --- receiver ------------------------------------------------------------------------------------------------------- */
+/* --- receiver --- */
 
 static void test_a_received_byte_sets_data_ready_until_it_is_read(void **state)
 {
@@ -335,7 +335,7 @@ test_an_error_shows_when_its_byte_is_at_the_top_of_the_fifo_and_bit_7_says_it_is
     EXPECT_EQ(get(LSR), 0x61);
 }
 
-/* --- interrupts ----------------------------------------------------------------------------------------------------- */
+/* --- interrupts --- */
 
 static void test_enabling_the_transmitter_interrupt_while_it_is_empty_raises_it(void **state)
 {
@@ -441,7 +441,7 @@ static void test_the_interrupt_line_needs_out2_and_loopback_takes_it_away(void *
     EXPECT(!irq.high);
 }
 
-/* --- modem lines and loopback --------------------------------------------------------------------------------------- */
+/* --- modem lines and loopback --- */
 
 static void test_a_terminal_is_connected_cts_dsr_and_dcd(void **state)
 {
