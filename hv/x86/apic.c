@@ -1,9 +1,9 @@
 /*
  * The boot processor's local APIC, and the silence of the I/O APIC.
  *
- * The mode that the firmware left is kept: a processor in x2APIC mode cannot go back without a reset of the APIC. Devices
- * interrupt through the 8259s and LINT0 (virtual wire mode); the I/O APIC's inputs are masked, so that nothing that the
- * firmware left running interrupts a second time.
+ * The mode that the firmware left is kept: a processor in x2APIC mode cannot go back without a reset of the
+ * APIC. Devices interrupt through the 8259s and LINT0 (virtual wire mode); the I/O APIC's inputs are masked,
+ * so that nothing that the firmware left running interrupts a second time.
  *
  * Spec: SDM 3A "Local APIC", "Extended XAPIC (x2APIC)".
  */

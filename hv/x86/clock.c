@@ -1,12 +1,12 @@
 /*
  * Time: the time-stamp counter as a clock, and one interrupt from the local APIC's timer.
  *
- * Both counters are measured against the 8254, whose frequency the PC's architecture fixes: channel 2 is the reference,
- * channel 0 ends the wait, so that the processor sleeps meanwhile. What CPUID says of frequencies is believed only where
- * the measurement agrees.
+ * Both counters are measured against the 8254, whose frequency the PC's architecture fixes: channel 2 is the
+ * reference, channel 0 ends the wait, so that the processor sleeps meanwhile. What CPUID says of frequencies
+ * is believed only where the measurement agrees.
  *
- * Spec: Intel 8254 data sheet, "Mode Definitions", "Counter Latch Command"; SDM 3A "APIC Timer"; SDM 3B "Determining the
- * Processor Base Frequency".
+ * Spec: Intel 8254 data sheet, "Mode Definitions", "Counter Latch Command"; SDM 3A "APIC Timer"; SDM 3B
+ * "Determining the Processor Base Frequency".
  */
 #include "hv/x86/cpu.h"
 #include "hv/x86/ground.h"
@@ -73,7 +73,7 @@ static uint64_t multiply(uint64_t value, uint64_t fraction)
     return (uint64_t)((unsigned __int128)value * fraction >> FRACTION_BITS);
 }
 
-/* --- measuring ----------------------------------------------------------------------------------------------------- */
+/* --- measuring --- */
 
 static uint32_t pit_latch(void)
 {
@@ -109,7 +109,9 @@ static struct point look(void)
     return best;
 }
 
-/* Wait until channel 2 has counted enough since @start. Asleep, if @asleep; false if nothing woke us in time. */
+/*
+ * Wait until channel 2 has counted enough since @start. Asleep, if @asleep; false if nothing woke us in time.
+ */
 static bool wait_from(uint32_t start, bool asleep)
 {
     if (asleep) {
@@ -228,7 +230,7 @@ void clock_init(void)
     origin = rdtsc();
 }
 
-/* --- the clock and the timer --------------------------------------------------------------------------------------- */
+/* --- the clock and the timer --- */
 
 uint64_t host_clock_ns(void)
 {

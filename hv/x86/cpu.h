@@ -3,26 +3,30 @@
  *
  * What the hypervisor keeps in the processor, and so what a backend must put back after a guest has run:
  *
- *   GDTR, IDTR, CS, SS, DS, ES  the ground's own; #VMEXIT and a VM exit restore them by themselves.
- *   CR0, CR3, CR4, EFER         likewise. CR4.OSXSAVE is on, so XGETBV and XSETBV work in the host.
- *   TR                          used by #DF alone (its stack is the task-state segment's IST1). NMI and #MC
- * run on the stack that they interrupt. A backend that leaves a guest's TR loaded loses the report of an
- * overflown stack, and nothing else: it should be put back before GIF is set. FS, GS, LDTR, KERNEL_GS_BASE,
- * STAR, LSTAR, CSTAR, SFMASK, SYSENTER_* never used by the hypervisor: they may stay the guest's. XCR0, x87,
- * SSE and above    never used by the hypervisor (it is compiled for general registers only): they may stay
- *                               the guest's. After the start XCR0 holds every component that the processor
- * has. DR0-DR3, DR7                never used by the hypervisor. DR7 must be 0x400 in the host (#VMEXIT and a
- * VM exit see to it), else a guest's breakpoints would fire in it. CR2, PKRU, PAT              CR2 is
- * reported by a page fault of the hypervisor only; PKRU does not govern supervisor pages; IA32_PAT must keep
- * its value at reset in the low four entries (WB, WT, UC-, UC).
+ *   GDTR, IDTR, CS, SS, DS, ES    the ground's own; #VMEXIT and a VM exit restore them by themselves
+ *   CR0, CR3, CR4, EFER           likewise. CR4.OSXSAVE is on, so XGETBV and XSETBV work in the host
+ *   TR                            used by #DF alone (its stack is the task-state segment's IST1). NMI and #MC
+ *                                 run on the stack that they interrupt. A backend that leaves a guest's TR
+ *                                 loaded loses the report of an overflown stack, and nothing else: it should
+ *                                 be put back before GIF is set
+ *   FS, GS, LDTR,                 never used by the hypervisor: they may stay the guest's
+ *   KERNEL_GS_BASE, STAR, LSTAR,
+ *   CSTAR, SFMASK, SYSENTER_*
+ *   XCR0, x87, SSE and above      never used by the hypervisor (it is compiled for general registers only):
+ *                                 they may stay the guest's. After the start XCR0 holds every component that
+ *                                 the processor has
+ *   DR0-DR3, DR7                  never used by the hypervisor. DR7 must be 0x400 in the host (#VMEXIT and a
+ *                                 VM exit see to it), else a guest's breakpoints would fire in it
+ *   CR2, PKRU, PAT                CR2 is reported by a page fault of the hypervisor only; PKRU does not
+ *                                 govern supervisor pages; IA32_PAT must keep its value at reset in the low
+ *                                 four entries (WB, WT, UC-, UC)
  */
 #ifndef HV_X86_CPU_H
 #define HV_X86_CPU_H
 
 #include <vmmu/base.h>
 
-/* --- ports
- * ------------------------------------------------------------------------------------------------------- */
+/* --- ports --- */
 
 static inline uint8_t inb(uint16_t port)
 {
@@ -60,8 +64,7 @@ static inline void outl(uint16_t port, uint32_t value)
     __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
-/* --- identification and time
- * --------------------------------------------------------------------------------------- */
+/* --- identification and time --- */
 
 struct cpuid_result {
     uint32_t eax, ebx, ecx, edx;
@@ -81,8 +84,7 @@ static inline uint64_t rdtsc(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* --- model-specific registers
- * -------------------------------------------------------------------------------------- */
+/* --- model-specific registers --- */
 
 static inline uint64_t rdmsr(uint32_t msr)
 {
@@ -136,8 +138,7 @@ static inline bool wrmsr_safe(uint32_t msr, uint64_t value)
     return ok;
 }
 
-/* --- control, debug and extended control registers
- * ----------------------------------------------------------------- */
+/* --- control, debug and extended control registers --- */
 
 #define CPU_REGISTER(name)                                                                                   \
     static inline uint64_t read_##name(void)                                                                 \
@@ -188,8 +189,7 @@ static inline void wrpkru(uint32_t value)
     __asm__ volatile("wrpkru" : : "a"(value), "c"(0), "d"(0) : "memory");
 }
 
-/* --- descriptor tables
- * --------------------------------------------------------------------------------------------- */
+/* --- descriptor tables --- */
 
 /* The operand of LGDT, LIDT, SGDT and SIDT. */
 struct __attribute__((packed)) descriptor_table {
@@ -229,8 +229,7 @@ static inline uint16_t str(void)
     return selector;
 }
 
-/* --- caches and interrupts
- * ----------------------------------------------------------------------------------------- */
+/* --- caches and interrupts --- */
 
 static inline void invlpg(const void *address)
 {

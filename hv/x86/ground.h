@@ -1,5 +1,6 @@
 /*
- * The ground's own files to each other: the steps of the start in their order, and the ways in from the assembly.
+ * The ground's own files to each other: the steps of the start in their order, and the
+ * ways in from the assembly.
  */
 #ifndef HV_X86_GROUND_H
 #define HV_X86_GROUND_H
@@ -31,7 +32,7 @@ enum irq {
     IRQ_COM1_COM3 = 4,
 };
 
-/* --- the steps of the start ---------------------------------------------------------------------------------------- */
+/* --- the steps of the start --- */
 
 /* Load GDT, IDT and TR: exceptions are reported from here on. */
 void vectors_init(void);
@@ -43,8 +44,8 @@ void serial_init(void);
 void processor_init(void);
 
 /**
- * Make the page tables final: the direct map of all RAM, rights of the image's sections, the guard page, nothing at 0.
- * After memory_init; panics if no memory is left for tables.
+ * Make the page tables final: the direct map of all RAM, rights of the image's sections, the guard page,
+ * nothing at 0. After memory_init; panics if no memory is left for tables.
  */
 void paging_init(const struct boot_info *info);
 
@@ -59,18 +60,23 @@ void pic_mask(enum irq irq);
 /* Enable the local APIC, with LINT0 for the 8259s, and mask the I/O APIC. */
 void apic_init(void);
 
-/* Measure the counters against the 8254; after this the clock and the timer work. Needs host_pic_init and apic_init. */
+/*
+ * Measure the counters against the 8254; after this the clock and the timer work. Needs
+ * host_pic_init and apic_init.
+ */
 void clock_init(void);
 
 /* Let the ports interrupt when they receive. Needs host_pic_init. */
 void serial_enable_interrupts(void);
 
-/* --- interrupts ---------------------------------------------------------------------------------------------------- */
+/* --- interrupts --- */
 
 /* From vectors.S: an interrupt came. */
 void interrupt_handle(uint32_t vector);
 
-/* From there: input @irq of the 8259s, already acknowledged; the serial ports of one line; the APIC's timer. */
+/*
+ * From there: input @irq of the 8259s, already acknowledged; the serial ports of one line; the APIC's timer.
+ */
 void serial_interrupt(void);
 void timer_interrupt(void);
 
@@ -78,7 +84,7 @@ void timer_interrupt(void);
 VMMU_MUST_USE
 bool pic_accept(enum irq irq);
 
-/* --- the local APIC ------------------------------------------------------------------------------------------------ */
+/* --- the local APIC --- */
 
 /* Registers, by their offset in the memory-mapped page. Spec: SDM 3A "Local APIC Register Address Map". */
 enum apic_register {
@@ -104,7 +110,7 @@ void apic_write(enum apic_register index, uint32_t value);
 /* Whether the local APIC was found in x2APIC mode and is used so. */
 bool apic_is_x2apic(void);
 
-/* --- the end ------------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 /* The machine will not do: a sentence that says why, and host_leave(HOST_LEAVE_REFUSED). */
 __attribute__((format(printf, 1, 2))) _Noreturn void ground_refuse(const char *format, ...);

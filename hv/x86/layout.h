@@ -2,14 +2,15 @@
  * Where things lie: addresses that the linker script, the assembly and the C code must agree on.
  *
  *   virtual                                   what
- *   0 .. 0xffff7fffffffffff                   nothing, so that a null or non-canonical pointer faults (identity-mapped
- *                                             up to 4 GiB only between the loader's jump and paging_init)
+ *   0 .. 0xffff7fffffffffff                   nothing, so that a null or non-canonical pointer faults
+ *                                             (identity-mapped up to 4 GiB only between the loader's jump
+ *                                             and paging_init)
  *   LAYOUT_DIRECT_MAP ..                      all physical memory, never executable
  *   LAYOUT_WINDOW ..                          the hypervisor's image: code, constants, data, stacks
  *   LAYOUT_DEVICES .. + 16 pages              local and I/O APIC, uncached
  *
- * The image's window is the topmost 2 MiB, one page table: Linux leaves exactly these unused, so an address tells the
- * hypervisor's code from a guest's in any trace of instructions.
+ * The image's window is the topmost 2 MiB, one page table: Linux leaves exactly these unused, so an address
+ * tells the hypervisor's code from a guest's in any trace of instructions.
  */
 #ifndef HV_X86_LAYOUT_H
 #define HV_X86_LAYOUT_H

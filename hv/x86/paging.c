@@ -1,7 +1,7 @@
 /*
- * The hypervisor's own page tables. entry.S has made them just good enough to run; here they become final. Invariants
- * from then on: nothing is both writable and executable, the code and constants are read-only wherever they are mapped,
- * and everything above 4 GiB that is mapped is RAM.
+ * The hypervisor's own page tables. entry.S has made them just good enough to run; here they become final.
+ * Invariants from then on: nothing is both writable and executable, the code and constants are read-only
+ * wherever they are mapped, and everything above 4 GiB that is mapped is RAM.
  */
 #include "hv/boot/memory.h"
 #include "hv/x86/cpu.h"
@@ -71,7 +71,10 @@ static void protect_image(const struct boot_info *info)
     }
 }
 
-/* The large page of the direct map that holds the image becomes small ones, so that the image's rights hold there too. */
+/*
+ * The large page of the direct map that holds the image becomes small ones, so that the
+ * image's rights hold there too.
+ */
 static void protect_image_in_direct_map(const struct boot_info *info)
 {
     const uint64_t base = info->image_base.v;

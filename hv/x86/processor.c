@@ -31,8 +31,10 @@ struct feature {
     uint64_t cr4;
 };
 
-/* What is worth having in the host; all else stays off, LA57 above all: the NPT's depth is the hypervisor's own, and
- * four levels reach 256 TiB. */
+/*
+ * What is worth having in the host; all else stays off, LA57 above all: the NPT's depth is the hypervisor's
+ * own, and four levels reach 256 TiB.
+ */
 static const struct feature features[] = {
     { 1, 0, IN_EDX, BIT64(2), CR4_DE },       { 1, 0, IN_EDX, BIT64(7), CR4_MCE },
     { 1, 0, IN_EDX, BIT64(13), CR4_PGE },     { 1, 0, IN_EDX, BIT64(24), CR4_OSFXSR | CR4_OSXMMEXCPT },

@@ -1,9 +1,10 @@
 /*
  * The four serial ports: sent by polling, received by interrupt into rings.
  *
- * A ring that is full stops its port's interrupts, and the bytes wait in the UART; reading it half empty starts them
- * again. COM1 and COM3 share an edge-triggered line, as do COM2 and COM4: the handler goes on until a whole round over
- * all ports finds nothing, else a request that never let go of the line would be the last one seen.
+ * A ring that is full stops its port's interrupts, and the bytes wait in the UART; reading it half empty
+ * starts them again. COM1 and COM3 share an edge-triggered line, as do COM2 and COM4: the handler goes
+ * on until a whole round over all ports finds nothing, else a request that never let go of the line
+ * would be the last one seen.
  *
  * Spec: National Semiconductor PC16550D data sheet, "Registers", "FIFO Interrupt Mode Operation".
  */

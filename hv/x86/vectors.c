@@ -1,9 +1,9 @@
 /*
  * Segments, gates, and what happens on an exception.
  *
- * The hypervisor's own exceptions are its bugs, but for three: an instruction with a fixup (a model-specific register that
- * is not there), an NMI, and a machine check that the processor can go on after. Only #DF has a stack of its own; cpu.h
- * says why.
+ * The hypervisor's own exceptions are its bugs, but for three: an instruction with a fixup (a model-specific
+ * register that is not there), an NMI, and a machine check that the processor can go on after. Only #DF has a
+ * stack of its own; cpu.h says why.
  */
 #include "hv/x86/cpu.h"
 #include "hv/x86/ground.h"
@@ -175,8 +175,10 @@ static bool mend(struct exception_frame *frame)
     return false;
 }
 
-/* Whether the processor can go on after the machine check that it has just raised. Spec: SDM 3B "Machine-Check
- * Architecture". */
+/*
+ * Whether the processor can go on after the machine check that it has just raised. Spec: SDM 3B
+ * "Machine-Check Architecture".
+ */
 static bool machine_check_survived(void)
 {
     uint64_t capabilities, status;

@@ -1,8 +1,9 @@
 /*
  * The table of CPUID answers: the host's, cut down to what is virtualized.
  *
- * Invariant: a bit reaches the guest only if it is named in `offered` below, or belongs to a device that is ours (local
- * APIC, timer) rather than the host's. A feature whose MSR, control bit or state the guest may not use is not offered.
+ * Invariant: a bit reaches the guest only if it is named in `offered` below, or belongs to a device that
+ * is ours (local APIC, timer) rather than the host's. A feature whose MSR, control bit or state the guest
+ * may not use is not offered.
  */
 #include "hv/x86/policy/cpuid.h"
 

@@ -1,6 +1,6 @@
 /*
- * What CPUID tells the guest: only what is virtualized, computed once into a table and looked up at each
- * exit.
+ * What CPUID tells the guest: only what is virtualized, computed once into a table
+ * and looked up at each exit.
  */
 #ifndef HV_X86_POLICY_CPUID_H
 #define HV_X86_POLICY_CPUID_H

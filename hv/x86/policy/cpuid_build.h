@@ -12,7 +12,9 @@ struct cpuid_builder {
     bool is_amd;
 };
 
-/* The host's answer, or zeros beyond its highest leaf: what some processors answer there is not that leaf's. */
+/*
+ * The host's answer, or zeros beyond its highest leaf: what some processors answer there is not that leaf's.
+ */
 struct x86_cpuid_regs cpuid_host(const struct cpuid_builder *builder, uint32_t leaf, uint32_t subleaf);
 
 /* Leaf 0xD, and the bits of XCR0 that the guest may set. */

@@ -3,7 +3,8 @@
  *
  * Invariant: a value that a processor would refuse is never stored.
  *
- * Spec: SDM 3A "Memory Type Range Registers (MTRRs)", "Page Attribute Table (PAT)", "Machine-Check Architecture".
+ * Spec: SDM 3A "Memory Type Range Registers (MTRRs)", "Page Attribute Table (PAT)",
+ * "Machine-Check Architecture".
  */
 #include <vmmu/hyperv.h>
 
@@ -80,8 +81,8 @@ static bool exists(const struct x86_msrs *msrs, const struct msr_row *row)
 }
 
 /*
- * Registers that another room knows one by one, decided before the table is searched: interrupts and timers, which guests
- * reach thousands of times a second, are among them. False: it is in none of the ranges.
+ * Registers that another room knows one by one, decided before the table is searched: interrupts and timers,
+ * which guests reach thousands of times a second, are among them. False: it is in none of the ranges.
  */
 static bool in_range(const struct x86_msrs *msrs, uint32_t index, enum x86_msr_outcome *outcome)
 {

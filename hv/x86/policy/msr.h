@@ -47,10 +47,10 @@ struct x86_msrs {
 enum x86_msr_outcome {
     X86_MSR_DONE,  /* answered; *value is what was read */
     X86_MSR_FAULT, /* inject #GP(0); nothing was changed */
-    X86_MSR_APPLY, /* a write, accepted and held here; the backend loads it (PAT, TSC_AUX) before the VP runs
-                    */
-    X86_MSR_BACKEND, /* the processor's virtualization holds it: EFER, STAR, FS and GS bases, SYSENTER, TSC...
-                      */
+    /* a write, accepted and held here; the backend loads it (PAT, TSC_AUX) before the VP runs */
+    X86_MSR_APPLY,
+    /* the processor's virtualization holds it: EFER, STAR, FS and GS bases, SYSENTER, TSC... */
+    X86_MSR_BACKEND,
     X86_MSR_APIC_BASE, /* the local APIC's base register */
     X86_MSR_APIC,      /* x2APIC register, or TSC_DEADLINE: the local APIC by MSR index */
     X86_MSR_HYPERV,    /* vmmu_hyperv_msr_read() or _write() */

@@ -1,8 +1,9 @@
 /*
  * Which model-specific registers a guest has.
  *
- * Invariant: ascending by index. What is not here raises #GP, as on a processor that lacks it. Kernels read some registers
- * without a way to survive that: those of AMD's older families, SYSCFG, HWCR, MTRRs, the APIC's base.
+ * Invariant: ascending by index. What is not here raises #GP, as on a processor that lacks it.
+ * Kernels read some registers without a way to survive that: those of AMD's older families, SYSCFG,
+ * HWCR, MTRRs, the APIC's base.
  *
  * Spec: SDM 4 "Model-Specific Registers"; APM 2 "Model-Specific Registers (MSRs)".
  */

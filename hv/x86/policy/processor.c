@@ -1,15 +1,17 @@
 /*
  * Which processor the guest sees: signature, topology, caches, address widths.
  *
- * Invariant: the partition's VPs are the cores of one package, one thread each, with APIC IDs that fit in the bits that
- * leaves 0xB and 0x80000008 name. All leaves that tell of it are computed here from the same numbers.
+ * Invariant: the partition's VPs are the cores of one package, one thread each, with APIC IDs that
+ * fit in the bits that leaves 0xB and 0x80000008 name. All leaves that tell of it are computed
+ * here from the same numbers.
  */
 #include "hv/x86/policy/cpuid_build.h"
 #include "hv/x86/policy/features.h"
 
 /*
- * Family 0x1A, model 2, stepping 1: shown where the host calls itself AMD of a family below 0x17. Older families steer
- * kernels into quirks by MSRs that have no meaning here; 0x17 and 0x19 into workarounds for faults of those processors.
+ * Family 0x1A, model 2, stepping 1: shown where the host calls itself AMD of a family below 0x17. Older
+ * families steer kernels into quirks by MSRs that have no meaning here; 0x17 and 0x19 into workarounds for
+ * faults of those processors.
  */
 #define SIGNATURE_MODERN   0x00B00F21u
 #define FAMILY_MODERN      0x17u
@@ -96,7 +98,10 @@ void cpuid_build_processor(struct cpuid_builder *builder)
     build_widths(builder);
 }
 
-/* EAX of a cache: type in bits 4-0, level in 7-5; how many IDs share it, less one, in 25-14; cores, less one, in 31-26. */
+/*
+ * EAX of a cache: type in bits 4-0, level in 7-5; how many IDs share it, less one, in 25-14;
+ * cores, less one, in 31-26.
+ */
 static uint32_t cache_shape(const struct cpuid_builder *builder, uint32_t eax)
 {
     const uint32_t ids = (UINT32_C(1) << id_bits(builder->config->vp_count)) - 1;

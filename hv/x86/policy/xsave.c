@@ -1,8 +1,8 @@
 /*
  * Leaf 0xD: the state components that XSAVE manages for the guest, and their sizes.
  *
- * Invariant: no supervisor component, no XSAVES; AVX-512 whole or not at all; offsets and sizes are the host's, since the
- * guest's XSAVE is the host's instruction.
+ * Invariant: no supervisor component, no XSAVES; AVX-512 whole or not at all; offsets and sizes are the
+ * host's, since the guest's XSAVE is the host's instruction.
  */
 #include "hv/x86/policy/cpuid_build.h"
 #include "hv/x86/policy/features.h"

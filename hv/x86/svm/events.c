@@ -47,9 +47,10 @@ bool svm_can_take(const struct vp *vp, enum x86_event_kind kind)
 }
 
 /*
- * A virtual interrupt that is intercepted exits as soon as the guest could take it, which is all that is wanted of it:
- * its vector never reaches the guest. NMIs have no such window. One that waits behind another has IRET's exit; behind that
- * IRET itself, an interrupt shadow or another event, each of which ends with the next instruction, it is tried again soon.
+ * A virtual interrupt that is intercepted exits as soon as the guest could take it, which is all that is
+ * wanted of it: its vector never reaches the guest. NMIs have no such window. One that waits behind another
+ * has IRET's exit; behind that IRET itself, an interrupt shadow or another event, each of which ends with the
+ * next instruction, it is tried again soon.
  */
 void svm_open_window(struct vp *vp, enum x86_event_kind kind)
 {
@@ -73,8 +74,9 @@ void svm_close_interrupt_window(struct svm_vp *svm)
 }
 
 /*
- * The exit comes before IRET is executed, while the frame that it pops still stands on the stack. An NMI injected now would
- * push its own over that one if its gate names a stack: so NMIs stay blocked until the instruction pointer has moved.
+ * The exit comes before IRET is executed, while the frame that it pops still stands on the stack. An NMI
+ * injected now would push its own over that one if its gate names a stack: so NMIs stay blocked until the
+ * instruction pointer has moved.
  */
 void svm_leave_nmi(struct svm_vp *svm)
 {
@@ -103,8 +105,9 @@ static bool runs_again(uint64_t event)
 }
 
 /*
- * An event whose delivery raised an exception is over: a processor does not come back to it, and a guest could otherwise have
- * the same exception raised by it for ever. If it was an exception itself, the two may make a double fault.
+ * An event whose delivery raised an exception is over: a processor does not come back to it, and a guest
+ * could otherwise have the same exception raised by it for ever. If it was an exception itself, the two
+ * may make a double fault.
  */
 bool svm_keep_event(struct vp *vp, struct exit *exit)
 {

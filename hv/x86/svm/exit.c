@@ -25,7 +25,10 @@ static void memory_record(const struct svm_control *control, struct exit *exit)
                                          .table_walk = info & SVM_NPF_TABLE };
 }
 
-/* Only #DB, #AC and #MC are intercepted: a guest could otherwise keep the processor in microcode by the first two. */
+/*
+ * Only #DB, #AC and #MC are intercepted: a guest could otherwise keep the processor in
+ * microcode by the first two.
+ */
 static void exception_record(const struct svm_control *control, struct exit *exit)
 {
     const uint8_t vector = (uint8_t)(control->exit_code - SVM_EXIT_EXCEPTION);

@@ -7,7 +7,10 @@ static struct svm_save *save_of(const struct vp *vp)
     return &vp->arch->svm->vmcb->save;
 }
 
-/* The VMCB packs a descriptor's two bytes of rights into 12 bits; struct vmmu_x86_segment keeps them in place. */
+/*
+ * The VMCB packs a descriptor's two bytes of rights into 12 bits; struct
+ * vmmu_x86_segment keeps them in place.
+ */
 static uint16_t unpack_rights(uint16_t packed)
 {
     return (uint16_t)((packed & 0xFF) | (packed & 0xF00) << 4);

@@ -1,8 +1,8 @@
 /*
  * The SVM backend: a VMCB a virtual processor, tags (ASIDs), and the way in and out.
  *
- * Invariant: a VP never enters under an ASID that another set of translations has used since the processor was last
- * flushed. A processor without flush-by-ASID flushes one guest by giving it a fresh ASID.
+ * Invariant: a VP never enters under an ASID that another set of translations has used since the processor
+ * was last flushed. A processor without flush-by-ASID flushes one guest by giving it a fresh ASID.
  *
  * Spec: AMD APM 2 "Secure Virtual Machine", "TLB Control", "Nested Paging".
  */

@@ -39,7 +39,10 @@ const char *svm_start(void);
 /* Make the exit record of the VMCB's exit. */
 void svm_read_exit(struct vp *vp, struct exit *exit);
 
-/* Keep an event whose delivery @exit cut short, to be delivered again, or tell an exception of it. Whether there was one. */
+/*
+ * Keep an event whose delivery @exit cut short, to be delivered again, or tell an exception of
+ * it. Whether there was one.
+ */
 bool svm_keep_event(struct vp *vp, struct exit *exit);
 
 /* Give the VP a tag that is good, and order the flush that it needs. */

@@ -1,5 +1,6 @@
 /*
- * Writes to control registers that the guest may not make unseen: CR0, CR4, CR8, EFER, XCR0. The rules are the library's.
+ * Writes to control registers that the guest may not make unseen: CR0, CR4, CR8, EFER, XCR0. The
+ * rules are the library's.
  */
 #include "hv/x86/cpu.h"
 #include "hv/x86/vp/x86.h"
@@ -25,7 +26,8 @@ struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp)
 }
 
 /*
- * CR0.CD and CR0.NW are ignored, as the virtual MMU's policy has it: every access stays cacheable, and both read as zero.
+ * CR0.CD and CR0.NW are ignored, as the virtual MMU's policy has it: every access stays
+ * cacheable, and both read as zero.
  * Spec: TLFS "Virtual MMU", "Memory Cache Type".
  */
 static bool write_cr0_checked(struct vp *vp, uint64_t value)

@@ -1,4 +1,7 @@
-/* Partitions and VPs of x86 come into being: the board, CPUID and MSRs, the state in which a loaded image starts. */
+/*
+ * Partitions and VPs of x86 come into being: the board, CPUID and MSRs, the state in
+ * which a loaded image starts.
+ */
 #include "hv/boot/host.h"
 #include "hv/boot/memory.h"
 #include "hv/guest/config.h"

@@ -1,14 +1,17 @@
 /*
  * What a guest is owed: exceptions of its own making, NMIs, interrupts of its devices.
  *
- * Invariant: nothing is lost. An interrupt is acknowledged at its controller only in the same step in which it is handed
- * to the backend; an event whose delivery was cut short stays with the backend until it has been delivered; whatever
- * cannot be taken now has a window opened for it.
+ * Invariant: nothing is lost. An interrupt is acknowledged at its controller only in the same step in which
+ * it is handed to the backend; an event whose delivery was cut short stays with the backend until it has been
+ * delivered; whatever cannot be taken now has a window opened for it.
  */
 #include "hv/boot/memory.h"
 #include "hv/x86/vp/x86.h"
 
-/* Vectors whose exception, raised while another is being delivered, makes a double fault. Spec: "Interrupt 8--Double Fault". */
+/*
+ * Vectors whose exception, raised while another is being delivered, makes a double fault. Spec:
+ * "Interrupt 8--Double Fault".
+ */
 static bool is_contributory(uint8_t vector)
 {
     return vector == 0 || (vector >= 10 && vector <= 13);
@@ -170,7 +173,10 @@ void arch_vp_events(struct vp *vp)
         deliver_interrupt(vp);
     }
     if (arch->hyperv.eoi_offered) {
-        /* What comes meanwhile and is no more urgent asks for no attention; the offer must be withdrawn before it waits. */
+        /*
+         * What comes meanwhile and is no more urgent asks for no attention; the offer must be
+         * withdrawn before it waits.
+         */
         vp->attention |= VP_ATTENTION_EVENT;
     }
 }

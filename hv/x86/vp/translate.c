@@ -14,8 +14,8 @@
 #define PTE_ACCESSED BIT64(5)
 
 /*
- * QEMU marks PAE PDPTEs accessed as it walks, a bit that the manuals reserve there; the next walk, which is ours, must not
- * take that for the guest's doing. See docs/caveats.md.
+ * QEMU marks PAE PDPTEs accessed as it walks, a bit that the manuals reserve there; the next walk, which is
+ * ours, must not take that for the guest's doing. See docs/caveats.md.
  */
 static uint64_t without_pdpte_mark(const struct vp *vp, uint64_t address, uint64_t value)
 {
