@@ -1,6 +1,7 @@
 /*
- * Interrupts through the local APIC: its timer while running and while halted, its priorities, and NMIs; by memory and, where
- * offered, by MSRs. SDM 3A "APIC Timer", "Task and Processor Priorities", "Nonmaskable Interrupt (NMI)".
+ * Interrupts through the local APIC: its timer while running and while halted, its priorities, and NMIs;
+ * by memory and, where offered, by MSRs. SDM 3A "APIC Timer", "Task and Processor Priorities",
+ * "Nonmaskable Interrupt (NMI)".
  */
 #include "tests/guests/common/cpu.h"
 #include "tests/guests/common/guest.h"

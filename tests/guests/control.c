@@ -1,6 +1,6 @@
 /*
- * Control registers, model-specific registers and CPUID: what holds, what is refused. SDM 3A "Control Registers",
- * "Extended Feature Enable Register", 2A MOV to control registers, volume 4.
+ * Control registers, model-specific registers and CPUID: what holds, what is refused. SDM 3A "Control
+ * Registers", "Extended Feature Enable Register", 2A MOV to control registers, volume 4.
  */
 #include "tests/guests/common/cpu.h"
 #include "tests/guests/common/guest.h"

@@ -1,6 +1,7 @@
 /*
- * Events: software interrupts, faults and traps, the instruction after STI, single steps over instructions that exit,
- * deliveries cut short by a page fault, and interrupts of the 8259 and 8254. SDM 3A "Interrupt and Exception Handling".
+ * Events: software interrupts, faults and traps, the instruction after STI, single steps over instructions
+ * that exit, deliveries cut short by a page fault, and interrupts of the 8259 and 8254. SDM 3A "Interrupt
+ * and Exception Handling".
  */
 #include "tests/guests/common/cpu.h"
 #include "tests/guests/common/guest.h"
@@ -66,7 +67,9 @@ static void test_exceptions(void)
            "a busy task state cannot be loaded");
 }
 
-/* The error code that names a gate. In long mode the emulated processor doubles the index: docs/caveats.md. */
+/*
+ * The error code that names a gate. In long mode the emulated processor doubles the index: docs/caveats.md.
+ */
 static bool names_gate(uintptr_t error, unsigned gate)
 {
     if (sizeof(void *) == 8 && error == gate * 16 + 2) {
@@ -264,7 +267,10 @@ static void test_gate_page(void)
     report(cut.faults == 1 && cut.error == 0 && cut.cr2 == va + table + 0x81 * (trap_table_bytes() / 256),
            "with one page fault, at the gate");
 
-    /* The same page present, but not used since the last flush: whoever fills mappings lazily must not lose an interrupt. */
+    /*
+     * The same page present, but not used since the last flush: whoever fills mappings lazily
+     * must not lose an interrupt.
+     */
     irq_start(false);
     irq_count(VECTOR_TIMER);
     irq_count(0x90);

@@ -1,6 +1,7 @@
 /*
- * What a hostile or a broken guest does: every port, every model-specific register, every instruction that is not for it,
- * page tables that point anywhere. Whoever runs it answers, and lives. What the answers are is the other guests' matter.
+ * What a hostile or a broken guest does: every port, every model-specific register, every instruction that is
+ * not for it, page tables that point anywhere. Whoever runs it answers, and lives. What the answers are is
+ * the other guests' matter.
  */
 #include "tests/guests/common/cpu.h"
 #include "tests/guests/common/guest.h"
@@ -38,7 +39,9 @@ struct ports {
     uint16_t first, last;
 };
 
-/* Ports that end the run by their purpose, or by which the guest speaks: console, debug exit, reset, power. */
+/*
+ * Ports that end the run by their purpose, or by which the guest speaks: console, debug exit, reset, power.
+ */
 static const struct ports spared[] = { { 0x3f8, 0x3ff }, { 0xf0, 0xf7 },    { 0x64, 0x64 },
                                        { 0x92, 0x92 },   { 0xcf8, 0xcff },  { 0x2f8, 0x2ff },
                                        { 0x400, 0x6ff }, { 0xb000, 0xb0ff } };
@@ -84,8 +87,8 @@ static void test_ports(void)
 }
 
 /*
- * Registers whose change is the guest's own end, by design: its mode, its APIC's place, its overlay pages' places, its
- * reset and crash reports, and the interrupt commands, which may name INIT or NMI.
+ * Registers whose change is the guest's own end, by design: its mode, its APIC's place, its overlay pages'
+ * places, its reset and crash reports, and the interrupt commands, which may name INIT or NMI.
  */
 static bool msr_is_spared(uint32_t index)
 {

@@ -1,6 +1,6 @@
 /*
- * The hypervisor's own interface, as TLFS gives it: discovery, the hypercall page, time, and what calls answer.
- * Says `1..0 # skip` where there is none.
+ * The hypervisor's own interface, as TLFS gives it: discovery, the hypercall page, time, and what calls
+ * answer. Says `1..0 # skip` where there is none.
  */
 #include "tests/guests/common/cpu.h"
 #include "tests/guests/common/guest.h"

@@ -1,6 +1,6 @@
 /*
- * Large pages: 4 MiB of 32-bit paging, 2 MiB and 1 GiB of the others; their frames, rights and reserved bits, and how they
- * are split, joined and invalidated.
+ * Large pages: 4 MiB of 32-bit paging, 2 MiB and 1 GiB of the others; their frames, rights and reserved bits,
+ * and how they are split, joined and invalidated.
  *
  * Guest: also la57
  */
@@ -17,7 +17,10 @@ static const struct access user_reads = { ACCESS_READ, true, false };
 
 #define MARKER(frame, page) (0x10000U * (unsigned)(frame) + (unsigned)(page))
 
-/* One large page for the tests. A 1 GiB page maps memory from 0, so that its interesting part starts at FRAMES. */
+/*
+ * One large page for the tests. A 1 GiB page maps memory from 0, so that its
+ * interesting part starts at FRAMES.
+ */
 struct large {
     struct space space;
     unsigned level;
@@ -55,7 +58,10 @@ static void large_make(struct large *large, const struct paging *paging, unsigne
     space_enter(&large->space, 0, cpu_has_nx());
 }
 
-/* The first page from @page on, by @step, that does not read as that of large frame @frame. `pages` if all do. */
+/*
+ * The first page from @page on, by @step, that does not read as that of large frame
+ * @frame. `pages` if all do.
+ */
 static uintptr_t first_wrong(const struct large *large, unsigned frame, uintptr_t page, uintptr_t step)
 {
     for (; page < large->pages; page += step) {
@@ -121,7 +127,9 @@ static void test_rights(const struct paging *paging, unsigned level)
     space_leave();
 }
 
-/* Address bits below the page's size, PAT's apart. In 32-bit paging bits 20 to 13 are address bits by PSE-36. */
+/*
+ * Address bits below the page's size, PAT's apart. In 32-bit paging bits 20 to 13 are address bits by PSE-36.
+ */
 static void test_reserved(const struct paging *paging, unsigned level)
 {
     struct large large;

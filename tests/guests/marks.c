@@ -48,7 +48,10 @@ static void path_clear(struct path *path)
     invlpg(path->va);
 }
 
-/* A leaf at @level with @rights beyond P; the frame suits any size below 1 GiB, whose page maps memory from 0. */
+/*
+ * A leaf at @level with @rights beyond P; the frame suits any size below 1 GiB, whose
+ * page maps memory from 0.
+ */
 static void path_make(struct path *path, const struct paging *paging, unsigned level, uint64_t rights)
 {
     tables_reset();
@@ -64,7 +67,10 @@ static void path_make(struct path *path, const struct paging *paging, unsigned l
     path_clear(path);
 }
 
-/* The level of the first entry whose marks are not: A everywhere, D in the leaf as @dirty. 0 if all are right. */
+/*
+ * The level of the first entry whose marks are not: A everywhere, D in the leaf as
+ * @dirty. 0 if all are right.
+ */
 static unsigned wrong_level(const struct path *path, bool dirty)
 {
     for (unsigned level = top_level(path); level >= path->leaf_level; level--) {
@@ -138,7 +144,9 @@ static void test_faults(const struct paging *paging, unsigned level)
     space_leave();
 }
 
-/* PDPTEs have no marks. The emulated processor sets A there all the same: docs/caveats.md, "The emulators". */
+/*
+ * PDPTEs have no marks. The emulated processor sets A there all the same: docs/caveats.md, "The emulators".
+ */
 static void test_pdpte(void)
 {
     struct path path;
@@ -195,7 +203,10 @@ struct table_pointer {
     uintptr_t base;
 } __attribute__((packed));
 
-/* A GDT that ends with one more descriptor, the only one on its second page; the rest is needed to deliver a fault. */
+/*
+ * A GDT that ends with one more descriptor, the only one on its second page; the rest is
+ * needed to deliver a fault.
+ */
 static struct table_pointer gdt_across_pages(uintptr_t va)
 {
     volatile uint64_t *at = (volatile uint64_t *)(FRAME(1) - sizeof(uint64_t) * GDT_ENTRIES);

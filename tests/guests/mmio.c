@@ -1,6 +1,6 @@
 /*
- * Device registers in memory, reached by many forms of instructions; and memory that nobody claims. The local APIC's task
- * priority register keeps eight bits; the I/O APIC's window keeps what its index selects.
+ * Device registers in memory, reached by many forms of instructions; and memory that nobody claims. The local
+ * APIC's task priority register keeps eight bits; the I/O APIC's window keeps what its index selects.
  */
 #include "tests/guests/common/cpu.h"
 #include "tests/guests/common/guest.h"

@@ -1,6 +1,6 @@
 /*
- * Ports: what nobody claims, and strings of bytes to and from a port, across pages and into faults. SDM 1 "Input/Output",
- * 2A INS, 2B OUTS.
+ * Ports: what nobody claims, and strings of bytes to and from a port, across pages and into faults. SDM 1
+ * "Input/Output", 2A INS, 2B OUTS.
  *
  * COM1's scratch register stands for a port that keeps what is written to it.
  */

@@ -1,7 +1,7 @@
 /*
- * Page-fault error codes, exhaustively: every right in the leaf and in one table above it, under every control bit that
- * has a say, for every kind of access, compared with a model written from SDM 3A "Determination of Access Rights" and
- * "Page-Fault Exceptions".
+ * Page-fault error codes, exhaustively: every right in the leaf and in one table above it, under every
+ * control bit that has a say, for every kind of access, compared with a model written from SDM 3A
+ * "Determination of Access Rights" and "Page-Fault Exceptions".
  *
  * Guest: also la57
  */

@@ -1,6 +1,7 @@
 /*
- * Registers that belong to the guest whatever happens between two of its instructions: general, floating-point and vector,
- * debug, segment bases, XCR0, PKRU. Filled, then many exits of several kinds, then compared.
+ * Registers that belong to the guest whatever happens between two of its instructions: general,
+ * floating-point and vector, debug, segment bases, XCR0, PKRU. Filled, then many exits of
+ * several kinds, then compared.
  */
 #include "tests/guests/common/cpu.h"
 #include "tests/guests/common/guest.h"

@@ -1,6 +1,6 @@
 /*
- * Page tables as memory: written by every kind of instruction, seen through themselves, shared, moved, and used for
- * something else. A processor does not care; whoever keeps shadows of them must.
+ * Page tables as memory: written by every kind of instruction, seen through themselves, shared, moved, and
+ * used for something else. A processor does not care; whoever keeps shadows of them must.
  *
  * Guest: also la57
  */
@@ -260,7 +260,10 @@ static uintptr_t self_address(const struct paging *paging, uintptr_t slot, uintp
     return address;
 }
 
-/* Tables that map themselves. PAE's four root entries do not make a table; its slot lies in the last directory. */
+/*
+ * Tables that map themselves. PAE's four root entries do not make a table; its slot
+ * lies in the last directory.
+ */
 static void test_self(const struct paging *paging)
 {
     if (paging == &paging_pae) {

@@ -1,8 +1,10 @@
 /*
- * Invalidation: what must be seen after INVLPG, MOV to CR3 and MOV to CR4, and what may be seen before. SDM 3A
- * "Operations that Invalidate TLBs and Paging-Structure Caches", "Optional Invalidation", "Delayed Invalidation".
+ * Invalidation: what must be seen after INVLPG, MOV to CR3 and MOV to CR4, and what may be seen
+ * before. SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches", "Optional
+ * Invalidation", "Delayed Invalidation".
  *
- * An access that the manual lets a TLB answer from the past may see the old mapping or the new one, and nothing else.
+ * An access that the manual lets a TLB answer from the past may see the old mapping or the
+ * new one, and nothing else.
  *
  * Guest: also la57
  */

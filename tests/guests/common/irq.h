@@ -1,5 +1,6 @@
 /*
- * Interrupt controllers: the local APIC by memory or by registers, the pair of 8259s, and counting what arrives.
+ * Interrupt controllers: the local APIC by memory or by registers, the pair of 8259s,
+ * and counting what arrives.
  *
  * SDM 3A "Advanced Programmable Interrupt Controller (APIC)"; Intel 8259A, 8254.
  */
@@ -77,7 +78,10 @@ void irq_order_reset(void);
 /* Where the last counted interrupt came from. */
 extern volatile uintptr_t irq_ip;
 
-/* With interrupts on, spin or halt until irq_counts[vector] reaches @count. False if it takes about @spins rounds. */
+/*
+ * With interrupts on, spin or halt until irq_counts[vector] reaches @count. False if it
+ * takes about @spins rounds.
+ */
 bool irq_wait(unsigned vector, unsigned count, bool halting);
 
 #endif

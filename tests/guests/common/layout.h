@@ -1,5 +1,6 @@
 /*
- * Numbers that assembly and C share: selectors, vectors, and the names of registers of the mode that is being built.
+ * Numbers that assembly and C share: selectors, vectors, and the names of registers of the
+ * mode that is being built.
  */
 #ifndef TESTS_GUESTS_LAYOUT_H
 #define TESTS_GUESTS_LAYOUT_H

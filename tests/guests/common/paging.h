@@ -1,6 +1,6 @@
 /*
- * Page tables of every mode, written once: a mode is a row of data. The tables are the guest's own, in its low memory,
- * which every space maps one to one.
+ * Page tables of every mode, written once: a mode is a row of data. The tables are the guest's own, in its
+ * low memory, which every space maps one to one.
  *
  * Physical memory: the image from 4 MiB, at most 4 MiB of it; frames for tests from 32 MiB to 64 MiB.
  * Linear addresses: below 64 MiB one to one, for CPL 0; the local APIC and I/O APIC likewise; a page of
@@ -58,7 +58,10 @@ struct space {
     uintptr_t root;
 };
 
-/* Give all table pages back, and make a space with the standing mappings. One may build several before the next reset. */
+/*
+ * Give all table pages back, and make a space with the standing mappings. One may build
+ * several before the next reset.
+ */
 void tables_reset(void);
 void space_make(struct space *space, const struct paging *paging);
 
@@ -71,7 +74,9 @@ void space_enter(const struct space *space, uintptr_t cr4, bool nxe);
 /* Back to how the guest was started: unpaged, or the 4-level boot tables; CR4 and EFER plain. */
 void space_leave(void);
 
-/* Where the entry of @level for @va stands, making tables above it (present, writable, user) where none are. */
+/*
+ * Where the entry of @level for @va stands, making tables above it (present, writable, user) where none are.
+ */
 uintptr_t space_entry(const struct space *space, uintptr_t va, unsigned level);
 
 /* Map one page: a leaf at @level with the given bits and frame. */

@@ -1,8 +1,9 @@
 /*
  * Traps: what the guest's own handlers saw.
  *
- * Four ways to meet a trap. TRY() runs instructions of which one may fault, and goes on behind them. user_run() runs code
- * at CPL 3 until it traps. A hook takes a vector over, for interrupts. Anything else ends the guest by bail_out().
+ * Four ways to meet a trap. TRY() runs instructions of which one may fault, and goes on behind them.
+ * user_run() runs code at CPL 3 until it traps. A hook takes a vector over, for interrupts. Anything else
+ * ends the guest by bail_out().
  */
 #ifndef TESTS_GUESTS_TRAPS_H
 #define TESTS_GUESTS_TRAPS_H
@@ -27,7 +28,10 @@
 
 #define TRAP_NONE         0x100
 
-/* What the stubs push, lowest address first. `sp` and `ss` are there in a 32-bit guest only if it came from CPL 3. */
+/*
+ * What the stubs push, lowest address first. `sp` and `ss` are there in a 32-bit guest
+ * only if it came from CPL 3.
+ */
 struct trap_frame {
     uintptr_t di, si, bp, bx, dx, cx, ax;
 #ifdef __x86_64__
@@ -57,8 +61,8 @@ extern volatile struct trap trap_last;
 extern volatile uintptr_t trap_resume;
 
 /*
- * Run @code, instructions as text; a trap in it skips the rest. What it was stands in trap_last. The arguments behind the
- * text are outputs, inputs and clobbers as for asm.
+ * Run @code, instructions as text; a trap in it skips the rest. What it was stands in trap_last. The
+ * arguments behind the text are outputs, inputs and clobbers as for asm.
  */
 #define TRY(code, ...)                                                                                       \
     do {                                                                                                     \
@@ -78,7 +82,9 @@ void trap_gate_set(unsigned vector, bool present, unsigned privilege);
 /* Have @vector use stack 1 of the interrupt stack table (64-bit guests), or none. */
 void trap_gate_stack(unsigned vector, unsigned stack);
 
-/* The descriptor tables, the task state, and the interrupt vectors. Called once, before the guest's own code. */
+/*
+ * The descriptor tables, the task state, and the interrupt vectors. Called once, before the guest's own code.
+ */
 void traps_start(void);
 
 /* Load the IDT register with another place for the table. */
@@ -89,7 +95,10 @@ void trap_table_restore(void);
 uintptr_t trap_table_bytes(void);
 uintptr_t trap_table(void);
 
-/* Run code at CPL 3 from @ip with @flags (IF apart as given) and @address in AX until it traps; see trap_last. */
+/*
+ * Run code at CPL 3 from @ip with @flags (IF apart as given) and @address in AX until
+ * it traps; see trap_last.
+ */
 void user_run(uintptr_t ip, uintptr_t flags, uintptr_t address);
 
 #endif
