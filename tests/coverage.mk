@@ -37,4 +37,5 @@ list-coverage-programs:
 
 # make coverage [ONLY=lib/x86/walk]: the table, and the lines that no test reaches.
 coverage:
+	@scripts/install gcc libcmocka-dev libunicorn-dev libzydis-dev
 	@scripts/coverage $(ONLY)
