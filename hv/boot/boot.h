@@ -15,8 +15,10 @@
 #define BOOT_TEXT_BYTES     16384
 #define BOOT_RSDP_BYTES_MAX 36
 
-/* What the firmware says about one range of addresses. Addresses in no region are no memory (devices, or
- * nothing). */
+/*
+ * What the firmware says about one range of addresses. Addresses in no region are no
+ * memory (devices, or nothing).
+ */
 enum boot_region_kind {
     BOOT_REGION_USABLE,
     BOOT_REGION_RESERVED,

@@ -19,8 +19,10 @@
 /* Nanoseconds since the hypervisor started; never goes back. A multiplication and a shift. */
 uint64_t host_clock_ns(void);
 
-/* Frequencies in hertz: of the time-stamp counter, and of the local APIC's timer undivided. Constant after
- * the start. */
+/*
+ * Frequencies in hertz: of the time-stamp counter, and of the local APIC's timer undivided.
+ * Constant after the start.
+ */
 uint64_t host_tsc_hz(void);
 uint64_t host_apic_hz(void);
 
@@ -52,8 +54,10 @@ void host_interrupts_take(void);
  */
 void host_wait(void);
 
-/* How often each was handled since the start: interrupts in all, and of those, ones that nothing asked for;
- * NMIs. */
+/*
+ * How often each was handled since the start: interrupts in all, and of those, ones that
+ * nothing asked for; NMIs.
+ */
 uint64_t host_interrupt_count(void);
 uint64_t host_interrupt_spurious_count(void);
 uint64_t host_nmi_count(void);
@@ -74,8 +78,10 @@ bool host_serial_present(enum host_serial port);
 /* Send a byte; waits for room in the transmitter, but never for ever: a port that hangs loses bytes. */
 void host_serial_write(enum host_serial port, uint8_t byte);
 
-/* The next byte received, or -1. Bytes come in by interrupt; while nobody reads them they wait in the UART,
- * whose flow control is the sender's. */
+/*
+ * The next byte received, or -1. Bytes come in by interrupt; while nobody reads them they wait in the UART,
+ * whose flow control is the sender's.
+ */
 int host_serial_read(enum host_serial port);
 
 /* Whether host_serial_read would give a byte. */
