@@ -69,8 +69,10 @@ struct guest_range {
     uint64_t size;
 };
 
-/* What a guest with so much memory looks like. Memory is backed through the hole below 1 MiB, for text page
- * and tables. */
+/*
+ * What a guest with so much memory looks like. Memory is backed through the hole below 1 MiB,
+ * for text page and tables.
+ */
 struct guest_layout {
     unsigned ranges;
     /* what to back: [0, low), and what does not fit below GUEST_LOW_LIMIT from 4 GiB on */
