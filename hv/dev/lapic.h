@@ -174,14 +174,16 @@ void lapic_init_reset(struct lapic *lapic);
 /**
  * Read MSR @msr: IA32_APIC_BASE, IA32_TSC_DEADLINE or an x2APIC register. False means #GP (reserved register,
  * write-only register, not in x2APIC mode), or that @msr is none of these.
+ *
  * Spec: "x2APIC Register Address Space", "Reserved Bit Checking".
  */
 VMMU_MUST_USE
 bool lapic_msr_read(struct lapic *lapic, uint32_t msr, uint64_t *value);
 
 /**
- * Write MSR @msr, as above. False means #GP; nothing was changed.
- * After IA32_APIC_BASE was written the register page may have moved: see lapic->page.
+ * Write MSR @msr, as above. False means #GP; nothing was changed. After IA32_APIC_BASE was written the
+ * register page may have moved: see lapic->page.
+ *
  * Spec: "x2APIC State Transitions", "TSC-Deadline Mode".
  */
 VMMU_MUST_USE
