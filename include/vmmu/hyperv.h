@@ -154,8 +154,10 @@ void vmmu_hyperv_fill_hypercall_page(const struct vmmu_hyperv_partition *partiti
 /* Fill the 4096 bytes at @page with the reference TSC page. Spec: TLFS "Partition Reference TSC Page". */
 void vmmu_hyperv_fill_tsc_page(const struct vmmu_hyperv_partition *partition, uint8_t *page);
 
-/* Reference time in units of 100 ns when the guest's time-stamp counter is @tsc. Never goes back while the
- * TSC does not. */
+/*
+ * Reference time in units of 100 ns when the guest's time-stamp counter is @tsc. Never goes
+ * back while the TSC does not.
+ */
 uint64_t vmmu_hyperv_reference_time(const struct vmmu_hyperv_partition *partition, uint64_t tsc);
 
 /* --- lazy end of interrupt --- */
