@@ -129,8 +129,10 @@ void vmmu_nested_destroy(struct vmmu_nested *nested);
  */
 uint64_t vmmu_nested_root(const struct vmmu_nested *nested);
 
-/* From now on plans name the virtual processors in @vps. Those that leave must flush before they run on other
- * tables. */
+/*
+ * From now on plans name the virtual processors in @vps. Those that leave must flush before
+ * they run on other tables.
+ */
 void vmmu_nested_set_vps(struct vmmu_nested *nested, uint64_t vps);
 
 /* What map is asked for. */
@@ -254,6 +256,7 @@ enum vmmu_nested_cause {
 
 /**
  * Say why an access of kind @access to @gpa faulted. Changes nothing.
+ *
  * Spec: SDM 3C "EPT Violations", "Operations that Invalidate Cached Mappings"; APM 2 "Nested versus Guest
  * Page Faults, Fault Ordering".
  */
