@@ -195,8 +195,10 @@ struct vmmu_x86_stage2_fault {
     /* NPT: EXITINFO1 of #VMEXIT(NPF); EXITINFO2 is @gpa. */
     uint64_t exitinfo1;
 
-    /* EPT violations: the exit qualification, but for NMI unblocking and the advanced information; 0 for
-     * misconfigurations, which leave it undefined. */
+    /*
+     * EPT violations: the exit qualification, but for NMI unblocking and the advanced information; 0 for
+     * misconfigurations, which leave it undefined.
+     */
     uint64_t qualification;
 };
 
