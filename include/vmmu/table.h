@@ -24,8 +24,10 @@
 #include <vmmu/host.h>
 #include <vmmu/plan.h>
 
-/* How many plans may be under way, given out and not yet reported, before an operation asks for a flush of
- * everything. */
+/*
+ * How many plans may be under way, given out and not yet reported, before an operation asks
+ * for a flush of everything.
+ */
 #define VMMU_TABLE_PLANS 16
 
 /* One page in quarantine. The caller gives an array of these; their content is the library's. */
