@@ -59,13 +59,17 @@ struct vmmu_host {
     /* Load or store one entry of a live table, as one atomic access. */
     uint64_t (*entry_load)(void *context, const void *entry, unsigned width_bytes);
 
-    /* Compare and exchange one entry of a live table: whether @desired was stored, else *expected is what
-     * stands there. */
+    /*
+     * Compare and exchange one entry of a live table: whether @desired was stored, else
+     * *expected is what stands there.
+     */
     bool (*entry_exchange)(void *context, void *entry, unsigned width_bytes, uint64_t *expected,
                            uint64_t desired);
 
-    /* Whether the partition owns every byte of [at, at + size_bytes). Asked before an entry is made that maps
-     * it. */
+    /*
+     * Whether the partition owns every byte of [at, at + size_bytes). Asked before an
+     * entry is made that maps it.
+     */
     bool (*owns)(void *context, vmmu_hpa at, uint64_t size_bytes);
 
     /* The isolation invariant would have failed. Stop the partition; @what is a sentence. May return. */

@@ -38,8 +38,10 @@ static inline bool vmmu_plan_is_empty(const struct vmmu_plan *plan)
     return !plan->whole_tag && plan->count == 0;
 }
 
-/* Add [base, base + pages * 4096) to @plan: joins a neighbour where it can, falls back to the whole tag when
- * full. */
+/*
+ * Add [base, base + pages * 4096) to @plan: joins a neighbour where it can, falls back to
+ * the whole tag when full.
+ */
 void vmmu_plan_add(struct vmmu_plan *plan, uint64_t base, uint64_t pages);
 
 #endif
