@@ -1,6 +1,6 @@
 /*
- * Instructions that the hypervisor performs in the guest's place: done by the library, with memory and devices reached
- * from here. Where no memory is, reads give all ones, as a bus that nobody drives.
+ * Instructions that the hypervisor performs in the guest's place: done by the library, with memory and
+ * devices reached from here. Where no memory is, reads give all ones, as a bus that nobody drives.
  */
 #include "hv/mmu/mmu.h"
 #include "hv/x86/vp/x86.h"
@@ -279,6 +279,10 @@ enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit)
 
     if (exit->delivering) {
         return x86_give_up(vp, "an event could not be delivered: its tables or stack are not in memory");
+    }
+    if (exit->memory.execute && mmu_at(vp->partition, exit->memory.gpa, 1)) {
+        x86_raise_gp(vp); /* memory that holds no code: an overlay with data */
+        return VP_RESUME;
     }
     switch (x86_fetch(vp, &insn)) {
     case VMMU_OK: return x86_perform(vp, insn);

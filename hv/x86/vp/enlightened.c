@@ -41,26 +41,39 @@ static void fill_overlay(struct vp *vp, enum vmmu_hyperv_overlay_kind kind, uint
     }
 }
 
+/* Where another overlay stands already, this one waits behind it. Spec: TLFS "GPA Overlay Pages". */
+static void place_overlay(struct vp *vp, enum vmmu_hyperv_overlay_kind kind)
+{
+    struct x86_overlay *overlay = overlay_of(vp, kind);
+
+    if (overlay->wanted && !overlay->placed) {
+        overlay->placed = mmu_overlay(vp->partition, overlay->at, overlay->page, overlay_rights(kind));
+    }
+}
+
+/* False: no memory for the page; nothing was changed. */
 static bool move_overlay(struct vp *vp, const struct vmmu_hyperv_overlay *change)
 {
     struct x86_overlay *overlay = overlay_of(vp, change->kind);
 
+    if (change->place && !overlay->page.v && !page_take(true, &overlay->page)) {
+        return false;
+    }
     for (unsigned i = 0; i < vp->partition->vp_count; i++) {
         x86_forget_fetches(vp->partition->vps[i]);
     }
-    if (change->remove && overlay->placed) {
+    if (overlay->placed) {
         overlay->placed = !mmu_overlay_remove(vp->partition, overlay->at);
     }
-    if (!change->place || overlay->placed) {
-        return !overlay->placed || !change->place;
+    overlay->wanted = change->place;
+    if (change->place) {
+        fill_overlay(vp, change->kind, memory_at(overlay->page));
+        overlay->at = change->place_at;
     }
-    if (!overlay->page.v && !page_take(true, &overlay->page)) {
-        return false;
-    }
-    fill_overlay(vp, change->kind, memory_at(overlay->page));
-    overlay->at = change->place_at;
-    overlay->placed = mmu_overlay(vp->partition, overlay->at, overlay->page, overlay_rights(change->kind));
-    return overlay->placed;
+    place_overlay(vp, VMMU_HYPERV_OVERLAY_HYPERCALL);
+    place_overlay(vp, VMMU_HYPERV_OVERLAY_REFERENCE_TSC);
+    place_overlay(vp, VMMU_HYPERV_OVERLAY_VP_ASSIST);
+    return true;
 }
 
 static uint64_t apic_read(struct vp *vp, unsigned offset)

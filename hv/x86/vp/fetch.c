@@ -133,36 +133,53 @@ static vmmu_gva linear_rip(const struct vmmu_x86_state *state, enum vmmu_insn_wi
     return (vmmu_gva){ (uint32_t)(state->segment[VMMU_X86_CS].base + state->rip + ahead) };
 }
 
-enum vmmu_status x86_fetch(struct vp *vp, const struct vmmu_insn **insn)
+/* On VMMU_GUEST_FAULT @fault is what the guest is owed. */
+static enum vmmu_status fetch_and_decode(struct vp *vp, const struct vmmu_insn **insn,
+                                         struct vmmu_x86_fault *fault)
 {
     const struct vmmu_x86_state *state = x86_state(vp);
     const enum vmmu_insn_width width = vmmu_insn_mode(state);
     struct vmmu_insn_cache *cache = &vp->arch->insn_cache;
     uint8_t bytes[FETCH_BYTES] __attribute__((aligned(8)));
     unsigned count = sizeof bytes;
-    struct vmmu_x86_fault unreadable;
-    const struct vmmu_x86_fault *owed = &unreadable;
-    enum vmmu_status status = fetch_bytes(vp, linear_rip(state, width, 0), bytes, &count, &unreadable);
+    enum vmmu_status status = fetch_bytes(vp, linear_rip(state, width, 0), bytes, &count, fault);
 
     vp->counters.insn_fetches++;
-    if (status == VMMU_OK) {
-        status = vmmu_insn_decode_cached(cache, bytes, count, width, insn);
-        owed = &(*insn)->fault;
+    if (status != VMMU_OK) {
+        return status;
     }
+    status = vmmu_insn_decode_cached(cache, bytes, count, width, insn);
     if (status == VMMU_ABSENT && count < sizeof bytes) {
         unsigned more = (unsigned)sizeof bytes - count;
 
-        owed = &unreadable;
-        status = fetch_bytes(vp, linear_rip(state, width, count), bytes + count, &more, &unreadable);
-        if (status == VMMU_OK) {
-            status = vmmu_insn_decode_cached(cache, bytes, count + more, width, insn);
-            owed = &(*insn)->fault;
+        status = fetch_bytes(vp, linear_rip(state, width, count), bytes + count, &more, fault);
+        if (status != VMMU_OK) {
+            return status;
         }
+        status = vmmu_insn_decode_cached(cache, bytes, count + more, width, insn);
     }
     if (status == VMMU_GUEST_FAULT) {
-        x86_raise_fault(vp, owed);
+        *fault = (*insn)->fault;
     }
     return status;
+}
+
+enum vmmu_status x86_fetch(struct vp *vp, const struct vmmu_insn **insn)
+{
+    struct vmmu_x86_fault fault;
+    const enum vmmu_status status = fetch_and_decode(vp, insn, &fault);
+
+    if (status == VMMU_GUEST_FAULT) {
+        x86_raise_fault(vp, &fault);
+    }
+    return status;
+}
+
+enum vmmu_status x86_peek(struct vp *vp, const struct vmmu_insn **insn)
+{
+    struct vmmu_x86_fault fault;
+
+    return fetch_and_decode(vp, insn, &fault);
 }
 
 void x86_single_step(struct vp *vp)

@@ -64,7 +64,7 @@ static void perform_second(struct vp *vp, const struct exit_port *port)
 {
     const struct vmmu_insn *insn;
 
-    if (may_go_on(vp) && x86_fetch(vp, &insn) == VMMU_OK && same_access(vp, insn, port)) {
+    if (may_go_on(vp) && x86_peek(vp, &insn) == VMMU_OK && same_access(vp, insn, port)) {
         port_access(vp, port);
         x86_retire(vp, insn->length);
         vp->counters.exits_saved++;

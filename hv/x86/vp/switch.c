@@ -37,6 +37,7 @@ static uint64_t area_bytes(void)
 bool x86_extended_create(struct vp *vp)
 {
     const uint64_t bytes = area_bytes();
+    uint64_t ignored;
     uint8_t *area;
 
     if (!memory_take(bytes, VMMU_PAGE_BYTES, false, &vp->arch->extended)) {
@@ -47,6 +48,8 @@ bool x86_extended_create(struct vp *vp)
     *(uint16_t *)area = FCW_RESET;
     *(uint32_t *)(area + MXCSR_OFFSET) = MXCSR_RESET;
     vp->arch->xcr0 = 1;
+    vp->arch->has_tsc_aux = rdmsr_safe(X86_MSR_TSC_AUX, &ignored);
+    vp->arch->has_pkrs = rdmsr_safe(X86_MSR_PKRS, &ignored);
     return true;
 }
 
@@ -84,8 +87,12 @@ static void save_registers(struct vp *vp)
     arch->saved_dr[1] = read_dr1();
     arch->saved_dr[2] = read_dr2();
     arch->saved_dr[3] = read_dr3();
-    arch->has_tsc_aux = rdmsr_safe(X86_MSR_TSC_AUX, &arch->saved_tsc_aux);
-    arch->has_pkrs = rdmsr_safe(X86_MSR_PKRS, &arch->saved_pkrs);
+    if (arch->has_tsc_aux) {
+        arch->saved_tsc_aux = rdmsr(X86_MSR_TSC_AUX);
+    }
+    if (arch->has_pkrs) {
+        arch->saved_pkrs = rdmsr(X86_MSR_PKRS);
+    }
 }
 
 static void load_registers(const struct vp *vp)

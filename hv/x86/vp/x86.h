@@ -114,7 +114,8 @@ extern const struct x86_backend x86_svm;
 
 /* Pages that stand over the guest's memory while the guest wants them. */
 struct x86_overlay {
-    bool placed;
+    bool wanted;
+    bool placed; /* seen by the guest: no other overlay stands there */
     vmmu_gpa at;
     vmmu_hpa page; /* 0 until first wanted */
 };
@@ -223,6 +224,9 @@ void x86_forget_fetches(struct vp *vp);
  * the decoder does not know it.
  */
 enum vmmu_status x86_fetch(struct vp *vp, const struct vmmu_insn **insn);
+
+/* As x86_fetch(), for an instruction that the guest has not come to yet: nothing is queued. */
+enum vmmu_status x86_peek(struct vp *vp, const struct vmmu_insn **insn);
 
 /* A #DB for a single step that the processor would have taken after the instruction. */
 void x86_single_step(struct vp *vp);
