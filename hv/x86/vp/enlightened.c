@@ -1,6 +1,6 @@
 /*
- * The Hyper-V interface, applied: the library decides (lib/x86/hyperv), this file moves the pages, reaches the local APIC
- * and reads the guest's memory.
+ * The Hyper-V interface, applied: the library decides (lib/x86/hyperv), this file moves the pages, reaches
+ * the local APIC and reads the guest's memory.
  */
 #include "hv/boot/memory.h"
 #include "hv/mmu/mmu.h"
@@ -152,7 +152,10 @@ static struct vmmu_hyperv_caller caller_of(struct vp *vp)
     };
 }
 
-/* The guest's own translations under nested paging carry the VP's tag: all of them go, whatever part was named. */
+/*
+ * The guest's own translations under nested paging carry the VP's tag: all of them go,
+ * whatever part was named.
+ */
 static void perform_flush(struct vp *vp, const struct vmmu_hyperv_flush *flush)
 {
     for (unsigned i = 0; i < vp->partition->vp_count; i++) {

@@ -1,9 +1,9 @@
 /*
  * The instruction at RIP: fetched through the guest's tables, decoded, stepped over.
  *
- * A hypervisor fetches the same few instructions over and over. What a walk found is remembered with the entries that it
- * went through, and used again only while each of them still holds the value that it held: the answer is then what a new
- * walk would give, whatever the guest did to its TLB or its tables meanwhile.
+ * A hypervisor fetches the same few instructions over and over. What a walk found is remembered with the
+ * entries that it went through, and used again only while each of them still holds the value that it held:
+ * the answer is then what a new walk would give, whatever the guest did to its TLB or its tables meanwhile.
  */
 #include "hv/mmu/mmu.h"
 #include "hv/x86/vp/x86.h"

@@ -1,11 +1,11 @@
 /*
  * IN and OUT, one at a time or as strings.
  *
- * Code that polls a port often reads it twice in a row (Linux reads both bytes of the 8254's counter so, some 17,000
- * times a boot). Where an exit stands right behind another one, the place is remembered; from then on the first of the two
- * performs the second as well, which saves its exit. The second is the same access to the same port, so the permission
- * that the processor checked for the first holds for it; nothing that could come between (an event, a single step, a
- * breakpoint) is pending.
+ * Code that polls a port often reads it twice in a row (Linux reads both bytes of the 8254's counter so, some
+ * 17,000 times a boot). Where an exit stands right behind another one, the place is remembered; from then on
+ * the first of the two performs the second as well, which saves its exit. The second is the same access to
+ * the same port, so the permission that the processor checked for the first holds for it; nothing that could
+ * come between (an event, a single step, a breakpoint) is pending.
  */
 #include "hv/x86/vp/x86.h"
 

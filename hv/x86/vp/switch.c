@@ -1,8 +1,9 @@
 /*
- * What the world switch leaves in the registers: the FPU's and extended state, XCR0, PKRU, PKRS, DR0 to DR3, TSC_AUX.
+ * What the world switch leaves in the registers: the FPU's and extended state, XCR0, PKRU,
+ * PKRS, DR0 to DR3, TSC_AUX.
  *
- * The hypervisor uses none of it, so it stays the guest's across exits, and moves only when another VP runs on this
- * processor. (PKRU and PKRS govern nothing here: CR4.PKE and CR4.PKS are off in the hypervisor.)
+ * The hypervisor uses none of it, so it stays the guest's across exits, and moves only when another VP runs
+ * on this processor. (PKRU and PKRS govern nothing here: CR4.PKE and CR4.PKS are off in the hypervisor.)
  */
 #include "hv/boot/host.h"
 #include "hv/boot/memory.h"

@@ -1,8 +1,8 @@
 /*
  * An x86 virtual processor: what VT-x and SVM have in common. Private to hv/x86.
  *
- * A backend (svm, later vmx) enters the guest and turns exits into records; everything that the guest can observe of an
- * exit is decided here, once for all backends.
+ * A backend (svm, later vmx) enters the guest and turns exits into records; everything that the guest can
+ * observe of an exit is decided here, once for all backends.
  */
 #ifndef HV_X86_VP_X86_H
 #define HV_X86_VP_X86_H
@@ -47,7 +47,9 @@ struct x86_event {
     uint32_t error_code;
 };
 
-/* What a processor vendor's virtualization does for us. Each call is about a VP that is not inside its guest. */
+/*
+ * What a processor vendor's virtualization does for us. Each call is about a VP that is not inside its guest.
+ */
 struct x86_backend {
     const char *name;
     enum vmmu_hyperv_call_instruction call_instruction;
@@ -61,7 +63,10 @@ struct x86_backend {
     /* Control structures for a VP, in the processor's reset state. NULL, or why not. */
     const char *(*vp_create)(struct vp *vp);
 
-    /* Run the guest until it exits; takes and leaves gpr, rip, rflags and the interrupt shadow in arch->state. */
+    /*
+     * Run the guest until it exits; takes and leaves gpr, rip, rflags and the
+     * interrupt shadow in arch->state.
+     */
     void (*enter)(struct vp *vp, struct exit *exit);
 
     /* Fill what enter() does not keep up: control registers, EFER, CPL, segments of arch->state. */
@@ -91,14 +96,17 @@ struct x86_backend {
     /* Whether the guest has armed a debug register. */
     bool (*has_breakpoints)(const struct vp *vp);
 
-    /* Whether an event is waiting to be delivered at the next entry already: one cut short, or one just injected. */
+    /*
+     * Whether an event is waiting to be delivered at the next entry already: one cut
+     * short, or one just injected.
+     */
     bool (*is_injecting)(const struct vp *vp);
     bool (*can_take)(const struct vp *vp, enum x86_event_kind kind);
     void (*inject)(struct vp *vp, const struct x86_event *event);
 
     /*
-     * Exit as soon as the guest can take an event of this kind (interrupt or NMI); where the processor cannot do that,
-     * VP_ATTENTION_SOON is set.
+     * Exit as soon as the guest can take an event of this kind (interrupt or NMI); where the processor cannot
+     * do that, VP_ATTENTION_SOON is set.
      */
     void (*open_window)(struct vp *vp, enum x86_event_kind kind);
 
@@ -204,7 +212,10 @@ void x86_settle_eoi(struct vp *vp);
 
 /* --- translate.c --- */
 
-/* Paging as the guest has it now, with PKRU and PKRS or as if they had not changed. NULL if there is no such mode. */
+/*
+ * Paging as the guest has it now, with PKRU and PKRS or as if they had not changed. NULL
+ * if there is no such mode.
+ */
 const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys);
 
 /* Walk the guest's tables for an access at the present privilege; marks are set as a processor sets them. */
@@ -220,8 +231,12 @@ struct vmmu_ram x86_ram(struct vp *vp);
 void x86_forget_fetches(struct vp *vp);
 
 /**
- * Fetch and decode the instruction at RIP; *insn stands until the next call. VMMU_OK, or VMMU_GUEST_FAULT: a fault has been queued; VMMU_UNSUPPORTED:
- * the decoder does not know it.
+ * Fetch and decode the instruction at RIP.
+ *
+ * Returns
+ *   VMMU_OK           *insn, which stands until the next call
+ *   VMMU_GUEST_FAULT  a fault has been queued
+ *   VMMU_UNSUPPORTED  the decoder does not know it
  */
 enum vmmu_status x86_fetch(struct vp *vp, const struct vmmu_insn **insn);
 
@@ -240,8 +255,8 @@ enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn);
 struct vmmu_insn_memory x86_insn_memory(struct vp *vp);
 
 /**
- * Length in bytes of the instruction that exited. 0: it could not be fetched again (the guest changed it, or its tables);
- * what the guest is owed has been queued, or it simply runs again.
+ * Length in bytes of the instruction that exited. 0: it could not be fetched again (the guest changed it, or
+ * its tables); what the guest is owed has been queued, or it simply runs again.
  */
 unsigned x86_length(struct vp *vp, const struct exit *exit);
 
