@@ -23,7 +23,7 @@
 #define INBS      5000
 #define PORT      0x3FF /* a serial port's scratch register: read by the hypervisor, no side effect */
 #define PAGE      4096
-#define RESIDENT    256l /* pages that every fork has to copy the entries of */
+#define RESIDENT  256l /* pages that every fork has to copy the entries of */
 
 static void fail(const char *what)
 {
