@@ -30,6 +30,8 @@ MAKE_LABEL(event_div)
 MAKE_LABEL(event_sti)
 MAKE_LABEL(event_sti_next)
 MAKE_LABEL(event_popf)
+MAKE_LABEL(event_string)
+MAKE_LABEL(event_string_end)
 MAKE_LABEL(event_step_0)
 MAKE_LABEL(event_step_1)
 MAKE_LABEL(event_step_2)
@@ -208,6 +210,31 @@ static void test_steps(void)
     report((steps_dr6 & BIT(14)) != 0, "DR6.BS says that it was a step");
 }
 
+/* SDM 3B "Single-Step Exception Condition": after each iteration of a string instruction. */
+static void test_string_steps(void)
+{
+    static const uint8_t bytes[3] = { 1, 2, 3 };
+    const uint8_t *from = bytes;
+    uintptr_t count = sizeof(bytes);
+    trap_hook_set(VECTOR_DEBUG, on_step);
+    steps_seen = 0;
+    __asm__ volatile("pushf; orl $0x100, (%%" STACK "); popf\n"
+                     "event_string: rep outsb\n event_string_end:"
+                     "pushf; andl $~0x100, (%%" STACK "); popf"
+                     : "+S"(from), "+c"(count)
+                     : "d"(0x80)
+                     : "memory", "cc");
+    trap_hook_set(VECTOR_DEBUG, NULL);
+    unsigned inside = 0, behind = 0;
+    for (unsigned step = 0; step < steps_seen && step < STEPS_MOST; step++) {
+        inside += steps[step] == LABEL(event_string);
+        behind += steps[step] == LABEL(event_string_end);
+    }
+    detail("%u traps at it, %u behind it, CX %p", inside, behind, count);
+    report(inside == 2 && behind == 1 && count == 0,
+           "a single step over REP OUTSB traps after each of three bytes");
+}
+
 /* The table of gates in a page that is not there: the fault is taken, and INT n comes when executed again. */
 static struct {
     struct space space;
@@ -351,6 +378,7 @@ void guest_main(void)
     test_double();
     test_sti();
     test_steps();
+    test_string_steps();
     test_gate_page();
 #ifdef __x86_64__
     test_stack_page();

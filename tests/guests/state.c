@@ -55,9 +55,9 @@ static void area_load(const uint8_t *area)
     __asm__ volatile("xrstor (%0)" ::"r"(area), "a"(~0U), "d"(~0U) : "memory");
 }
 
-static void area_save(uint8_t *area)
+static void area_save(void *area)
 {
-    __asm__ volatile("xsave %0" : "+m"(*(uint8_t(*)[AREA_BYTES])area) : "a"(~0U), "d"(~0U));
+    __asm__ volatile("xsave (%0)" ::"r"(area), "a"(~0U), "d"(~0U) : "memory");
 }
 
 /* The first byte of [from, from + bytes) that differs, as an offset; @bytes if none does. */
