@@ -131,8 +131,9 @@ static uint32_t read_register(const struct ioapic *ioapic, unsigned number)
     case REGISTER_VERSION: return IOAPIC_VERSION;
     default: break;
     }
-    if (number < REGISTER_ENTRIES || half >= 2 * IOAPIC_PINS)
+    if (number < REGISTER_ENTRIES || half >= 2 * IOAPIC_PINS) {
         return UINT32_MAX;
+    }
     return (uint32_t)(ioapic->entries[half / 2] >> (32 * (half % 2)));
 }
 

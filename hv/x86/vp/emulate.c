@@ -100,18 +100,29 @@ static enum vmmu_status memory_read(void *context, const struct vmmu_insn_bytes 
     return VMMU_OK;
 }
 
+/* Where a write to @bytes goes: memory at *at, or, if that is NULL, a device or nobody at *gpa. */
+static enum vmmu_status find_writable(struct vp *vp, const struct vmmu_insn_bytes *bytes, vmmu_gpa *gpa,
+                                      uint8_t **at, struct vmmu_x86_fault *fault)
+{
+    const enum vmmu_status status = translate(vp, bytes->at, VMMU_X86_WRITE, gpa, fault);
+
+    if (status == VMMU_OK) {
+        *at = mmu_writable_at(vp->partition, *gpa, bytes->size_bytes);
+    }
+    return status;
+}
+
 static enum vmmu_status memory_write(void *context, const struct vmmu_insn_bytes *bytes, uint64_t value,
                                      struct vmmu_x86_fault *fault)
 {
     struct vp *vp = context;
     vmmu_gpa gpa;
-    const enum vmmu_status status = translate(vp, bytes->at, VMMU_X86_WRITE, &gpa, fault);
     uint8_t *at;
+    const enum vmmu_status status = find_writable(vp, bytes, &gpa, &at, fault);
 
     if (status != VMMU_OK) {
         return status;
     }
-    at = mmu_writable_at(vp->partition, gpa, bytes->size_bytes);
     if (at) {
         store_bytes(at, bytes->size_bytes, value);
     } else {
@@ -131,12 +142,16 @@ static enum vmmu_status memory_probe(void *context, const struct vmmu_insn_bytes
 
 static bool exchange16(void *at, uint64_t expected[2], const uint64_t desired[2])
 {
+    uint64_t low = expected[0];
+    uint64_t high = expected[1];
     bool stored;
 
     __asm__ volatile("lock cmpxchg16b %1"
-                     : "=@ccz"(stored), "+m"(*(uint64_t(*)[2])at), "+a"(expected[0]), "+d"(expected[1])
+                     : "=@ccz"(stored), "+m"(*(uint64_t(*)[2])at), "+a"(low), "+d"(high)
                      : "b"(desired[0]), "c"(desired[1])
                      : "memory");
+    expected[0] = low;
+    expected[1] = high;
     return stored;
 }
 
@@ -198,13 +213,12 @@ static enum vmmu_status memory_exchange(void *context, const struct vmmu_insn_by
 {
     struct vp *vp = context;
     vmmu_gpa gpa;
-    const enum vmmu_status status = translate(vp, bytes->at, VMMU_X86_WRITE, &gpa, fault);
     uint8_t *at;
+    const enum vmmu_status status = find_writable(vp, bytes, &gpa, &at, fault);
 
     if (status != VMMU_OK) {
         return status;
     }
-    at = mmu_writable_at(vp->partition, gpa, bytes->size_bytes);
     if (!at) {
         return exchange_device(vp, gpa, bytes->size_bytes, expected, desired);
     }
