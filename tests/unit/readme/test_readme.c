@@ -14,8 +14,8 @@ enum vmmu_status look(const struct vmmu_x86_cpu *cpu, const struct vmmu_x86_pagi
                       const struct vmmu_ram *memory, vmmu_gva address, struct vmmu_x86_walk_result *found);
 enum vmmu_status give(struct vmmu_nested *nested, struct vmmu_table_memory *tables, vmmu_hpa machine);
 
-#define TABLE_ENTRIES 512U
-#define MEMORY_WORDS  (5UL * TABLE_ENTRIES)
+#define TABLE_ENTRIES 512UL
+#define MEMORY_WORDS  (5 * TABLE_ENTRIES)
 #define PRESENT       BIT64(0)
 #define WRITABLE      BIT64(1)
 #define USER          BIT64(2)
