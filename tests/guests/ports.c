@@ -52,6 +52,27 @@ static void test_forms(void)
     report((value & 0xff) == 0x3c, "IN with prefixes that mean nothing is IN");
 }
 
+/* SDM 2B REP: before an instruction that is no string's it repeats nothing. */
+static void test_repeated(void)
+{
+    uintptr_t count = 5, value = 0x5b;
+    TRY(".byte 0xf3, 0xee", : "+a"(value), "+c"(count) : "d"(SCRATCH) : "memory");
+    detail("vector %u, CX %p", (unsigned)trap_last.vector, count);
+    report(trap_last.vector == TRAP_NONE && count == 5 && in8(SCRATCH) == 0x5b,
+           "OUT behind REP is OUT, and leaves CX");
+    value = 0;
+    TRY(".byte 0xf2, 0xec", : "+a"(value), "+c"(count) : "d"(SCRATCH) : "memory");
+    detail("vector %u, CX %p, AX %p", (unsigned)trap_last.vector, count, value);
+    report(trap_last.vector == TRAP_NONE && count == 5 && value == 0x5b, "IN behind REPNE is IN");
+    TRY(".byte 0xf3, 0xe6, 0x80", : "+c"(count) : "a"(0) : "memory");
+    report(trap_last.vector == TRAP_NONE && count == 5, "OUT to a port by number behind REP likewise");
+    count = 0;
+    value = 0;
+    TRY(".byte 0xf3, 0xec", : "+a"(value), "+c"(count) : "d"(SCRATCH) : "memory");
+    report(trap_last.vector == TRAP_NONE && count == 0 && value == 0x5b,
+           "with CX zero it is executed all the same");
+}
+
 static uint8_t *buffer(void)
 {
     return (uint8_t *)FRAME(0);
@@ -142,6 +163,7 @@ void guest_main(void)
 {
     test_unclaimed();
     test_forms();
+    test_repeated();
     test_strings();
     test_faults();
 }
