@@ -199,17 +199,22 @@ static void on_nmi(struct trap_frame *frame)
     nmi_depth--;
 }
 
-static void test_nmi(const char *interface)
+/* @stack: of the interrupt stack table, or 0. */
+static void test_nmi(const char *interface, unsigned stack)
 {
+    const char *where = stack ? "a stack of its own" : "the stack it finds";
     nmi_depth = nmi_deepest = nmi_seen = 0;
+    trap_gate_stack(VECTOR_NMI, stack);
     trap_hook_set(VECTOR_NMI, on_nmi);
     interrupts_off();
     apic_send(ICR_NMI);
     spin(200000);
     detail("%u NMIs, %u deep", nmi_seen, nmi_deepest);
-    report(nmi_seen >= 1, "%s: an NMI comes whatever IF says", interface);
-    report(nmi_seen == 2 && nmi_deepest == 1, "%s: an NMI in an NMI's handler comes after it", interface);
+    report(nmi_seen >= 1, "%s: an NMI comes whatever IF says (on %s)", interface, where);
+    report(nmi_seen == 2 && nmi_deepest == 1, "%s: an NMI in an NMI's handler comes after it (on %s)",
+           interface, where);
     trap_hook_set(VECTOR_NMI, NULL);
+    trap_gate_stack(VECTOR_NMI, 0);
 }
 
 static void test_interface(const char *interface)
@@ -219,7 +224,10 @@ static void test_interface(const char *interface)
     test_deadline(interface);
     test_pending(interface);
     test_nested(interface);
-    test_nmi(interface);
+    test_nmi(interface, 0);
+#ifdef __x86_64__
+    test_nmi(interface, 1);
+#endif
 }
 
 void guest_main(void)
