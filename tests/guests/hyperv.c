@@ -18,6 +18,7 @@
 #define MSR_REFERENCE_TSC  0x40000021
 #define MSR_TSC_FREQUENCY  0x40000022
 #define MSR_APIC_FREQUENCY 0x40000023
+#define MSR_VP_ASSIST      0x40000073
 #define MSR_TSC_INVARIANT  0x40000118
 
 #define CALL_FLUSH_SPACE   0x0002
@@ -36,10 +37,11 @@ enum status {
     STATUS_ACCESS_DENIED = 6,
 };
 
-/* Pages that the guest lends: the hypercall page's place, the clock page's, the input of calls. */
-#define CALL_PAGE  FRAME(8)
-#define CLOCK_PAGE FRAME(9)
-#define INPUT_PAGE FRAME(10)
+/* Pages that the guest lends: the hypercall page's place, the clock page's, the input of calls, the assist page's. */
+#define CALL_PAGE   FRAME(8)
+#define CLOCK_PAGE  FRAME(9)
+#define INPUT_PAGE  FRAME(10)
+#define ASSIST_PAGE FRAME(11)
 
 static bool msr_refuses_write(uint32_t index, uint64_t value)
 {
@@ -269,6 +271,161 @@ static void test_clock(void)
     report(*(volatile uint32_t *)CLOCK_PAGE == 0x5a5a5a5a, "disabled, it gives the memory below it back");
 }
 
+/* TLFS "GPA Overlay Pages": where two stand at one address, one is seen, and the other when that one goes. */
+static void test_two_overlays(void)
+{
+    static const struct {
+        const char *sentence;
+        uint32_t first, second;
+    } orders[] = {
+        { "the hypercall page, then the reference TSC page", MSR_HYPERCALL, MSR_REFERENCE_TSC },
+        { "the reference TSC page, then the hypercall page", MSR_REFERENCE_TSC, MSR_HYPERCALL },
+    };
+    const volatile uint64_t *page = (const volatile uint64_t *)CLOCK_PAGE;
+    msr_write(MSR_HYPERCALL, CALL_PAGE);
+    memset((void *)CLOCK_PAGE, 0x5a, PAGE_BYTES);
+    for (unsigned i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        const uint32_t first = orders[i].first, second = orders[i].second;
+        msr_write(second, CLOCK_PAGE | 1);
+        const uint64_t alone = page[1]; /* of the reference TSC page, the scale: it does not change */
+        msr_write(second, CLOCK_PAGE);
+        msr_write(first, CLOCK_PAGE | 1);
+        const uint64_t before = page[1];
+        const bool refused = msr_refuses_write(second, CLOCK_PAGE | 1);
+        detail("#GP %u, %q, then %q", refused, before, page[1]);
+        report(!refused && msr_read(second) == (CLOCK_PAGE | 1) && before != alone && page[1] == before,
+               "two overlays at one address: the first is seen (%s)", orders[i].sentence);
+        msr_write(first, CLOCK_PAGE);
+        detail("%q, not %q", page[1], alone);
+        report(page[1] == alone, "disabled, it uncovers the second (%s)", orders[i].sentence);
+        msr_write(second, CLOCK_PAGE);
+        report(page[1] == 0x5a5a5a5a5a5a5a5a, "both disabled, the memory below is seen (%s)",
+               orders[i].sentence);
+    }
+    msr_write(MSR_HYPERCALL, CALL_PAGE | 1);
+}
+
+#define CODE_AT 0x100
+
+/* An overlay of data holds no code. */
+static void test_assist_code(void)
+{
+    const uintptr_t code = ASSIST_PAGE + CODE_AT;
+    *(volatile uint16_t *)code = PROBE_CODE;
+    TRY("jmp *%0", ::"r"(code) : "memory");
+    report(trap_last.vector == VECTOR_DONE, "memory where no overlay stands can be executed");
+    msr_write(MSR_VP_ASSIST, ASSIST_PAGE | 1);
+    *(volatile uint16_t *)code = PROBE_CODE;
+    report(*(volatile uint16_t *)code == PROBE_CODE, "the VP assist page can be written");
+    TRY("jmp *%0", ::"r"(code) : "memory");
+    detail("vector %u error %p ip %p", (unsigned)trap_last.vector, trap_last.error, trap_last.ip);
+    report(trap_last.vector == VECTOR_PROTECTION && trap_last.error == 0 && trap_last.ip == code,
+           "but executing from it raises #GP, there");
+    msr_write(MSR_VP_ASSIST, ASSIST_PAGE);
+}
+
+/* COM1 at the I/O APIC: an interrupt while its transmitter is empty. */
+#define UART_ENABLE   0x3f9
+#define UART_IDENTITY 0x3fa
+#define UART_MODEM    0x3fc
+#define UART_PIN      4
+#define IOAPIC_PAGE   0xfec00000
+#define IOAPIC_MASKED 0x10000
+#define EOI_ROUNDS    3
+#define EOI_CYCLES    BIT64(28)
+
+static unsigned lazy_ends;
+static bool uart_first;
+
+static void ioapic_write(uint32_t index, uint32_t value)
+{
+    *(volatile uint32_t *)IOAPIC_PAGE = index;
+    *(volatile uint32_t *)(IOAPIC_PAGE + 0x10) = value;
+}
+
+/*
+ * The less urgent interrupt of COM1 becomes pending before the end of this one, or after it and before IRET.
+ * TLFS "EOI Assist": clear the bit if it is set, else write EOI.
+ */
+static void on_urgent(struct trap_frame *frame)
+{
+    (void)frame;
+    bool lazy;
+    irq_counts[VECTOR_LOW]++;
+    if (uart_first) {
+        out8(UART_ENABLE, 2);
+    }
+    __asm__ volatile("lock btrl $0, %1; setc %0"
+                     : "=q"(lazy), "+m"(*(volatile uint32_t *)ASSIST_PAGE)
+                     :
+                     : "memory", "cc");
+    if (lazy) {
+        lazy_ends++;
+    } else {
+        apic_write(APIC_EOI, 0);
+    }
+    if (!uart_first) {
+        out8(UART_ENABLE, 2);
+    }
+}
+
+static void on_uart(struct trap_frame *frame)
+{
+    (void)frame;
+    irq_counts[VECTOR_TIMER]++;
+    out8(UART_ENABLE, 0);
+    (void)in8(UART_IDENTITY);
+    apic_write(APIC_EOI, 0);
+}
+
+/* How many of EOI_ROUNDS did not bring the interrupt of COM1 once. */
+static unsigned eoi_rounds(bool first)
+{
+    unsigned wrong = 0;
+    uart_first = first;
+    lazy_ends = 0;
+    irq_counts[VECTOR_LOW] = 0;
+    for (unsigned i = 0; i < EOI_ROUNDS; i++) {
+        irq_counts[VECTOR_TIMER] = 0;
+        interrupts_on();
+        apic_send(ICR_SELF | VECTOR_LOW);
+        const uint64_t start = tsc_read();
+        while (irq_counts[VECTOR_TIMER] == 0 && tsc_read() - start < EOI_CYCLES) {
+            cpu_pause();
+        }
+        interrupts_off();
+        wrong += irq_counts[VECTOR_TIMER] != 1 || apic_bit(APIC_ISR, VECTOR_LOW);
+    }
+    detail("%u rounds wrong, %u of %u lazy", wrong, lazy_ends, irq_counts[VECTOR_LOW]);
+    return wrong + (irq_counts[VECTOR_LOW] != EOI_ROUNDS);
+}
+
+/* An interrupt that waits for the end of another comes although that end may be told without an exit. */
+static void test_eoi_assist(void)
+{
+    irq_start(false);
+    trap_hook_set(VECTOR_LOW, on_urgent);
+    trap_hook_set(VECTOR_TIMER, on_uart);
+    *(volatile uint32_t *)ASSIST_PAGE = 0;
+    msr_write(MSR_VP_ASSIST, ASSIST_PAGE | 1);
+    const uint8_t modem = in8(UART_MODEM);
+    out8(UART_MODEM, 0x0b);
+    ioapic_write(0x11 + 2 * UART_PIN, apic_read(APIC_ID));
+    ioapic_write(0x10 + 2 * UART_PIN, VECTOR_TIMER);
+    const unsigned before = eoi_rounds(true);
+    report(before == 0, "what became pending in a more urgent interrupt's handler comes at its end");
+    const unsigned after = eoi_rounds(false);
+    report(after == 0, "what becomes pending behind that end comes as well");
+    report(lazy_ends == EOI_ROUNDS, "the end of an interrupt that is alone needs no EOI");
+    ioapic_write(0x10 + 2 * UART_PIN, IOAPIC_MASKED);
+    out8(UART_ENABLE, 0);
+    out8(UART_MODEM, modem);
+    msr_write(MSR_VP_ASSIST, ASSIST_PAGE);
+    trap_hook_set(VECTOR_LOW, NULL);
+    trap_hook_set(VECTOR_TIMER, NULL);
+    irq_stop();
+}
+
 /* The counters, read as nearly at one moment as the machine lets us: @units is the reference time of both. */
 struct instant {
     uint64_t units;
@@ -344,5 +501,8 @@ void guest_main(void)
     }
     test_user_call();
     test_clock();
+    test_two_overlays();
+    test_assist_code();
+    test_eoi_assist();
     test_frequencies();
 }
