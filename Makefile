@@ -18,6 +18,22 @@ PURE_SOURCES := $(sort $(shell find hv/dev hv/guest hv/x86/policy hv/monitor/jso
 UNIT_SOURCES := $(sort $(shell find tests/unit tests/model -name 'test_*.c' 2>/dev/null))
 TEST_SUPPORT := $(sort $(shell find tests/unit tests/model -name '*.c' ! -name 'test_*.c' 2>/dev/null))
 
+# --- the library for embedders: build/libvmmu.a ---------------------------------------------------------------------
+LIB_FLAGS ?= -O2 -g
+
+$(BUILD)/lib/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) -ffreestanding $(LIB_FLAGS) $(INCLUDES) -MMD -MP -c $< -o $@
+
+$(BUILD)/libvmmu.a: $(LIB_SOURCES:%.c=$(BUILD)/lib/%.o)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+.PHONY: lib
+lib:
+	@scripts/install $(BUILD_PACKAGES)
+	@$(MAKE) --no-print-directory -s $(BUILD)/libvmmu.a
+
 # --- hosted build with sanitizers: unit tests ------------------------------------------------------------------------
 SAN        := $(BUILD)/san
 SAN_FLAGS  := $(STANDARD) -O1 -g $(WARNINGS) $(INCLUDES) -DVMMU_DEBUG -D_GNU_SOURCE \

@@ -19,6 +19,7 @@ help:
 	@echo 'make bench    the benchmarks: build/bench.json and a table'
 	@echo 'make iso      build/vmmu.iso: the hypervisor and a guest, for a real machine or another emulator'
 	@echo 'make unit     the unit tests alone; make unit ONLY=word for some of them'
+	@echo 'make lib      the library: build/libvmmu.a; its headers are in include/'
 	@echo 'make hv       the hypervisor: build/vmmu.elf'
 	@echo 'make guests   the bare-metal test guests'
 	@echo 'make clean    removes build/ (fetched Debian packages stay in ~/.cache/vmmu)'

@@ -223,7 +223,10 @@ def _show_console(console):
 
 
 def _writer(stream):
+    """What writes to @stream, which Python has as None where the caller closed it: nobody reads then."""
     def write(data):
+        if stream is None:
+            return
         stream.buffer.write(data)
         stream.buffer.flush()
     return write

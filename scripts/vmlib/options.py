@@ -17,6 +17,11 @@ exit status:
   {status.HOST_DIED}     the hypervisor or the emulator died
   A command may itself end with one of these numbers; then nothing is said on standard error.
 
+in a run:
+  The command's standard input is empty: give it files by --file. One word is a line of the guest's shell (quote in it as
+  there); several words are a program and its arguments. Output travels over an emulated serial port, an exit for each
+  byte: a megabyte takes a minute. SIGINT and SIGTERM end the machine, with status 130 and 143.
+
 in a shell:
   Ctrl-C goes to the guest. `poweroff` or `exit` leaves. Ctrl-A x ends the machine at once; Ctrl-A Ctrl-A types a Ctrl-A.
 
