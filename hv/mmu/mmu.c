@@ -131,25 +131,9 @@ const char *mmu_create(struct partition *partition, const struct mmu_technique *
         .owns = host_owns,
         .violated = partition_violated,
     };
-    mmu->quarantine_bytes = quarantine_bytes;
-    mmu->quarantine = at;
     vmmu_table_init(&mmu->memory, &mmu->host, memory_at(at), limit, 8);
     partition->mmu = mmu;
     return technique->create(partition);
-}
-
-void mmu_destroy(struct partition *partition)
-{
-    struct mmu *mmu = partition->mmu;
-
-    if (!mmu) {
-        return;
-    }
-    mmu->technique->destroy(partition);
-    vmmu_table_drain(&mmu->memory);
-    memory_give(mmu->quarantine, mmu->quarantine_bytes);
-    page_give(memory_hpa(mmu));
-    partition->mmu = NULL;
 }
 
 /*

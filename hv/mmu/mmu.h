@@ -25,7 +25,6 @@ struct mmu_root {
 struct mmu_technique {
     const char *name;
     const char *(*create)(struct partition *partition); /* NULL, or why not */
-    void (*destroy)(struct partition *partition);
     enum mmu_verdict (*fault)(struct vp *vp, const struct exit_memory *memory);
     struct mmu_root (*root)(const struct vp *vp);
     bool (*map)(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights); /* one page */
@@ -38,9 +37,6 @@ const struct mmu_technique *mmu_find(const char *name, unsigned length);
 
 /* Map the partition's memory by @technique. NULL, or why not. */
 const char *mmu_create(struct partition *partition, const struct mmu_technique *technique);
-
-/* Give every table page back. */
-void mmu_destroy(struct partition *partition);
 
 /* Decide what a refused guest-physical access means. */
 enum mmu_verdict mmu_fault(struct vp *vp, const struct exit_memory *memory);

@@ -77,11 +77,6 @@ static const char *nested_create(struct partition *partition)
     return NULL;
 }
 
-static void nested_destroy(struct partition *partition)
-{
-    vmmu_nested_destroy(&partition->mmu->nested);
-}
-
 static enum vmmu_x86_access_kind access_kind(const struct exit_memory *memory)
 {
     if (memory->execute) {
@@ -140,7 +135,6 @@ static void nested_report(const struct partition *partition, struct json *json)
 const struct mmu_technique mmu_nested = {
     .name = "nested",
     .create = nested_create,
-    .destroy = nested_destroy,
     .fault = nested_fault,
     .root = nested_root,
     .map = nested_map,

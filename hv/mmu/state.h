@@ -20,8 +20,6 @@ struct mmu {
     const struct mmu_technique *technique;
     struct vmmu_host host;
     struct vmmu_table_memory memory;
-    vmmu_hpa quarantine;
-    uint64_t quarantine_bytes;
     unsigned overlay_count; /* the first so many of `overlays` are in place */
     struct mmu_overlay overlays[MMU_OVERLAYS];
     struct vmmu_nested nested;

@@ -38,8 +38,6 @@ struct exit_memory {
     vmmu_gpa gpa;
     bool write;
     bool execute;
-    bool present;    /* an entry was there, and refused the access */
-    bool table_walk; /* the processor was reading or marking a guest table, not the final page */
 };
 
 struct exit_port {

@@ -106,14 +106,12 @@ static void after_host_interrupts(struct partition *partition)
 
 static void wait_until_awake(struct vp *vp)
 {
-    vp->idle = true;
     while (!(vp->attention & VP_ATTENTION_STOP) && !arch_vp_wakes(vp)) {
         vp->counters.idle_waits++;
         host_timer_arm(arch_partition_deadline(vp->partition));
         host_wait();
         after_host_interrupts(vp->partition);
     }
-    vp->idle = false;
 }
 
 static enum vp_next memory_exit(struct vp *vp, const struct exit *exit)

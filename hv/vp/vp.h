@@ -59,7 +59,6 @@ struct vp {
     struct partition *partition;
     unsigned index;
     unsigned attention; /* enum vp_attention */
-    bool idle;
     struct vp_arch *arch;
     struct vp_counters counters;
     uint32_t trace_next;

@@ -20,9 +20,7 @@ static void memory_record(const struct svm_control *control, struct exit *exit)
     exit->kind = EXIT_MEMORY;
     exit->memory = (struct exit_memory){ .gpa = { control->exit_info2 },
                                          .write = info & SVM_NPF_WRITE,
-                                         .execute = info & SVM_NPF_FETCH,
-                                         .present = info & SVM_NPF_PRESENT,
-                                         .table_walk = info & SVM_NPF_TABLE };
+                                         .execute = info & SVM_NPF_FETCH };
 }
 
 /*

@@ -105,11 +105,8 @@ enum svm_tlb_control { SVM_TLB_KEEP = 0, SVM_TLB_FLUSH_ALL = 1, SVM_TLB_FLUSH_AS
 #define SVM_PORT_NUMBER(info) ((uint16_t)((info) >> 16))
 
 /* EXITINFO1 of a nested page fault. */
-#define SVM_NPF_PRESENT       BIT64(0)
 #define SVM_NPF_WRITE         BIT64(1)
 #define SVM_NPF_FETCH         BIT64(4)
-#define SVM_NPF_FINAL         BIT64(32)
-#define SVM_NPF_TABLE         BIT64(33)
 
 struct svm_segment {
     uint16_t selector;
