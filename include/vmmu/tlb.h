@@ -148,6 +148,8 @@ struct vmmu_tlb_statistics {
 
 /* The library's own: one array at work. Nothing outside lib/tlb uses a member. */
 struct vmmu_tlb_array {
+    uint32_t set_mask;
+    uint32_t ways;
     uint64_t *matches; /* sets x ways: what a lookup compares first */
     uint64_t *uses;    /* sets x ways: when it was last used */
     struct vmmu_tlb_entry *entries;
