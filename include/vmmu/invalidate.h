@@ -9,7 +9,8 @@
  * check operands, never privilege: #UD and the #GP of a privilege level are the caller's, as are checks of
  * a control register's new value (vmmu_mode_check_cr0 and its kin).
  *
- * A task switch that changes CR3 is a MOV to CR3 of the new value.
+ * A task switch that changes CR3 is a MOV to CR3 of the new value. No write of EFER, PKRU or IA32_PKRS removes
+ * anything.
  *
  * Everything here is pure: no state, safe to call at any time from anywhere.
  *
@@ -130,7 +131,8 @@ struct vmmu_tlb_scopes vmmu_invalidate_mov_cr3(const struct vmmu_x86_tags *tags,
                                                const struct vmmu_x86_paging_registers *now, uint64_t value);
 
 /**
- * CR0 goes to @value.
+ * CR0 goes to @value: everything goes if PG changes, global translations under every PCID too; nothing
+ * otherwise.
  *
  * Spec: SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches", "Invalidating the Translation
  * Lookaside Buffers (TLBs)"; APM 2 "TLB Management".
@@ -139,20 +141,14 @@ struct vmmu_tlb_scopes vmmu_invalidate_cr0(const struct vmmu_x86_tags *tags,
                                            const struct vmmu_x86_paging_registers *now, uint64_t value);
 
 /**
- * CR4 goes to @value.
+ * CR4 goes to @value: everything goes if PGE changes or PCIDE is cleared; with AMD also if PAE or PSE changes
+ * or PKE is set. Intel: if PAE changes or SMEP is set, all under the current PCID, its global translations
+ * too.
  *
- * Spec: as vmmu_invalidate_cr0.
+ * Spec: SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches"; APM 2 "TLB Management".
  */
 struct vmmu_tlb_scopes vmmu_invalidate_cr4(const struct vmmu_x86_tags *tags,
                                            const struct vmmu_x86_paging_registers *now, uint64_t value);
-
-/**
- * EFER goes to @value.
- *
- * Spec: APM 2 "TLB Management"; SDM 3A names no such invalidation.
- */
-struct vmmu_tlb_scopes vmmu_invalidate_efer(const struct vmmu_x86_tags *tags,
-                                            const struct vmmu_x86_paging_registers *now, uint64_t value);
 
 /**
  * INVPCID. Type 0: what translates the descriptor's address under its PCID, but no global translation; 1:
@@ -173,9 +169,9 @@ enum vmmu_status vmmu_invalidate_invpcid(const struct vmmu_x86_tags *tags, const
                                          struct vmmu_tlb_scopes *out);
 
 /**
- * A page fault at @address, by the guest's own tables: translations of its page, and the paging-structure
- * entries that lead to it, so that a fault that memory does not justify cannot come again. @page_bytes as for
- * vmmu_invalidate_invlpg.
+ * A page fault at @address, by the guest's own tables: translations of its page, global ones under any PCID,
+ * and the paging-structure entries that lead to it. So a fault that memory does not justify cannot come
+ * again. @page_bytes as for vmmu_invalidate_invlpg.
  *
  * Spec: SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches"; APM 2 "TLB Management".
  */
@@ -217,16 +213,16 @@ enum vmmu_status vmmu_invalidate_invept(const struct vmmu_x86_cpu *cpu,
                                         struct vmmu_tlb_scopes *out);
 
 /**
- * An EPT violation at @gpa: the guest-physical mappings of the current EP4TA that translate it; and, if it
- * was the translation of @linear (else NULL), the combined mappings that translate that under the current
- * VPID, PCID and EP4TA. An EPT misconfiguration removes nothing that the manual names: do not call. Only
- * under a second stage; AMD names no such invalidation, the result is empty.
+ * The second stage refused an access to @gpa, by an EPT violation or a nested page fault: what translates
+ * @gpa goes; and, if @gpa was the translation of @linear (else NULL), what translates that by both stages
+ * under the current PCID and second stage. So a refusal that memory does not justify cannot come again. Only
+ * under a second stage. An EPT misconfiguration removes nothing.
  *
- * Spec: SDM 3C "Operations that Invalidate Cached Mappings".
+ * Spec: SDM 3C "Operations that Invalidate Cached Mappings"; APM 2 "TLB Management".
  */
-struct vmmu_tlb_scopes vmmu_invalidate_ept_violation(const struct vmmu_x86_tags *tags,
-                                                     const struct vmmu_x86_paging_registers *now,
-                                                     vmmu_gpa gpa, const vmmu_gva *linear);
+struct vmmu_tlb_scopes vmmu_invalidate_stage2_fault(const struct vmmu_x86_tags *tags,
+                                                    const struct vmmu_x86_paging_registers *now, vmmu_gpa gpa,
+                                                    const vmmu_gva *linear);
 
 /**
  * VM entry to, or VM exit from, a guest with @tags. Intel, without VPID: every linear and combined mapping of
@@ -238,19 +234,22 @@ struct vmmu_tlb_scopes vmmu_invalidate_ept_violation(const struct vmmu_x86_tags 
 struct vmmu_tlb_scopes vmmu_invalidate_vm_transition(const struct vmmu_x86_tags *tags);
 
 /**
- * INVLPGA of @address and @asid: translations of the page in that address space, global ones too.
+ * INVLPGA of @address and @asid: translations of the address's page in that address space, of every PCID,
+ * global ones too, and the paging-structure entries that lead to it; never guest-physical mappings.
+ * @page_bytes as for vmmu_invalidate_invlpg.
  *
  * Spec: APM 3 INVLPGA; APM 2 "Invalidate Page, Alternate ASID".
  */
 struct vmmu_tlb_scopes vmmu_invalidate_invlpga(vmmu_gva address, uint16_t asid, uint64_t page_bytes);
 
 /**
- * VMRUN of a guest with @asid and TLB_CONTROL @control: nothing, everything, all of the ASID, all of the
- * ASID but global translations.
+ * VMRUN of a guest with @asid and TLB_CONTROL @control: nothing; everything of every ASID; all of this ASID,
+ * its guest-physical mappings too; of this ASID, the translations of linear addresses that are not global
+ * and the paging-structure entries behind them.
  *
  * Returns
  *   VMMU_OK       *out
- *   VMMU_INVALID  a reserved @control; *out is empty
+ *   VMMU_INVALID  ASID 0 or a reserved @control; *out is empty
  *
  * Spec: APM 2 "TLB Control", "TLB Flush".
  */
