@@ -150,7 +150,7 @@ static void cut(struct bytes *mutant)
 }
 
 /* Put a piece of @other in, over what is there or before it. */
-static void splice(struct bytes *mutant, const struct bytes *other)
+static void paste(struct bytes *mutant, const struct bytes *other)
 {
     const size_t from = random_below(other->size);
     const size_t longest = other->size - from < 256 ? other->size - from : 256;
@@ -178,7 +178,7 @@ static void mutate(struct bytes *mutant, const struct bytes *other)
     } else if (kind == 6) {
         cut(mutant);
     } else if (other->size != 0) {
-        splice(mutant, other);
+        paste(mutant, other);
     }
 }
 
