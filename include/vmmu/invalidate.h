@@ -9,8 +9,8 @@
  * check operands, never privilege: #UD and the #GP of a privilege level are the caller's, as are checks of
  * a control register's new value (vmmu_mode_check_cr0 and its kin).
  *
- * A task switch that changes CR3 is a MOV to CR3 of the new value. No write of EFER, PKRU or IA32_PKRS removes
- * anything.
+ * A task switch that changes CR3 is a MOV to CR3 of the new value. No write of EFER, PKRU or IA32_PKRS
+ * removes anything.
  *
  * Everything here is pure: no state, safe to call at any time from anywhere.
  *
