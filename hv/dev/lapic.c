@@ -420,7 +420,7 @@ void lapic_init_reset(struct lapic *lapic)
     lapic_timer_stop(lapic);
     lapic->timer.initial_count = 0;
     lapic->timer.divide_configuration = 0;
-    lapic->ready = acceptable(lapic);
+    lapic_evaluate(lapic);
 }
 
 void lapic_reset(struct lapic *lapic)

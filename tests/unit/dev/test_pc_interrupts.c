@@ -88,6 +88,22 @@ static void test_with_the_apic_globally_disabled_the_8259_pair_still_interrupts(
     EXPECT_EQ(take(), 0x08);
 }
 
+static void test_disabling_the_apic_lets_the_waiting_8259_request_through_and_tells_the_vp(void **state)
+{
+    unsigned told;
+
+    (void)state;
+    fixture_lapic_write(&board, 0, LINT0, MASKED | EXTINT);
+    start_timer(100);
+    out(0x21, 0xFE);
+    fixture_pass(&board, 11 * NS_PER_MS);
+    EXPECT_EQ(pending(), -1);
+    told = board.requests[0];
+    EXPECT(lapic_msr_write(pc_lapic(&board.pc, 0), MSR_IA32_APIC_BASE, 0));
+    EXPECT_EQ(pending(), 0x08);
+    EXPECT_EQ(board.requests[0], told + 1);
+}
+
 static void test_extint_is_not_held_back_by_tpr(void **state)
 {
     (void)state;
@@ -522,6 +538,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_in_virtual_wire_mode_the_8259_pair_interrupts_by_lint0),
         T(test_with_the_apic_globally_disabled_the_8259_pair_still_interrupts),
+        T(test_disabling_the_apic_lets_the_waiting_8259_request_through_and_tells_the_vp),
         T(test_extint_is_not_held_back_by_tpr),
         T(test_masking_lint0_holds_the_8259_pair_back_and_unmasking_brings_it),
         T(test_a_mask_written_between_request_and_acknowledge_takes_the_interrupt_back),
