@@ -6,14 +6,14 @@ FUZZ_TARGETS := $(sort $(patsubst tests/fuzz/%_target.c,%,$(wildcard tests/fuzz/
 FUZZ_SUPPORT := $(filter-out %_target.c %/replay.c,$(wildcard tests/fuzz/*.c))
 # What they borrow from the unit tests: helpers that know nothing of cmocka.
 FUZZ_BORROWED :=
+FUZZ_SOURCES := $(LIB_SOURCES) $(PURE_SOURCES) $(wildcard hv/boot/*.c) $(FUZZ_SUPPORT) $(FUZZ_BORROWED)
 FUZZ_LIBS    := -Wl,--as-needed -lcmocka -lZydis
 FUZZ_PACKAGES := gcc libc6-dev python3 libcmocka-dev libzydis-dev
 
 # By clang, with libFuzzer: the library and all that the targets drive, instrumented.
 FUZZ_CLANG_FLAGS   := $(STANDARD) -O1 -g $(WARNINGS) $(INCLUDES) -DVMMU_DEBUG -D_GNU_SOURCE -fno-omit-frame-pointer \
                       -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_CLANG_OBJECTS := $(patsubst %.c,$(FUZZ)/clang/%.o,\
-                      $(LIB_SOURCES) $(PURE_SOURCES) $(wildcard hv/boot/*.c) $(FUZZ_SUPPORT) $(FUZZ_BORROWED))
+FUZZ_CLANG_OBJECTS := $(FUZZ_SOURCES:%.c=$(FUZZ)/clang/%.o)
 
 $(FUZZ)/clang/%.o: %.c
 	@mkdir -p $(@D)
@@ -31,9 +31,12 @@ $(FUZZ_TARGETS:%=$(FUZZ)/clang/%): $(FUZZ)/clang/%: $(FUZZ)/clang/tests/fuzz/%_t
 # By gcc, with a driver that only replays and mutates.
 FUZZ_REPLAY := $(FUZZ_TARGETS:%=$(FUZZ)/replay/%)
 
-$(FUZZ_REPLAY): $(FUZZ)/replay/%: $(SAN)/tests/fuzz/%_target.o $(SAN)/tests/fuzz/replay.o \
-                $(FUZZ_SUPPORT:%.c=$(SAN)/%.o) $(SAN)/libvmmu-test.a
+$(FUZZ)/replay/libvmmu-fuzz.a: $(FUZZ_SOURCES:%.c=$(SAN)/%.o)
 	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(FUZZ_REPLAY): $(FUZZ)/replay/%: $(SAN)/tests/fuzz/%_target.o $(SAN)/tests/fuzz/replay.o $(FUZZ)/replay/libvmmu-fuzz.a
 	$(Q)$(CC) $(SAN_FLAGS) $^ $(FUZZ_LIBS) -o $@
 
 .SECONDARY: $(FUZZ_TARGETS:%=$(FUZZ)/clang/tests/fuzz/%_target.o) $(FUZZ_TARGETS:%=$(SAN)/tests/fuzz/%_target.o)
