@@ -51,6 +51,11 @@ struct vmmu_x86_cache_key {
 struct vmmu_x86_invalidation {
     uint64_t type;
     uint64_t descriptor[2];
+    /*
+     * No operand, and for INVPCID type 0 alone: size of the page that the tables of the descriptor's PCID map
+     * at the address now, as for vmmu_invalidate_invlpg; 0 if none is known, which means VMMU_PAGE_BYTES.
+     */
+    uint64_t page_bytes;
 };
 
 /* INVPCID types. Descriptor: PCID in bits 11:0, linear address in the upper half. */
@@ -151,16 +156,17 @@ struct vmmu_tlb_scopes vmmu_invalidate_cr4(const struct vmmu_x86_tags *tags,
                                            const struct vmmu_x86_paging_registers *now, uint64_t value);
 
 /**
- * INVPCID. Type 0: what translates the descriptor's address under its PCID, but no global translation; 1:
- * all under its PCID but global translations; 2: all; 3: all but global translations. In the current VPID
- * or ASID.
+ * INVPCID. Type 0: translations of the page at the descriptor's address under its PCID, but no global ones,
+ * and the paging-structure entries that lead there (AMD without EFER.TCE: all of the PCID); 1: all under its
+ * PCID but global translations; 2: all; 3: all but global translations. In the current VPID or ASID.
  *
  * Returns
  *   VMMU_OK           *out
  *   VMMU_GUEST_FAULT  #GP(0): a type above 3, a reserved bit of the descriptor, types 0 and 1 with a PCID
  *                     while CR4.PCIDE is clear, type 0 with an address that is not canonical; *out is empty
  *
- * Spec: SDM 2 "INVPCID-Invalidate Process-Context Identifier"; APM 3 INVPCID.
+ * Spec: SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches", SDM 2 "INVPCID-Invalidate
+ * Process-Context Identifier"; APM 3 INVPCID, APM 2 "Translation Cache Extension".
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_invalidate_invpcid(const struct vmmu_x86_tags *tags, const struct vmmu_x86_cpu *cpu,

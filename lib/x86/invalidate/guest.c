@@ -42,48 +42,61 @@ static bool is_canonical(const struct vmmu_x86_paging_registers *now, uint64_t a
            vmmu_format_is_canonical(address, (now->cr4 & VMMU_X86_CR4_LA57) ? 57 : 48);
 }
 
-/* Translations of the page, by the current PCID or global. */
-static struct vmmu_tlb_scope page_of(const struct vmmu_x86_tags *tags,
-                                     const struct vmmu_x86_paging_registers *now, uint64_t address,
-                                     uint64_t page_bytes)
+/* What an instruction or a fault that names a page under one PCID removes. */
+struct page {
+    uint64_t address;
+    uint64_t bytes;
+    uint16_t pcid;
+    bool all_structures; /* those that lead elsewhere too */
+    enum vmmu_tlb_globals globals;
+};
+
+static struct vmmu_tlb_scopes page_scopes(const struct vmmu_x86_tags *tags, const struct page *page)
 {
-    VMMU_ASSERT(is_page_size(page_bytes));
-    return in_page(translations_of(in_context(reachable(tags), vmmu_invalidate_pcid(now))), address,
-                   page_bytes);
+    const struct vmmu_tlb_scope context =
+        with_globals(in_context(reachable(tags), page->pcid), page->globals);
+    const struct vmmu_tlb_scope structures = structures_of(context);
+    struct vmmu_tlb_scopes scopes = no_scopes();
+
+    VMMU_ASSERT(is_page_size(page->bytes));
+    scopes_add(&scopes, in_page(translations_of(context), page->address, page->bytes));
+    scopes_add(&scopes, page->all_structures ? structures : at_address(structures, page->address));
+    return scopes;
 }
 
-/* Entries of paging-structure caches of the current PCID. */
-static struct vmmu_tlb_scope current_structures(const struct vmmu_x86_tags *tags,
-                                                const struct vmmu_x86_paging_registers *now)
+/* AMD's translation cache extension is on. */
+static bool extends_caching(const struct vmmu_x86_tags *tags, const struct vmmu_x86_paging_registers *now)
 {
-    return structures_of(in_context(reachable(tags), vmmu_invalidate_pcid(now)));
+    return tags->vendor == VMMU_X86_AMD && (now->efer & VMMU_X86_EFER_TCE);
 }
 
 struct vmmu_tlb_scopes vmmu_invalidate_invlpg(const struct vmmu_x86_tags *tags,
                                               const struct vmmu_x86_paging_registers *now, vmmu_gva address,
                                               uint64_t page_bytes)
 {
-    const struct vmmu_tlb_scope structures = current_structures(tags, now);
-    const bool by_path = tags->vendor == VMMU_X86_AMD && (now->efer & VMMU_X86_EFER_TCE);
-    struct vmmu_tlb_scopes scopes = no_scopes();
+    const struct page page = {
+        .address = address.v,
+        .bytes = page_bytes,
+        .pcid = vmmu_invalidate_pcid(now),
+        .all_structures = !extends_caching(tags, now),
+        .globals = VMMU_TLB_GLOBALS_ALWAYS,
+    };
 
-    if (!is_canonical(now, address.v)) {
-        return scopes;
-    }
-    scopes_add(&scopes, page_of(tags, now, address.v, page_bytes));
-    scopes_add(&scopes, by_path ? at_address(structures, address.v) : structures);
-    return scopes;
+    return is_canonical(now, address.v) ? page_scopes(tags, &page) : no_scopes();
 }
 
 struct vmmu_tlb_scopes vmmu_invalidate_page_fault(const struct vmmu_x86_tags *tags,
                                                   const struct vmmu_x86_paging_registers *now,
                                                   vmmu_gva address, uint64_t page_bytes)
 {
-    struct vmmu_tlb_scopes scopes = no_scopes();
+    const struct page page = {
+        .address = address.v,
+        .bytes = page_bytes,
+        .pcid = vmmu_invalidate_pcid(now),
+        .globals = VMMU_TLB_GLOBALS_ALWAYS,
+    };
 
-    scopes_add(&scopes, page_of(tags, now, address.v, page_bytes));
-    scopes_add(&scopes, at_address(current_structures(tags, now), address.v));
-    return scopes;
+    return page_scopes(tags, &page);
 }
 
 struct vmmu_tlb_scopes vmmu_invalidate_mov_cr3(const struct vmmu_x86_tags *tags,
@@ -161,25 +174,39 @@ static bool invpcid_is_refused(const struct vmmu_x86_cpu *cpu, const struct vmmu
     return operands->type == VMMU_X86_INVPCID_ADDRESS && !may_be_named(cpu, operands->descriptor[1]);
 }
 
+static struct vmmu_tlb_scopes invpcid_address(const struct vmmu_x86_tags *tags,
+                                              const struct vmmu_x86_paging_registers *now,
+                                              const struct vmmu_x86_invalidation *operands)
+{
+    const struct page page = {
+        .address = operands->descriptor[1],
+        .bytes = operands->page_bytes != 0 ? operands->page_bytes : VMMU_PAGE_BYTES,
+        .pcid = (uint16_t)operands->descriptor[0],
+        .all_structures = tags->vendor == VMMU_X86_AMD && !extends_caching(tags, now),
+        .globals = VMMU_TLB_GLOBALS_KEEP,
+    };
+
+    return page_scopes(tags, &page);
+}
+
 enum vmmu_status vmmu_invalidate_invpcid(const struct vmmu_x86_tags *tags, const struct vmmu_x86_cpu *cpu,
                                          const struct vmmu_x86_paging_registers *now,
                                          const struct vmmu_x86_invalidation *operands,
                                          struct vmmu_tlb_scopes *out)
 {
-    struct vmmu_tlb_scope scope = with_globals(reachable(tags), VMMU_TLB_GLOBALS_KEEP);
+    const struct vmmu_tlb_scope no_globals = with_globals(reachable(tags), VMMU_TLB_GLOBALS_KEEP);
 
     *out = no_scopes();
     if (invpcid_is_refused(cpu, now, operands)) {
         return VMMU_GUEST_FAULT;
     }
     switch (operands->type) {
-    case VMMU_X86_INVPCID_ADDRESS:
-        scope = at_address(in_context(scope, (uint16_t)operands->descriptor[0]), operands->descriptor[1]);
+    case VMMU_X86_INVPCID_ADDRESS: *out = invpcid_address(tags, now, operands); break;
+    case VMMU_X86_INVPCID_CONTEXT:
+        scopes_add(out, in_context(no_globals, (uint16_t)operands->descriptor[0]));
         break;
-    case VMMU_X86_INVPCID_CONTEXT: scope = in_context(scope, (uint16_t)operands->descriptor[0]); break;
-    case VMMU_X86_INVPCID_ALL_WITH_GLOBALS: scope = reachable(tags); break;
-    default: /* VMMU_X86_INVPCID_ALL: other types were refused */ break;
+    case VMMU_X86_INVPCID_ALL_WITH_GLOBALS: scopes_add(out, reachable(tags)); break;
+    default: /* VMMU_X86_INVPCID_ALL: other types were refused */ scopes_add(out, no_globals); break;
     }
-    scopes_add(out, scope);
     return VMMU_OK;
 }
