@@ -93,7 +93,8 @@ enum vmmu_status vmmu_x86_walk(const struct vmmu_x86_mode *mode, const struct vm
 
 /**
  * Whether @mode lets @access through to a page with @rights and protection key @key; the rule behind every
- * walk, for those who keep translations. Returns zero, or the error code of the page fault.
+ * walk, for those who keep translations. Returns zero, which it always is with paging off, or the error code
+ * of the page fault.
  *
  * Spec: SDM 3A "Determination of Access Rights", "Protection Keys", "Page-Fault Exceptions".
  */

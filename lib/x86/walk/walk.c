@@ -61,6 +61,9 @@ static uint32_t access_code(const struct vmmu_x86_mode *mode, struct vmmu_x86_ac
 uint32_t vmmu_walk_judge(const struct vmmu_x86_mode *mode, struct vmmu_x86_access access, uint8_t rights,
                          unsigned key)
 {
+    if (mode->paging == VMMU_X86_PAGING_NONE) {
+        return 0; /* SMEP and SMAP may stand in CR4 long before paging does */
+    }
     const struct demand demand = demand_of(mode, access);
     const bool key_fault = key_refuses(mode, access, rights, key);
 

@@ -237,6 +237,20 @@ static void test_a_walk_applies_the_key_of_the_leaf(void **state)
     EXPECT_EQ(vmmu_x86_walk(&mode, &world.ram, (vmmu_gva){ 0 }, access, &out), VMMU_OK);
 }
 
+static void test_with_paging_off_every_access_is_let_through_whatever_cr4_says(void **state)
+{
+    struct vmmu_x86_paging_registers registers = registers_for(VMMU_X86_PAGING_NONE);
+
+    (void)state;
+    registers.cr4 |= VMMU_X86_CR4_SMEP | VMMU_X86_CR4_SMAP;
+    for (unsigned kind = VMMU_X86_READ; kind <= VMMU_X86_EXECUTE; kind++) {
+        const struct vmmu_x86_mode mode = mode_of(&registers);
+
+        EXPECT_EQ(judge(&mode, (enum vmmu_x86_access_kind)kind, false, VMMU_X86_RIGHTS_ALL), 0);
+        EXPECT_EQ(judge(&mode, (enum vmmu_x86_access_kind)kind, true, VMMU_X86_RIGHTS_ALL), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_keys_count_for_nothing_while_pke_and_pks_are_clear),
         cmocka_unit_test(test_the_pk_flag_is_set_beside_another_violation),
         cmocka_unit_test(test_a_walk_applies_the_key_of_the_leaf),
+        cmocka_unit_test(test_with_paging_off_every_access_is_let_through_whatever_cr4_says),
     };
 
     return RUN_TESTS(tests);
