@@ -162,12 +162,22 @@ static uint64_t free_rise(const struct pit_counter *counter, uint64_t tick)
     return rise > tick ? rise : CLOCK_NEVER;
 }
 
+/* Whether a count that waits for its clock ends a strobe there: OUT is low until then, and high with it. */
+static bool rises_at_origin(const struct pit_counter *counter, uint64_t tick)
+{
+    return tick < counter->origin && !counter->out_before && output(counter, counter->origin);
+}
+
 uint64_t pit_counter_next_rise(const struct pit_counter *counter, uint64_t tick)
 {
     struct pit_counter settled = *counter;
     uint64_t rise;
 
-    if (!counter->loaded || counter->held || (is_triggered_by_gate(counter) && !counter->triggered))
+    if (!counter->loaded || (is_triggered_by_gate(counter) && !counter->triggered))
+        return CLOCK_NEVER;
+    if (rises_at_origin(counter, tick))
+        return counter->origin;
+    if (counter->held)
         return CLOCK_NEVER;
     settle(&settled, tick);
     rise = free_rise(&settled, tick);

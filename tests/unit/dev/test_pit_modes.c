@@ -484,6 +484,25 @@ static void test_mode_4_strobes_for_one_pulse_n_plus_1_pulses_after_the_write(vo
     EXPECT_EQ(pit.due_ns, CLOCK_NEVER);
 }
 
+static void test_mode_4_a_count_written_while_out_is_low_ends_the_strobe_with_an_edge(void **state)
+{
+    unsigned rises;
+
+    (void)state;
+    program(0, 4, 3);
+    rises = irq0.rises;
+    at(4);
+    EXPECT(!out_of(0));
+    pit_write(&pit, 0, 100);
+    pit_write(&pit, 0, 0);
+    EXPECT_EQ(pit.due_ns, clock_ns(start_tick + 5, PIT_HZ));
+    at(5);
+    EXPECT(out_of(0));
+    pit_advance(&pit);
+    EXPECT_EQ(irq0.rises, rises + 1);
+    EXPECT_EQ(pit.due_ns, clock_ns(start_tick + 4 + 102, PIT_HZ));
+}
+
 static void test_mode_4_a_new_count_starts_again(void **state)
 {
     (void)state;
@@ -579,6 +598,7 @@ int main(void)
         T(test_mode_3_new_count_written_as_a_half_begins_is_taken_at_its_end),
         T(test_mode_3_count_0_is_65536_and_gives_18_2_interrupts_a_second),
         T(test_mode_4_strobes_for_one_pulse_n_plus_1_pulses_after_the_write),
+        T(test_mode_4_a_count_written_while_out_is_low_ends_the_strobe_with_an_edge),
         T(test_mode_4_a_new_count_starts_again),
         T(test_mode_4_gate_low_holds_the_count),
         T(test_mode_5_strobes_n_plus_1_pulses_after_the_trigger),
