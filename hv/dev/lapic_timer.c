@@ -86,12 +86,21 @@ static void run_laps(struct lapic *lapic, uint64_t now)
     fire(lapic);
 }
 
+/* Whether the TSC has reached the deadline; also if it has turned over since the moment came. */
+static bool deadline_is_met(const struct lapic *lapic, uint64_t now)
+{
+    const uint64_t deadline = lapic->timer.deadline;
+    const uint64_t tsc = tsc_now(lapic);
+
+    return tsc >= deadline || (lapic->due_ns <= now && !bit_is_set(tsc - deadline, 63));
+}
+
 /* Bring the timer to @now. */
 static void settle(struct lapic *lapic, uint64_t now)
 {
     if (lapic->timer.running) {
         run_laps(lapic, now);
-    } else if (lapic->timer.deadline != 0 && tsc_now(lapic) >= lapic->timer.deadline) {
+    } else if (lapic->timer.deadline != 0 && deadline_is_met(lapic, now)) {
         lapic->timer.deadline = 0;
         fire(lapic);
     }
@@ -195,16 +204,13 @@ void lapic_deadline_write(struct lapic *lapic, uint64_t tsc)
 
     if (mode(lapic) != LAPIC_TIMER_DEADLINE)
         return;
+    now = now_ns(lapic);
+    settle(lapic, now);
     lapic->timer.deadline = tsc;
-    lapic->due_ns = CLOCK_NEVER;
-    if (tsc == 0)
-        return;
-    lapic->counters.timer_armed++;
-    now = tsc_now(lapic);
-    if (now >= tsc) {
+    lapic->counters.timer_armed += tsc != 0;
+    if (tsc != 0 && tsc_now(lapic) >= tsc) {
         lapic->timer.deadline = 0;
         fire(lapic);
-    } else if ((lapic->lvt[LAPIC_LVT_TIMER] & LVT_MASKED) == 0) {
-        lapic->due_ns = clock_add(now_ns(lapic), clock_ns(tsc - now, lapic->config.tsc_hz));
     }
+    schedule(lapic, now);
 }

@@ -343,6 +343,35 @@ static void test_a_new_deadline_replaces_the_old_be_it_earlier_or_later(void **s
     EXPECT_EQ(pc_deadline(&board.pc, 0), board.ns + 10000);
 }
 
+static void
+test_a_deadline_that_was_met_interrupts_though_a_new_one_is_written_before_anybody_looked(void **state)
+{
+    (void)state;
+    put(TIMER, DEADLINE | VECTOR);
+    arm(tsc() + 4000);
+    board.ns += 3000;
+    arm(tsc() + 20000);
+    EXPECT(ticked());
+    EXPECT_EQ(armed(), tsc() + 20000);
+    board.ns += 11000;
+    arm(0);
+    EXPECT(ticked());
+    EXPECT_EQ(armed(), 0);
+}
+
+static void test_a_deadline_that_was_met_interrupts_though_the_tsc_has_turned_over_since(void **state)
+{
+    (void)state;
+    board.tsc_offset = UINT64_MAX - 5000 - 2 * board.ns;
+    put(TIMER, DEADLINE | VECTOR);
+    arm(UINT64_MAX - 1000);
+    EXPECT_EQ(pc_deadline(&board.pc, 0), board.ns + 2000);
+    board.ns += 3000;
+    pc_advance(&board.pc, 0, board.ns);
+    EXPECT(ticked());
+    EXPECT_EQ(armed(), 0);
+}
+
 static void test_outside_deadline_mode_the_msr_ignores_writes_and_reads_zero(void **state)
 {
     (void)state;
@@ -449,6 +478,8 @@ int main(void)
         T(test_a_deadline_in_the_past_interrupts_at_once),
         T(test_writing_zero_disarms),
         T(test_a_new_deadline_replaces_the_old_be_it_earlier_or_later),
+        T(test_a_deadline_that_was_met_interrupts_though_a_new_one_is_written_before_anybody_looked),
+        T(test_a_deadline_that_was_met_interrupts_though_the_tsc_has_turned_over_since),
         T(test_outside_deadline_mode_the_msr_ignores_writes_and_reads_zero),
         T(test_in_deadline_mode_the_initial_count_is_ignored_and_the_current_count_is_zero),
         T(test_changing_to_or_from_deadline_mode_disarms),
