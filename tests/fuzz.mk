@@ -4,8 +4,8 @@ FUZZ         := $(BUILD)/fuzz
 FUZZ_TARGETS := $(sort $(patsubst tests/fuzz/%_target.c,%,$(wildcard tests/fuzz/*_target.c)))
 # What targets share: linked where it is used.
 FUZZ_SUPPORT := $(filter-out %_target.c %/replay.c,$(wildcard tests/fuzz/*.c))
-# What they borrow from the unit tests: helpers that know nothing of cmocka.
-FUZZ_BORROWED :=
+# What they borrow from the unit tests.
+FUZZ_BORROWED := tests/unit/guest/room.c
 FUZZ_SOURCES := $(LIB_SOURCES) $(PURE_SOURCES) $(wildcard hv/boot/*.c) $(FUZZ_SUPPORT) $(FUZZ_BORROWED)
 FUZZ_LIBS    := -Wl,--as-needed -lcmocka -lZydis
 FUZZ_PACKAGES := gcc libc6-dev python3 libcmocka-dev libzydis-dev
