@@ -9,14 +9,14 @@
 
 /* What the letters of a picture stand for, in their order. */
 static const struct {
-    char letter;
     uint64_t address;
+    char letter;
     uint8_t page_shift;
     uint8_t table_level;
     bool global;
 } sorts[ENTRIES] = {
-    { 'T', HERE, 12, 0, false },      { 't', ELSEWHERE, 12, 0, false }, { 'S', HERE, 21, 1, false },
-    { 's', ELSEWHERE, 21, 1, false }, { 'G', HERE, 12, 0, true },       { 'g', ELSEWHERE, 12, 0, true },
+    { HERE, 'T', 12, 0, false },      { ELSEWHERE, 't', 12, 0, false }, { HERE, 'S', 21, 1, false },
+    { ELSEWHERE, 's', 21, 1, false }, { HERE, 'G', 12, 0, true },       { ELSEWHERE, 'g', 12, 0, true },
 };
 
 struct bench {
