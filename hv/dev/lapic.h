@@ -286,7 +286,10 @@ void lapic_local_event(struct lapic *lapic, enum lapic_lvt lvt);
 /* Run what the timer owes at @now_ns, and compute due_ns anew. */
 void lapic_advance(struct lapic *lapic, uint64_t now_ns);
 
-/* The guest's TSC was written or its offset changed: an armed deadline falls on another moment. */
+/*
+ * The guest's TSC was written or its offset changed: an armed deadline falls on another moment. The caller has called
+ * lapic_advance() before the change, so that a deadline that was met is not armed any more.
+ */
 void lapic_tsc_changed(struct lapic *lapic);
 
 /* IA32_TSC_DEADLINE: 0 when not armed. Writes outside TSC-deadline mode are ignored. */

@@ -392,6 +392,7 @@ static void outside(struct input *input, const struct operation *op)
     case 3: lapic_local_event(lapic, LAPIC_LVT_THERMAL); break;
     case 4: lapic_local_event(lapic, LAPIC_LVT_PERFORMANCE); break;
     case 5:
+        lapic_advance(lapic, world.ns);
         world.tsc_offset[op->vp] = input_u64(input);
         lapic_tsc_changed(lapic);
         break;

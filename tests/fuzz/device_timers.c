@@ -363,6 +363,8 @@ static void apic_operate(struct input *input)
         FUZZ_CHECK(lapic_msr_write(&apics.alone, MSR_IA32_TSC_DEADLINE, value));
         break;
     case 4:
+        lapic_advance(&apics.woken, device_ns);
+        lapic_advance(&apics.alone, device_ns);
         apics.tsc_offset = (first & 8) != 0 ? input_u64(input) : apics.tsc_offset - input_u32(input);
         apics.tsc_offset &= BITS64(61, 0); /* so that the counter does not turn over */
         lapic_tsc_changed(&apics.woken);
