@@ -72,7 +72,9 @@ static bool may_fail(enum vmmu_status status)
 
 static void forget_written(struct space *space, struct run run)
 {
-    memset(&space->written[2 * run.first], 0, (size_t)2 * (run.end - run.first) * sizeof(bool));
+    for (unsigned probe = 2 * run.first; probe < 2 * run.end; probe++) {
+        space->written[probe] = false;
+    }
 }
 
 static void do_map(struct space *space)

@@ -13,6 +13,8 @@ static const uint64_t cut_pages[SPACE_STRETCHES + 1] = {
     0x3FFFF, 0x40000, 0x40001, 0x40200, 0x80000, 0x7FFFFFF, 0x8000000, 0x8000001, 0xFFFFFFFFF, 0x1000000000,
 };
 
+_Static_assert(SPACE_PROBES == 2 * SPACE_STRETCHES, "each stretch is probed at both ends");
+
 uint64_t space_cut(unsigned index)
 {
     return cut_pages[index] * VMMU_PAGE_BYTES;
@@ -83,7 +85,7 @@ static uint64_t entry_load(void *context, const void *entry, unsigned width_byte
 /* While a page stays where it is, no store makes it absent to another processor, or moves it. */
 static void check_kept(struct space *space)
 {
-    const unsigned probe = (unsigned)(space->stores * 7 % SPACE_PROBES);
+    const unsigned probe = (unsigned)(space->stores * 7 % (uint64_t)SPACE_PROBES);
     const struct space_view *before = &space->before[probe];
     const struct space_view view = space_look(space, space_probe(probe));
 
