@@ -35,11 +35,10 @@ struct vmmu_x86_cache_key vmmu_invalidate_guest_physical_key(const struct vmmu_x
     };
 }
 
-/* Whether linear address @address can be translated at all, by the paging of now. */
+/* By the paging of now. Outside long mode addresses have 32 bits, and all are canonical for 48. */
 static bool is_canonical(const struct vmmu_x86_paging_registers *now, uint64_t address)
 {
-    return !(now->efer & VMMU_X86_EFER_LMA) ||
-           vmmu_format_is_canonical(address, (now->cr4 & VMMU_X86_CR4_LA57) ? 57 : 48);
+    return vmmu_format_is_canonical(address, (now->cr4 & VMMU_X86_CR4_LA57) ? 57 : 48);
 }
 
 /* What an instruction or a fault that names a page under one PCID removes. */

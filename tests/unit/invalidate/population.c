@@ -97,17 +97,38 @@ void expect_gone(const struct tag_row *rows, unsigned count, struct vmmu_tlb_sco
     }
 }
 
+/* Whether @scopes remove @entry from a TLB that holds nothing else. */
+static bool removes(struct vmmu_tlb_scopes scopes, const struct vmmu_tlb_entry *entry)
+{
+    struct bench bench = { .memory = { 0 } };
+
+    bench_init(&bench);
+    EXPECT_EQ(vmmu_tlb_insert(&bench.tlb, entry), VMMU_OK);
+    return vmmu_tlb_invalidate(&bench.tlb, &scopes) == 1;
+}
+
 bool removes_translation(struct vmmu_tlb_scopes scopes, struct vmmu_x86_cache_key key, uint64_t base,
                          unsigned page_shift)
 {
     const struct vmmu_tlb_entry entry = {
         .base = base, .tag = key.tag, .kind = key.kind, .page_shift = (uint8_t)page_shift
     };
-    struct bench bench = { .memory = { 0 } };
 
-    bench_init(&bench);
-    EXPECT_EQ(vmmu_tlb_insert(&bench.tlb, &entry), VMMU_OK);
-    return vmmu_tlb_invalidate(&bench.tlb, &scopes) == 1;
+    return removes(scopes, &entry);
+}
+
+bool removes_structure(struct vmmu_tlb_scopes scopes, struct vmmu_x86_cache_key key, uint64_t base,
+                       unsigned region_shift)
+{
+    const struct vmmu_tlb_entry entry = {
+        .base = base,
+        .tag = key.tag,
+        .kind = key.kind,
+        .page_shift = (uint8_t)region_shift,
+        .table_level = (uint8_t)((region_shift - 12) / 9),
+    };
+
+    return removes(scopes, &entry);
 }
 
 bool removes_nothing(struct vmmu_tlb_scopes scopes)

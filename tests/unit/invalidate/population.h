@@ -35,6 +35,10 @@ void expect_gone(const struct tag_row *rows, unsigned count, struct vmmu_tlb_sco
 bool removes_translation(struct vmmu_tlb_scopes scopes, struct vmmu_x86_cache_key key, uint64_t base,
                          unsigned page_shift);
 
+/* The same for a paging-structure entry whose table translates 2^@region_shift bytes at @base. */
+bool removes_structure(struct vmmu_tlb_scopes scopes, struct vmmu_x86_cache_key key, uint64_t base,
+                       unsigned region_shift);
+
 /* Whether @scopes remove nothing at all. */
 bool removes_nothing(struct vmmu_tlb_scopes scopes);
 

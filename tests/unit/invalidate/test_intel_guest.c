@@ -86,6 +86,18 @@ static void test_invlpg_and_page_faults_remove_every_fragment_of_a_large_page(vo
     }
 }
 
+static void test_a_page_fault_in_a_large_page_spares_structures_that_lead_elsewhere_in_it(void **state)
+{
+    const struct vmmu_x86_cache_key key = intel_rows[COMBINED_1_5_A].key;
+    const uint64_t region = HERE & ~(VMMU_2M_BYTES - 1);
+    const struct vmmu_tlb_scopes scopes = page_fault(HERE, VMMU_1G_BYTES);
+
+    (void)state;
+    EXPECT(removes_structure(scopes, key, region, 21));
+    EXPECT(!removes_structure(scopes, key, region ^ VMMU_2M_BYTES, 21));
+    EXPECT(removes_structure(scopes, key, HERE & ~(VMMU_1G_BYTES - 1), 30));
+}
+
 static void test_invlpg_of_an_address_that_is_not_canonical_does_nothing(void **state)
 {
     struct vmmu_x86_paging_registers five_levels = long_mode;
@@ -137,6 +149,13 @@ static void test_mov_to_cr3_without_pcide_removes_pcid_0_whatever_the_low_bits(v
 {
     (void)state;
     EXPECT_GONE(vmmu_invalidate_mov_cr3(&intel_guest, &long_mode_without_pcids, 0x99006),
+                [LINEAR_1_0] = NON_GLOBALS, [COMBINED_1_0_A] = NON_GLOBALS);
+}
+
+static void test_bit_63_is_no_order_without_pcide(void **state)
+{
+    (void)state;
+    EXPECT_GONE(vmmu_invalidate_mov_cr3(&intel_guest, &long_mode_without_pcids, VMMU_X86_CR3_NO_FLUSH),
                 [LINEAR_1_0] = NON_GLOBALS, [COMBINED_1_0_A] = NON_GLOBALS);
 }
 
@@ -282,12 +301,14 @@ int main(void)
         cmocka_unit_test(test_invlpg_ignores_the_offset_in_the_page),
         cmocka_unit_test(test_invlpg_removes_larger_translations_that_cover_the_address),
         cmocka_unit_test(test_invlpg_and_page_faults_remove_every_fragment_of_a_large_page),
+        cmocka_unit_test(test_a_page_fault_in_a_large_page_spares_structures_that_lead_elsewhere_in_it),
         cmocka_unit_test(test_invlpg_of_an_address_that_is_not_canonical_does_nothing),
         cmocka_unit_test(test_outside_long_mode_every_address_is_canonical),
         cmocka_unit_test(test_a_page_fault_removes_the_page_and_the_structures_that_led_to_it),
         cmocka_unit_test(test_mov_to_cr3_removes_the_new_pcid_and_spares_globals),
         cmocka_unit_test(test_mov_to_cr3_with_bit_63_under_pcide_removes_nothing),
         cmocka_unit_test(test_mov_to_cr3_without_pcide_removes_pcid_0_whatever_the_low_bits),
+        cmocka_unit_test(test_bit_63_is_no_order_without_pcide),
         cmocka_unit_test(test_clearing_or_setting_pg_removes_everything_of_the_vpid),
         cmocka_unit_test(test_no_other_bit_of_cr0_needs_to_remove_anything),
         cmocka_unit_test(test_changing_pge_removes_everything_of_the_vpid_under_every_pcid),
