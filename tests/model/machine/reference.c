@@ -1,15 +1,19 @@
 /*
- * The reference's surface: memory, registers, instructions.
+ * The reference's surface: memory, registers, and what each instruction makes a processor forget.
  */
 #include "tests/model/machine/reference_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
 {
     *value = history_load(context, address, width_bytes);
     return VMMU_OK;
 }
+
+/* AMD: invalidations of a page leave cached table entries alone that do not lead to it. */
+#define EFER_TCE     BIT64(15)
 
 /* CR0 after RESET: caching off, ET reads as one. */
 #define CR0_AT_RESET (VMMU_X86_CR0_CD | VMMU_X86_CR0_NW | VMMU_X86_CR0_ET)
@@ -38,6 +42,7 @@ struct reference *reference_create(const struct vmmu_x86_cpu *cpu, bool intel, u
             reference_destroy(reference);
             return NULL;
         }
+        past_begin(&vp->past, &(struct moment){ .begin = 0 });
     }
     return reference;
 }
@@ -80,15 +85,75 @@ static enum vmmu_status load_pdptes(const struct reference *reference, bool want
     return vmmu_mode_load_pdptes(&reference->cpu, &reference->ram, next->cr3, next->pdpte);
 }
 
+/* The state of @mode as a moment has it. */
+static struct moment moment_of(struct reference *reference, const struct vmmu_x86_mode *mode)
+{
+    struct vmmu_x86_layout *layout = &reference->layout[mode->layout.format][mode->nx];
+    struct moment moment = { .paging = mode->paging != VMMU_X86_PAGING_NONE };
+
+    if (!moment.paging) {
+        return moment;
+    }
+    *layout = mode->layout;
+    moment.layout = layout;
+    moment.global_pages = mode->global_pages;
+    moment.from_registers = mode->paging == VMMU_X86_PAGING_PAE && !mode->pdpte_in_memory;
+    moment.pcid = mode->pcid;
+    moment.root = mode->root.v;
+    for (unsigned i = 0; moment.from_registers && i < 4; i++) {
+        moment.pdpte[i] = mode->pdpte[i];
+    }
+    return moment;
+}
+
+static bool is_same_state(const struct moment *a, const struct moment *b)
+{
+    return a->paging == b->paging && a->global_pages == b->global_pages &&
+           a->from_registers == b->from_registers && a->pcid == b->pcid && a->layout == b->layout &&
+           a->root == b->root && memcmp(a->pdpte, b->pdpte, sizeof(a->pdpte)) == 0;
+}
+
+/* Forget the values of words that no VP's past reaches back to. */
+static void prune(struct reference *reference)
+{
+    uint64_t floor = reference->now;
+
+    for (unsigned i = 0; i < reference->vps; i++) {
+        const uint64_t own = reference->vp[i].past.floor;
+
+        floor = own < floor ? own : floor;
+    }
+    history_prune(reference->history, floor);
+}
+
+/* A new moment of the VP, as its mode is, if anything is different. @invalidation may be NULL. */
+static void pass(struct reference *reference, unsigned vp, const struct invalidation *invalidation)
+{
+    struct past *past = &reference->vp[vp].past;
+    struct moment moment = moment_of(reference, &reference->vp[vp].mode);
+
+    if ((!invalidation || !moment.paging) &&
+        is_same_state(&moment, past_moment(past, past_count(past) - 1))) {
+        return;
+    }
+    if (invalidation) {
+        moment.invalidation = *invalidation;
+    }
+    moment.begin = ++reference->now;
+    past_continue(past, &moment);
+    prune(reference);
+}
+
 /* The VP's registers become @next: an instruction has been accepted. */
 static enum vmmu_status become(struct reference *reference, unsigned vp,
-                               const struct vmmu_x86_paging_registers *next)
+                               const struct vmmu_x86_paging_registers *next,
+                               const struct invalidation *invalidation)
 {
     const enum vmmu_status status = vmmu_mode_make(&reference->cpu, next, &reference->vp[vp].mode);
 
     if (status == VMMU_OK) {
         reference->vp[vp].registers = *next;
-        reference->now++;
+        pass(reference, vp, invalidation);
     }
     return status;
 }
@@ -104,7 +169,14 @@ enum vmmu_status reference_cr0(struct reference *reference, unsigned vp, uint64_
     if (status == VMMU_OK) {
         status = load_pdptes(reference, vmmu_mode_loads_pdptes(now, &next), &next);
     }
-    return status == VMMU_OK ? become(reference, vp, &next) : status;
+    if (status != VMMU_OK) {
+        return status;
+    }
+    /* Intel's manual speaks of PG being cleared only; what was made without paging has to go at some time, too. */
+    const bool switched = ((now->cr0 ^ next.cr0) & VMMU_X86_CR0_PG) != 0;
+    const struct invalidation everything = invalidation_of_everything();
+
+    return become(reference, vp, &next, switched ? &everything : NULL);
 }
 
 enum vmmu_status reference_cr3(struct reference *reference, unsigned vp, uint64_t value)
@@ -118,7 +190,31 @@ enum vmmu_status reference_cr3(struct reference *reference, unsigned vp, uint64_
     if (status == VMMU_OK) {
         status = load_pdptes(reference, pae, &next);
     }
-    return status == VMMU_OK ? become(reference, vp, &next) : status;
+    if (status != VMMU_OK) {
+        return status;
+    }
+    const bool pcids = (now->cr4 & VMMU_X86_CR4_PCIDE) != 0;
+    const uint16_t pcid = (uint16_t)(pcids ? value & BITS64(11, 0) : 0);
+    const struct invalidation context = invalidation_of_context(pcid, GLOBALS_STAY);
+
+    return become(reference, vp, &next, pcids && (value & VMMU_X86_CR3_NO_FLUSH) ? NULL : &context);
+}
+
+/* MOV to CR4 makes the processor forget everything, or all of the current PCID, or nothing. */
+static bool cr4_removes_everything(const struct reference *reference, uint64_t changed, uint64_t value)
+{
+    if ((changed & VMMU_X86_CR4_PGE) || (changed & ~value & VMMU_X86_CR4_PCIDE)) {
+        return true;
+    }
+    if (reference->intel) {
+        return false;
+    }
+    return (changed & (VMMU_X86_CR4_PAE | VMMU_X86_CR4_PSE)) || (changed & value & VMMU_X86_CR4_PKE);
+}
+
+static bool cr4_removes_context(const struct reference *reference, uint64_t changed, uint64_t value)
+{
+    return reference->intel && ((changed & VMMU_X86_CR4_PAE) || (changed & value & VMMU_X86_CR4_SMEP));
 }
 
 enum vmmu_status reference_cr4(struct reference *reference, unsigned vp, uint64_t value)
@@ -131,7 +227,17 @@ enum vmmu_status reference_cr4(struct reference *reference, unsigned vp, uint64_
     if (status == VMMU_OK) {
         status = load_pdptes(reference, vmmu_mode_loads_pdptes(now, &next), &next);
     }
-    return status == VMMU_OK ? become(reference, vp, &next) : status;
+    if (status != VMMU_OK) {
+        return status;
+    }
+    const struct invalidation everything = invalidation_of_everything();
+    const struct invalidation context =
+        invalidation_of_context(reference->vp[vp].mode.pcid, GLOBALS_OF_CONTEXT);
+    const uint64_t changed = now->cr4 ^ value;
+    const bool all = cr4_removes_everything(reference, changed, value);
+    const bool some = cr4_removes_context(reference, changed, value);
+
+    return become(reference, vp, &next, all ? &everything : some ? &context : NULL);
 }
 
 enum vmmu_status reference_efer(struct reference *reference, unsigned vp, uint64_t value)
@@ -141,7 +247,7 @@ enum vmmu_status reference_efer(struct reference *reference, unsigned vp, uint64
     const enum vmmu_status status = vmmu_mode_check_efer(&reference->cpu, now, value);
 
     next.efer = vmmu_mode_efer_stored(now->efer, value);
-    return status == VMMU_OK ? become(reference, vp, &next) : status;
+    return status == VMMU_OK ? become(reference, vp, &next, NULL) : status;
 }
 
 enum vmmu_status reference_pkru(struct reference *reference, unsigned vp, uint32_t value)
@@ -149,13 +255,30 @@ enum vmmu_status reference_pkru(struct reference *reference, unsigned vp, uint32
     struct vmmu_x86_paging_registers next = reference->vp[vp].registers;
 
     next.pkru = value;
-    return become(reference, vp, &next);
+    return become(reference, vp, &next, NULL);
 }
 
 /* Instructions that only name an address look at the widest addresses that the processor has. */
 static bool may_be_named(const struct reference *reference, uint64_t address)
 {
     return vmmu_format_is_canonical(address, reference->cpu.la57 ? 57 : 48);
+}
+
+static struct invalidation invalidation_of_invpcid(unsigned type, uint16_t pcid, uint64_t address)
+{
+    struct invalidation invalidation =
+        type < 2 ? invalidation_of_context(pcid, GLOBALS_STAY) : invalidation_of_everything();
+
+    if (type == 0) {
+        invalidation.structures = STRUCTURES_OF_PATH;
+        invalidation.first = address & ~(VMMU_PAGE_BYTES - 1);
+        invalidation.last = address | (VMMU_PAGE_BYTES - 1);
+        invalidation.address = address;
+    }
+    if (type == 3) {
+        invalidation.globals = GLOBALS_STAY;
+    }
+    return invalidation;
 }
 
 enum vmmu_status reference_invpcid(struct reference *reference, unsigned vp, unsigned type, uint64_t pcid,
@@ -169,26 +292,55 @@ enum vmmu_status reference_invpcid(struct reference *reference, unsigned vp, uns
     if (type == 0 && !may_be_named(reference, address)) {
         return VMMU_GUEST_FAULT;
     }
-    reference->now++;
+    const struct invalidation invalidation =
+        invalidation_of_invpcid(type, (uint16_t)pcid, reference_linear(&reference->vp[vp].mode, address));
+
+    pass(reference, vp, &invalidation);
     return VMMU_OK;
+}
+
+/* The translations of the page that the tables map at @address now, global ones whatever their PCID. */
+static struct invalidation invalidation_of_page(const struct reference *reference, unsigned vp,
+                                                uint64_t address)
+{
+    const struct vmmu_x86_mode *mode = &reference->vp[vp].mode;
+    const uint64_t linear = reference_linear(mode, address);
+    const uint64_t page_bytes = reference_page_bytes(reference, vp, address);
+
+    return (struct invalidation){ .translations = true,
+                                  .pcid = mode->pcid,
+                                  .globals = GLOBALS_GO,
+                                  .structures = STRUCTURES_OF_PATH,
+                                  .first = linear & ~(page_bytes - 1),
+                                  .last = linear | (page_bytes - 1),
+                                  .address = linear };
 }
 
 void reference_invlpg(struct reference *reference, unsigned vp, uint64_t address)
 {
-    (void)vp, (void)address;
-    reference->now++;
+    const struct reference_vp *who = &reference->vp[vp];
+    struct invalidation invalidation = invalidation_of_page(reference, vp, address);
+    const bool by_path = !reference->intel && (who->registers.efer & EFER_TCE);
+
+    if (!vmmu_walk_is_canonical(&who->mode, (vmmu_gva){ address })) {
+        return;
+    }
+    invalidation.structures = by_path ? STRUCTURES_OF_PATH : STRUCTURES_GO;
+    pass(reference, vp, &invalidation);
 }
 
 void reference_page_fault(struct reference *reference, unsigned vp, uint64_t address)
 {
-    (void)vp, (void)address;
-    reference->now++;
+    const struct invalidation invalidation = invalidation_of_page(reference, vp, address);
+
+    pass(reference, vp, &invalidation);
 }
 
 unsigned reference_burden_of(const struct reference *reference, unsigned vp)
 {
-    (void)vp;
-    return history_burden(reference->history, 0);
+    const struct past *past = &reference->vp[vp].past;
+
+    return past_count(past) + history_burden(reference->history, past->floor);
 }
 
 unsigned reference_burden(const struct reference *reference)

@@ -1,7 +1,7 @@
 /*
  * Which results are permitted.
  */
-#include "tests/model/machine/reference_internal.h"
+#include "tests/model/machine/reference_search.h"
 
 /* The walk with nothing cached: what memory and registers give now, marks left alone. */
 static struct reference_result fresh_walk(const struct reference *reference,
@@ -38,45 +38,105 @@ static bool is_same(const struct reference_result *a, const struct reference_res
            a->fault.error_code == b->fault.error_code && a->fault.cr2 == b->fault.cr2;
 }
 
+static bool is_wanted(void *context, const struct reference_result *result)
+{
+    return is_same(context, result);
+}
+
+/* Whether what is cached may play a part at all. */
+static bool may_be_stale(const struct reference *reference, const struct reference_access *access)
+{
+    const struct vmmu_x86_mode *mode = &reference->vp[access->vp].mode;
+
+    return mode->paging != VMMU_X86_PAGING_NONE &&
+           vmmu_walk_is_canonical(mode, (vmmu_gva){ access->address });
+}
+
+static enum search_end search_for(const struct reference *reference, const struct reference_access *access,
+                                  const struct reference_result *result, bool marks_missing)
+{
+    struct reference_result wanted = *result;
+    const struct search_goal goal = { .found = is_wanted,
+                                      .context = &wanted,
+                                      .marks_missing = marks_missing };
+
+    return reference_search(reference, access, &goal);
+}
+
 enum reference_answer reference_judge(struct reference *reference, const struct reference_access *access,
                                       const struct reference_result *result)
 {
     bool marked;
     const struct reference_result fresh = fresh_walk(reference, access, &marked);
+    const bool now = is_same(&fresh, result);
 
-    if (is_same(&fresh, result)) {
-        return marked ? PERMITTED : PERMITTED_BUT_FOR_MARKS;
+    if (now && marked) {
+        return PERMITTED;
+    }
+    if (!may_be_stale(reference, access)) {
+        return now ? PERMITTED : FORBIDDEN;
+    }
+    const enum search_end end = search_for(reference, access, result, false);
+
+    if (end == SEARCH_GAVE_UP) {
+        reference->given_up++;
+    }
+    if (end != SEARCH_EXHAUSTED) {
+        return PERMITTED;
+    }
+    /* A fault needs no marks. */
+    if (now || (result->end == END_REACHES && search_for(reference, access, result, true) == SEARCH_FOUND)) {
+        return PERMITTED_BUT_FOR_MARKS;
     }
     return FORBIDDEN;
 }
 
 bool reference_may_walk(struct reference *reference, const struct reference_access *access, uint64_t gpa)
 {
-    struct vmmu_x86_walk_result walk;
-    struct vmmu_x86_access observer = access->access;
+    const struct search_goal goal = { .table_wanted = true, .table = gpa };
 
-    observer.marks = VMMU_X86_MARKS_LEAVE;
-    walk.step_count = 0;
-    if (vmmu_x86_walk(&reference->vp[access->vp].mode, &reference->ram, (vmmu_gva){ access->address },
-                      observer, &walk) == VMMU_UNSUPPORTED) {
+    if (!may_be_stale(reference, access)) {
         return false;
     }
-    for (unsigned i = 0; i < walk.step_count; i++) {
-        if (walk.steps[i].stage == VMMU_X86_STAGE_GUEST &&
-            walk.steps[i].address / VMMU_PAGE_BYTES == gpa / VMMU_PAGE_BYTES) {
-            return true;
+    const enum search_end end = reference_search(reference, access, &goal);
+
+    if (end == SEARCH_GAVE_UP) {
+        reference->given_up++;
+    }
+    return end != SEARCH_EXHAUSTED;
+}
+
+struct collection {
+    struct reference_result *results;
+    unsigned count;
+};
+
+static bool collect(void *context, const struct reference_result *result)
+{
+    struct collection *collection = context;
+
+    for (unsigned i = 0; i < collection->count; i++) {
+        if (is_same(&collection->results[i], result)) {
+            return false;
         }
     }
-    return false;
+    collection->results[collection->count++] = *result;
+    return collection->count == REFERENCE_RESULTS;
 }
 
 unsigned reference_permitted(struct reference *reference, const struct reference_access *access,
                              struct reference_result results[REFERENCE_RESULTS])
 {
+    struct collection collection = { results, 0 };
+    const struct search_goal goal = { .found = collect, .context = &collection, .marks_missing = true };
     bool marked;
+    const struct reference_result fresh = fresh_walk(reference, access, &marked);
 
-    results[0] = fresh_walk(reference, access, &marked);
-    return 1;
+    (void)collect(&collection, &fresh);
+    if (may_be_stale(reference, access)) {
+        (void)reference_search(reference, access, &goal);
+    }
+    return collection.count;
 }
 
 uint64_t reference_page_bytes(const struct reference *reference, unsigned vp, uint64_t address)
