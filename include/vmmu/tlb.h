@@ -150,10 +150,11 @@ struct vmmu_tlb_statistics {
 struct vmmu_tlb_array {
     uint32_t set_mask;
     uint32_t ways;
-    uint64_t *matches; /* sets x ways: what a lookup compares first */
-    uint64_t *uses;    /* sets x ways: when it was last used */
+    uint32_t stride; /* slots of a set: its ways, rounded up to a whole step of the search */
+    uint64_t *uses;  /* sets x ways: when it was last used */
     struct vmmu_tlb_entry *entries;
     struct vmmu_tlb_set *sets;
+    uint32_t *marks; /* four of them a word: what a lookup compares first */
     /* Page sizes that the array holds entries of now, by sort, ascending: the only ones that a lookup tries. */
     uint8_t size_count[VMMU_TLB_SORTS];
     uint8_t shifts[VMMU_TLB_SORTS][VMMU_TLB_SIZES];

@@ -47,7 +47,7 @@ static void count_out(struct vmmu_tlb_array *array, const struct vmmu_tlb_entry 
 
 static uint32_t least_recently_used(const struct vmmu_tlb_array *array, uint32_t set)
 {
-    const uint64_t *const uses = &array->uses[(size_t)set * array->ways];
+    const uint64_t *const uses = &array->uses[(size_t)set * array->stride];
     uint32_t oldest = 0;
 
     for (uint32_t way = 1; way < array->ways; way++) {
@@ -85,11 +85,24 @@ static uint32_t victim(struct vmmu_tlb *tlb, uint8_t index, uint32_t set)
     return any_way(tlb, array->ways);
 }
 
+static uint32_t mark_of_entry(const struct vmmu_tlb_entry *entry)
+{
+    return mark_of(owner_hash(&entry->tag, entry->kind), entry->base >> entry->page_shift);
+}
+
+static void set_mark(struct vmmu_tlb_array *array, uint32_t slot, uint32_t mark)
+{
+    uint32_t *const word = &array->marks[slot / MARKS_PER_WORD];
+    const unsigned shift = slot % MARKS_PER_WORD * MARK_BITS;
+
+    *word = (*word & ~(UINT32_C(0xff) << shift)) | mark << shift;
+}
+
 void vmmu_tlb_array_add(struct vmmu_tlb *tlb, uint8_t index, const struct vmmu_tlb_entry *entry)
 {
     struct vmmu_tlb_array *const array = &tlb->array[index];
     const uint32_t set = set_of(array, entry->base, entry->page_shift);
-    uint32_t slot = set * array->ways;
+    uint32_t slot = set * array->stride;
 
     if (array->sets[set].used < array->ways) {
         slot += array->sets[set].used++;
@@ -99,19 +112,22 @@ void vmmu_tlb_array_add(struct vmmu_tlb *tlb, uint8_t index, const struct vmmu_t
         tlb->statistics.evicted++;
     }
     array->entries[slot] = *entry;
-    array->matches[slot] = match_of(entry);
+    set_mark(array, slot, mark_of_entry(entry));
     array->uses[slot] = ++tlb->clock;
     count_in(array, entry);
 }
 
 void vmmu_tlb_array_remove(struct vmmu_tlb_array *array, uint32_t set, uint32_t way)
 {
-    const uint32_t first = set * array->ways;
+    const uint32_t first = set * array->stride;
     const uint32_t last = first + --array->sets[set].used;
     const uint32_t slot = first + way;
 
     count_out(array, &array->entries[slot]);
-    array->entries[slot] = array->entries[last];
-    array->matches[slot] = array->matches[last];
-    array->uses[slot] = array->uses[last];
+    if (slot != last) {
+        array->entries[slot] = array->entries[last];
+        array->uses[slot] = array->uses[last];
+        set_mark(array, slot, mark_of_entry(&array->entries[slot]));
+    }
+    set_mark(array, last, MARK_NONE);
 }

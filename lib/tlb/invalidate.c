@@ -59,7 +59,7 @@ static uint32_t sweep(struct vmmu_tlb_array *array, const struct verdict *verdic
         const uint32_t set = (first + (uint32_t)i) & array->set_mask;
 
         for (uint32_t way = array->sets[set].used; way-- > 0;) {
-            if (verdict->condemned(verdict->context, &array->entries[set * array->ways + way])) {
+            if (verdict->condemned(verdict->context, &array->entries[set * array->stride + way])) {
                 vmmu_tlb_array_remove(array, set, way);
                 removed++;
             }

@@ -13,9 +13,14 @@ static bool is_power_of_two(uint32_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
+static uint32_t stride_of(const struct vmmu_tlb_array_config *config)
+{
+    return (config->ways + MARKS_PER_WORD - 1U) / MARKS_PER_WORD * MARKS_PER_WORD;
+}
+
 static uint64_t slots_of(const struct vmmu_tlb_array_config *config)
 {
-    return (uint64_t)config->sets * config->ways;
+    return (uint64_t)config->sets * stride_of(config);
 }
 
 static bool is_possible_array(const struct vmmu_tlb_array_config *config)
@@ -42,13 +47,13 @@ static bool is_possible(const struct vmmu_tlb_config *config)
     return slots <= UINT32_MAX;
 }
 
-/* Rounded up so that what follows is aligned. */
-static uint64_t sets_bytes(const struct vmmu_tlb_array_config *config)
-{
-    return ((uint64_t)config->sets * sizeof(struct vmmu_tlb_set) + 7) & ~UINT64_C(7);
-}
+#define SLOT_BYTES (sizeof(struct vmmu_tlb_entry) + sizeof(uint64_t) + MARK_BITS / 8)
 
-_Static_assert(sizeof(struct vmmu_tlb_entry) % 8 == 0, "arrays of entries keep what follows aligned");
+/* Rounded up so that what follows is aligned. */
+static uint64_t array_bytes(const struct vmmu_tlb_array_config *config)
+{
+    return (slots_of(config) * SLOT_BYTES + config->sets * sizeof(struct vmmu_tlb_set) + 7) & ~UINT64_C(7);
+}
 
 size_t vmmu_tlb_memory_bytes(const struct vmmu_tlb_config *config)
 {
@@ -58,8 +63,7 @@ size_t vmmu_tlb_memory_bytes(const struct vmmu_tlb_config *config)
         return 0;
     }
     for (uint8_t i = 0; i < config->arrays; i++) {
-        bytes += slots_of(&config->array[i]) * (2 * sizeof(uint64_t) + sizeof(struct vmmu_tlb_entry));
-        bytes += sets_bytes(&config->array[i]);
+        bytes += array_bytes(&config->array[i]);
     }
     return (size_t)bytes == bytes ? (size_t)bytes : 0;
 }
@@ -70,15 +74,20 @@ static uint8_t *lay_out(struct vmmu_tlb_array *array, const struct vmmu_tlb_arra
 {
     const size_t slots = (size_t)slots_of(config);
 
-    *array = (struct vmmu_tlb_array){ .set_mask = config->sets - 1, .ways = config->ways };
-    array->matches = (uint64_t *)(void *)memory;
-    array->uses = array->matches + slots;
-    array->entries = (struct vmmu_tlb_entry *)(void *)(array->uses + slots);
-    array->sets = (struct vmmu_tlb_set *)(void *)(array->entries + slots);
+    *array = (struct vmmu_tlb_array){ .set_mask = config->sets - 1,
+                                      .ways = config->ways,
+                                      .stride = stride_of(config) };
+    array->entries = (struct vmmu_tlb_entry *)(void *)memory;
+    array->uses = (uint64_t *)(void *)(array->entries + slots);
+    array->sets = (struct vmmu_tlb_set *)(void *)(array->uses + slots);
+    array->marks = (uint32_t *)(void *)(array->sets + config->sets);
+    for (size_t word = 0; word < slots / MARKS_PER_WORD; word++) {
+        array->marks[word] = MARK_NONE;
+    }
     for (uint32_t set = 0; set < config->sets; set++) {
         array->sets[set] = (struct vmmu_tlb_set){ 0 };
     }
-    return (uint8_t *)array->sets + sets_bytes(config);
+    return memory + array_bytes(config);
 }
 
 enum vmmu_status vmmu_tlb_init(struct vmmu_tlb *tlb, const struct vmmu_tlb_config *config, void *memory,
@@ -130,7 +139,9 @@ const struct vmmu_tlb_entry *vmmu_tlb_lookup(struct vmmu_tlb *tlb, const struct 
 
             tlb->statistics.hits[i]++;
             tlb->array[i].uses[slot] = ++tlb->clock;
-            promote(tlb, i, entry);
+            if (i != 0) {
+                promote(tlb, i, entry);
+            }
             return entry;
         }
     }
@@ -154,7 +165,7 @@ const struct vmmu_tlb_entry *vmmu_tlb_each(const struct vmmu_tlb *tlb, const str
             const uint32_t slot = way < array->ways ? find_sized(array, &probe, shift, way) : NO_SLOT;
 
             if (slot != NO_SLOT) {
-                *cursor = passed + slot - set_of(array, query->address, shift) * array->ways + 1;
+                *cursor = passed + slot - set_of(array, query->address, shift) * array->stride + 1;
                 return &array->entries[slot];
             }
         }
@@ -180,14 +191,12 @@ static uint32_t replace(struct vmmu_tlb *tlb, uint8_t index, const struct vmmu_t
     struct vmmu_tlb_array *const array = &tlb->array[index];
     const struct vmmu_tlb_query query = { entry->base, entry->tag, entry->kind, entry->table_level };
     const uint32_t set = set_of(array, entry->base, entry->page_shift);
-    const uint64_t hash = match_of(entry) & MATCH_HASH;
     uint32_t replaced = 0;
 
     for (uint32_t way = array->sets[set].used; way-- > 0;) {
-        const uint32_t slot = set * array->ways + way;
-        const struct vmmu_tlb_entry *const old = &array->entries[slot];
+        const struct vmmu_tlb_entry *const old = &array->entries[set * array->stride + way];
 
-        if ((array->matches[slot] & MATCH_HASH) == hash && is_asked_for(old, &query, entry->page_shift) &&
+        if (is_same_region(old, &query, entry->page_shift) &&
             (tlb->config.duplicates ? are_alike(old, entry) : share_a_context(old, entry))) {
             vmmu_tlb_array_remove(array, set, way);
             replaced++;
