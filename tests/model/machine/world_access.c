@@ -1,0 +1,443 @@
+/*
+ * Accesses of guests. An attempt is one try of the processor; exits are resolved between attempts. Whatever
+ * comes of it must be what the architecture permits by the guest's tables (the reference), in memory that the
+ * host grants (the map), with the data that was written last.
+ */
+#include "tests/model/machine/world_internal.h"
+
+#include <inttypes.h>
+
+/*
+ * Every guest table on the way and the page itself may exit: once for something older that the processor
+ * remembered, once to be logged.
+ */
+#define ATTEMPTS 32
+
+struct guest_state world_state(struct world *world, uint8_t vp)
+{
+    struct guest_state state = { .nested = false };
+
+    world->class->load(world->engine, vp, reference_mode(world->reference, vp), &state);
+    state.tags = world_tags(world, vp);
+    state.tags.nested = state.nested;
+    if (state.nested && world->setting.intel) {
+        state.tags.stage2 = vmmu_invalidate_ep4ta(state.stage2.root.v);
+    }
+    return state;
+}
+
+/* --- sentences --- */
+
+static const char *kind_of(const struct guest_access *access)
+{
+    static const char *const names[] = {
+        [VMMU_X86_READ] = "read",
+        [VMMU_X86_WRITE] = "write",
+        [VMMU_X86_EXECUTE] = "fetch",
+    };
+
+    return names[access->access.kind];
+}
+
+static void describe(const struct reference_result *result, char *out, size_t size)
+{
+    if (result->end == END_REACHES) {
+        snprintf(out, size, "gpa %#" PRIx64, result->gpa);
+    } else {
+        snprintf(out, size, "fault %u, code %#x, CR2 %#" PRIx64, result->fault.vector,
+                 (unsigned)result->fault.error_code, result->fault.cr2);
+    }
+}
+
+static struct reference_access as_reference(const struct guest_access *access)
+{
+    return (struct reference_access){
+        .vp = access->vp,
+        .address = access->address,
+        .access = access->access,
+    };
+}
+
+static void report_forbidden(struct world *world, enum check check, const struct guest_access *access,
+                             const struct reference_result *result)
+{
+    const struct reference_access asked = as_reference(access);
+    struct reference_result permitted[REFERENCE_RESULTS];
+    const unsigned count = reference_permitted(world->reference, &asked, permitted);
+    char came[80];
+    char first[80] = "nothing";
+
+    describe(result, came, sizeof came);
+    if (count != 0) {
+        describe(&permitted[0], first, sizeof first);
+    }
+    world_report(world, check, "VP %u: %s of %#" PRIx64 " came to %s; permitted: %s, %u results in all",
+                 access->vp, kind_of(access), access->address, came, first, count);
+}
+
+/* --- judgement --- */
+
+void world_judge(struct world *world, const struct guest_access *access,
+                 const struct reference_result *result)
+{
+    const struct reference_access asked = as_reference(access);
+    const enum check check = result->end == END_REACHES ? CHECK_TRANSLATION : CHECK_FAULT;
+
+    if (!is_checked(world, check) && !is_checked(world, CHECK_MARKS)) {
+        return;
+    }
+    switch (reference_judge(world->reference, &asked, result)) {
+    case PERMITTED: return;
+    case PERMITTED_BUT_FOR_MARKS:
+        world_report(world, CHECK_MARKS,
+                     "VP %u: %s of %#" PRIx64 " came to gpa %#" PRIx64
+                     " and left an accessed or dirty bit unset on the way",
+                     access->vp, kind_of(access), access->address, result->gpa);
+        return;
+    case FORBIDDEN: report_forbidden(world, check, access, result); return;
+    }
+}
+
+void world_judge_exit(struct world *world, const struct guest_access *access,
+                      const struct vmmu_x86_stage2_fault *fault)
+{
+    const struct reference_access asked = as_reference(access);
+    const struct reference_result result = { .end = END_REACHES, .gpa = fault->gpa.v };
+
+    if (!is_checked(world, CHECK_TRANSLATION)) {
+        return;
+    }
+    if (fault->access.guest_table) {
+        if (!reference_may_walk(world->reference, &asked, fault->gpa.v)) {
+            world_report(world, CHECK_TRANSLATION,
+                         "VP %u: %s of %#" PRIx64 " looked for a table at gpa %#" PRIx64 ", where none is",
+                         access->vp, kind_of(access), access->address, fault->gpa.v);
+        }
+        return;
+    }
+    if (reference_judge(world->reference, &asked, &result) == FORBIDDEN) {
+        report_forbidden(world, CHECK_TRANSLATION, access, &result);
+    }
+}
+
+/* --- memory --- */
+
+void world_marked(void *context, uint64_t hpa, unsigned width_bytes, uint64_t value)
+{
+    struct world *world = context;
+    uint64_t gpa;
+    bool on_b;
+
+    if (!host_guest_address(hpa, &gpa, &on_b)) {
+        return; /* a table of the engine's */
+    }
+    if (!host_allows(&world->map, gpa, on_b, VMMU_X86_RIGHT_WRITE)) {
+        world_report(world, CHECK_FRAME,
+                     "a guest's entry was marked at hpa %#" PRIx64 ", which the host does not let it write",
+                     hpa);
+        return;
+    }
+    world_has_content(world, gpa);
+    reference_store(world->reference, gpa, width_bytes, value);
+}
+
+static void transfer(struct world *world, const struct guest_access *access, uint64_t hpa, uint64_t gpa)
+{
+    const unsigned width_bytes = access->width_bytes;
+    uint64_t found;
+    uint64_t expected;
+
+    expected = reference_load(world->reference, gpa, width_bytes);
+    if (access->access.kind == VMMU_X86_WRITE) {
+        /* Between two stores of the engine's a guest mostly writes what stands there: scripts know their tables. */
+        const uint64_t value = world->acting && !world_once_in(world, 4) ? expected : access->value;
+
+        memory_store(world->memory, hpa, width_bytes, value);
+        world_has_content(world, gpa);
+        reference_store(world->reference, gpa, width_bytes, value);
+        return;
+    }
+    found = memory_load(world->memory, hpa, width_bytes);
+    if (found != expected) {
+        world_report(world, CHECK_DATA,
+                     "VP %u: %s of %#" PRIx64 " found %#" PRIx64 " at gpa %#" PRIx64 ", where %#" PRIx64
+                     " was written",
+                     access->vp, kind_of(access), access->address, found, gpa, expected);
+    }
+}
+
+/* --- one attempt --- */
+
+static void reached(struct world *world, const struct guest_access *access,
+                    const struct processor_result *result)
+{
+    struct reference_result end = { .end = END_REACHES };
+    const uint8_t right = host_right(access->access.kind);
+    bool on_b;
+
+    if (!host_guest_address(result->hpa, &end.gpa, &on_b)) {
+        world_report(world, CHECK_ISOLATION,
+                     "VP %u: %s of %#" PRIx64 " reached hpa %#" PRIx64 ", which is no memory of the guest's",
+                     access->vp, kind_of(access), access->address, result->hpa);
+        return;
+    }
+    if (!host_allows(&world->map, end.gpa, on_b, right)) {
+        world_report(world, CHECK_FRAME,
+                     "VP %u: %s of %#" PRIx64 " used side %c of gpa %#" PRIx64
+                     ", which the host does not allow (state %#x)",
+                     access->vp, kind_of(access), access->address, on_b ? 'B' : 'A', end.gpa,
+                     world->map.now[host_page(end.gpa)]);
+    }
+    world_judge(world, access, &end);
+    transfer(world, access, result->hpa, end.gpa);
+    world->counters.reached++;
+}
+
+static void deliver(struct world *world, const struct guest_access *access,
+                    const struct vmmu_x86_fault *fault)
+{
+    const struct reference_result end = { .end = END_FAULTS, .fault = *fault };
+
+    world_judge(world, access, &end);
+    if (fault->vector == VMMU_X86_VECTOR_PF) {
+        reference_page_fault(world->reference, access->vp, fault->cr2);
+    }
+    world->counters.guest_faults++;
+}
+
+bool world_attempt(struct world *world, const struct guest_access *access, struct processor_result *result)
+{
+    const struct guest_state state = world_state(world, access->vp);
+    struct processor *machine = world_processor(world, access->vp)->machine;
+
+    *result = processor_access(machine, &state, access->address, access->access, &world->luck);
+    if (result->mixed) {
+        world_report(world, CHECK_SIZES,
+                     "VP %u: %s of %#" PRIx64 " met two sizes of one page that differ in frame or rights",
+                     access->vp, kind_of(access), access->address);
+    }
+    switch (result->end) {
+    case PROCESSOR_REACHED: reached(world, access, result); return true;
+    case PROCESSOR_GUEST_FAULT:
+        if (world->class->page_fault) {
+            return false;
+        }
+        deliver(world, access, &result->fault);
+        return true;
+    case PROCESSOR_STAGE2: return false;
+    case PROCESSOR_STRAYED:
+        world_report(world, CHECK_ISOLATION,
+                     "VP %u: %s of %#" PRIx64 " touched hpa %#" PRIx64 ", which is not the guest's",
+                     access->vp, kind_of(access), access->address, result->hpa);
+        return true;
+    }
+    return true;
+}
+
+/* --- exits --- */
+
+static struct engine_verdict ask(struct world *world, const struct guest_access *access,
+                                 const struct processor_result *result)
+{
+    if (result->end == PROCESSOR_GUEST_FAULT) {
+        return world->class->page_fault(world->engine, access->vp, access->address, access->access,
+                                        &result->fault);
+    }
+    return world->class->stage2_fault(world->engine, access->vp, &result->stage2);
+}
+
+/* Memory is where the host grants what was asked for, a device is everywhere else. */
+static void check_verdict(struct world *world, const struct engine_verdict *verdict,
+                          const struct processor_result *result)
+{
+    const uint8_t right = host_right(result->stage2.access.kind);
+    const bool granted = host_grants(&world->map, result->stage2.gpa.v, right);
+    const bool device = verdict->answer == ENGINE_DEVICE;
+
+    if (granted == device || (device && verdict->gpa != result->stage2.gpa.v)) {
+        world_report(world, CHECK_EXIT,
+                     "an exit at gpa %#" PRIx64 " was judged to be %s, where the host has %s",
+                     result->stage2.gpa.v, device ? "a device's" : "spurious",
+                     granted ? "memory" : "no memory that allows it");
+    }
+}
+
+/* The exit is dealt with. True if the access goes on. */
+static bool resolve(struct world *world, const struct guest_access *access,
+                    const struct processor_result *result)
+{
+    struct engine_verdict verdict;
+
+    world->counters.exits++;
+    if (result->end == PROCESSOR_STAGE2) {
+        world_judge_exit(world, access, &result->stage2);
+    }
+    verdict = ask(world, access, result);
+    switch (verdict.answer) {
+    case ENGINE_RETRY:
+    case ENGINE_DEVICE:
+        if (result->end == PROCESSOR_STAGE2) {
+            check_verdict(world, &verdict, result);
+        }
+        world->counters.devices += verdict.answer == ENGINE_DEVICE;
+        return verdict.answer == ENGINE_RETRY;
+    case ENGINE_INJECT: deliver(world, access, &verdict.fault); return false;
+    case ENGINE_EMULATE:
+        memory_store(world->memory, host_frame(world->map.now[host_page(verdict.gpa)], verdict.gpa),
+                     access->width_bytes, access->value);
+        reference_store(world->reference, verdict.gpa, access->width_bytes, access->value);
+        world->class->guest_wrote(world->engine, access->vp, verdict.gpa, access->width_bytes);
+        return false;
+    case ENGINE_BROKEN:
+        world_report(world, CHECK_EXIT, "VP %u: %s of %#" PRIx64 ": the engine gave up at gpa %#" PRIx64,
+                     access->vp, kind_of(access), access->address, result->stage2.gpa.v);
+        return false;
+    }
+    return false;
+}
+
+static void run(struct world *world, const struct guest_access *access, struct processor_result *result)
+{
+    for (unsigned attempt = 0; attempt < ATTEMPTS && !world->finding.found; attempt++) {
+        world_enter(world, access->vp);
+        if (world_attempt(world, access, result)) {
+            return;
+        }
+        world_exit(world, access->vp);
+        if (!resolve(world, access, result)) {
+            world_resume(world, access->vp);
+            return;
+        }
+    }
+    world_report(world, CHECK_PROGRESS, "VP %u: %s of %#" PRIx64 " never ended: exits at gpa %#" PRIx64,
+                 access->vp, kind_of(access), access->address, result->stage2.gpa.v);
+}
+
+/* --- operations --- */
+
+static void remember(struct world *world, const struct guest_access *access)
+{
+    struct world_vp *vp = &world->vps[access->vp];
+
+    vp->recent[vp->recent_next] = *access;
+    vp->recent_next = (vp->recent_next + 1) % RECENT_ACCESSES;
+    vp->recent_count += vp->recent_count < RECENT_ACCESSES;
+}
+
+static bool access_of(const struct op *op, struct guest_access *out)
+{
+    const uint8_t width_bytes = op->kind == OP_FETCH ? 1 : op->width;
+
+    if (width_bytes != 1 && width_bytes != 2 && width_bytes != 4 && width_bytes != 8) {
+        return false;
+    }
+    *out = (struct guest_access){
+        .vp = op->vp,
+        .width_bytes = width_bytes,
+        .address = op->address & ~(uint64_t)(width_bytes - 1),
+        .access = { .kind = op->kind == OP_READ    ? VMMU_X86_READ
+                            : op->kind == OP_WRITE ? VMMU_X86_WRITE
+                                                   : VMMU_X86_EXECUTE,
+                    .user = (op->flags & OP_USER) && !(op->flags & OP_IMPLICIT),
+                    .implicit = (op->flags & OP_IMPLICIT) != 0,
+                    .eflags_ac = (op->flags & OP_EFLAGS_AC) != 0 },
+        .value = width_bytes == 8 ? op->value : op->value & (BIT64(8 * width_bytes) - 1),
+    };
+    return true;
+}
+
+/* Whether the access came to something that a fresh walk does not give. */
+static bool is_stale(const struct processor_result *result, const struct reference_result *fresh)
+{
+    uint64_t gpa;
+    bool on_b;
+
+    if (result->end == PROCESSOR_REACHED && host_guest_address(result->hpa, &gpa, &on_b)) {
+        return fresh->end != END_REACHES || fresh->gpa != gpa;
+    }
+    return result->end == PROCESSOR_GUEST_FAULT &&
+           (fresh->end != END_FAULTS || fresh->fault.error_code != result->fault.error_code);
+}
+
+bool world_step_access(struct world *world, const struct op *op)
+{
+    struct processor_result result = { .end = PROCESSOR_STAGE2 };
+    struct reference_result fresh;
+    struct guest_access access;
+
+    if (!access_of(op, &access)) {
+        return false;
+    }
+    remember(world, &access);
+    world_walk(world, &access, &fresh);
+    run(world, &access, &result);
+    world->counters.stale += is_stale(&result, &fresh);
+    return true;
+}
+
+bool world_step_speculate(struct world *world, const struct op *op)
+{
+    struct guest_state state;
+
+    world_enter(world, op->vp);
+    state = world_state(world, op->vp);
+    processor_speculate(world_processor(world, op->vp)->machine, &state, op->address, &world->luck);
+    return true;
+}
+
+/* --- between --- */
+
+/* A page that stays as it is through the change under way must be found by whoever looks. */
+static void check_present(struct world *world, const struct guest_access *access,
+                          const struct processor_result *result)
+{
+    const struct vmmu_x86_stage2_fault *fault = &result->stage2;
+    const enum vmmu_x86_access_kind kind = fault->access.kind;
+    /* The dirty log takes the right to write, and gives it back on demand. */
+    const bool logs = kind == VMMU_X86_WRITE && fault->reason == VMMU_X86_STAGE2_RIGHTS &&
+                      (world->log == VMMU_NESTED_LOG_WRITE_PROTECT || world->op->kind == OP_LOG_START);
+
+    world_judge_exit(world, access, fault);
+    if (result->fresh && !logs && host_grants_always(&world->map, fault->gpa.v, host_right(kind))) {
+        world_report(world, CHECK_PRESENT,
+                     "VP %u: %s of %#" PRIx64 " did not find gpa %#" PRIx64
+                     " between two stores, though the page is there before and after",
+                     access->vp, kind_of(access), access->address, fault->gpa.v);
+    }
+}
+
+static void access_between(struct world *world, const struct guest_access *access)
+{
+    struct processor_result result;
+
+    if (world_attempt(world, access, &result)) {
+        return;
+    }
+    if (result.end == PROCESSOR_STAGE2) {
+        check_present(world, access, &result);
+    }
+    /* It waits for the host's lock. */
+    world_exit(world, access->vp);
+}
+
+void world_act(struct world *world)
+{
+    const uint32_t chosen = luck_below(&world->luck, world->setting.processors);
+    const uint8_t vp = world->processors[chosen].loaded;
+    struct guest_access access;
+    struct guest_state state;
+
+    if (world->acting || vp == NOBODY || world->vps[vp].outside || world->vps[vp].recent_count == 0) {
+        return;
+    }
+    world->acting = true;
+    world->counters.between_stores++;
+    access = world->vps[vp].recent[luck_below(&world->luck, world->vps[vp].recent_count)];
+    if (world_once_in(world, 2)) {
+        access_between(world, &access);
+    } else {
+        state = world_state(world, vp);
+        processor_speculate(world->processors[chosen].machine, &state, access.address, &world->luck);
+    }
+    world->acting = false;
+}

@@ -1,0 +1,172 @@
+/*
+ * Guest instructions that change paging, or what may be cached of it. The reference keeps the registers and
+ * says whether the instruction faults; what a processor must forget comes from lib/x86/invalidate.
+ */
+#include "tests/model/machine/world_internal.h"
+
+/* Registers before the instruction, and where it runs. */
+struct instruction {
+    const struct op *op;
+    struct vmmu_x86_tags tags;
+    struct vmmu_x86_paging_registers before;
+    uint64_t page_bytes; /* of the page at its address */
+};
+
+/* --- what the instruction does to registers --- */
+
+static enum vmmu_status perform(struct world *world, const struct op *op)
+{
+    struct reference *reference = world->reference;
+
+    switch (op->kind) {
+    case OP_INVLPG: reference_invlpg(reference, op->vp, op->address); return VMMU_OK;
+    case OP_CR0: return reference_cr0(reference, op->vp, op->value);
+    case OP_CR3: return reference_cr3(reference, op->vp, op->value);
+    case OP_CR4: return reference_cr4(reference, op->vp, op->value);
+    case OP_EFER: return reference_efer(reference, op->vp, op->value);
+    case OP_PKRU: return reference_pkru(reference, op->vp, (uint32_t)op->value);
+    case OP_INVPCID: return reference_invpcid(reference, op->vp, op->width, op->value, op->address);
+    case OP_READ:
+    case OP_WRITE:
+    case OP_FETCH:
+    case OP_SPECULATE:
+    case OP_EVICT:
+    case OP_MIGRATE:
+    case OP_MAP:
+    case OP_MOVE:
+    case OP_UNMAP:
+    case OP_PROTECT:
+    case OP_SPLIT:
+    case OP_MERGE:
+    case OP_LOG_START:
+    case OP_LOG_COLLECT:
+    case OP_LOG_STOP:
+    case OP_HARVEST:
+    case OP_KINDS: break;
+    }
+    return VMMU_GUEST_FAULT;
+}
+
+/* --- what it makes the processor forget --- */
+
+static struct vmmu_tlb_scopes of_invlpg(struct world *world, const struct instruction *instruction)
+{
+    const vmmu_gva address = { instruction->op->address };
+
+    (void)world;
+    return vmmu_invalidate_invlpg(&instruction->tags, &instruction->before, address, instruction->page_bytes);
+}
+
+static struct vmmu_tlb_scopes of_cr0(struct world *world, const struct instruction *instruction)
+{
+    (void)world;
+    return vmmu_invalidate_cr0(&instruction->tags, &instruction->before, instruction->op->value);
+}
+
+static struct vmmu_tlb_scopes of_cr3(struct world *world, const struct instruction *instruction)
+{
+    (void)world;
+    return vmmu_invalidate_mov_cr3(&instruction->tags, &instruction->before, instruction->op->value);
+}
+
+static struct vmmu_tlb_scopes of_cr4(struct world *world, const struct instruction *instruction)
+{
+    (void)world;
+    return vmmu_invalidate_cr4(&instruction->tags, &instruction->before, instruction->op->value);
+}
+
+static struct vmmu_tlb_scopes of_invpcid(struct world *world, const struct instruction *instruction)
+{
+    const struct op *op = instruction->op;
+    const struct vmmu_x86_invalidation operands = { .type = op->width,
+                                                    .descriptor = { op->value, op->address } };
+    struct vmmu_tlb_scopes scopes = { .count = 0 };
+
+    if (vmmu_invalidate_invpcid(&instruction->tags, &world->cpu, &instruction->before, &operands, &scopes) !=
+        VMMU_OK) {
+        world_report(world, CHECK_FAULT, "INVPCID of type %u is refused, which the architecture takes",
+                     op->width);
+    }
+    return scopes;
+}
+
+/* NULL: it removes nothing, as writes of EFER and PKRU do. */
+static struct vmmu_tlb_scopes (*const removes[OP_KINDS])(struct world *, const struct instruction *) = {
+    [OP_INVLPG] = of_invlpg, [OP_CR0] = of_cr0,         [OP_CR3] = of_cr3,
+    [OP_CR4] = of_cr4,       [OP_INVPCID] = of_invpcid,
+};
+
+static void forget(struct world *world, const struct instruction *instruction)
+{
+    const struct op *op = instruction->op;
+
+    if (removes[op->kind]) {
+        const struct vmmu_tlb_scopes scopes = removes[op->kind](world, instruction);
+
+        processor_invalidate(world_processor(world, op->vp)->machine, &scopes);
+    }
+}
+
+/* --- the instruction --- */
+
+/*
+ * An instruction that loads PDPTEs exits where the host maps none of the memory that they are in, and a host
+ * has nothing to say to that.
+ */
+static bool can_load_pdptes(const struct world *world, const struct op *op)
+{
+    const struct vmmu_x86_paging_registers *now = reference_registers(world->reference, op->vp);
+    const uint64_t cr3 = op->kind == OP_CR3 ? op->value : now->cr3;
+    const uint64_t cr4 = op->kind == OP_CR4 ? op->value : now->cr4;
+
+    if (op->kind != OP_CR0 && op->kind != OP_CR3 && op->kind != OP_CR4) {
+        return true;
+    }
+    if (!(cr4 & VMMU_X86_CR4_PAE) || (now->efer & VMMU_X86_EFER_LME)) {
+        return true;
+    }
+    return host_grants(&world->map, vmmu_mode_root(VMMU_X86_PAGING_PAE, cr3).v, VMMU_X86_RIGHT_READ);
+}
+
+/* Linear addresses outside 64-bit modes have 32 bits. */
+static uint64_t linear_address(const struct world *world, const struct op *op)
+{
+    const bool long_mode = reference_registers(world->reference, op->vp)->efer & VMMU_X86_EFER_LMA;
+
+    return long_mode ? op->address : op->address & BITS64(31, 0);
+}
+
+bool world_step_control(struct world *world, const struct op *op)
+{
+    struct op asked = *op;
+    struct instruction instruction = { .op = &asked };
+
+    if (!can_load_pdptes(world, op)) {
+        return false;
+    }
+    world_enter(world, op->vp);
+    asked.address = linear_address(world, op);
+    instruction.before = *reference_registers(world->reference, op->vp);
+    instruction.tags = world_state(world, op->vp).tags;
+    instruction.page_bytes = reference_page_bytes(world->reference, op->vp, asked.address);
+    if (perform(world, &asked) != VMMU_OK) {
+        return false;
+    }
+    if (world->class->control) {
+        const struct engine_event event = {
+            .kind = op->kind,
+            .address = asked.address,
+            .value = op->value,
+            .type = op->width,
+            .before = &instruction.before,
+            .after = reference_registers(world->reference, op->vp),
+        };
+
+        world_exit(world, op->vp);
+        world->class->control(world->engine, op->vp, &event);
+        world_resume(world, op->vp);
+    } else {
+        forget(world, &instruction);
+    }
+    return true;
+}

@@ -1,0 +1,177 @@
+/*
+ * Plans. A flush that a plan asks for is due on every processor, for every virtual processor that it names: at
+ * once where one runs, else before it enters. What an operation does not rely on yet may be put off.
+ *
+ * Spec: SDM 3C "Guidelines for Use of the INVEPT Instruction"; APM 2 "TLB Control".
+ */
+#include "tests/model/machine/world_internal.h"
+
+/* --- on one processor --- */
+
+/* The EPTP that the tables are entered by. */
+static uint64_t eptp_of(const struct vmmu_x86_stage2 *stage2)
+{
+    const uint64_t levels = vmmu_x86_formats[stage2->layout.format].levels;
+    const uint64_t write_back = 6;
+
+    return stage2->root.v | write_back | (levels - 1) * 8 | (stage2->accessed_dirty ? BIT64(6) : 0);
+}
+
+static void forget_pending(struct world_processor *processor)
+{
+    for (unsigned vp = 0; vp < MODEL_VPS; vp++) {
+        processor->pending[vp] = (struct vmmu_plan){ .count = 0 };
+    }
+}
+
+/* INVEPT serves all virtual processors, whatever their VPIDs. */
+static void flush_by_invept(struct world *world, struct world_processor *processor,
+                            const struct guest_state *state)
+{
+    const bool all = world_once_in(world, 4);
+    const struct vmmu_x86_invalidation operands = {
+        .type = all ? VMMU_X86_INVEPT_ALL : VMMU_X86_INVEPT_CONTEXT,
+        .descriptor = { all ? 0 : eptp_of(&state->stage2) },
+    };
+    struct vmmu_tlb_scopes scopes;
+
+    if (vmmu_invalidate_invept(&world->cpu, &operands, &scopes) != VMMU_OK) {
+        world_report(world, CHECK_PROGRESS, "INVEPT fails with EPTP %#llx",
+                     (unsigned long long)operands.descriptor[0]);
+        return;
+    }
+    processor_invalidate(processor->machine, &scopes);
+    forget_pending(processor);
+}
+
+static void flush_by_vmrun(struct world *world, struct world_processor *processor, uint8_t vp)
+{
+    const bool all = world_once_in(world, 4);
+    const uint8_t control = all ? VMMU_X86_TLB_CONTROL_ALL : VMMU_X86_TLB_CONTROL_ASID;
+    struct vmmu_tlb_scopes scopes;
+
+    if (vmmu_invalidate_vmrun(processor->tag[vp], control, &scopes) != VMMU_OK) {
+        world_report(world, CHECK_PROGRESS, "VMRUN refuses TLB_CONTROL %u", control);
+        return;
+    }
+    processor_invalidate(processor->machine, &scopes);
+    if (all) {
+        forget_pending(processor);
+    }
+    processor->pending[vp] = (struct vmmu_plan){ .count = 0 };
+}
+
+void world_flush_pending(struct world *world, uint8_t vp)
+{
+    struct world_processor *processor = world_processor(world, vp);
+    struct guest_state state;
+
+    if (vmmu_plan_is_empty(&processor->pending[vp])) {
+        return;
+    }
+    state = world_state(world, vp);
+    if (world->precisely) {
+        processor_apply(processor->machine, &state, &processor->pending[vp]);
+        processor->pending[vp] = (struct vmmu_plan){ .count = 0 };
+    } else if (world->setting.intel) {
+        flush_by_invept(world, processor, &state);
+    } else {
+        flush_by_vmrun(world, processor, vp);
+    }
+}
+
+/* --- on all --- */
+
+static void add_pending(struct vmmu_plan *pending, const struct vmmu_plan *plan)
+{
+    if (plan->whole_tag) {
+        pending->whole_tag = true;
+        pending->count = 0;
+    }
+    for (unsigned i = 0; i < plan->count; i++) {
+        vmmu_plan_add(pending, plan->ranges[i].base, plan->ranges[i].pages);
+    }
+}
+
+/* Have the guest left and entered again, with the flush between. */
+static void kick(struct world *world, uint8_t vp)
+{
+    if (!world->vps[vp].outside) {
+        world_exit(world, vp);
+        world_resume(world, vp);
+    }
+}
+
+static void flush(struct world *world, const struct vmmu_plan *plan)
+{
+    for (unsigned i = 0; i < world->setting.processors; i++) {
+        struct world_processor *processor = &world->processors[i];
+
+        for (uint8_t vp = 0; vp < world->setting.vps; vp++) {
+            if (plan->vps & BIT64(vp)) {
+                add_pending(&processor->pending[vp], plan);
+            }
+        }
+    }
+    for (unsigned i = 0; i < world->setting.processors; i++) {
+        const uint8_t vp = world->processors[i].loaded;
+
+        if (vp != NOBODY && (plan->vps & BIT64(vp))) {
+            kick(world, vp);
+            if (world_once_in(world, 4)) {
+                world_act(world);
+            }
+        }
+    }
+}
+
+static void apply(struct world *world, const struct vmmu_plan *plan)
+{
+    if (!vmmu_plan_is_empty(plan)) {
+        flush(world, plan);
+    }
+    vmmu_table_flushed(&world->tables, plan->epoch);
+}
+
+/* --- now or later --- */
+
+void world_settle(struct world *world)
+{
+    for (unsigned i = 0; i < world->later_count; i++) {
+        apply(world, &world->later[i]);
+    }
+    world->later_count = 0;
+    for (unsigned i = 0; i < world->loosened_count; i++) {
+        world_close_range(world, &world->loosened[i]);
+    }
+    world->loosened_count = 0;
+}
+
+void world_apply(struct world *world, const struct vmmu_plan *plan)
+{
+    apply(world, plan);
+    if (plan->whole_tag) {
+        world_settle(world);
+    }
+}
+
+void world_hand_over(struct world *world, const struct vmmu_plan *plan)
+{
+    if (vmmu_plan_is_empty(plan) || !world->may_put_off || world->later_count == LATER_PLANS) {
+        world_apply(world, plan);
+        return;
+    }
+    world->later[world->later_count++] = *plan;
+}
+
+void world_loosened(struct world *world, const struct loosened *range)
+{
+    if (world->later_count == 0) {
+        world_close_range(world, range);
+        return;
+    }
+    world->loosened[world->loosened_count++] = *range;
+    if (world->loosened_count == LOOSENED_RANGES) {
+        world_settle(world);
+    }
+}

@@ -1,0 +1,225 @@
+/*
+ * The parts of a world, for the files that make it up.
+ *
+ *   world.c          creation, steps, findings
+ *   world_access.c   accesses of guests: attempts, exits, judgement
+ *   world_control.c  guest instructions that change paging
+ *   world_host.c     the host's operations on guest memory
+ *   world_marks.c    accessed and dirty pages, harvests and the dirty log
+ *   world_flush.c    plans: now, later, before a virtual processor enters
+ *   world_tags.c     who runs where, under which tag
+ *   world_tables.c   memory of the engine's tables, and what happens between two stores to them
+ *   world_walker.c   the library's own walker beside the processors
+ */
+#ifndef TESTS_MODEL_MACHINE_WORLD_INTERNAL_H
+#define TESTS_MODEL_MACHINE_WORLD_INTERNAL_H
+
+#include "tests/model/machine/host_map.h"
+#include "tests/model/machine/world.h"
+
+#define NOBODY          UINT8_MAX
+#define RECENT_ACCESSES 16U
+#define LATER_PLANS     4U
+#define LOOSENED_RANGES 16U
+#define TAG_LIMIT       256U
+
+/* One access of a guest. */
+struct guest_access {
+    uint8_t vp;
+    uint8_t width_bytes;
+    uint64_t address;
+    struct vmmu_x86_access access;
+    uint64_t value; /* of a write */
+};
+
+struct world_vp {
+    uint8_t processor; /* where it runs */
+    uint8_t last;      /* where it ran last; NOBODY: nowhere yet */
+    bool outside;      /* in an exit that the host deals with, or waiting for the host's lock */
+    uint8_t recent_count;
+    uint8_t recent_next;
+    struct guest_access recent[RECENT_ACCESSES];
+};
+
+struct world_processor {
+    struct processor *machine;
+    uint8_t loaded; /* the virtual processor that runs here; NOBODY: none */
+    uint8_t next_tag;
+    uint8_t tag[MODEL_VPS];              /* by virtual processor; 0: it has none here */
+    uint8_t owner[TAG_LIMIT];            /* by tag */
+    bool soiled[TAG_LIMIT];              /* by tag: somebody used it since it was last flushed */
+    struct vmmu_plan pending[MODEL_VPS]; /* to be flushed before the virtual processor enters */
+};
+
+/* A range in which more may be used than the map says, until everything is flushed. */
+struct loosened {
+    uint64_t from;
+    uint64_t to;
+    bool frames;     /* some may have become free */
+    bool marks_lost; /* with the entries that they stood in */
+};
+
+/* What was used of each page, since it was last told or forgotten. */
+struct world_marks {
+    bool telling;   /* a harvest or a collection is under way */
+    uint8_t of_log; /* MARK_LOGGED while the dirty log runs */
+    uint8_t page[HOST_PAGES];
+    uint8_t told[HOST_PAGES];
+    uint8_t bitmap[GUEST_LIMIT / VMMU_PAGE_BYTES / 8];
+};
+
+struct world {
+    struct setting setting;
+    uint32_t checks;
+    struct finding finding;
+    struct world_counters counters;
+    struct luck luck; /* of the operation under way */
+    const struct op *op;
+
+    struct vmmu_x86_cpu cpu;
+    struct memory *memory;
+    struct reference *reference;
+    const struct engine_class *class;
+    struct engine *engine;
+    struct world_vp vps[MODEL_VPS];
+    struct world_processor processors[MODEL_PROCESSORS];
+
+    /* Table memory. */
+    struct vmmu_host host;
+    struct vmmu_table_memory tables;
+    struct vmmu_table_retired *quarantine;
+    uint32_t free_count;
+    uint64_t free_pages[HOST_TABLE_PAGES];
+    uint32_t given_pages; /* to the engine */
+    uint32_t stores;      /* of the operation under way */
+    bool acting;          /* processors are doing something between two stores */
+    bool provoking;       /* the host asks for what the engine must refuse */
+
+    /* Flushing. */
+    bool precisely;   /* exactly what plans name, else by the processor's instructions */
+    bool generations; /* tags are dealt until there are no more, then all are flushed */
+    bool may_put_off; /* the operation under way does not rely on its flush */
+    uint8_t later_count;
+    struct vmmu_plan later[LATER_PLANS];
+    uint8_t loosened_count;
+    struct loosened loosened[LOOSENED_RANGES];
+
+    enum vmmu_nested_log log;
+    struct host_map map;
+    struct world_marks marks;
+};
+
+static inline bool is_checked(const struct world *world, enum check check)
+{
+    return (world->checks >> check) & 1;
+}
+
+/* --- world_access.c --- */
+
+bool world_step_access(struct world *world, const struct op *op);
+bool world_step_speculate(struct world *world, const struct op *op);
+
+/*
+ * Let the VP try it once, and judge how it ends. False if the second stage refused: *result says how, and nothing
+ * was judged.
+ */
+bool world_attempt(struct world *world, const struct guest_access *access, struct processor_result *result);
+
+/* Let some VP do something while the host is busy: between two stores to tables, between two processors' flushes. */
+void world_act(struct world *world);
+
+/* What the VP's processor is loaded with. */
+struct guest_state world_state(struct world *world, uint8_t vp);
+
+/* The witness of every processor. */
+void world_marked(void *context, uint64_t hpa, unsigned width_bytes, uint64_t value);
+
+/* What the access came to must be permitted, else it is a finding. */
+void world_judge(struct world *world, const struct guest_access *access,
+                 const struct reference_result *result);
+
+/* The same for an exit: the address, of the page or of a table, must be one that the access may look for. */
+void world_judge_exit(struct world *world, const struct guest_access *access,
+                      const struct vmmu_x86_stage2_fault *fault);
+
+/* --- world_walker.c --- */
+
+/* Walk by the library before an access: its result must be permitted, and agree with the host's map. */
+void world_walk(struct world *world, const struct guest_access *access, struct reference_result *out);
+
+/* --- world_control.c --- */
+
+bool world_step_control(struct world *world, const struct op *op);
+
+/* --- world_host.c --- */
+
+bool world_step_host(struct world *world, const struct op *op);
+
+/* Map all memory for the first time, as far as tables suffice. */
+void world_map_first(struct world *world);
+
+/* [address, address + value) of an operation in whole pages below the end of memory. False if that is nothing. */
+bool world_range(const struct op *op, uint64_t *from, uint64_t *to);
+
+/* Whether a host operation ended as it may: done, or without memory where that is short. Reports if not. */
+bool world_is_done(struct world *world, const char *what, enum vmmu_status status);
+
+/* The range was changed: close it now if nothing is left to flush, else when everything is. */
+void world_loosened(struct world *world, const struct loosened *range);
+
+/* Only what the map says may be used in the range; frames that nothing maps are somebody else's. */
+void world_close_range(struct world *world, const struct loosened *range);
+
+/* Compare what the engine says of some pages with the map, and its accounts with ours. */
+void world_check_tables(struct world *world, uint64_t from, uint64_t to);
+
+/* --- world_marks.c --- */
+
+#define MARK_ACCESSED   UINT8_C(1)
+#define MARK_DIRTY      UINT8_C(2)
+#define MARK_LOGGED     UINT8_C(4)
+#define MARKS           UINT8_C(7)
+/* The same, made while a harvest or a collection was under way. */
+#define MARK_LATE_SHIFT 3
+#define MARK_CONTENT    UINT8_C(0x80) /* the page was written, ever: there is something to copy */
+
+void world_used(void *context, uint64_t gpa, bool written);
+void world_has_content(struct world *world, uint64_t gpa);
+/* Take @marks from the pages in [from, to). */
+void world_marks_forget(struct world *world, uint64_t from, uint64_t to, uint8_t marks);
+bool world_step_log_start(struct world *world, const struct op *op);
+bool world_step_log_collect(struct world *world, const struct op *op);
+bool world_step_log_stop(struct world *world, const struct op *op);
+bool world_step_harvest(struct world *world, const struct op *op);
+
+/* --- world_flush.c --- */
+
+/* Apply what was put off, and close what it left loose. */
+void world_settle(struct world *world);
+
+/* Do what the plans ask that were kept for the VP on its processor; it is about to enter. */
+void world_flush_pending(struct world *world, uint8_t vp);
+
+/* --- world_tags.c --- */
+
+/* Have the VP run on its processor now, whoever ran there before. */
+void world_enter(struct world *world, uint8_t vp);
+
+/* The processor leaves the VP's guest, to the host; and goes back. */
+void world_exit(struct world *world, uint8_t vp);
+void world_resume(struct world *world, uint8_t vp);
+
+bool world_step_migrate(struct world *world, const struct op *op);
+
+/* Where the VP is, as the TLB of its processor sees it. */
+struct vmmu_x86_tags world_tags(const struct world *world, uint8_t vp);
+
+struct world_processor *world_processor(struct world *world, uint8_t vp);
+
+/* --- world_tables.c --- */
+
+/* False if there is no memory left. */
+bool world_tables_start(struct world *world);
+void world_tables_finish(struct world *world);
+
+#endif

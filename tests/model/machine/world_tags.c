@@ -1,0 +1,186 @@
+/*
+ * Who runs where, under which tag: a VPID or an ASID, dealt by each processor.
+ *
+ * Invariant: what a processor has cached under the tag of a virtual processor was made by that one, since it
+ * came here, and nothing that it or the host invalidated since is among it.
+ *
+ * Spec: SDM 3C "Guidelines for Use of the INVVPID Instruction"; APM 2 "TLB Control".
+ */
+#include "tests/model/machine/world_internal.h"
+
+struct world_processor *world_processor(struct world *world, uint8_t vp)
+{
+    return &world->processors[world->vps[vp].processor];
+}
+
+struct vmmu_x86_tags world_tags(const struct world *world, uint8_t vp)
+{
+    const bool tagged = world->setting.tagged;
+
+    return (struct vmmu_x86_tags){
+        .vendor = world->setting.intel ? VMMU_X86_INTEL : VMMU_X86_AMD,
+        .tagged = tagged,
+        .space = tagged ? world->processors[world->vps[vp].processor].tag[vp] : 0,
+    };
+}
+
+static void invalidate(struct world_processor *processor, const struct vmmu_tlb_scopes *scopes)
+{
+    processor_invalidate(processor->machine, scopes);
+}
+
+/* --- cleaning tags --- */
+
+static void clean_tag(struct world *world, struct world_processor *processor, uint8_t tag)
+{
+    const struct vmmu_x86_invalidation operands = { .type = VMMU_X86_INVVPID_CONTEXT,
+                                                    .descriptor = { tag, 0 } };
+    struct vmmu_tlb_scopes scopes;
+    enum vmmu_status status;
+
+    if (world->setting.intel) {
+        status = vmmu_invalidate_invvpid(&world->cpu, &operands, &scopes);
+    } else {
+        status = vmmu_invalidate_vmrun(tag, VMMU_X86_TLB_CONTROL_ASID, &scopes);
+    }
+    if (status != VMMU_OK) {
+        world_report(world, CHECK_PROGRESS, "no instruction cleans tag %u", tag);
+        return;
+    }
+    invalidate(processor, &scopes);
+    processor->soiled[tag] = false;
+}
+
+static void clean_all_tags(struct world *world, struct world_processor *processor)
+{
+    const struct vmmu_x86_invalidation operands = { .type = VMMU_X86_INVVPID_ALL };
+    struct vmmu_tlb_scopes scopes;
+    enum vmmu_status status;
+
+    if (world->setting.intel) {
+        status = vmmu_invalidate_invvpid(&world->cpu, &operands, &scopes);
+    } else {
+        status = vmmu_invalidate_vmrun(1, VMMU_X86_TLB_CONTROL_ALL, &scopes);
+    }
+    if (status != VMMU_OK) {
+        world_report(world, CHECK_PROGRESS, "no instruction cleans all tags");
+        return;
+    }
+    invalidate(processor, &scopes);
+    for (unsigned tag = 0; tag < TAG_LIMIT; tag++) {
+        processor->soiled[tag] = false;
+    }
+}
+
+/* --- dealing tags --- */
+
+static void drop_tag(struct world_processor *processor, uint8_t vp)
+{
+    if (processor->tag[vp] != 0) {
+        processor->owner[processor->tag[vp]] = NOBODY;
+        processor->tag[vp] = 0;
+    }
+}
+
+/* The next tag in turn, or, in generations, all of them anew when they have run out. */
+static uint8_t next_tag(struct world *world, struct world_processor *processor)
+{
+    if (processor->next_tag == world->setting.tags) {
+        processor->next_tag = 0;
+        if (world->generations) {
+            for (uint8_t vp = 0; vp < world->setting.vps; vp++) {
+                drop_tag(processor, vp);
+            }
+            clean_all_tags(world, processor);
+        }
+    }
+    return ++processor->next_tag;
+}
+
+static void take_tag(struct world *world, struct world_processor *processor, uint8_t vp)
+{
+    const uint8_t tag = next_tag(world, processor);
+
+    if (processor->owner[tag] != NOBODY) {
+        drop_tag(processor, processor->owner[tag]);
+    }
+    if (processor->soiled[tag]) {
+        clean_tag(world, processor, tag);
+    }
+    processor->owner[tag] = vp;
+    processor->tag[vp] = tag;
+    processor->soiled[tag] = true;
+}
+
+/* --- in and out --- */
+
+/* What the processor does by itself: without VPIDs it starts from nothing. */
+static void cross(struct world *world, uint8_t vp)
+{
+    const struct vmmu_x86_tags tags = world_tags(world, vp);
+    const struct vmmu_tlb_scopes scopes = vmmu_invalidate_vm_transition(&tags);
+
+    if (scopes.count != 0) {
+        invalidate(world_processor(world, vp), &scopes);
+    }
+}
+
+void world_exit(struct world *world, uint8_t vp)
+{
+    world->vps[vp].outside = true;
+    cross(world, vp);
+}
+
+void world_resume(struct world *world, uint8_t vp)
+{
+    if (world->vps[vp].outside) {
+        world_flush_pending(world, vp);
+        cross(world, vp);
+        world->vps[vp].outside = false;
+    }
+}
+
+static void leave(struct world *world, struct world_processor *processor)
+{
+    if (processor->loaded != NOBODY) {
+        if (!world->vps[processor->loaded].outside) {
+            world_exit(world, processor->loaded);
+        }
+        processor->loaded = NOBODY;
+    }
+}
+
+void world_enter(struct world *world, uint8_t vp)
+{
+    struct world_processor *processor = world_processor(world, vp);
+
+    if (processor->loaded != vp) {
+        leave(world, processor);
+        if (world->vps[vp].last != world->vps[vp].processor) {
+            /* It may have invalidated elsewhere what it had left here. */
+            drop_tag(processor, vp);
+        }
+        if (world->setting.tagged && processor->tag[vp] == 0) {
+            take_tag(world, processor, vp);
+        }
+        processor->loaded = vp;
+        world->vps[vp].last = world->vps[vp].processor;
+        world->vps[vp].outside = true;
+    }
+    world_resume(world, vp);
+}
+
+bool world_step_migrate(struct world *world, const struct op *op)
+{
+    const uint8_t to = (uint8_t)(op->value % world->setting.processors);
+    struct world_processor *processor = world_processor(world, op->vp);
+
+    if (to == world->vps[op->vp].processor) {
+        return false;
+    }
+    if (processor->loaded == op->vp) {
+        leave(world, processor);
+    }
+    world->vps[op->vp].processor = to;
+    return true;
+}
