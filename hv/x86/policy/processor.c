@@ -22,6 +22,8 @@
 #define LINEAR_BITS_4LEVEL 48u
 #define LINEAR_BITS_5LEVEL 57u
 #define PHYSICAL_BITS_PAE  36u
+#define PHYSICAL_BITS_MIN  32u
+#define PHYSICAL_BITS_MAX  52u /* "4-Level Paging and 5-Level Paging": no entry has room for more */
 
 static uint32_t family_of(uint32_t signature)
 {
@@ -82,8 +84,10 @@ static void build_widths(struct cpuid_builder *builder)
     uint32_t physical = table->extended[8].eax & 0xFF;
     const bool five = (table->basic[7].ecx & F7C_LA57) != 0;
 
-    if (physical == 0) {
-        physical = PHYSICAL_BITS_PAE;
+    if (physical < PHYSICAL_BITS_MIN) {
+        physical = PHYSICAL_BITS_PAE; /* no leaf, or one that says nothing */
+    } else if (physical > PHYSICAL_BITS_MAX) {
+        physical = PHYSICAL_BITS_MAX;
     }
     table->extended[8].eax = physical | (five ? LINEAR_BITS_5LEVEL : LINEAR_BITS_4LEVEL) << 8;
     if (builder->is_amd) {

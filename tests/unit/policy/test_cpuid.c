@@ -447,6 +447,28 @@ static void test_control_bits_go_with_their_features(void **state)
     EXPECT_EQ(table.efer_allowed, 0xD01); /* SCE, LME, LMA, NXE: no SVME */
 }
 
+static void test_a_physical_width_that_no_processor_has_is_brought_within_what_paging_knows(void **state)
+{
+    static const struct {
+        uint32_t host;
+        unsigned guest;
+    } widths[] = { { 1, 36 }, { 31, 36 }, { 32, 32 }, { 52, 52 }, { 53, 52 }, { 64, 52 }, { 255, 52 } };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+        const struct host_leaf leaves[] = { { 0, 0, { 1, 0, 0, 0 } },
+                                            { 0x80000000, 0, { 0x80000008, 0, 0, 0 } },
+                                            { 0x80000008, 0, { 0x3000 | widths[i].host, 0, 0, 0 } } };
+        const struct host host = { leaves, 3 };
+        const struct x86_cpuid table = table_on(&host);
+        struct vmmu_x86_cpu cpu;
+
+        x86_cpuid_paging(&table, &cpu);
+        EXPECT_EQ(cpu.maxphyaddr, widths[i].guest);
+        EXPECT_EQ(look(&table, 0x80000008, 0).eax, 0x3000 | widths[i].guest);
+    }
+}
+
 static void test_a_host_without_extended_leaves_still_has_an_address_width(void **state)
 {
     static const struct host_leaf leaves[] = {
@@ -491,6 +513,7 @@ int main(void)
         cmocka_unit_test(test_brand_and_cache_texts_are_the_hosts),
         cmocka_unit_test(test_enlightenments_can_be_hidden_but_not_the_hypervisor),
         cmocka_unit_test(test_control_bits_go_with_their_features),
+        cmocka_unit_test(test_a_physical_width_that_no_processor_has_is_brought_within_what_paging_knows),
         cmocka_unit_test(test_a_host_without_extended_leaves_still_has_an_address_width),
     };
 
