@@ -1,0 +1,127 @@
+/*
+ * Settings, the queue, and the choice of what comes next.
+ *
+ * An activity appends one operation or several; the next is chosen when all of them have been handed out.
+ */
+#include "tests/model/machine/generate_internal.h"
+
+#include <stdlib.h>
+
+/* History that the reference may drag along before the guest flushes. */
+#define BURDEN 600U
+
+void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
+{
+    static const uint16_t entries[] = { 16, 64, 128, 256 };
+    static const uint16_t pages[] = { 16, 40, 200, 1000 };
+    struct luck luck = luck_from(seed ^ UINT64_C(0x5E771E6));
+    const struct engine_class *class = engines[engine];
+    const bool intel = class->intel && (!class->amd || luck_once_in(&luck, 2));
+
+    *setting = (struct setting){
+        .seed = seed,
+        .engine = (uint8_t)engine,
+        .vps = (uint8_t)(1 + luck_below(&luck, MODEL_VPS)),
+        .processors = (uint8_t)(1 + luck_below(&luck, MODEL_PROCESSORS)),
+        .intel = intel,
+        .tagged = !intel || !luck_once_in(&luck, 4),
+        .tags = (uint8_t)(1 + luck_below(&luck, 4)),
+        .second_dirty = !intel || !luck_once_in(&luck, 3),
+        .execute_only = intel && luck_once_in(&luck, 2),
+        .second_levels = luck_once_in(&luck, 5) ? 5 : 4,
+        .largest = (uint8_t)(1 + luck_below(&luck, 3)),
+        .gib_pages = !luck_once_in(&luck, 4),
+        .la57 = luck_once_in(&luck, 3),
+        .pcid = luck_once_in(&luck, 2),
+        .pku = luck_once_in(&luck, 3),
+        .smep = !luck_once_in(&luck, 4),
+        .smap = !luck_once_in(&luck, 4),
+        .nx = !luck_once_in(&luck, 5),
+        .pse36 = !luck_once_in(&luck, 3),
+        .table_pages = pages[luck_below(&luck, 4)],
+        .tlb_entries = entries[luck_below(&luck, 4)],
+    };
+}
+
+struct generator *generator_create(struct world *world)
+{
+    struct generator *generator = calloc(1, sizeof(*generator));
+
+    if (!generator) {
+        return NULL;
+    }
+    generator->world = world;
+    generator->luck = luck_from(world_setting(world)->seed ^ UINT64_C(0x09E4E7A7));
+    generate_setup(generator);
+    return generator;
+}
+
+void generator_destroy(struct generator *generator)
+{
+    free(generator);
+}
+
+void generate_op(struct generator *generator, struct op op)
+{
+    if (generator->tail - generator->head < QUEUE_OPS) {
+        op.luck = (uint32_t)luck_next(&generator->luck);
+        generator->queue[generator->tail++ % QUEUE_OPS] = op;
+    }
+}
+
+static void generate_hardware(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    struct op op = { .vp = (uint8_t)vp };
+
+    if (!luck_once_in(luck, 8)) {
+        op.kind = OP_SPECULATE;
+        op.address = generate_address(generator, vp);
+    } else if (luck_once_in(luck, 2)) {
+        op.kind = OP_EVICT;
+        op.value = luck_below(luck, 4) ? 16 : 256;
+    } else {
+        op.kind = OP_MIGRATE;
+        op.value = luck_below(luck, world_setting(generator->world)->processors);
+    }
+    generate_op(generator, op);
+}
+
+/* What may come next, with its weight. */
+static void generate_activity(struct generator *generator)
+{
+    struct luck *luck = &generator->luck;
+    const unsigned vp = luck_below(luck, world_setting(generator->world)->vps);
+    const unsigned draw = luck_below(luck, 1000);
+
+    if (reference_burden(world_reference(generator->world)) > BURDEN) {
+        for (unsigned each = 0; each < world_setting(generator->world)->vps; each++) {
+            generate_relief(generator, each);
+        }
+    } else if (luck_once_in(luck, 16) && !generate_can_write(generator, vp)) {
+        generate_repair(generator, vp);
+    } else if (draw < 400) {
+        generate_access(generator, vp);
+    } else if (draw < 620) {
+        generate_edit(generator, vp);
+    } else if (draw < 700) {
+        generate_flush(generator, vp);
+    } else if (draw < 740) {
+        generate_toggle(generator, vp);
+    } else if (draw < 743) {
+        generate_mode_switch(generator, vp);
+    } else if (draw < 860) {
+        generate_hardware(generator, vp);
+    } else {
+        generate_host(generator);
+    }
+}
+
+struct op generator_next(struct generator *generator)
+{
+    while (generator->head == generator->tail) {
+        generate_activity(generator);
+    }
+    generator->drawn++;
+    return generator->queue[generator->head++ % QUEUE_OPS];
+}

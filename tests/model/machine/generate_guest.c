@@ -1,0 +1,186 @@
+/*
+ * What guests do beside editing tables: accesses, invalidations, and the registers that control paging.
+ */
+#include "tests/model/machine/generate_internal.h"
+
+static const struct vmmu_x86_paging_registers *registers(struct generator *generator, unsigned vp)
+{
+    return reference_registers(world_reference(generator->world), vp);
+}
+
+static void put(struct generator *generator, unsigned vp, enum op_kind kind, uint64_t value)
+{
+    generate_op(generator, (struct op){ .kind = kind, .vp = (uint8_t)vp, .value = value });
+}
+
+void generate_access(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const unsigned width_shift = luck_below(luck, 4);
+    const unsigned draw = luck_below(luck, 8);
+    struct op op = { .kind = draw < 4   ? OP_READ
+                             : draw < 7 ? OP_WRITE
+                                        : OP_FETCH,
+                     .vp = (uint8_t)vp,
+                     .address =
+                         luck_once_in(luck, 3) ? generator->recent[0] : generate_address(generator, vp) };
+
+    op.width = op.kind == OP_FETCH ? 1 : (uint8_t)(1U << width_shift);
+    op.address &= ~(uint64_t)(op.width - 1);
+    if (luck_once_in(luck, 2)) {
+        op.flags = OP_USER;
+    } else if (luck_once_in(luck, 3)) {
+        op.flags = luck_once_in(luck, 4) ? OP_IMPLICIT : OP_EFLAGS_AC;
+    }
+    if (op.kind == OP_WRITE) {
+        /* Data that would pass for an entry: the page may be a table. */
+        op.value = (DATA_BASE + luck_below(luck, DATA_PAGES) * VMMU_PAGE_BYTES) | luck_below(luck, 256);
+    }
+    generator->recent[luck_below(luck, RECENT)] = op.address;
+    generate_op(generator, op);
+}
+
+/* A value for CR3 that fits the paging of @vp. */
+static uint64_t draw_cr3(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const struct vmmu_x86_paging_registers *now = registers(generator, vp);
+    const bool long_mode = (now->efer & VMMU_X86_EFER_LME) != 0;
+
+    if (!(now->cr4 & VMMU_X86_CR4_PAE)) {
+        return POOL(POOL_PD32 + luck_below(luck, 2));
+    }
+    if (!long_mode) {
+        return POOL(POOL_PDPT + luck_below(luck, 2));
+    }
+    uint64_t cr3 = now->cr4 & VMMU_X86_CR4_LA57 ? POOL(0) : POOL(1 + luck_below(luck, 3));
+
+    if (now->cr4 & VMMU_X86_CR4_PCIDE) {
+        cr3 |= luck_below(luck, 3);
+        cr3 |= luck_once_in(luck, 2) ? VMMU_X86_CR3_NO_FLUSH : 0;
+    }
+    return cr3;
+}
+
+void generate_flush(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const struct vmmu_x86_paging_registers *now = registers(generator, vp);
+
+    switch (luck_below(luck, 8)) {
+    case 0:
+    case 1:
+    case 2: put(generator, vp, OP_CR3, draw_cr3(generator, vp)); break;
+    case 3: put(generator, vp, OP_CR3, now->cr3); break;
+    case 4:
+    case 5:
+        generate_op(
+            generator,
+            (struct op){ .kind = OP_INVLPG, .vp = (uint8_t)vp, .address = generate_address(generator, vp) });
+        break;
+    case 6:
+        generate_op(generator, (struct op){ .kind = OP_INVPCID,
+                                            .vp = (uint8_t)vp,
+                                            .width = (uint8_t)luck_below(luck, 4),
+                                            .value = now->cr4 & VMMU_X86_CR4_PCIDE ? luck_below(luck, 3) : 0,
+                                            .address = generate_address(generator, vp) });
+        break;
+    default: generate_relief(generator, vp); break;
+    }
+}
+
+void generate_relief(struct generator *generator, unsigned vp)
+{
+    const uint64_t cr4 = registers(generator, vp)->cr4;
+
+    put(generator, vp, OP_CR4, cr4 ^ VMMU_X86_CR4_PGE);
+    put(generator, vp, OP_CR4, cr4);
+}
+
+/* One bit that decides about rights or formats, turned where that is legal. */
+void generate_toggle(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const struct vmmu_x86_paging_registers *now = registers(generator, vp);
+
+    switch (luck_below(luck, 8)) {
+    case 0:
+    case 1: put(generator, vp, OP_CR0, now->cr0 ^ VMMU_X86_CR0_WP); break;
+    case 2: put(generator, vp, OP_CR4, now->cr4 ^ VMMU_X86_CR4_SMEP); break;
+    case 3: put(generator, vp, OP_CR4, now->cr4 ^ VMMU_X86_CR4_SMAP); break;
+    case 4: put(generator, vp, OP_EFER, now->efer ^ VMMU_X86_EFER_NXE); break;
+    case 5: put(generator, vp, OP_CR4, now->cr4 ^ VMMU_X86_CR4_PGE); break;
+    case 6:
+        put(generator, vp, OP_CR4, now->cr4 ^ (luck_once_in(luck, 2) ? VMMU_X86_CR4_PKE : VMMU_X86_CR4_PSE));
+        break;
+    default: put(generator, vp, OP_PKRU, luck_next(luck) & UINT32_MAX); break;
+    }
+}
+
+/* From whatever it is to paging off. */
+static void leave_paging(struct generator *generator, unsigned vp)
+{
+    const struct vmmu_x86_paging_registers *now = registers(generator, vp);
+
+    if (now->cr4 & VMMU_X86_CR4_PCIDE) {
+        put(generator, vp, OP_CR4, now->cr4 & ~VMMU_X86_CR4_PCIDE);
+    }
+    put(generator, vp, OP_CR0, now->cr0 & ~VMMU_X86_CR0_PG);
+}
+
+/* From paging off to some paging, with some of what the processor offers. */
+static void enter_paging(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const struct setting *setting = world_setting(generator->world);
+    const unsigned draw = luck_below(luck, 8);
+    const bool long_mode = draw >= 3;
+    const uint64_t nx = setting->nx && luck_below(luck, 4) ? VMMU_X86_EFER_NXE : 0;
+    uint64_t cr4 = draw == 0 ? 0 : VMMU_X86_CR4_PAE;
+    uint64_t cr3 = draw == 0 ? POOL(POOL_PD32) : POOL(POOL_PDPT);
+
+    cr4 |= luck_below(luck, 4) ? VMMU_X86_CR4_PGE : 0;
+    cr4 |= draw == 0 ? VMMU_X86_CR4_PSE : 0;
+    cr4 |= setting->smep && luck_once_in(luck, 2) ? VMMU_X86_CR4_SMEP : 0;
+    cr4 |= setting->smap && luck_once_in(luck, 3) ? VMMU_X86_CR4_SMAP : 0;
+    if (long_mode) {
+        const bool five = setting->la57 && luck_once_in(luck, 3);
+
+        cr4 |= five ? VMMU_X86_CR4_LA57 : 0;
+        cr4 |= setting->pku && luck_once_in(luck, 2) ? VMMU_X86_CR4_PKE : 0;
+        cr3 = five ? POOL(0) : POOL(1 + luck_below(luck, 3));
+    }
+    put(generator, vp, OP_EFER, nx | (long_mode ? VMMU_X86_EFER_LME : 0));
+    put(generator, vp, OP_CR4, cr4);
+    put(generator, vp, OP_CR3, cr3);
+    put(generator, vp, OP_CR0,
+        VMMU_X86_CR0_PE | VMMU_X86_CR0_ET | VMMU_X86_CR0_PG | (luck_below(luck, 3) ? VMMU_X86_CR0_WP : 0));
+    if (long_mode && setting->pcid && luck_below(luck, 4)) {
+        put(generator, vp, OP_CR4, cr4 | VMMU_X86_CR4_PCIDE);
+    }
+}
+
+void generate_mode_switch(struct generator *generator, unsigned vp)
+{
+    leave_paging(generator, vp);
+    enter_paging(generator, vp);
+}
+
+void generate_repair(struct generator *generator, unsigned vp)
+{
+    leave_paging(generator, vp);
+    generate_direct_map(generator, vp);
+    enter_paging(generator, vp);
+}
+
+bool generate_can_write(struct generator *generator, unsigned vp)
+{
+    struct reference *reference = world_reference(generator->world);
+    const struct vmmu_x86_mode *mode = reference_mode(reference, vp);
+    const struct reference_access access = { .vp = (uint8_t)vp,
+                                             .address = mode->address_bits == 32 ? DIRECT_32 : DIRECT_LONG,
+                                             .access = { .kind = VMMU_X86_WRITE } };
+    const struct reference_result wanted = { .end = END_REACHES, .gpa = 0 };
+
+    return mode->paging == VMMU_X86_PAGING_NONE || reference_judge(reference, &access, &wanted) != FORBIDDEN;
+}

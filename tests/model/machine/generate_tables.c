@@ -1,0 +1,368 @@
+/*
+ * Tables: what is written at first, and how they are edited under use.
+ *
+ * Tables come from a small pool, and addresses have few different indices, so that edits hit what is in use: tables
+ * are shared, linked to themselves, mapped as data, and read in formats that they were not written for.
+ */
+#include "tests/model/machine/generate_internal.h"
+
+#define ENTRY_P  BIT64(0)
+#define ENTRY_W  BIT64(1)
+#define ENTRY_U  BIT64(2)
+#define ENTRY_A  BIT64(5)
+#define ENTRY_D  BIT64(6)
+#define ENTRY_PS BIT64(7)
+#define ENTRY_G  BIT64(8)
+#define ENTRY_NX BIT64(63)
+
+/* The pages of the pool that were made for tables of a level, in formats with entries of eight bytes. */
+struct shelf {
+    uint8_t first;
+    uint8_t count;
+};
+
+static const struct shelf shelves[VMMU_X86_MAX_LEVELS + 1] = {
+    [1] = { 11, 5 }, [2] = { 7, 4 }, [3] = { 4, 3 }, [4] = { 1, 3 }, [5] = { 0, 1 },
+};
+
+/* Two more tables of level 1, in memory that the host may have in large pages. */
+#define FAR_TABLE(n) (VMMU_2M_BYTES + UINT64_C(0x3000) + (uint64_t)(n)*VMMU_PAGE_BYTES)
+
+/* Where entry @index of a table stands. */
+static uint64_t slot(uint64_t table, uint64_t index)
+{
+    return table + index * 8;
+}
+
+static uint64_t slot32(uint64_t table, uint64_t index)
+{
+    return table + index * 4;
+}
+
+static uint64_t draw_table(struct luck *luck, unsigned level)
+{
+    const struct shelf shelf = shelves[level];
+
+    if (level == 1 && luck_once_in(luck, 4)) {
+        return FAR_TABLE(luck_below(luck, 2));
+    }
+    return POOL(shelf.first + luck_below(luck, shelf.count));
+}
+
+static unsigned draw_index(struct luck *luck, unsigned level)
+{
+    static const uint16_t indices[VMMU_X86_MAX_LEVELS + 1][4] = {
+        [1] = { 0, 1, 2, 5 },     [2] = { 0, 1, 2, 0 },   [3] = { 0, 1, 2, 0 },
+        [4] = { 0, 1, 256, 511 }, [5] = { 0, 1, 511, 0 },
+    };
+
+    return indices[level][luck_below(luck, 4)];
+}
+
+uint64_t generate_address(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const struct vmmu_x86_mode *mode = reference_mode(world_reference(generator->world), vp);
+    const uint64_t offset = (uint64_t)luck_below(luck, 512) * 8;
+    uint64_t address = (uint64_t)draw_index(luck, 1) << 12;
+
+    if (luck_once_in(luck, 2)) {
+        return generator->recent[luck_below(luck, RECENT)];
+    }
+    switch (mode->paging) {
+    case VMMU_X86_PAGING_NONE:
+        return luck_once_in(luck, 2) ? POOL(luck_below(luck, POOL_PAGES)) + offset
+                                     : DATA_BASE + luck_below(luck, DATA_PAGES) * VMMU_PAGE_BYTES + offset;
+    case VMMU_X86_PAGING_32BIT: return address + ((uint64_t)luck_below(luck, 3) << 22) + offset;
+    case VMMU_X86_PAGING_PAE:
+        return address + ((uint64_t)draw_index(luck, 2) << 21) + ((uint64_t)luck_below(luck, 2) << 30) +
+               offset;
+    case VMMU_X86_PAGING_4LEVEL:
+    case VMMU_X86_PAGING_5LEVEL: break;
+    }
+    address |= (uint64_t)draw_index(luck, 2) << 21 | (uint64_t)draw_index(luck, 3) << 30 |
+               (uint64_t)draw_index(luck, 4) << 39;
+    if (mode->paging == VMMU_X86_PAGING_5LEVEL) {
+        address |= (uint64_t)draw_index(luck, 5) << 48;
+    }
+    const unsigned unused = 64 - mode->address_bits;
+
+    return (uint64_t)((int64_t)(address << unused) >> unused) + offset;
+}
+
+/* Flags of an entry: mostly generous, so that walks go deep. */
+static uint64_t draw_flags(struct luck *luck)
+{
+    uint64_t flags = ENTRY_P | ENTRY_W | ENTRY_U;
+
+    if (luck_once_in(luck, 4)) {
+        flags &= ~ENTRY_W;
+    }
+    if (luck_once_in(luck, 4)) {
+        flags &= ~ENTRY_U;
+    }
+    if (luck_once_in(luck, 2)) {
+        flags |= ENTRY_A;
+    }
+    return flags;
+}
+
+static uint64_t draw_frame(struct luck *luck, unsigned level)
+{
+    switch (level) {
+    case 1:
+        switch (luck_below(luck, 8)) {
+        case 0: return POOL(luck_below(luck, POOL_PAGES));
+        case 1: return FAR_TABLE(luck_below(luck, 2));
+        case 2: return DEVICE_GPA;
+        case 3: return VMMU_2M_BYTES * (1 + luck_below(luck, 3)) + luck_below(luck, 4) * VMMU_PAGE_BYTES;
+        default: return DATA_BASE + luck_below(luck, DATA_PAGES) * VMMU_PAGE_BYTES;
+        }
+    case 2:
+        return luck_once_in(luck, 6) ? GUEST_HIGH_BASE + luck_below(luck, 3) * VMMU_2M_BYTES
+                                     : luck_below(luck, 4) * VMMU_2M_BYTES;
+    default: return luck_once_in(luck, 3) ? 0 : GUEST_HIGH_BASE;
+    }
+}
+
+static uint64_t draw_leaf(struct luck *luck, unsigned level)
+{
+    uint64_t entry = draw_frame(luck, level) | draw_flags(luck);
+
+    entry |= luck_once_in(luck, 2) ? ENTRY_D : 0;
+    entry |= luck_once_in(luck, 3) ? ENTRY_G : 0;
+    entry |= luck_once_in(luck, 5) ? ENTRY_NX : 0;
+    entry |= luck_once_in(luck, 6) ? (uint64_t)luck_below(luck, 16) << 59 : 0;
+    return level > 1 ? entry | ENTRY_PS : entry;
+}
+
+/* An entry for a table of @level, of eight bytes. */
+static uint64_t draw_entry(struct luck *luck, unsigned level)
+{
+    if (level == 1 || (level <= 3 && luck_once_in(luck, 4))) {
+        return draw_leaf(luck, level);
+    }
+    /* Now and then a table of the wrong level, itself perhaps: tables mapped into themselves. */
+    const unsigned below = luck_once_in(luck, 10) ? level : level - 1;
+    uint64_t entry = draw_table(luck, below) | draw_flags(luck);
+
+    return luck_once_in(luck, 12) ? entry | ENTRY_NX : entry;
+}
+
+static void poke(struct generator *generator, uint64_t gpa, uint64_t value, uint8_t width)
+{
+    generate_op(generator, (struct op){ .kind = OP_WRITE, .address = gpa, .value = value, .width = width });
+}
+
+void generate_direct_map(struct generator *generator, unsigned vp)
+{
+    const uint64_t full = ENTRY_P | ENTRY_W | ENTRY_A;
+    const uint32_t first = generator->tail;
+
+    for (unsigned i = 0; i < 4; i++) {
+        poke(generator, slot(POOL(POOL_DIRECT2), i), i * VMMU_2M_BYTES | full | ENTRY_D | ENTRY_PS, 8);
+    }
+    poke(generator, slot(POOL(POOL_DIRECT3), 511), POOL(POOL_DIRECT2) | full, 8);
+    for (unsigned i = 0; i < shelves[4].count; i++) {
+        poke(generator, slot(POOL(shelves[4].first + i), 511), POOL(POOL_DIRECT3) | full, 8);
+    }
+    poke(generator, slot(POOL(shelves[5].first), 511), POOL(shelves[4].first) | full, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        poke(generator, slot(POOL(POOL_PDPT + i), 3), POOL(POOL_DIRECT2) | ENTRY_P, 8);
+        for (unsigned j = 0; j < 2; j++) {
+            poke(generator, slot32(POOL(POOL_PD32 + i), 0x300 + j),
+                 j * UINT64_C(0x400000) | full | ENTRY_D | ENTRY_PS, 4);
+        }
+    }
+    for (uint32_t each = first; each != generator->tail; each++) {
+        generator->queue[each % QUEUE_OPS].vp = (uint8_t)vp;
+    }
+}
+
+static void lay_tables(struct generator *generator)
+{
+    struct luck *luck = &generator->luck;
+
+    for (unsigned level = 1; level <= VMMU_X86_MAX_LEVELS; level++) {
+        for (unsigned page = 0; page < shelves[level].count + (level == 1 ? 2U : 0); page++) {
+            const uint64_t table = page < shelves[level].count ? POOL(shelves[level].first + page)
+                                                               : FAR_TABLE(page - shelves[level].count);
+
+            for (unsigned i = 0; i < 5; i++) {
+                poke(generator, slot(table, draw_index(luck, level)), draw_entry(luck, level), 8);
+            }
+        }
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        const uint64_t flags = luck_once_in(luck, 5) ? 0 : ENTRY_P;
+
+        poke(generator, slot(POOL(POOL_PDPT + i / 2), i % 2), draw_table(luck, 2) | flags, 8);
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        poke(generator, slot32(POOL(POOL_PD32 + i / 3), i % 3),
+             luck_once_in(luck, 3) ? luck_below(luck, 2) * UINT64_C(0x400000) | draw_flags(luck) | ENTRY_PS
+                                   : POOL(POOL_PT32 + luck_below(luck, 4)) | draw_flags(luck),
+             4);
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        poke(generator, slot32(POOL(POOL_PT32 + i / 4), draw_index(luck, 1)),
+             (draw_frame(luck, 1) | draw_flags(luck)) & UINT32_MAX, 4);
+    }
+}
+
+void generate_setup(struct generator *generator)
+{
+    lay_tables(generator);
+    for (unsigned vp = 0; vp < world_setting(generator->world)->vps; vp++) {
+        generate_repair(generator, vp);
+    }
+}
+
+/* --- edits ---------------------------------------------------------------------------------------------------------- */
+
+static enum vmmu_status reference_ram_load(void *context, uint64_t address, unsigned width_bytes,
+                                           uint64_t *value)
+{
+    if (!guest_has_memory(address)) {
+        return VMMU_ABSENT;
+    }
+    *value = reference_load(context, address, width_bytes);
+    return VMMU_OK;
+}
+
+static enum vmmu_status reference_ram_exchange(void *context, uint64_t address, unsigned width_bytes,
+                                               uint64_t expected, uint64_t desired)
+{
+    (void)context, (void)address, (void)width_bytes, (void)expected, (void)desired;
+    return VMMU_ABSENT; /* walks that mark nothing never come here */
+}
+
+/* One entry to be edited. */
+struct target {
+    uint64_t gpa;
+    uint64_t value;
+    uint64_t address; /* one that it translates, for all we know */
+    uint8_t level;
+    uint8_t bytes;
+};
+
+/* An entry that translates @address now on @vp; false if its walk uses none in memory. */
+static bool find_target(struct generator *generator, unsigned vp, uint64_t address, struct target *target)
+{
+    struct reference *reference = world_reference(generator->world);
+    const struct vmmu_ram ram = { reference, reference_ram_load, reference_ram_exchange };
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_READ, .marks = VMMU_X86_MARKS_LEAVE };
+    struct vmmu_x86_walk_result walk = { .step_count = 0 };
+    const enum vmmu_status status =
+        vmmu_x86_walk(reference_mode(reference, vp), &ram, (vmmu_gva){ address }, access, &walk);
+
+    (void)status;
+    if (walk.step_count == 0) {
+        return false;
+    }
+    const struct vmmu_x86_step *step =
+        &walk.steps[luck_once_in(&generator->luck, 2) ? walk.step_count - 1U
+                                                      : luck_below(&generator->luck, walk.step_count)];
+
+    *target = (struct target){ step->address, step->value, address, step->level, step->entry_bytes };
+    return step->stage == VMMU_X86_STAGE_GUEST;
+}
+
+static struct target draw_target(struct generator *generator)
+{
+    struct luck *luck = &generator->luck;
+    const unsigned level = 1 + luck_below(luck, 3);
+    const uint64_t gpa = slot(draw_table(luck, level), draw_index(luck, level));
+
+    return (struct target){ gpa, reference_load(world_reference(generator->world), gpa, 8),
+                            generator->recent[luck_below(luck, RECENT)], (uint8_t)level, 8 };
+}
+
+/* The same entry with some flags turned. */
+static uint64_t turn_flags(struct luck *luck, const struct target *target)
+{
+    static const uint64_t flags[] = {
+        ENTRY_W,   ENTRY_W,          ENTRY_U, ENTRY_A,           ENTRY_D,
+        ENTRY_G,   ENTRY_NX,         ENTRY_P, ENTRY_A | ENTRY_D, BIT64(3) | BIT64(4),
+        BIT64(59), ENTRY_W | ENTRY_U
+    };
+    const uint64_t turned = flags[luck_below(luck, sizeof(flags) / sizeof(flags[0]))];
+
+    return target->value ^ (target->bytes == 4 ? turned & UINT32_MAX : turned);
+}
+
+static uint64_t draw_value(struct luck *luck, const struct target *target)
+{
+    const unsigned draw = luck_below(luck, 32);
+
+    if (draw < 13 && (target->value & ENTRY_P)) {
+        return turn_flags(luck, target);
+    }
+    if (draw < 16) {
+        return luck_once_in(luck, 2) ? 0 : target->value & ~ENTRY_P;
+    }
+    if (draw == 16) {
+        return target->value ^ BIT64(luck_below(luck, target->bytes * 8));
+    }
+    if (target->bytes == 8) {
+        return draw_entry(luck, target->level);
+    }
+    if (target->level == 2 && luck_once_in(luck, 2)) {
+        return POOL(POOL_PT32 + luck_below(luck, 4)) | draw_flags(luck);
+    }
+    return (draw_leaf(luck, target->level) & UINT32_MAX & ~(target->level == 2 ? VMMU_2M_BYTES : 0));
+}
+
+/* What a careful guest does after an edit, and what careless ones leave out. */
+static void follow_up(struct generator *generator, unsigned vp, const struct target *target)
+{
+    struct luck *luck = &generator->luck;
+    const unsigned draw = luck_below(luck, 16);
+
+    if (draw < 6) {
+        return;
+    }
+    if (draw < 12) {
+        generate_op(generator,
+                    (struct op){ .kind = OP_INVLPG, .vp = (uint8_t)vp, .address = target->address });
+    } else if (draw < 14) {
+        generate_flush(generator, vp);
+    }
+    for (unsigned other = 0; draw >= 11 && other < world_setting(generator->world)->vps; other++) {
+        generate_op(generator,
+                    (struct op){ .kind = OP_INVLPG, .vp = (uint8_t)other, .address = target->address });
+    }
+}
+
+void generate_edit(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const struct vmmu_x86_mode *mode = reference_mode(world_reference(generator->world), vp);
+    const uint64_t address = generate_address(generator, vp);
+    struct target target;
+
+    if (luck_once_in(luck, 4) || !find_target(generator, vp, address, &target)) {
+        target = draw_target(generator);
+    }
+    if (target.gpa >= GUEST_LOW_BYTES) {
+        return;
+    }
+    uint64_t at = target.gpa;
+
+    if (mode->paging != VMMU_X86_PAGING_NONE) {
+        at += mode->address_bits == 32 ? DIRECT_32 : DIRECT_LONG;
+    }
+    generate_op(generator, (struct op){ .kind = OP_WRITE,
+                                        .vp = (uint8_t)vp,
+                                        .address = at,
+                                        .value = draw_value(luck, &target),
+                                        .width = target.bytes });
+    follow_up(generator, vp, &target);
+    /* The address whose path was edited, again, on this virtual processor or another. */
+    for (unsigned i = luck_below(luck, 3); i > 0; i--) {
+        const unsigned user = luck_below(luck, world_setting(generator->world)->vps);
+
+        generator->recent[0] = target.address;
+        generate_access(generator, luck_once_in(luck, 2) ? vp : user);
+    }
+}
