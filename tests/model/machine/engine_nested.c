@@ -143,6 +143,21 @@ static enum vmmu_status log_write(struct engine *engine, vmmu_gpa gpa)
     return status;
 }
 
+/* What the hardware says of the access: a table that it reads as if written is both. */
+static enum vmmu_x86_access_kind kind_of(const struct engine *engine,
+                                         const struct vmmu_x86_stage2_fault *fault)
+{
+    const bool ept = engine->nested.config.format == VMMU_NESTED_EPT;
+
+    if (ept ? fault->qualification & VMMU_X86_EPT_VIOLATION_WRITE : fault->exitinfo1 & VMMU_X86_PF_WRITE) {
+        return VMMU_X86_WRITE;
+    }
+    if (ept ? fault->qualification & VMMU_X86_EPT_VIOLATION_FETCH : fault->exitinfo1 & VMMU_X86_PF_FETCH) {
+        return VMMU_X86_EXECUTE;
+    }
+    return VMMU_X86_READ;
+}
+
 static struct engine_verdict stage2_fault(struct engine *engine, unsigned vp,
                                           const struct vmmu_x86_stage2_fault *fault)
 {
@@ -153,7 +168,7 @@ static struct engine_verdict stage2_fault(struct engine *engine, unsigned vp,
         verdict.answer = ENGINE_BROKEN;
         return verdict;
     }
-    switch (vmmu_nested_resolve(&engine->nested, fault->gpa, fault->access.kind)) {
+    switch (vmmu_nested_resolve(&engine->nested, fault->gpa, kind_of(engine, fault))) {
     case VMMU_NESTED_ABSENT:
     case VMMU_NESTED_DENIED: verdict.answer = ENGINE_DEVICE; break;
     case VMMU_NESTED_SPURIOUS: break;

@@ -78,7 +78,7 @@ static void report_forbidden(struct world *world, enum check check, const struct
 /* --- judgement --- */
 
 void world_judge(struct world *world, const struct guest_access *access,
-                 const struct reference_result *result)
+                 const struct reference_result *result, bool marked)
 {
     const struct reference_access asked = as_reference(access);
     const enum check check = result->end == END_REACHES ? CHECK_TRANSLATION : CHECK_FAULT;
@@ -89,6 +89,9 @@ void world_judge(struct world *world, const struct guest_access *access,
     switch (reference_judge(world->reference, &asked, result)) {
     case PERMITTED: return;
     case PERMITTED_BUT_FOR_MARKS:
+        if (!marked) {
+            return;
+        }
         world_report(world, CHECK_MARKS,
                      "VP %u: %s of %#" PRIx64 " came to gpa %#" PRIx64
                      " and left an accessed or dirty bit unset on the way",
@@ -188,9 +191,20 @@ static void reached(struct world *world, const struct guest_access *access,
                      access->vp, kind_of(access), access->address, on_b ? 'B' : 'A', end.gpa,
                      world->map.now[host_page(end.gpa)]);
     }
-    world_judge(world, access, &end);
+    world_judge(world, access, &end, true);
     transfer(world, access, result->hpa, end.gpa);
     world->counters.reached++;
+}
+
+/* A page fault takes along the fragments of the page that the guest's tables map there. */
+static void forget_page(struct world *world, uint8_t vp, uint64_t address)
+{
+    const struct vmmu_x86_tags tags = world_state(world, vp).tags;
+    const uint64_t page_bytes = reference_page_bytes(world->reference, vp, address);
+    const struct vmmu_tlb_scopes scopes = vmmu_invalidate_page_fault(
+        &tags, reference_registers(world->reference, vp), (vmmu_gva){ address }, page_bytes);
+
+    processor_invalidate(world_processor(world, vp)->machine, &scopes);
 }
 
 static void deliver(struct world *world, const struct guest_access *access,
@@ -198,8 +212,9 @@ static void deliver(struct world *world, const struct guest_access *access,
 {
     const struct reference_result end = { .end = END_FAULTS, .fault = *fault };
 
-    world_judge(world, access, &end);
+    world_judge(world, access, &end, true);
     if (fault->vector == VMMU_X86_VECTOR_PF) {
+        forget_page(world, access->vp, fault->cr2);
         reference_page_fault(world->reference, access->vp, fault->cr2);
     }
     world->counters.guest_faults++;
@@ -246,11 +261,18 @@ static struct engine_verdict ask(struct world *world, const struct guest_access 
     return world->class->stage2_fault(world->engine, access->vp, &result->stage2);
 }
 
+enum vmmu_x86_access_kind world_kind(const struct world *world, const struct vmmu_x86_stage2_fault *fault)
+{
+    const bool tables_as_written = !world->setting.intel || world->setting.second_dirty;
+
+    return fault->access.guest_table && tables_as_written ? VMMU_X86_WRITE : fault->access.kind;
+}
+
 /* Memory is where the host grants what was asked for, a device is everywhere else. */
 static void check_verdict(struct world *world, const struct engine_verdict *verdict,
                           const struct processor_result *result)
 {
-    const uint8_t right = host_right(result->stage2.access.kind);
+    const uint8_t right = host_right(world_kind(world, &result->stage2));
     const bool granted = host_grants(&world->map, result->stage2.gpa.v, right);
     const bool device = verdict->answer == ENGINE_DEVICE;
 
@@ -392,7 +414,7 @@ static void check_present(struct world *world, const struct guest_access *access
                           const struct processor_result *result)
 {
     const struct vmmu_x86_stage2_fault *fault = &result->stage2;
-    const enum vmmu_x86_access_kind kind = fault->access.kind;
+    const enum vmmu_x86_access_kind kind = world_kind(world, fault);
     /* The dirty log takes the right to write, and gives it back on demand. */
     const bool logs = kind == VMMU_X86_WRITE && fault->reason == VMMU_X86_STAGE2_RIGHTS &&
                       (world->log == VMMU_NESTED_LOG_WRITE_PROTECT || world->op->kind == OP_LOG_START);

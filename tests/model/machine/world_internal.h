@@ -128,15 +128,18 @@ bool world_attempt(struct world *world, const struct guest_access *access, struc
 /* Let some VP do something while the host is busy: between two stores to tables, between two processors' flushes. */
 void world_act(struct world *world);
 
+/* What the second stage took the refused access for: tables may count as written. */
+enum vmmu_x86_access_kind world_kind(const struct world *world, const struct vmmu_x86_stage2_fault *fault);
+
 /* What the VP's processor is loaded with. */
 struct guest_state world_state(struct world *world, uint8_t vp);
 
 /* The witness of every processor. */
 void world_marked(void *context, uint64_t hpa, unsigned width_bytes, uint64_t value);
 
-/* What the access came to must be permitted, else it is a finding. */
+/* What the access came to must be permitted, else it is a finding. @marked: by one that sets marks. */
 void world_judge(struct world *world, const struct guest_access *access,
-                 const struct reference_result *result);
+                 const struct reference_result *result, bool marked);
 
 /* The same for an exit: the address, of the page or of a table, must be one that the access may look for. */
 void world_judge_exit(struct world *world, const struct guest_access *access,

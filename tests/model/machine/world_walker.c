@@ -46,10 +46,11 @@ static void check_frame(struct world *world, const struct vmmu_x86_nested_result
 static void check_refusal(struct world *world, const struct guest_access *access,
                           const struct vmmu_x86_stage2_fault *fault)
 {
-    const bool logs = fault->access.kind == VMMU_X86_WRITE && world->log == VMMU_NESTED_LOG_WRITE_PROTECT;
+    const enum vmmu_x86_access_kind kind = world_kind(world, fault);
+    const bool logs = kind == VMMU_X86_WRITE && world->log == VMMU_NESTED_LOG_WRITE_PROTECT;
 
     world_judge_exit(world, access, fault);
-    if (!logs && host_grants(&world->map, fault->gpa.v, host_right(fault->access.kind))) {
+    if (!logs && host_grants(&world->map, fault->gpa.v, host_right(kind))) {
         world_report(world, CHECK_EXIT,
                      "the library's walker was refused at gpa %#" PRIx64 ", where the host has memory",
                      fault->gpa.v);
@@ -70,12 +71,12 @@ void world_walk(struct world *world, const struct guest_access *access, struct r
     switch (vmmu_x86_walk_nested(&state.mode, &state.stage2, va, access->access, &walk)) {
     case VMMU_OK:
         *out = (struct reference_result){ .end = END_REACHES, .gpa = walk.guest.gpa.v };
-        world_judge(world, access, out);
+        world_judge(world, access, out, false);
         check_frame(world, &walk, access->access.kind);
         return;
     case VMMU_GUEST_FAULT:
         *out = (struct reference_result){ .end = END_FAULTS, .fault = walk.fault };
-        world_judge(world, access, out);
+        world_judge(world, access, out, false);
         return;
     case VMMU_STAGE2: check_refusal(world, access, &walk.stage2_fault); return;
     case VMMU_ABSENT:
