@@ -9,13 +9,15 @@
 #include "input.h"
 #include "memory.h"
 #include "paging.h"
+#include "walk_reference.h"
 
 #define ACCESSES 4
 
 /* One access under test. */
 struct trial {
+    struct vmmu_x86_cpu cpu;
+    struct vmmu_x86_paging_registers registers;
     struct vmmu_x86_mode mode;
-    uint8_t physical_bits;
     vmmu_gva va;
     struct vmmu_x86_access access;
 };
@@ -79,9 +81,7 @@ static void check_translation(const struct trial *trial, const struct vmmu_x86_w
         FUZZ_CHECK(found->gpa.v == linear_of(trial) && out->step_count == 0 && out->loads == 0);
         return;
     }
-    FUZZ_CHECK((found->gpa.v >> (trial->mode.paging == VMMU_X86_PAGING_32BIT && trial->physical_bits > 40
-                                     ? 40
-                                     : trial->physical_bits)) == 0);
+    FUZZ_CHECK((found->gpa.v >> trial->cpu.maxphyaddr) == 0);
     FUZZ_CHECK(out->steps[out->step_count - 1].level == found->level);
     FUZZ_CHECK(out->step_count + found->level - 1 == vmmu_format_of(&trial->mode.layout)->levels);
 }
@@ -144,6 +144,26 @@ static void check_marks(const struct walked *plain, const struct memory *marked)
     }
 }
 
+/* The same as the manual read once more says. */
+static void check_reference(const struct trial *trial, const struct memory *memory,
+                            const struct walked *plain)
+{
+    struct walk_reference said;
+
+    if (trial->mode.paging == VMMU_X86_PAGING_NONE || trial->access.shadow_stack ||
+        !vmmu_walk_is_canonical(&trial->mode, trial->va)) {
+        return;
+    }
+    said = walk_reference(&trial->cpu, &trial->registers, memory, linear_of(trial), trial->access);
+    FUZZ_CHECK((plain->status == VMMU_ABSENT) == said.absent);
+    FUZZ_CHECK((plain->status == VMMU_GUEST_FAULT) == said.fault);
+    FUZZ_CHECK(!said.fault || plain->out.fault.error_code == said.error_code);
+    if (plain->status == VMMU_OK) {
+        FUZZ_CHECK(plain->out.translation.gpa.v == said.gpa);
+        FUZZ_CHECK(plain->out.translation.page_bytes == said.page_bytes);
+    }
+}
+
 static void try_access(const struct trial *trial, const struct memory *memory, uint64_t races)
 {
     static struct walked plain, going, settled;
@@ -152,6 +172,7 @@ static void try_access(const struct trial *trial, const struct memory *memory, u
     walk(trial, memory, VMMU_X86_MARKS_LEAVE, &plain);
     check(trial, &plain);
     FUZZ_CHECK(plain.memory.exchanges == 0);
+    check_reference(trial, memory, &plain);
     walk(trial, memory, VMMU_X86_MARKS_AS_IT_GOES, &going);
     check(trial, &going);
     walk(trial, memory, VMMU_X86_MARKS_ON_SUCCESS, &settled);
@@ -175,12 +196,13 @@ static void try_access(const struct trial *trial, const struct memory *memory, u
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = input_of(data, size);
-    const struct vmmu_x86_cpu cpu = draw_cpu(&input);
-    const struct vmmu_x86_paging_registers registers = memory_draw_registers(&input, &cpu);
-    struct trial trial = { .physical_bits = cpu.maxphyaddr };
+    struct trial trial;
     static struct memory memory;
 
-    if (vmmu_mode_make(&cpu, &registers, &trial.mode) != VMMU_OK) {
+    memset(&trial, 0, sizeof(trial));
+    trial.cpu = draw_cpu(&input);
+    trial.registers = memory_draw_registers(&input, &trial.cpu);
+    if (vmmu_mode_make(&trial.cpu, &trial.registers, &trial.mode) != VMMU_OK) {
         return 0;
     }
     memory_draw(&memory, &input);
