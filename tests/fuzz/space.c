@@ -374,6 +374,20 @@ static void check_named(const struct space *space, unsigned probe, const struct 
     }
 }
 
+/* Whatever was made, or allows more than it did, maps what the partition owns. */
+static void check_owned(struct space *space, unsigned probe, const struct space_view *after)
+{
+    const struct space_view *before = &space->before[probe];
+
+    if (after->present &&
+        (!before->present || after->hpa != before->hpa || after->page_bytes != before->page_bytes ||
+         (after->rights & ~before->rights) != 0)) {
+        const uint64_t frame = after->hpa - (space_probe(probe) & (after->page_bytes - 1));
+
+        FUZZ_CHECK(owns(space, (vmmu_hpa){ frame }, after->page_bytes));
+    }
+}
+
 static void check_lookup(const struct space *space, unsigned probe, const struct space_view *view)
 {
     const struct space_meaning *meaning = &space->now[probe / 2];
@@ -421,6 +435,7 @@ void space_end(struct space *space)
         const struct space_view view = space_look(space, space_probe(probe));
 
         check_named(space, probe, &view);
+        check_owned(space, probe, &view);
         check_lookup(space, probe, &view);
         check_cause(space, probe, &view);
     }
