@@ -34,8 +34,8 @@
 #define VMMU_TLB_KINDS          UINT8_C(7)
 
 /*
- * Whose an entry is. Members that a kind of mappings does not have are 0 in entries, queries and scopes alike:
- * with Intel, stage2 of linear mappings, space and context of guest-physical ones.
+ * Whose an entry is. Members that a kind of mappings does not have are 0 in entries, queries and scopes
+ * alike: with Intel, stage2 of linear mappings, space and context of guest-physical ones.
  */
 struct vmmu_tlb_tag {
     uint64_t stage2;
@@ -155,7 +155,10 @@ struct vmmu_tlb_array {
     struct vmmu_tlb_entry *entries;
     struct vmmu_tlb_set *sets;
     uint32_t *marks; /* four of them a word: what a lookup compares first */
-    /* Page sizes that the array holds entries of now, by sort, ascending: the only ones that a lookup tries. */
+    /*
+     * Page sizes that the array holds entries of now, by sort, ascending: the only ones that a lookup
+     * tries.
+     */
     uint8_t size_count[VMMU_TLB_SORTS];
     uint8_t shifts[VMMU_TLB_SORTS][VMMU_TLB_SIZES];
     uint32_t held[VMMU_TLB_SORTS][VMMU_TLB_SIZES]; /* how many, by page_shift - 12 */
@@ -182,14 +185,16 @@ size_t vmmu_tlb_memory_bytes(const struct vmmu_tlb_config *config);
  * Returns
  *   VMMU_OK         *tlb is ready, its statistics zero
  *   VMMU_INVALID    a configuration that cannot be (a member outside what its comment says, or more than
- *                   UINT32_MAX entries), or too little memory, or memory not aligned to 8
+ *                   UINT32_MAX entries with the ways of each set rounded up to a multiple of four), or too
+ *                   little memory, or memory not aligned to 8
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_tlb_init(struct vmmu_tlb *tlb, const struct vmmu_tlb_config *config, void *memory,
                                size_t memory_bytes);
 
 /**
- * The first entry that answers @query, or NULL: in the order of arrays, in one array the smallest region first.
+ * The first entry that answers @query, or NULL: in the order of arrays, in one array the smallest region
+ * first.
  *
  * One found beyond the first array that holds its like is copied into that one, whose set may evict for it.
  * Counts as a use of the entry. Valid until the next call that changes the TLB (every call but
@@ -198,8 +203,8 @@ enum vmmu_status vmmu_tlb_init(struct vmmu_tlb *tlb, const struct vmmu_tlb_confi
 const struct vmmu_tlb_entry *vmmu_tlb_lookup(struct vmmu_tlb *tlb, const struct vmmu_tlb_query *query);
 
 /**
- * Every entry that answers @query, one a call: start with *cursor = 0; NULL ends. In the order of arrays, in one
- * array the smaller regions first; copies in several arrays come each.
+ * Every entry that answers @query, one a call: start with *cursor = 0; NULL ends. In the order of arrays,
+ * in one array the smaller regions first; copies in several arrays come each.
  *
  * Changes nothing, replacement and statistics included; the TLB must not change until the end.
  */
@@ -218,14 +223,14 @@ const struct vmmu_tlb_entry *vmmu_tlb_each(const struct vmmu_tlb *tlb, const str
 enum vmmu_status vmmu_tlb_insert(struct vmmu_tlb *tlb, const struct vmmu_tlb_entry *entry);
 
 /**
- * Remove what @scopes cover. Returns how many entries that were, copies in several arrays counted each. A range
- * whose `first` is above its `last` covers nothing.
+ * Remove what @scopes cover. Returns how many entries that were, copies in several arrays counted each. A
+ * range whose `first` is above its `last` covers nothing.
  */
 uint32_t vmmu_tlb_invalidate(struct vmmu_tlb *tlb, const struct vmmu_tlb_scopes *scopes);
 
 /**
- * Remove every entry for which @condemned says true; it must not call back. Returns how many. Copies in several
- * arrays are asked about, and counted, each.
+ * Remove every entry for which @condemned says true; it must not call back. Returns how many. Copies in
+ * several arrays are asked about, and counted, each.
  */
 uint32_t vmmu_tlb_remove_if(struct vmmu_tlb *tlb,
                             bool (*condemned)(void *context, const struct vmmu_tlb_entry *entry),

@@ -1,13 +1,14 @@
 /*
  * One array of a TLB at work: sets of slots, found by their marks.
  *
- * A mark is one byte made of the region and its owner: if it differs from what is looked for, so does the entry; if it agrees,
- * the entry itself is compared. The marks of four slots fill a word, and one step without a branch tells which of the
- * four agree: which way of a set has the entry is chance, and a processor that had to guess would mostly guess wrong.
+ * A mark is one byte made of the region and its owner: if it differs from what is looked for, so does the
+ * entry; if it agrees, the entry itself is compared. The marks of four slots fill a word, and one step
+ * without a branch tells which of the four agree: which way of a set has the entry is chance, and a
+ * processor that had to guess would mostly guess wrong.
  *
- * Invariants: the first `used` slots of a set are the occupied ones; the mark of any other is MARK_NONE. `held` counts the entries
- * by sort and size, and `shifts` lists the sizes whose count is not zero, ascending. No entry stands in a set
- * other than that of its region's number.
+ * Invariants: the first `used` slots of a set are the occupied ones; the mark of any other is MARK_NONE.
+ * `held` counts the entries by sort and size, and `shifts` lists the sizes whose count is not zero,
+ * ascending. No entry stands in a set other than that of its region's number.
  */
 #ifndef LIB_TLB_ARRAY_H
 #define LIB_TLB_ARRAY_H
@@ -54,7 +55,10 @@ static inline uint64_t owner_hash(const struct vmmu_tlb_tag *tag, uint8_t kind)
            (tag->space * UINT64_C(8) + kind) * UINT64_C(0xa0761d6478bd642f);
 }
 
-/* @number is the region's among those of its size. A large odd factor carries what differs into the uppermost bits. */
+/*
+ * @number is the region's among those of its size. A large odd factor carries what differs into the
+ * uppermost bits.
+ */
 static inline uint32_t mark_of(uint64_t owner, uint64_t number)
 {
     const uint32_t mark = (uint32_t)((owner + number * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - MARK_BITS));
@@ -73,7 +77,10 @@ static inline uint32_t set_of(const struct vmmu_tlb_array *array, uint64_t addre
     return (uint32_t)(address >> shift) & array->set_mask;
 }
 
-/* Whether @entry's region is the one of 2^@shift bytes at the query's address, under its tag but for the context. */
+/*
+ * Whether @entry's region is the one of 2^@shift bytes at the query's address, under its tag but for the
+ * context.
+ */
 static inline bool is_same_region(const struct vmmu_tlb_entry *entry, const struct vmmu_tlb_query *query,
                                   uint8_t shift)
 {
@@ -136,10 +143,15 @@ static inline uint32_t find(const struct vmmu_tlb_array *array, const struct pro
     return NO_SLOT;
 }
 
-/* Put @entry into array @index of @tlb, which holds its like, and has nothing for it to replace. May evict. */
+/*
+ * Put @entry into array @index of @tlb, which holds its like, and has nothing for it to replace. May evict.
+ */
 void vmmu_tlb_array_add(struct vmmu_tlb *tlb, uint8_t index, const struct vmmu_tlb_entry *entry);
 
-/* Empty one slot. The set's last entry moves into it: who goes through a set while removing goes from its end. */
+/*
+ * Empty one slot. The set's last entry moves into it: who goes through a set while removing goes from its
+ * end.
+ */
 void vmmu_tlb_array_remove(struct vmmu_tlb_array *array, uint32_t set, uint32_t way);
 
 #endif

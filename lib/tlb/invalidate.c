@@ -1,7 +1,8 @@
 /*
  * Removing entries: by scopes, and by the caller's own judgement.
  *
- * A scope with a range goes through those sets only where a region that meets it can be, unless going through all of them is less.
+ * A scope with a range goes through those sets only where a region that meets it can be, unless going
+ * through all of them is less.
  */
 #include "lib/tlb/array.h"
 

@@ -1,8 +1,8 @@
 /*
  * Setting up a TLB, looking up, remembering.
  *
- * Invariant: an entry was put into every array that holds its like, and what it replaces left all of them; so no array ever
- * answers with what another one no longer would.
+ * Invariant: an entry was put into every array that holds its like, and what it replaces left all of them;
+ * so no array ever answers with what another one no longer would.
  */
 #include "lib/tlb/array.h"
 
@@ -52,7 +52,8 @@ static bool is_possible(const struct vmmu_tlb_config *config)
 /* Rounded up so that what follows is aligned. */
 static uint64_t array_bytes(const struct vmmu_tlb_array_config *config)
 {
-    return (slots_of(config) * SLOT_BYTES + config->sets * sizeof(struct vmmu_tlb_set) + 7) & ~UINT64_C(7);
+    return (slots_of(config) * SLOT_BYTES + (uint64_t)config->sets * sizeof(struct vmmu_tlb_set) + 7) &
+           ~UINT64_C(7);
 }
 
 size_t vmmu_tlb_memory_bytes(const struct vmmu_tlb_config *config)
@@ -114,7 +115,10 @@ static bool holds(const struct vmmu_tlb_array_config *config, const struct vmmu_
            (config->page_shifts & BIT64(entry->page_shift)) != 0;
 }
 
-/* Copy @entry, found in array @index, to the first one that holds its like. None before had an answer, so it replaces nothing. */
+/*
+ * Copy @entry, found in array @index, to the first one that holds its like. None before had an answer, so
+ * it replaces nothing.
+ */
 static void promote(struct vmmu_tlb *tlb, uint8_t index, const struct vmmu_tlb_entry *entry)
 {
     for (uint8_t i = 0; i < index; i++) {
@@ -212,7 +216,8 @@ enum vmmu_status vmmu_tlb_insert(struct vmmu_tlb *tlb, const struct vmmu_tlb_ent
     if (entry->page_shift > LARGEST_SHIFT) {
         return VMMU_UNSUPPORTED;
     }
-    if (!is_power_of_two(entry->kind) || !vmmu_is_aligned(entry->base, BIT64(entry->page_shift))) {
+    if (!is_power_of_two(entry->kind) || entry->kind > VMMU_TLB_KINDS ||
+        !vmmu_is_aligned(entry->base, BIT64(entry->page_shift))) {
         return VMMU_INVALID;
     }
     for (uint8_t i = 0; i < tlb->config.arrays; i++) {

@@ -1,6 +1,7 @@
 /*
- * A TLB against a list: the same inserts, lookups and invalidations, drawn at random from a small world in which regions, tags
- * and sizes meet often. Where nothing is evicted both must hold the same; where something is, the TLB may hold less.
+ * A TLB against a list: the same inserts, lookups and invalidations, drawn at random from a small world in
+ * which regions, tags and sizes meet often. Where nothing is evicted both must hold the same; where
+ * something is, the TLB may hold less.
  */
 #include "tests/unit/test.h"
 #include "tests/unit/tlb/tlbs.h"
