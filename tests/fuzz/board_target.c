@@ -275,7 +275,7 @@ static void use_memory(struct input *input, const struct operation *op, bool wri
 static void use_lapic(struct input *input, const struct operation *op, bool writes)
 {
     const uint64_t page = pc_lapic(&world.pc, op->vp)->page;
-    const vmmu_gpa at = { page + input_u8(input) % 0x48 * 16 };
+    const vmmu_gpa at = { page + UINT64_C(16) * (input_u8(input) % 0x48) };
     uint64_t value = 0;
 
     if (writes)
@@ -429,10 +429,11 @@ static void restart(struct input *input, const struct operation *op)
     case 2:
         if (!lapic->enabled)
             FUZZ_CHECK(lapic_msr_write(lapic, MSR_IA32_APIC_BASE, LAPIC_DEFAULT_BASE | APIC_BASE_ENABLE));
-        if (!lapic->x2apic_mode)
+        if (!lapic->x2apic_mode) {
             lapic_mmio_write(lapic, 0xF0, 4, 0x1FF);
-        else
+        } else {
             FUZZ_CHECK(lapic_msr_write(lapic, 0x80F, 0x1FF));
+        }
         break;
     default: lapic_icr_write(lapic, 0x44000 | (16 + input_u8(input) % 240)); break; /* to itself */
     }
@@ -466,7 +467,7 @@ static void step(struct input *input)
     const uint8_t first = input_u8(input);
     const struct operation op = { first & 15, (first >> 4 & 3) % world.pc.vps, first >> 6,
                                   1U << (first >> 6) };
-    bool had[PC_VPS_MAXIMUM];
+    bool had[PC_VPS_MAXIMUM] = { false };
 
     for (unsigned vp = 0; vp < world.pc.vps; vp++) {
         had[vp] = world.pc.lapics[vp].ready != LAPIC_READY_NONE;

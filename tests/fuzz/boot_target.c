@@ -275,10 +275,11 @@ static void check_free(const struct boot_info *info, uint64_t base, uint64_t end
     for (unsigned i = 0; i < info->region_count; i++) {
         const struct boot_region *region = &info->regions[i];
 
-        if (region->kind == BOOT_REGION_USABLE)
+        if (region->kind == BOOT_REGION_USABLE) {
             usable |= overlap(base, end, region->base.v, region->size_bytes);
-        else
+        } else {
             FUZZ_CHECK(!overlap(base, end, region->base.v, region->size_bytes));
+        }
     }
     FUZZ_CHECK(usable);
     for (unsigned i = 0; i < info->module_count; i++)
@@ -316,10 +317,11 @@ static void run_information(struct input *input, uint32_t magic)
     enum boot_outcome outcome;
 
     FUZZ_CHECK(info != NULL);
-    if (magic == MULTIBOOT1_BOOTED)
+    if (magic == MULTIBOOT1_BOOTED) {
         lay_out_1(&machine, input);
-    else
+    } else {
         lay_out_2(&machine, input);
+    }
     change_bytes(&machine, input);
     outcome = boot_read(magic, LOADER_BASE, &window, info);
     FUZZ_CHECK(boot_outcome_sentence(outcome)[0] != '\0');
@@ -463,10 +465,11 @@ static void give_pages(struct memory_model *model, uint64_t first, uint64_t page
         model->is_free[first + count++] = true;
     if (count == 0)
         return;
-    if (one && count == 1)
+    if (one && count == 1) {
         page_give((vmmu_hpa){ RAM + first * VMMU_PAGE_BYTES });
-    else
+    } else {
         memory_give((vmmu_hpa){ RAM + first * VMMU_PAGE_BYTES }, count * VMMU_PAGE_BYTES - (first & 0xFFF));
+    }
     model->free_pages += count;
 }
 

@@ -91,10 +91,11 @@ static void write_member(struct document *document, struct json *json, struct in
 
 static void end_one(struct json *json, uint32_t *kinds)
 {
-    if ((*kinds & 1) != 0)
+    if ((*kinds & 1) != 0) {
         json_end_object(json);
-    else
+    } else {
         json_end_array(json);
+    }
     *kinds >>= 1;
 }
 
@@ -105,10 +106,11 @@ static void write_document(struct document *document, struct input *input)
 
     json_object(&json, NULL);
     while (input_more(input) && document->count < STRINGS_MOST - 2 && document->length < DOCUMENT_MOST / 2) {
-        if (kinds > 3 && (kinds >> DEPTH_MOST != 0 || input_below(input, 5) == 0))
+        if (kinds > 3 && (kinds >> DEPTH_MOST != 0 || input_below(input, 5) == 0)) {
             end_one(&json, &kinds);
-        else
+        } else {
             write_member(document, &json, input, &kinds);
+        }
     }
     while (kinds > 1)
         end_one(&json, &kinds);

@@ -52,11 +52,12 @@ static void run_line(struct input *input)
         const bool is_default = !is_in(line, config.technique);
 
         FUZZ_CHECK(config.technique_length != 0 && config.firmware <= GUEST_FIRMWARE_BOTH);
-        if (is_default)
+        if (is_default) {
             FUZZ_CHECK(config.technique_length == 6 && memcmp(config.technique, "nested", 6) == 0);
-        else
+        } else {
             FUZZ_CHECK(is_in(line, config.technique + config.technique_length) &&
                        config.technique[-1] == '=');
+        }
         FUZZ_CHECK(strstr(line, "memory=") != NULL || config.memory_bytes == UINT64_C(256) << 20);
     } else {
         check_refusal(line, error, at);
@@ -178,14 +179,15 @@ static void check_number(struct input *input)
     for (; *length != '\0'; length++)
         add(&conversion, *length);
     finish(&conversion, letter);
-    if (is_wide && conversion.is_starred)
+    if (is_wide && conversion.is_starred) {
         check_same(conversion.format, conversion.width, value);
-    else if (is_wide)
+    } else if (is_wide) {
         check_same(conversion.format, value);
-    else if (conversion.is_starred)
+    } else if (conversion.is_starred) {
         check_same(conversion.format, conversion.width, (unsigned)value);
-    else
+    } else {
         check_same(conversion.format, (unsigned)value);
+    }
 }
 
 /* Without a precision the text ends at its zero; with one it need not. */
@@ -203,14 +205,15 @@ static void check_string(struct input *input)
     if (!has_precision)
         text[length] = '\0';
     finish(&conversion, has_precision ? ".*s" : "s");
-    if (has_precision && conversion.is_starred)
+    if (has_precision && conversion.is_starred) {
         check_same(conversion.format, conversion.width, precision, text);
-    else if (has_precision)
+    } else if (has_precision) {
         check_same(conversion.format, precision, text);
-    else if (conversion.is_starred)
+    } else if (conversion.is_starred) {
         check_same(conversion.format, conversion.width, text);
-    else
+    } else {
         check_same(conversion.format, text);
+    }
     free(text);
 }
 
@@ -220,10 +223,11 @@ static void check_character(struct input *input)
     const int character = input_u8(input) | 1;
 
     finish(&conversion, "c%%");
-    if (conversion.is_starred)
+    if (conversion.is_starred) {
         check_same(conversion.format, conversion.width, character);
-    else
+    } else {
         check_same(conversion.format, character);
+    }
 }
 
 #pragma GCC diagnostic pop
