@@ -341,6 +341,7 @@ static void do_one(struct space *space)
 
     space->races = input_below(space->input, 4) == 3 ? input_u64(space->input) : 0;
     space->owned_to = limits[input_below(space->input, 4)];
+    space_begin(space, true);
     operations[input_below(space->input, sizeof(operations) / sizeof(operations[0]))](space);
     space_end(space);
 }
