@@ -23,14 +23,16 @@ uintptr_t test_direct_map;
 #define ROM_BASE     UINT64_C(0xE0000)
 #define ROM_BYTES    UINT64_C(0x20000)
 #define MAP_AT       0x1000
-#define MODULES_AT   0x2000
-#define TEXT_AT      0x3000
+#define MODULES_AT   0x3800
+#define TEXT_AT      0x4000
+#define STRIDE       UINT64_C(0x20000) /* from one entry of a map to the next, where the input says nothing */
 
 /* --- the loader's memory --- */
 
 /* Blocks of their own, so that a step beyond any of them is seen. */
 struct machine {
     uint8_t *loader;
+    uint64_t loader_bytes;
     uint8_t *ebda;
     uint8_t *rom;
     uint16_t ebda_segment;
@@ -46,7 +48,7 @@ static const void *reach(void *context, uint64_t address, uint64_t size_bytes)
 {
     const struct machine *machine = context;
     const struct part parts[] = {
-        { LOADER_BASE, LOADER_BYTES, machine->loader },
+        { LOADER_BASE, machine->loader_bytes, machine->loader },
         { EBDA_BASE, 1024, machine->ebda },
         { ROM_BASE, ROM_BYTES, machine->rom },
         { 0x40E, 2, (const uint8_t *)&machine->ebda_segment },
@@ -62,17 +64,18 @@ static const void *reach(void *context, uint64_t address, uint64_t size_bytes)
 
 static void put(struct machine *machine, uint64_t at, uint64_t value, unsigned bytes)
 {
-    if (vmmu_range_fits(at, bytes, LOADER_BYTES))
+    if (vmmu_range_fits(at, bytes, machine->loader_bytes))
         memcpy(machine->loader + at, &value, bytes);
 }
 
-/* A text without zeros, from a byte that gives its length. */
+/* A text without zeros, from a byte that gives its length; from 0xF0 on in units of 256, of one letter. */
 static uint64_t put_text(struct machine *machine, struct input *input, uint64_t at)
 {
-    const uint64_t length = input_u8(input);
+    const uint8_t code = input_u8(input);
+    const uint64_t length = code < 0xF0 ? code : UINT64_C(256) * (code & 15);
 
     for (uint64_t i = 0; i < length; i++)
-        put(machine, at + i, input_u8(input) | 0x20, 1);
+        put(machine, at + i, code < 0xF0 ? input_u8(input) | 0x20 : 'x', 1);
     put(machine, at + length, 0, 1);
     return at + length + 1;
 }
@@ -96,8 +99,11 @@ static void put_rsdp(struct input *input, uint8_t *bytes, uint64_t size_bytes)
 static struct machine open_machine(struct input *input)
 {
     const uint8_t options = input_u8(input);
-    struct machine machine = { .loader = calloc(1, LOADER_BYTES), .ebda_segment = EBDA_BASE / 16 };
+    struct machine machine = { .loader_bytes = LOADER_BYTES, .ebda_segment = EBDA_BASE / 16 };
 
+    if ((options & 8) != 0)
+        machine.loader_bytes = 1 + input_u16(input) % LOADER_BYTES;
+    machine.loader = calloc(1, machine.loader_bytes);
     FUZZ_CHECK(machine.loader != NULL);
     if ((options & 1) != 0) {
         machine.ebda = calloc(1, 1024);
@@ -130,7 +136,7 @@ static uint64_t take_size(struct input *input)
 
 static void lay_out_1(struct machine *machine, struct input *input)
 {
-    const unsigned entries = input_below(input, 200);
+    const unsigned entries = input_u16(input) % 400;
     const unsigned modules = input_below(input, BOOT_MODULES_MAX + 2);
     uint64_t text = TEXT_AT;
 
@@ -153,10 +159,10 @@ static void lay_out_1(struct machine *machine, struct input *input)
     }
     put(machine, 44, UINT64_C(24) * entries, 4);
     put(machine, 48, LOADER_BASE + MAP_AT, 4);
-    for (unsigned i = 0; i < entries && input_more(input); i++) {
+    for (unsigned i = 0; i < entries; i++) {
         put(machine, MAP_AT + 24 * i, 20, 4);
-        put(machine, MAP_AT + 24 * i + 4, take_size(input), 8);
-        put(machine, MAP_AT + 24 * i + 12, take_size(input), 8);
+        put(machine, MAP_AT + 24 * i + 4, take_size(input) + STRIDE * i, 8);
+        put(machine, MAP_AT + 24 * i + 12, take_size(input) + entries / 2 % 2, 8);
         put(machine, MAP_AT + 24 * i + 20, input_u8(input) % 7, 4);
     }
 }
@@ -164,14 +170,14 @@ static void lay_out_1(struct machine *machine, struct input *input)
 /* The content of a map: entries of the usual step. */
 static uint64_t put_map_2(struct machine *machine, struct input *input, uint64_t at)
 {
-    const unsigned entries = input_below(input, 40);
+    const unsigned entries = input_below(input, 200);
 
     put(machine, at, 24, 4);
     put(machine, at + 4, 0, 4);
     at += 8;
     for (unsigned i = 0; i < entries; i++, at += 24) {
-        put(machine, at, take_size(input), 8);
-        put(machine, at + 8, take_size(input), 8);
+        put(machine, at, take_size(input) + STRIDE * i, 8);
+        put(machine, at + 8, take_size(input) + entries / 2 % 2, 8);
         put(machine, at + 16, input_u8(input) % 7, 4);
     }
     return at;
@@ -193,7 +199,7 @@ static uint64_t put_content_2(struct machine *machine, struct input *input, uint
     case 6: return put_map_2(machine, input, at);
     case 14:
     case 15:
-        if (at + 36 <= LOADER_BYTES)
+        if (at + 36 <= machine->loader_bytes)
             put_rsdp(input, machine->loader + at, 36);
         return at + (kind == 14 ? 20 : 36);
     default: return put_text(machine, input, at);

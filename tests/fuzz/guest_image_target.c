@@ -340,6 +340,17 @@ static enum vmmu_status load_by_name(struct scene *scene, const char **error)
     }
 }
 
+/* Memory from 4 GiB on too, which no protocol here may use. */
+static void add_high_memory(struct room *room)
+{
+    static uint8_t high[0x10000];
+    const struct guest_slot slot = { .gpa = { GUEST_HIGH_BASE }, .size = sizeof(high), .host = high };
+
+    FUZZ_CHECK(guest_memory_add(&room->memory, &slot) == VMMU_OK);
+    room->layout.e820[room->layout.entries++] =
+        (struct guest_e820){ GUEST_HIGH_BASE, sizeof(high), GUEST_E820_RAM };
+}
+
 static void load(struct scene *scene)
 {
     const bool by_name = (scene->options & 0x30) != 0;
@@ -347,7 +358,10 @@ static void load(struct scene *scene)
     enum vmmu_status status;
 
     if ((scene->options & 8) != 0)
-        scene->room.memory.slot[0].size = (scene->options & 4) != 0 ? MIB : 4 * MIB;
+        scene->room.memory.slot[0].size =
+            (scene->options & 4) != 0 ? LOW_BYTES << (scene->options >> 6) * 2 : 4 * MIB;
+    if ((scene->options & 0xC0) == 0x40)
+        add_high_memory(&scene->room);
     status = load_by_name(scene, &error);
     if (status == VMMU_OK && !by_name) {
         check_loaded(scene);
