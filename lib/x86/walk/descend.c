@@ -129,7 +129,7 @@ enum vmmu_status vmmu_walk_mark(const struct descent *descent, struct vmmu_x86_s
 
 /*
  * What stands at the place of @step by now: one entry may serve a walk several times (a table that maps
- * itself; the second stage's tables).
+ * itself; the second stage's tables), and an entry of eight bytes of one stage may hold two of the other's.
  */
 static uint64_t settled_value(const struct trail *trail, const struct vmmu_x86_step *step)
 {
@@ -138,6 +138,8 @@ static uint64_t settled_value(const struct trail *trail, const struct vmmu_x86_s
     for (const struct vmmu_x86_step *earlier = trail->first; earlier < step; earlier++) {
         if (earlier->place == step->place) {
             value |= earlier->marks;
+        } else if (step->entry_bytes == 8 && earlier->place == step->place + 4) {
+            value |= earlier->marks << 32;
         }
     }
     return value;

@@ -376,6 +376,29 @@ static void test_frames_above_4_gib_are_not_cut(void **state)
     EXPECT_EQ(out.host.hpa.v, UINT64_C(0xf123456789123));
 }
 
+/*
+ * A guest's directory lies where the second stage has its last table: its entry 11 is the upper half of that
+ * table's entry 5, which serves the final access.
+ */
+static void test_an_entry_of_the_guest_may_be_half_of_one_of_the_second_stage(void **state)
+{
+    const uint64_t va = 11 * UINT64_C(0x400000);
+    const uint64_t last_table = SECOND_ROOT + 0x3000;
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_READ, .marks = VMMU_X86_MARKS_ON_SUCCESS };
+    struct pair pair = npt_pair(VMMU_X86_PAGING_32BIT, VMMU_X86_FORMAT_4LEVEL);
+
+    (void)state;
+    second_map(&pair.second, 1, 0x1000, last_table, ALL);
+    second_map(&pair.second, 1, 0x2000, 0x2000 + HIGHER, ALL);
+    world_write(&world, last_table + 40, 4, 0x7000 | E_ALL);
+    world_write(&world, last_table + 44, 4, 0x2000 | E_ALL);
+    world_write(&world, 0x2000 + HIGHER, 4, 0x5000 | E_ALL);
+    EXPECT_EQ(vmmu_x86_walk_nested(&pair.mode, &pair.second.stage2, (vmmu_gva){ va }, access, &out), VMMU_OK);
+    EXPECT_EQ(out.host.hpa.v, UINT64_C(0x200700007000));
+    EXPECT_EQ(world_read(&world, last_table + 40, 4), 0x7000 | E_ALL | E_A);
+    EXPECT_EQ(world_read(&world, last_table + 44, 4), 0x2000 | E_ALL | E_A);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_on_success_nothing_is_marked_when_the_final_access_is_refused),
         cmocka_unit_test(test_a_lost_race_and_absent_memory_come_through_from_either_stage),
         cmocka_unit_test(test_frames_above_4_gib_are_not_cut),
+        cmocka_unit_test(test_an_entry_of_the_guest_may_be_half_of_one_of_the_second_stage),
     };
 
     return RUN_TESTS(tests);
