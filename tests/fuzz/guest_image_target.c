@@ -357,9 +357,10 @@ static void load(struct scene *scene)
     const char *error = NULL;
     enum vmmu_status status;
 
-    if ((scene->options & 8) != 0)
+    if ((scene->options & 8) != 0) {
         scene->room.memory.slot[0].size =
             (scene->options & 4) != 0 ? LOW_BYTES << (scene->options >> 6) * 2 : 4 * MIB;
+    }
     if ((scene->options & 0xC0) == 0x40)
         add_high_memory(&scene->room);
     status = load_by_name(scene, &error);
