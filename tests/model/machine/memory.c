@@ -18,13 +18,15 @@
 /* Present, with every right, in the ordinary formats and in EPT alike: bits 2 to 0, and no reserved bit. */
 #define EVERY_RIGHT UINT64_C(7)
 
+#define CHUNKS      (PAGES >> CHUNK_SHIFT)
+
 struct chunk {
     uint8_t *page[CHUNK_PAGES];
+    uint8_t owner[CHUNK_PAGES];
 };
 
 struct memory {
-    struct chunk *chunks[PAGES >> CHUNK_SHIFT];
-    uint8_t owner[PAGES];
+    struct chunk *chunks[CHUNKS];
 };
 
 struct memory *memory_create(void)
@@ -37,7 +39,7 @@ void memory_destroy(struct memory *memory)
     if (!memory) {
         return;
     }
-    for (size_t i = 0; i < PAGES >> CHUNK_SHIFT; i++) {
+    for (size_t i = 0; i < CHUNKS; i++) {
         struct chunk *chunk = memory->chunks[i];
 
         for (size_t k = 0; chunk && k < CHUNK_PAGES; k++) {
@@ -48,11 +50,17 @@ void memory_destroy(struct memory *memory)
     free(memory);
 }
 
+/* NULL if nothing was ever given or stored there. */
+static struct chunk *chunk_at(const struct memory *memory, uint64_t page)
+{
+    return page < PAGES ? memory->chunks[page >> CHUNK_SHIFT] : NULL;
+}
+
 /* The content of the page around @hpa, NULL if it is all zero and does not exist. */
 static uint8_t *content(const struct memory *memory, uint64_t hpa)
 {
     const uint64_t page = hpa >> VMMU_PAGE_SHIFT;
-    const struct chunk *chunk = page < PAGES ? memory->chunks[page >> CHUNK_SHIFT] : NULL;
+    const struct chunk *chunk = chunk_at(memory, page);
 
     return chunk ? chunk->page[page % CHUNK_PAGES] : NULL;
 }
@@ -69,24 +77,23 @@ static void *zeroed(size_t bytes)
 }
 
 /* The same, made if need be; NULL only outside the memory. */
+static struct chunk *make_chunk(struct memory *memory, uint64_t page)
+{
+    if (page < PAGES && !chunk_at(memory, page)) {
+        memory->chunks[page >> CHUNK_SHIFT] = zeroed(sizeof(struct chunk));
+    }
+    return chunk_at(memory, page);
+}
+
 static uint8_t *content_for_store(struct memory *memory, uint64_t hpa)
 {
     const uint64_t page = hpa >> VMMU_PAGE_SHIFT;
+    struct chunk *chunk = make_chunk(memory, page);
 
-    if (page >= PAGES) {
-        return NULL;
+    if (chunk && !chunk->page[page % CHUNK_PAGES]) {
+        chunk->page[page % CHUNK_PAGES] = zeroed(VMMU_PAGE_BYTES);
     }
-    struct chunk **chunk = &memory->chunks[page >> CHUNK_SHIFT];
-
-    if (!*chunk) {
-        *chunk = zeroed(sizeof **chunk);
-    }
-    uint8_t **at = &(*chunk)->page[page % CHUNK_PAGES];
-
-    if (!*at) {
-        *at = zeroed(VMMU_PAGE_BYTES);
-    }
-    return *at;
+    return chunk ? chunk->page[page % CHUNK_PAGES] : NULL;
 }
 
 static void lead_astray(struct memory *memory, uint64_t hpa)
@@ -96,37 +103,62 @@ static void lead_astray(struct memory *memory, uint64_t hpa)
     }
 }
 
+static void give_page(struct memory *memory, uint64_t page, enum memory_owner owner)
+{
+    struct chunk *chunk = make_chunk(memory, page);
+
+    if (chunk) {
+        const bool was_table = chunk->owner[page % CHUNK_PAGES] == OWNER_TABLES;
+
+        chunk->owner[page % CHUNK_PAGES] = (uint8_t)owner;
+        if (was_table && owner == OWNER_FOREIGN) {
+            lead_astray(memory, page << VMMU_PAGE_SHIFT);
+        }
+    }
+}
+
 void memory_give(struct memory *memory, uint64_t hpa, uint64_t size_bytes, enum memory_owner owner)
 {
     for (uint64_t page = hpa >> VMMU_PAGE_SHIFT; page < (hpa + size_bytes) >> VMMU_PAGE_SHIFT; page++) {
-        const enum memory_owner before = memory_owner_of(memory, page << VMMU_PAGE_SHIFT);
-
-        if (page < PAGES) {
-            memory->owner[page] = (uint8_t)owner;
-        }
-        if (before == OWNER_TABLES && owner == OWNER_FOREIGN) {
-            lead_astray(memory, page << VMMU_PAGE_SHIFT);
-        }
+        give_page(memory, page, owner);
     }
 }
 
 enum memory_owner memory_owner_of(const struct memory *memory, uint64_t hpa)
 {
     const uint64_t page = hpa >> VMMU_PAGE_SHIFT;
+    const struct chunk *chunk = chunk_at(memory, page);
 
-    return page < PAGES ? (enum memory_owner)memory->owner[page] : OWNER_FOREIGN;
+    return chunk ? (enum memory_owner)chunk->owner[page % CHUNK_PAGES] : OWNER_FOREIGN;
+}
+
+/* The same for pages [page, end), which are of one chunk. */
+static bool chunk_is_owned(const struct memory *memory, uint64_t page, uint64_t end, enum memory_owner owner)
+{
+    const struct chunk *chunk = chunk_at(memory, page);
+
+    if (!chunk) {
+        return owner == OWNER_FOREIGN;
+    }
+    const uint8_t *first = &chunk->owner[page % CHUNK_PAGES];
+
+    /* All are alike if each is like the one before it. */
+    return *first == owner && memcmp(first, first + 1, end - page - 1) == 0;
 }
 
 bool memory_is_owned(const struct memory *memory, uint64_t hpa, uint64_t size_bytes, enum memory_owner owner)
 {
-    if (!vmmu_range_fits(hpa, size_bytes, HOST_LIMIT)) {
-        return false;
-    }
-    const uint8_t *first = &memory->owner[hpa >> VMMU_PAGE_SHIFT];
-    const uint8_t *last = &memory->owner[(hpa + size_bytes - 1) >> VMMU_PAGE_SHIFT];
+    bool owned = vmmu_range_fits(hpa, size_bytes, HOST_LIMIT);
+    uint64_t page = hpa >> VMMU_PAGE_SHIFT;
 
-    /* All are alike if each is like the one before it. */
-    return *first == owner && memcmp(first, first + 1, (size_t)(last - first)) == 0;
+    while (owned && page << VMMU_PAGE_SHIFT < hpa + size_bytes) {
+        const uint64_t end = ((hpa + size_bytes - 1) >> VMMU_PAGE_SHIFT) + 1;
+        const uint64_t next = (page / CHUNK_PAGES + 1) * CHUNK_PAGES;
+
+        owned = chunk_is_owned(memory, page, end < next ? end : next, owner);
+        page = next;
+    }
+    return owned;
 }
 
 uint64_t memory_load(const struct memory *memory, uint64_t hpa, unsigned width_bytes)

@@ -124,10 +124,10 @@ static enum progress cross_second_by(struct crossing *crossing, const struct vmm
 static enum progress cross_by(struct crossing *crossing, const struct vmmu_tlb_entry *entry)
 {
     const struct facts facts = cache_facts(entry);
-    const uint32_t error_code = guest_judge(crossing, &facts);
+    const uint32_t error_code = crossing_judge(crossing, &facts);
 
     if (error_code != 0) {
-        return insists(crossing) ? guest_page_fault(crossing, error_code) : PROGRESS;
+        return insists(crossing) ? crossing_page_fault(crossing, error_code) : PROGRESS;
     }
     if (crossing->access.kind == VMMU_X86_WRITE && !facts.dirty) {
         return PROGRESS;

@@ -30,7 +30,7 @@ struct descent {
 
 /* --- rights and faults --- */
 
-uint32_t guest_judge(struct crossing *crossing, const struct facts *facts)
+uint32_t crossing_judge(struct crossing *crossing, const struct facts *facts)
 {
     const struct vmmu_x86_mode *mode = &crossing->state->mode;
     uint8_t rights = facts->rights;
@@ -42,7 +42,7 @@ uint32_t guest_judge(struct crossing *crossing, const struct facts *facts)
     return vmmu_walk_judge(mode, crossing->access, rights, facts->key);
 }
 
-enum progress guest_page_fault(struct crossing *crossing, uint32_t error_code)
+enum progress crossing_page_fault(struct crossing *crossing, uint32_t error_code)
 {
     crossing->result.end = PROCESSOR_GUEST_FAULT;
     crossing->result.fault = (struct vmmu_x86_fault){
@@ -70,7 +70,7 @@ static enum progress bad_entry(struct crossing *crossing, uint32_t reason)
     code |= access.kind == VMMU_X86_WRITE ? VMMU_X86_PF_WRITE : 0;
     code |= access.user && !access.implicit ? VMMU_X86_PF_USER : 0;
     code |= access.kind == VMMU_X86_EXECUTE && crossing->state->mode.fetch_code ? VMMU_X86_PF_FETCH : 0;
-    return guest_page_fault(crossing, code);
+    return crossing_page_fault(crossing, code);
 }
 
 /* --- where a walk begins --- */
@@ -261,10 +261,10 @@ static enum progress arrive(struct crossing *crossing, struct descent *descent, 
         .origin = descent->origin,
     };
     if (!crossing->speculative) {
-        const uint32_t error_code = guest_judge(crossing, &out->facts);
+        const uint32_t error_code = crossing_judge(crossing, &out->facts);
 
         if (error_code != 0) {
-            return guest_page_fault(crossing, error_code);
+            return crossing_page_fault(crossing, error_code);
         }
     }
     const enum progress progress = mark(crossing, descent, level->accessed | (written ? level->dirty : 0));

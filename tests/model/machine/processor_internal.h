@@ -133,8 +133,8 @@ struct arrival {
 enum progress guest_walk(struct crossing *crossing, struct arrival *out);
 
 /* The error code that @facts deserve, 0 for none. */
-uint32_t guest_judge(struct crossing *crossing, const struct facts *facts);
-enum progress guest_page_fault(struct crossing *crossing, uint32_t error_code);
+uint32_t crossing_judge(struct crossing *crossing, const struct facts *facts);
+enum progress crossing_page_fault(struct crossing *crossing, uint32_t error_code);
 
 /* --- ends and what all need: processor.c --- */
 
