@@ -12,6 +12,8 @@ OUT = TREE / "build" / "fuzz"
 
 TARGETS = sorted(path.name.removesuffix("_target.c") for path in HERE.glob("*_target.c"))
 MUTATIONS, SEED = 3000, 20
+# Where one input takes a millisecond.
+FEWER_MUTATIONS = {"insn": 1000, "nested": 500}
 LONGEST = 120
 
 
@@ -35,10 +37,39 @@ def _(name):
     tap.expect_match(f"^{len(files)} files and 0 mutations", drive(name, files), "the driver")
 
 
-@tap.cases("{}: " + str(MUTATIONS) + " mutations of its seeds run", TARGETS)
+@tap.cases("{}: mutations of its seeds run", TARGETS)
 def _(name):
     files = seeds.write(name, OUT / "mutated" / name)
-    tap.expect_match(f" {MUTATIONS} mutations", drive(name, "--mutate", str(MUTATIONS), str(SEED), files), "the driver")
+    count = FEWER_MUTATIONS.get(name, MUTATIONS)
+    tap.expect_match(f" {count} mutations", drive(name, "--mutate", str(count), str(SEED), files), "the driver")
+
+
+BROKEN = """
+#include "tests/fuzz/input.h"
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    FUZZ_CHECK(size < 3 || data[0] != 'b');
+    return size != 0 && data[0] == 'o' ? data[size] : 0;
+}
+"""
+
+
+@tap.case("the driver stops at a property that fails and at a byte beyond the input, and keeps the input")
+def _():
+    folder = OUT / "broken"
+    folder.mkdir(parents=True, exist_ok=True)
+    source, program, kept = folder / "broken.c", folder / "broken", folder / "kept"
+    source.write_text(BROKEN, encoding="utf-8")
+    subprocess.run(["gcc", "-std=c17", "-D_GNU_SOURCE", "-fsanitize=address", "-I.", source, "tests/fuzz/replay.c", "-o",
+                    program], cwd=TREE, check=True)
+    for data, said in ((b"fine", None), (b"bad", "does not hold: size < 3"), (b"over", "heap-buffer-overflow")):
+        kept.unlink(missing_ok=True)
+        (folder / "input").write_bytes(data)
+        ended = subprocess.run([program, "--keep", kept, folder / "input"], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, check=False)
+        tap.expect_equal(ended.returncode != 0, said is not None, f"whether {data} fails")
+        tap.expect_equal(kept.exists() and kept.read_bytes(), data if said else False, "the input that is kept")
+        tap.expect((said or "1 files") in ended.stdout.decode(), ended.stdout.decode())
 
 
 @tap.case("a seed's text comes to the bytes that it names")
