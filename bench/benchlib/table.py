@@ -12,8 +12,13 @@ def render(rows):
         of_it = [row for row in rows if row["workload"] == workload]
         native = next((row["instructions"] for row in of_it if row["technique"] == "native"), None)
         lines += [_cells(row, native) for row in of_it]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(HEADINGS))]
-    return "\n".join(_line(line, widths) for line in lines)
+    return align(lines, left=2)
+
+
+def align(lines, left):
+    """Lines of cells as text; the first @left columns stand left, the others right."""
+    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
+    return "\n".join(_line(line, widths, left) for line in lines)
 
 
 def _cells(row, native):
@@ -27,6 +32,6 @@ def _cells(row, native):
             "-" if row["table_pages_peak"] is None else str(row["table_pages_peak"]))
 
 
-def _line(cells, widths):
-    text = [cells[at].ljust(widths[at]) if at < 2 else cells[at].rjust(widths[at]) for at in range(len(cells))]
+def _line(cells, widths, left):
+    text = [cells[at].ljust(widths[at]) if at < left else cells[at].rjust(widths[at]) for at in range(len(cells))]
     return "  ".join(text).rstrip()

@@ -78,13 +78,13 @@ struct vmmu_tlb_array_config {
 /* The whole TLB. */
 struct vmmu_tlb_config {
     uint8_t arrays; /* 1 to VMMU_TLB_ARRAYS */
-    struct vmmu_tlb_array_config array[VMMU_TLB_ARRAYS];
     /*
      * Entries for the same region and tag (under a common context, if one is global) live side by side unless
      * they are alike in every field. Without this a new one takes the old one's place. Neither concerns
      * regions of different sizes that overlap: they always live side by side.
      */
     bool duplicates;
+    struct vmmu_tlb_array_config array[VMMU_TLB_ARRAYS];
     uint64_t seed; /* of VMMU_TLB_RANDOM */
 };
 
@@ -151,8 +151,7 @@ struct vmmu_tlb_array {
     uint32_t set_mask;
     uint32_t ways;
     uint32_t stride; /* slots of a set: its ways, rounded up to a whole step of the search */
-    uint64_t *uses;  /* sets x ways: when it was last used */
-    struct vmmu_tlb_entry *entries;
+    struct vmmu_tlb_slot *slots;
     struct vmmu_tlb_set *sets;
     uint32_t *marks; /* four of them a word: what a lookup compares first */
     /*

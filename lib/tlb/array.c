@@ -47,11 +47,11 @@ static void count_out(struct vmmu_tlb_array *array, const struct vmmu_tlb_entry 
 
 static uint32_t least_recently_used(const struct vmmu_tlb_array *array, uint32_t set)
 {
-    const uint64_t *const uses = &array->uses[(size_t)set * array->stride];
+    const struct vmmu_tlb_slot *const slots = &array->slots[(size_t)set * array->stride];
     uint32_t oldest = 0;
 
     for (uint32_t way = 1; way < array->ways; way++) {
-        oldest = uses[way] < uses[oldest] ? way : oldest;
+        oldest = slots[way].use < slots[oldest].use ? way : oldest;
     }
     return oldest;
 }
@@ -85,17 +85,25 @@ static uint32_t victim(struct vmmu_tlb *tlb, uint8_t index, uint32_t set)
     return any_way(tlb, array->ways);
 }
 
-static uint32_t mark_of_entry(const struct vmmu_tlb_entry *entry)
-{
-    return mark_of(owner_hash(&entry->tag, entry->kind), entry->base >> entry->page_shift);
-}
-
 static void set_mark(struct vmmu_tlb_array *array, uint32_t slot, uint32_t mark)
 {
     uint32_t *const word = &array->marks[slot / MARKS_PER_WORD];
     const unsigned shift = slot % MARKS_PER_WORD * MARK_BITS;
 
     *word = (*word & ~(UINT32_C(0xff) << shift)) | mark << shift;
+}
+
+/* Write @entry into a slot. */
+static void fill(struct vmmu_tlb_array *array, uint32_t slot, const struct vmmu_tlb_entry *entry,
+                 uint64_t use)
+{
+    const uint64_t owner = owner_identity(entry->tag.space, entry->kind, entry->table_level);
+    const uint64_t context = entry->global ? IDENTITY_GLOBAL : context_identity(entry->tag.context);
+
+    array->slots[slot].identity = owner | context | entry->page_shift;
+    array->slots[slot].use = use;
+    array->slots[slot].entry = *entry;
+    set_mark(array, slot, mark_of(owner_hash(entry->tag.stage2, owner), entry->base >> entry->page_shift));
 }
 
 void vmmu_tlb_array_add(struct vmmu_tlb *tlb, uint8_t index, const struct vmmu_tlb_entry *entry)
@@ -108,12 +116,10 @@ void vmmu_tlb_array_add(struct vmmu_tlb *tlb, uint8_t index, const struct vmmu_t
         slot += array->sets[set].used++;
     } else {
         slot += victim(tlb, index, set);
-        count_out(array, &array->entries[slot]);
+        count_out(array, &array->slots[slot].entry);
         tlb->statistics.evicted++;
     }
-    array->entries[slot] = *entry;
-    set_mark(array, slot, mark_of_entry(entry));
-    array->uses[slot] = ++tlb->clock;
+    fill(array, slot, entry, ++tlb->clock);
     count_in(array, entry);
 }
 
@@ -123,11 +129,9 @@ void vmmu_tlb_array_remove(struct vmmu_tlb_array *array, uint32_t set, uint32_t 
     const uint32_t last = first + --array->sets[set].used;
     const uint32_t slot = first + way;
 
-    count_out(array, &array->entries[slot]);
+    count_out(array, &array->slots[slot].entry);
     if (slot != last) {
-        array->entries[slot] = array->entries[last];
-        array->uses[slot] = array->uses[last];
-        set_mark(array, slot, mark_of_entry(&array->entries[slot]));
+        fill(array, slot, &array->slots[last].entry, array->slots[last].use);
     }
     set_mark(array, last, MARK_NONE);
 }

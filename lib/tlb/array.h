@@ -24,8 +24,6 @@
 #define MARKS_HIGH     UINT32_C(0x80808080)
 #define MARKS_BUT_HIGH UINT32_C(0x7f7f7f7f)
 
-#define NO_SLOT        UINT32_MAX
-
 #define SMALLEST_SHIFT 12
 #define LARGEST_SHIFT  63
 
@@ -36,11 +34,20 @@ struct vmmu_tlb_set {
     uint16_t next; /* of round robin: the way that makes room next */
 };
 
+/* One entry, in a line of a processor's cache where pointers have 64 bits. */
+struct vmmu_tlb_slot {
+    uint64_t identity; /* all that a lookup compares, but the address and stage2 */
+    uint64_t use;      /* when it was last used */
+    struct vmmu_tlb_entry entry;
+};
+
 /* A query, with what of it is the same for every page size. */
 struct probe {
-    const struct vmmu_tlb_query *query;
+    uint64_t address;
+    uint64_t stage2;
+    uint64_t in_context; /* identities of what answers it, but for the size */
+    uint64_t global;
     uint64_t owner_hash;
-    unsigned sort;
 };
 
 static inline unsigned sort_of(uint8_t table_level)
@@ -48,51 +55,52 @@ static inline unsigned sort_of(uint8_t table_level)
     return table_level == 0 ? 0 : 1;
 }
 
-/* What of a mark is the same for all regions of one owner. */
-static inline uint64_t owner_hash(const struct vmmu_tlb_tag *tag, uint8_t kind)
+/*
+ * An identity has the space at the top, then the context, the kind, the level, the mark of a global entry
+ * (without a context), and the page size in the low byte.
+ */
+#define IDENTITY_GLOBAL UINT64_C(0x100)
+
+static inline uint64_t owner_identity(uint16_t space, uint8_t kind, uint8_t table_level)
 {
-    return tag->stage2 * UINT64_C(0xd6e8feb86659fd93) +
-           (tag->space * UINT64_C(8) + kind) * UINT64_C(0xa0761d6478bd642f);
+    return (uint64_t)space << 48 | (uint64_t)kind << 24 | (uint64_t)table_level << 16;
 }
 
-/*
- * @number is the region's among those of its size. A large odd factor carries what differs into the
- * uppermost bits.
- */
-static inline uint32_t mark_of(uint64_t owner, uint64_t number)
+static inline uint64_t context_identity(uint16_t context)
 {
-    const uint32_t mark = (uint32_t)((owner + number * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - MARK_BITS));
+    return (uint64_t)context << 32;
+}
+
+/* What of a mark is the same for all regions of one owner. */
+static inline uint64_t owner_hash(uint64_t stage2, uint64_t owner)
+{
+    return stage2 * UINT64_C(0xd6e8feb86659fd93) + owner * UINT64_C(0xa0761d6478bd642f);
+}
+
+/* @number is the region's among those of its size. A large odd factor carries what differs upwards. */
+static inline uint32_t mark_of(uint64_t hash_of_owner, uint64_t number)
+{
+    const uint64_t hash = hash_of_owner + number * UINT64_C(0x9e3779b97f4a7c15);
+    const uint32_t mark = (uint32_t)(hash >> (64 - MARK_BITS));
 
     return mark != MARK_NONE ? mark : 1;
 }
 
 static inline struct probe probe_of(const struct vmmu_tlb_query *query)
 {
-    return (struct probe){ query, owner_hash(&query->tag, query->kind), sort_of(query->table_level) };
+    const uint64_t owner = owner_identity(query->tag.space, query->kind, query->table_level);
+
+    return (struct probe){ .address = query->address,
+                           .stage2 = query->tag.stage2,
+                           .in_context = owner | context_identity(query->tag.context),
+                           .global = owner | IDENTITY_GLOBAL,
+                           .owner_hash = owner_hash(query->tag.stage2, owner) };
 }
 
 /* The set of the region of 2^@shift bytes at @address. */
 static inline uint32_t set_of(const struct vmmu_tlb_array *array, uint64_t address, uint8_t shift)
 {
     return (uint32_t)(address >> shift) & array->set_mask;
-}
-
-/*
- * Whether @entry's region is the one of 2^@shift bytes at the query's address, under its tag but for the
- * context.
- */
-static inline bool is_same_region(const struct vmmu_tlb_entry *entry, const struct vmmu_tlb_query *query,
-                                  uint8_t shift)
-{
-    return entry->page_shift == shift && (entry->base ^ query->address) >> shift == 0 &&
-           entry->tag.stage2 == query->tag.stage2 && entry->tag.space == query->tag.space &&
-           entry->kind == query->kind && entry->table_level == query->table_level;
-}
-
-static inline bool is_asked_for(const struct vmmu_tlb_entry *entry, const struct vmmu_tlb_query *query,
-                                uint8_t shift)
-{
-    return is_same_region(entry, query, shift) && (entry->global || entry->tag.context == query->tag.context);
 }
 
 /* The highest bit of each of @marks that is @mark. */
@@ -103,44 +111,35 @@ static inline uint32_t agreeing(uint32_t marks, uint32_t mark)
     return ~(((difference & MARKS_BUT_HIGH) + MARKS_BUT_HIGH) | difference) & MARKS_HIGH;
 }
 
-/* The first slot, from @way on, that holds a region of 2^@shift bytes that answers @probe; or NO_SLOT. */
-static inline uint32_t find_sized(const struct vmmu_tlb_array *array, const struct probe *probe,
-                                  uint8_t shift, uint32_t way)
+static inline bool is_asked_for(const struct vmmu_tlb_slot *slot, const struct probe *probe, uint8_t shift)
 {
-    const uint64_t number = probe->query->address >> shift;
+    return (slot->identity == (probe->in_context | shift) || slot->identity == (probe->global | shift)) &&
+           (slot->entry.base ^ probe->address) >> shift == 0 && slot->entry.tag.stage2 == probe->stage2;
+}
+
+/* The first slot, from @way on, that holds a region of 2^@shift bytes that answers @probe; or NULL. */
+static inline struct vmmu_tlb_slot *find_sized(const struct vmmu_tlb_array *array, const struct probe *probe,
+                                               uint8_t shift, uint32_t way)
+{
+    const uint64_t number = probe->address >> shift;
     const uint32_t mark = mark_of(probe->owner_hash, number);
     const uint32_t set = (uint32_t)number & array->set_mask;
     const uint32_t first = set * array->stride;
     const uint32_t end = first + array->sets[set].used;
     uint32_t passed = way % MARKS_PER_WORD;
 
-    for (uint32_t slot = first + way - passed; slot < end; slot += MARKS_PER_WORD, passed = 0) {
-        uint32_t found = agreeing(array->marks[slot / MARKS_PER_WORD], mark);
+    for (uint32_t at = first + way - passed; at < end; at += MARKS_PER_WORD, passed = 0) {
+        uint32_t found = agreeing(array->marks[at / MARKS_PER_WORD], mark);
 
         for (found &= UINT32_MAX << (passed * MARK_BITS); found != 0; found &= found - 1) {
-            const uint32_t at = slot + (uint32_t)__builtin_ctz(found) / MARK_BITS;
+            struct vmmu_tlb_slot *const slot = &array->slots[at + (uint32_t)__builtin_ctz(found) / MARK_BITS];
 
-            if (is_asked_for(&array->entries[at], probe->query, shift)) {
-                return at;
+            if (is_asked_for(slot, probe, shift)) {
+                return slot;
             }
         }
     }
-    return NO_SLOT;
-}
-
-/* The same in any way and of any size, the smallest first. */
-static inline uint32_t find(const struct vmmu_tlb_array *array, const struct probe *probe)
-{
-    const uint8_t *const shifts = array->shifts[probe->sort];
-
-    for (uint32_t i = 0; i < array->size_count[probe->sort]; i++) {
-        const uint32_t slot = find_sized(array, probe, shifts[i], 0);
-
-        if (slot != NO_SLOT) {
-            return slot;
-        }
-    }
-    return NO_SLOT;
+    return NULL;
 }
 
 /*

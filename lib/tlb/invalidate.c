@@ -60,7 +60,7 @@ static uint32_t sweep(struct vmmu_tlb_array *array, const struct verdict *verdic
         const uint32_t set = (first + (uint32_t)i) & array->set_mask;
 
         for (uint32_t way = array->sets[set].used; way-- > 0;) {
-            if (verdict->condemned(verdict->context, &array->entries[set * array->stride + way])) {
+            if (verdict->condemned(verdict->context, &array->slots[set * array->stride + way].entry)) {
                 vmmu_tlb_array_remove(array, set, way);
                 removed++;
             }
@@ -83,28 +83,38 @@ static uint64_t sets_met(const struct vmmu_tlb_array *array, const struct vmmu_t
     return regions_but_one < sets_of(array) ? regions_but_one + 1 : sets_of(array);
 }
 
-static bool holds_size(const struct vmmu_tlb_array *array, uint8_t shift)
+/* Copy the sizes that @array holds to @shifts: sweeping changes its own lists. Returns how many. */
+static unsigned sizes_held(const struct vmmu_tlb_array *array,
+                           uint8_t shifts[VMMU_TLB_SORTS * VMMU_TLB_SIZES])
 {
-    return array->held[0][shift - SMALLEST_SHIFT] != 0 || array->held[1][shift - SMALLEST_SHIFT] != 0;
+    unsigned count = 0;
+
+    for (unsigned sort = 0; sort < VMMU_TLB_SORTS; sort++) {
+        for (unsigned i = 0; i < array->size_count[sort]; i++) {
+            shifts[count++] = array->shifts[sort][i];
+        }
+    }
+    return count;
 }
 
-static uint32_t remove_covered(struct vmmu_tlb_array *array, struct vmmu_tlb_scope *scope)
+/* Through the sets of the range alone, size by size, or through all where that is less. */
+static uint32_t remove_in_range(struct vmmu_tlb_array *array, const struct vmmu_tlb_scope *scope,
+                                const struct verdict *verdict)
 {
-    const struct verdict verdict = { is_covered, scope };
+    uint8_t shifts[VMMU_TLB_SORTS * VMMU_TLB_SIZES];
+    const unsigned count = sizes_held(array, shifts);
     uint64_t sets = 0;
     uint32_t removed = 0;
 
-    for (uint8_t shift = SMALLEST_SHIFT; scope->by_range && shift <= LARGEST_SHIFT; shift++) {
-        sets += holds_size(array, shift) ? sets_met(array, scope, shift) : 0;
+    for (unsigned i = 0; i < count; i++) {
+        sets += sets_met(array, scope, shifts[i]);
     }
-    if (!scope->by_range || sets >= sets_of(array)) {
-        return sweep(array, &verdict, 0, sets_of(array));
+    if (sets >= sets_of(array)) {
+        return sweep(array, verdict, 0, sets_of(array));
     }
-    for (uint8_t shift = SMALLEST_SHIFT; shift <= LARGEST_SHIFT; shift++) {
-        if (holds_size(array, shift)) {
-            removed +=
-                sweep(array, &verdict, set_of(array, scope->first, shift), sets_met(array, scope, shift));
-        }
+    for (unsigned i = 0; i < count; i++) {
+        removed +=
+            sweep(array, verdict, set_of(array, scope->first, shifts[i]), sets_met(array, scope, shifts[i]));
     }
     return removed;
 }
@@ -116,12 +126,14 @@ uint32_t vmmu_tlb_invalidate(struct vmmu_tlb *tlb, const struct vmmu_tlb_scopes 
     VMMU_ASSERT(scopes->count <= VMMU_TLB_SCOPES);
     for (uint8_t i = 0; i < scopes->count; i++) {
         struct vmmu_tlb_scope scope = scopes->scope[i];
+        const struct verdict verdict = { is_covered, &scope };
 
         if (scope.by_range && scope.first > scope.last) {
             continue;
         }
         for (uint8_t array = 0; array < tlb->config.arrays; array++) {
-            removed += remove_covered(&tlb->array[array], &scope);
+            removed += scope.by_range ? remove_in_range(&tlb->array[array], &scope, &verdict)
+                                      : sweep(&tlb->array[array], &verdict, 0, sets_of(&tlb->array[array]));
         }
     }
     tlb->statistics.invalidations++;

@@ -47,7 +47,7 @@ static bool is_possible(const struct vmmu_tlb_config *config)
     return slots <= UINT32_MAX;
 }
 
-#define SLOT_BYTES (sizeof(struct vmmu_tlb_entry) + sizeof(uint64_t) + MARK_BITS / 8)
+#define SLOT_BYTES (sizeof(struct vmmu_tlb_slot) + MARK_BITS / 8)
 
 /* Rounded up so that what follows is aligned. */
 static uint64_t array_bytes(const struct vmmu_tlb_array_config *config)
@@ -78,9 +78,8 @@ static uint8_t *lay_out(struct vmmu_tlb_array *array, const struct vmmu_tlb_arra
     *array = (struct vmmu_tlb_array){ .set_mask = config->sets - 1,
                                       .ways = config->ways,
                                       .stride = stride_of(config) };
-    array->entries = (struct vmmu_tlb_entry *)(void *)memory;
-    array->uses = (uint64_t *)(void *)(array->entries + slots);
-    array->sets = (struct vmmu_tlb_set *)(void *)(array->uses + slots);
+    array->slots = (struct vmmu_tlb_slot *)(void *)memory;
+    array->sets = (struct vmmu_tlb_set *)(void *)(array->slots + slots);
     array->marks = (uint32_t *)(void *)(array->sets + config->sets);
     for (size_t word = 0; word < slots / MARKS_PER_WORD; word++) {
         array->marks[word] = MARK_NONE;
@@ -130,23 +129,36 @@ static void promote(struct vmmu_tlb *tlb, uint8_t index, const struct vmmu_tlb_e
     }
 }
 
+/* The smallest region of one array that answers @probe; or NULL. */
+static inline struct vmmu_tlb_slot *find(const struct vmmu_tlb_array *array, const struct probe *probe,
+                                         unsigned sort)
+{
+    for (uint32_t i = 0; i < array->size_count[sort]; i++) {
+        struct vmmu_tlb_slot *const slot = find_sized(array, probe, array->shifts[sort][i], 0);
+
+        if (slot != NULL) {
+            return slot;
+        }
+    }
+    return NULL;
+}
+
 const struct vmmu_tlb_entry *vmmu_tlb_lookup(struct vmmu_tlb *tlb, const struct vmmu_tlb_query *query)
 {
     const struct probe probe = probe_of(query);
+    const unsigned sort = sort_of(query->table_level);
 
     tlb->statistics.lookups++;
     for (uint8_t i = 0; i < tlb->config.arrays; i++) {
-        const uint32_t slot = find(&tlb->array[i], &probe);
+        struct vmmu_tlb_slot *const slot = find(&tlb->array[i], &probe, sort);
 
-        if (slot != NO_SLOT) {
-            const struct vmmu_tlb_entry *const entry = &tlb->array[i].entries[slot];
-
+        if (slot != NULL) {
             tlb->statistics.hits[i]++;
-            tlb->array[i].uses[slot] = ++tlb->clock;
+            slot->use = ++tlb->clock;
             if (i != 0) {
-                promote(tlb, i, entry);
+                promote(tlb, i, &slot->entry);
             }
-            return entry;
+            return &slot->entry;
         }
     }
     tlb->statistics.misses++;
@@ -157,25 +169,35 @@ const struct vmmu_tlb_entry *vmmu_tlb_each(const struct vmmu_tlb *tlb, const str
                                            uint32_t *cursor)
 {
     const struct probe probe = probe_of(query);
+    const unsigned sort = sort_of(query->table_level);
     /* The cursor counts ways, set after set in the order in which they are searched. */
     uint32_t passed = 0;
 
     for (uint8_t i = 0; i < tlb->config.arrays; i++) {
         const struct vmmu_tlb_array *const array = &tlb->array[i];
 
-        for (uint8_t size = 0; size < array->size_count[probe.sort]; size++, passed += array->ways) {
-            const uint8_t shift = array->shifts[probe.sort][size];
+        for (uint8_t size = 0; size < array->size_count[sort]; size++, passed += array->ways) {
+            const uint8_t shift = array->shifts[sort][size];
             const uint32_t way = *cursor > passed ? *cursor - passed : 0;
-            const uint32_t slot = way < array->ways ? find_sized(array, &probe, shift, way) : NO_SLOT;
+            const uint32_t set = set_of(array, query->address, shift);
+            const struct vmmu_tlb_slot *const slot =
+                way < array->ways ? find_sized(array, &probe, shift, way) : NULL;
 
-            if (slot != NO_SLOT) {
-                *cursor = passed + slot - set_of(array, query->address, shift) * array->stride + 1;
-                return &array->entries[slot];
+            if (slot != NULL) {
+                *cursor = passed + (uint32_t)(slot - &array->slots[(size_t)set * array->stride]) + 1;
+                return &slot->entry;
             }
         }
     }
     *cursor = passed;
     return NULL;
+}
+
+/* Whether both are of the same region, kind, sort and owner, whatever their contexts. */
+static bool are_of_one_region(const struct vmmu_tlb_entry *a, const struct vmmu_tlb_entry *b)
+{
+    return a->base == b->base && a->page_shift == b->page_shift && a->kind == b->kind &&
+           a->table_level == b->table_level && a->tag.stage2 == b->tag.stage2 && a->tag.space == b->tag.space;
 }
 
 static bool share_a_context(const struct vmmu_tlb_entry *a, const struct vmmu_tlb_entry *b)
@@ -193,14 +215,13 @@ static bool are_alike(const struct vmmu_tlb_entry *a, const struct vmmu_tlb_entr
 static uint32_t replace(struct vmmu_tlb *tlb, uint8_t index, const struct vmmu_tlb_entry *entry)
 {
     struct vmmu_tlb_array *const array = &tlb->array[index];
-    const struct vmmu_tlb_query query = { entry->base, entry->tag, entry->kind, entry->table_level };
     const uint32_t set = set_of(array, entry->base, entry->page_shift);
     uint32_t replaced = 0;
 
     for (uint32_t way = array->sets[set].used; way-- > 0;) {
-        const struct vmmu_tlb_entry *const old = &array->entries[set * array->stride + way];
+        const struct vmmu_tlb_entry *const old = &array->slots[set * array->stride + way].entry;
 
-        if (is_same_region(old, &query, entry->page_shift) &&
+        if (are_of_one_region(old, entry) &&
             (tlb->config.duplicates ? are_alike(old, entry) : share_a_context(old, entry))) {
             vmmu_tlb_array_remove(array, set, way);
             replaced++;

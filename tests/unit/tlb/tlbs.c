@@ -44,8 +44,8 @@ struct vmmu_tlb *make_tlb(const struct vmmu_tlb_config *config)
 
 void drop_tlb(struct vmmu_tlb *tlb)
 {
-    /* The first array lies at the beginning of the memory, its entries first. */
-    free(tlb->array[0].entries);
+    /* The first array lies at the beginning of the memory, its slots first. */
+    free(tlb->array[0].slots);
     free(tlb);
 }
 
