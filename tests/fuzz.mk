@@ -44,7 +44,7 @@ $(FUZZ_REPLAY): $(FUZZ)/replay/%: $(SAN)/tests/fuzz/%_target.o $(SAN)/tests/fuzz
 # make fuzz [TARGET=name [SECONDS=n]]: the list of targets, or one of them for some time.
 .PHONY: fuzz fuzz-replay fuzz-replays
 fuzz:
-	@scripts/install $(FUZZ_PACKAGES) clang
+	@scripts/install $(FUZZ_PACKAGES) clang libclang-rt-dev
 	@scripts/fuzz run --target='$(TARGET)' --seconds='$(SECONDS)'
 
 # make fuzz-replay [TARGET=name] [FILE=path]: the committed seeds once more, or any one input.
