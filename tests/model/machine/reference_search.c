@@ -216,9 +216,7 @@ static bool meet(struct search *search, const struct way *way, const struct read
     if (leaf) {
         return meet_leaf(search, way, reading);
     }
-    const bool marked = (reading->entry & level->accessed) == level->accessed || search->goal->marks_missing;
-
-    if (!marked) {
+    if ((reading->entry & level->accessed) != level->accessed) {
         return reading->now && follow(search, way, reading, true);
     }
     if (progress->followed && progress->layout == layout) {
