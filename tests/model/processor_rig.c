@@ -142,7 +142,7 @@ static uint64_t take_second_table(struct rig *rig)
     const uint64_t table = rig->next_second_table;
 
     rig->next_second_table += VMMU_PAGE_BYTES;
-    memory_give(rig->memory, table, VMMU_PAGE_BYTES, OWNER_TABLES);
+    memory_assign(rig->memory, table, VMMU_PAGE_BYTES, OWNER_TABLES);
     return table;
 }
 
@@ -241,7 +241,7 @@ struct rig *rig_create(enum rig_kind kind, uint64_t seed)
     rig->state.tags.vendor = kind == RIG_NPT || kind == RIG_AMD_LINEAR ? VMMU_X86_AMD : VMMU_X86_INTEL;
     rig->state.tags.tagged = true;
     rig->state.tags.space = 1;
-    memory_give(rig->memory, rig->base, RIG_GUEST_BYTES, OWNER_GUEST);
+    memory_assign(rig->memory, rig->base, RIG_GUEST_BYTES, OWNER_GUEST);
     rig->processor = processor_create(rig->memory, &witness, RIG_TLB_ENTRIES);
 
     const struct vmmu_x86_paging_registers registers = rig_registers(rig);

@@ -52,7 +52,7 @@ static void test_a_page_has_one_owner_nobody_at_first(void **state)
 
     (void)state;
     EXPECT_EQ(memory_owner_of(memory, PAGE(3)), OWNER_FOREIGN);
-    memory_give(memory, PAGE(3), 2 * VMMU_PAGE_BYTES, OWNER_GUEST);
+    memory_assign(memory, PAGE(3), 2 * VMMU_PAGE_BYTES, OWNER_GUEST);
     EXPECT_EQ(memory_owner_of(memory, PAGE(3)), OWNER_GUEST);
     EXPECT_EQ(memory_owner_of(memory, PAGE(4) + 4095), OWNER_GUEST);
     EXPECT_EQ(memory_owner_of(memory, PAGE(5)), OWNER_FOREIGN);
@@ -68,14 +68,14 @@ static void test_large_ranges_are_owned_if_every_page_is(void **state)
     struct memory *memory = memory_create();
 
     (void)state;
-    memory_give(memory, HOST_SIDE_A, VMMU_1G_BYTES, OWNER_GUEST);
+    memory_assign(memory, HOST_SIDE_A, VMMU_1G_BYTES, OWNER_GUEST);
     EXPECT(memory_is_owned(memory, HOST_SIDE_A, VMMU_1G_BYTES, OWNER_GUEST));
     EXPECT(!memory_is_owned(memory, HOST_SIDE_A, VMMU_1G_BYTES + 1, OWNER_GUEST));
     for (uint64_t page = 1; page < VMMU_1G_BYTES / VMMU_PAGE_BYTES; page *= 7) {
-        memory_give(memory, PAGE(page), VMMU_PAGE_BYTES, OWNER_FOREIGN);
+        memory_assign(memory, PAGE(page), VMMU_PAGE_BYTES, OWNER_FOREIGN);
         EXPECT(!memory_is_owned(memory, HOST_SIDE_A, VMMU_1G_BYTES, OWNER_GUEST));
         EXPECT(memory_is_owned(memory, HOST_SIDE_A, page * VMMU_PAGE_BYTES, OWNER_GUEST));
-        memory_give(memory, PAGE(page), VMMU_PAGE_BYTES, OWNER_GUEST);
+        memory_assign(memory, PAGE(page), VMMU_PAGE_BYTES, OWNER_GUEST);
     }
     memory_destroy(memory);
 }
@@ -85,9 +85,9 @@ static void test_a_table_that_is_given_away_leads_to_a_foreign_page_from_every_e
     struct memory *memory = memory_create();
 
     (void)state;
-    memory_give(memory, HOST_TABLES_BASE, VMMU_PAGE_BYTES, OWNER_TABLES);
+    memory_assign(memory, HOST_TABLES_BASE, VMMU_PAGE_BYTES, OWNER_TABLES);
     memory_store(memory, HOST_TABLES_BASE + 64, 8, PAGE(1) | 7);
-    memory_give(memory, HOST_TABLES_BASE, VMMU_PAGE_BYTES, OWNER_FOREIGN);
+    memory_assign(memory, HOST_TABLES_BASE, VMMU_PAGE_BYTES, OWNER_FOREIGN);
     for (uint64_t offset = 0; offset < VMMU_PAGE_BYTES; offset += 8) {
         const uint64_t entry = memory_load(memory, HOST_TABLES_BASE + offset, 8);
 
@@ -102,9 +102,9 @@ static void test_guest_memory_that_is_given_away_keeps_its_content(void **state)
     struct memory *memory = memory_create();
 
     (void)state;
-    memory_give(memory, PAGE(0), VMMU_PAGE_BYTES, OWNER_GUEST);
+    memory_assign(memory, PAGE(0), VMMU_PAGE_BYTES, OWNER_GUEST);
     memory_store(memory, PAGE(0), 8, 42);
-    memory_give(memory, PAGE(0), VMMU_PAGE_BYTES, OWNER_FOREIGN);
+    memory_assign(memory, PAGE(0), VMMU_PAGE_BYTES, OWNER_FOREIGN);
     EXPECT_EQ(memory_load(memory, PAGE(0), 8), 42);
     memory_destroy(memory);
 }
@@ -168,7 +168,7 @@ static void test_the_pointer_of_a_page_stays_and_shows_what_is_stored(void **sta
     EXPECT_EQ(memory_load(memory, PAGE(0) + 8, 8), 77);
     memory_store(memory, PAGE(0) + 8, 8, 78);
     EXPECT_EQ(page[1], 78);
-    memory_give(memory, PAGE(0), VMMU_PAGE_BYTES, OWNER_TABLES);
+    memory_assign(memory, PAGE(0), VMMU_PAGE_BYTES, OWNER_TABLES);
     EXPECT(memory_page(memory, PAGE(0)) == page);
     memory_destroy(memory);
 }

@@ -61,8 +61,8 @@ static void view_open(struct view *view)
     view->memory = memory_create();
     EXPECT(view->memory != NULL);
     view->ram = (struct vmmu_ram){ view, view_load, view_exchange };
-    memory_give(view->memory, GUEST_BASE, GUEST_PAGES * VMMU_PAGE_BYTES, OWNER_GUEST);
-    memory_give(view->memory, TABLES_BASE, TABLE_PAGES * VMMU_PAGE_BYTES, OWNER_TABLES);
+    memory_assign(view->memory, GUEST_BASE, GUEST_PAGES * VMMU_PAGE_BYTES, OWNER_GUEST);
+    memory_assign(view->memory, TABLES_BASE, TABLE_PAGES * VMMU_PAGE_BYTES, OWNER_TABLES);
 }
 
 static void expect_equal_pages(const struct bench *bench, uint64_t base, unsigned pages)

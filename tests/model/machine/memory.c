@@ -117,7 +117,7 @@ static void give_page(struct memory *memory, uint64_t page, enum memory_owner ow
     }
 }
 
-void memory_give(struct memory *memory, uint64_t hpa, uint64_t size_bytes, enum memory_owner owner)
+void memory_assign(struct memory *memory, uint64_t hpa, uint64_t size_bytes, enum memory_owner owner)
 {
     for (uint64_t page = hpa >> VMMU_PAGE_SHIFT; page < (hpa + size_bytes) >> VMMU_PAGE_SHIFT; page++) {
         give_page(memory, page, owner);

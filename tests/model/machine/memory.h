@@ -24,7 +24,7 @@ void memory_destroy(struct memory *memory);
 
 /* Pages [hpa, hpa + size) belong to @owner from now on. Foreign pages of tables are filled with
  * entries that lead astray: whoever still walks through them lands on a foreign page with every right. */
-void memory_give(struct memory *memory, uint64_t hpa, uint64_t size_bytes, enum memory_owner owner);
+void memory_assign(struct memory *memory, uint64_t hpa, uint64_t size_bytes, enum memory_owner owner);
 
 enum memory_owner memory_owner_of(const struct memory *memory, uint64_t hpa);
 

@@ -165,7 +165,10 @@ void cache_keep_link(struct crossing *crossing, const struct kept *kept)
     }
 }
 
-/* Whether @kept and an entry that covers its address agree in all that the host decides. */
+/*
+ * Whether @kept, which was just made, and an older entry that covers its address agree in all that the host decides. The older
+ * one may lack rights: those that are added need no flush.
+ */
 static bool agree(const struct kept *kept, const struct vmmu_tlb_entry *entry)
 {
     const struct facts facts = cache_facts(entry);
@@ -173,8 +176,8 @@ static bool agree(const struct kept *kept, const struct vmmu_tlb_entry *entry)
     return facts.level == kept->facts.level ||
            (entry->frame + (kept->address - entry->base) ==
                 kept->frame + (kept->address - down_to(kept->address, kept->shift)) &&
-            facts.rights == kept->facts.rights && facts.host_rights == kept->facts.host_rights &&
-            facts.type == kept->facts.type);
+            (facts.rights & ~kept->facts.rights) == 0 &&
+            (facts.host_rights & ~kept->facts.host_rights) == 0 && facts.type == kept->facts.type);
 }
 
 /* Note it if there is another size of the same page that says something else. */

@@ -44,8 +44,8 @@ static void release(struct world *world, const struct host_span *span, uint64_t 
             page++;
         }
         if (!(loose[first] & uses_of_side)) {
-            memory_give(world->memory, side + host_page_gpa(first),
-                        (uint64_t)(page - first) << VMMU_PAGE_SHIFT, OWNER_FOREIGN);
+            memory_assign(world->memory, side + host_page_gpa(first),
+                          (uint64_t)(page - first) << VMMU_PAGE_SHIFT, OWNER_FOREIGN);
         }
         first = page;
     }
@@ -129,7 +129,7 @@ static bool call_engine(struct world *world, struct host_call *call)
     call->change.to = call->to;
     host_change_begin(&world->map, &call->change);
     if (call->kind == OP_MAP) {
-        memory_give(world->memory, call->hpa, call->to - call->from, OWNER_GUEST);
+        memory_assign(world->memory, call->hpa, call->to - call->from, OWNER_GUEST);
     }
     done = world_is_done(world, names[call->kind], perform(world, call));
     host_change_end(&world->map, done);
@@ -376,12 +376,19 @@ static bool move_absent(struct world *world, uint64_t from, uint64_t to, uint8_t
     return call_engine(world, &call);
 }
 
+/* Whether pages of @state are to go: from either side, or only where they are not on the one that is named. */
+static bool is_to_move(const struct op *op, uint8_t state)
+{
+    const bool on_b = (state & HOST_ON_B) != 0;
+
+    return (state & HOST_MAPPED) && op->width != (on_b ? 2 : 1);
+}
+
 static bool move(struct world *world, const struct op *op, uint64_t from, uint64_t to)
 {
     const bool absent = world_once_in(world, 2);
     bool did = false;
 
-    (void)op;
     world_settle(world);
     world->may_put_off = false;
     for (unsigned piece = 0; piece < PIECES && from < to; piece++) {
@@ -392,7 +399,7 @@ static bool move(struct world *world, const struct op *op, uint64_t from, uint64
             break;
         }
         state = world->map.now[host_page(from)];
-        if (state & HOST_MAPPED) {
+        if (is_to_move(op, state)) {
             did = true;
             if (!(absent ? move_absent : move_protected)(world, from, end, state)) {
                 break;

@@ -25,7 +25,7 @@ static void *page_take(void *context, enum vmmu_page_zone zone, vmmu_hpa *at)
     at->v = world->free_pages[chosen];
     world->free_pages[chosen] = world->free_pages[--world->free_count];
     world->given_pages++;
-    memory_give(world->memory, at->v, VMMU_PAGE_BYTES, OWNER_TABLES);
+    memory_assign(world->memory, at->v, VMMU_PAGE_BYTES, OWNER_TABLES);
     return memory_page(world->memory, at->v);
 }
 
@@ -39,7 +39,7 @@ static void page_give(void *context, vmmu_hpa at, void *page)
                      (unsigned long long)at.v);
         return;
     }
-    memory_give(world->memory, at.v, VMMU_PAGE_BYTES, OWNER_FOREIGN);
+    memory_assign(world->memory, at.v, VMMU_PAGE_BYTES, OWNER_FOREIGN);
     world->free_pages[world->free_count++] = at.v;
     world->given_pages--;
 }
