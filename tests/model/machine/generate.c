@@ -12,7 +12,7 @@
 
 void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
 {
-    static const uint16_t entries[] = { 16, 64, 128, 256 };
+    static const uint16_t entries[] = { 32, 128, 256, 512 };
     static const uint16_t pages[] = { 16, 40, 200, 1000 };
     struct luck luck = luck_from(seed ^ UINT64_C(0x5E771E6));
     const struct engine_class *class = engines[engine];
@@ -29,7 +29,7 @@ void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
         .second_dirty = !intel || !luck_once_in(&luck, 3),
         .execute_only = intel && luck_once_in(&luck, 2),
         .second_levels = luck_once_in(&luck, 5) ? 5 : 4,
-        .largest = (uint8_t)(1 + luck_below(&luck, 3)),
+        .largest = luck_once_in(&luck, 5) ? 1 : (uint8_t)(2 + luck_below(&luck, 2)),
         .gib_pages = !luck_once_in(&luck, 4),
         .la57 = luck_once_in(&luck, 3),
         .pcid = luck_once_in(&luck, 2),
@@ -79,7 +79,7 @@ static void generate_hardware(struct generator *generator, unsigned vp)
         op.address = generate_address(generator, vp);
     } else if (luck_once_in(luck, 2)) {
         op.kind = OP_EVICT;
-        op.value = luck_below(luck, 4) ? 16 : 256;
+        op.value = luck_below(luck, 8) ? 16 : 256;
     } else {
         op.kind = OP_MIGRATE;
         op.value = luck_below(luck, world_setting(generator->world)->processors);

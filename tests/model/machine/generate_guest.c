@@ -13,30 +13,70 @@ static void put(struct generator *generator, unsigned vp, enum op_kind kind, uin
     generate_op(generator, (struct op){ .kind = kind, .vp = (uint8_t)vp, .value = value });
 }
 
+static uint8_t draw_access_flags(struct luck *luck)
+{
+    if (luck_once_in(luck, 2)) {
+        return OP_USER;
+    }
+    if (luck_once_in(luck, 2)) {
+        return OP_EFLAGS_AC;
+    }
+    return luck_once_in(luck, 6) ? OP_IMPLICIT : 0;
+}
+
+/* Whether the guest's tables let the access through now. */
+static bool is_let_through(struct generator *generator, const struct op *op)
+{
+    const struct vmmu_x86_access access = {
+        .kind = op->kind == OP_WRITE   ? VMMU_X86_WRITE
+                : op->kind == OP_FETCH ? VMMU_X86_EXECUTE
+                                       : VMMU_X86_READ,
+        .user = op->flags == OP_USER,
+        .implicit = op->flags == OP_IMPLICIT,
+        .eflags_ac = op->flags == OP_EFLAGS_AC,
+    };
+    struct vmmu_x86_walk_result walk;
+
+    return generate_walk(generator, op->vp, op->address, access, &walk);
+}
+
+/* By the other privilege, or somewhere else: most accesses of a guest succeed. */
+static void try_harder(struct generator *generator, struct op *op, bool elsewhere)
+{
+    struct luck *luck = &generator->luck;
+
+    for (unsigned tries = luck_below(luck, 5); tries > 0 && !is_let_through(generator, op); tries--) {
+        if (!elsewhere || luck_once_in(luck, 2)) {
+            op->flags = draw_access_flags(luck);
+        } else {
+            op->address = generate_address(generator, op->vp) & ~(uint64_t)(op->width - 1);
+        }
+    }
+}
+
 void generate_access(struct generator *generator, unsigned vp)
 {
     struct luck *luck = &generator->luck;
-    const unsigned width_shift = luck_below(luck, 4);
+    const uint8_t width = (uint8_t)(1U << luck_below(luck, 4));
     const unsigned draw = luck_below(luck, 8);
+    const bool again = luck_once_in(luck, 2);
     struct op op = { .kind = draw < 4   ? OP_READ
                              : draw < 7 ? OP_WRITE
                                         : OP_FETCH,
                      .vp = (uint8_t)vp,
-                     .address =
-                         luck_once_in(luck, 3) ? generator->recent[0] : generate_address(generator, vp) };
+                     .flags = draw_access_flags(luck),
+                     .address = again ? generator->recent[0] : generate_address(generator, vp) };
 
-    op.width = op.kind == OP_FETCH ? 1 : (uint8_t)(1U << width_shift);
+    op.width = op.kind == OP_FETCH ? 1 : width;
     op.address &= ~(uint64_t)(op.width - 1);
-    if (luck_once_in(luck, 2)) {
-        op.flags = OP_USER;
-    } else if (luck_once_in(luck, 3)) {
-        op.flags = luck_once_in(luck, 4) ? OP_IMPLICIT : OP_EFLAGS_AC;
-    }
+    try_harder(generator, &op, !again);
     if (op.kind == OP_WRITE) {
         /* Data that would pass for an entry: the page may be a table. */
         op.value = (DATA_BASE + luck_below(luck, DATA_PAGES) * VMMU_PAGE_BYTES) | luck_below(luck, 256);
     }
-    generator->recent[luck_below(luck, RECENT)] = op.address;
+    if (luck_once_in(luck, 4) || is_let_through(generator, &op)) {
+        generator->recent[luck_below(luck, RECENT)] = op.address;
+    }
     generate_op(generator, op);
 }
 

@@ -37,7 +37,7 @@ struct generator {
     uint32_t head;
     uint32_t tail;
     struct op queue[QUEUE_OPS];
-    uint64_t recent[RECENT]; /* addresses accessed lately */
+    uint64_t recent[RECENT]; /* addresses accessed lately; the first is worth another look */
     uint64_t drawn;
 };
 
@@ -45,6 +45,18 @@ struct generator {
 
 /* Append to the queue; silently lost if the queue is full, which the longest activity does not make it. */
 void generate_op(struct generator *generator, struct op op);
+
+/* --- generate_walk.c --- */
+
+/* What the guest's tables say of an access now, with nothing cached. False if it does not reach memory. */
+bool generate_walk(struct generator *generator, unsigned vp, uint64_t address, struct vmmu_x86_access access,
+                   struct vmmu_x86_walk_result *walk);
+
+/*
+ * Some address in a page of guest memory that an address in use is translated by, or to; that address is then
+ * generator->recent[0]. False if there is none.
+ */
+bool generate_used_page(struct generator *generator, uint64_t *gpa);
 
 /* --- generate_tables.c --- */
 

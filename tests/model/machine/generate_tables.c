@@ -49,14 +49,15 @@ static uint64_t draw_table(struct luck *luck, unsigned level)
     return POOL(shelf.first + luck_below(luck, shelf.count));
 }
 
+#define INDICES 4U
+static const uint16_t indices[VMMU_X86_MAX_LEVELS + 1][INDICES] = {
+    [1] = { 0, 1, 2, 5 },     [2] = { 0, 1, 2, 0 },   [3] = { 0, 1, 2, 0 },
+    [4] = { 0, 1, 256, 511 }, [5] = { 0, 1, 511, 0 },
+};
+
 static unsigned draw_index(struct luck *luck, unsigned level)
 {
-    static const uint16_t indices[VMMU_X86_MAX_LEVELS + 1][4] = {
-        [1] = { 0, 1, 2, 5 },     [2] = { 0, 1, 2, 0 },   [3] = { 0, 1, 2, 0 },
-        [4] = { 0, 1, 256, 511 }, [5] = { 0, 1, 511, 0 },
-    };
-
-    return indices[level][luck_below(luck, 4)];
+    return indices[level][luck_below(luck, INDICES)];
 }
 
 uint64_t generate_address(struct generator *generator, unsigned vp)
@@ -90,15 +91,17 @@ uint64_t generate_address(struct generator *generator, unsigned vp)
     return (uint64_t)((int64_t)(address << unused) >> unused) + offset;
 }
 
-/* Flags of an entry: mostly generous, so that walks go deep. */
-static uint64_t draw_flags(struct luck *luck)
+/* Flags of an entry: one in @stingy lacks a right. Links are generous, so that walks go deep. */
+#define OF_LEAF 5U
+#define OF_LINK 16U
+static uint64_t draw_flags(struct luck *luck, unsigned stingy)
 {
     uint64_t flags = ENTRY_P | ENTRY_W | ENTRY_U;
 
-    if (luck_once_in(luck, 4)) {
+    if (luck_once_in(luck, stingy)) {
         flags &= ~ENTRY_W;
     }
-    if (luck_once_in(luck, 4)) {
+    if (luck_once_in(luck, stingy)) {
         flags &= ~ENTRY_U;
     }
     if (luck_once_in(luck, 2)) {
@@ -125,28 +128,33 @@ static uint64_t draw_frame(struct luck *luck, unsigned level)
     }
 }
 
-static uint64_t draw_leaf(struct luck *luck, unsigned level)
+static uint64_t draw_leaf(struct generator *generator, unsigned level)
 {
-    uint64_t entry = draw_frame(luck, level) | draw_flags(luck);
+    const struct setting *setting = world_setting(generator->world);
+    struct luck *luck = &generator->luck;
+    uint64_t entry = draw_frame(luck, level) | draw_flags(luck, OF_LEAF);
 
     entry |= luck_once_in(luck, 2) ? ENTRY_D : 0;
     entry |= luck_once_in(luck, 3) ? ENTRY_G : 0;
-    entry |= luck_once_in(luck, 5) ? ENTRY_NX : 0;
-    entry |= luck_once_in(luck, 6) ? (uint64_t)luck_below(luck, 16) << 59 : 0;
+    entry |= luck_once_in(luck, setting->nx ? 6 : 60) ? ENTRY_NX : 0;
+    entry |= luck_once_in(luck, setting->pku ? 6 : 60) ? (uint64_t)luck_below(luck, 16) << 59 : 0;
     return level > 1 ? entry | ENTRY_PS : entry;
 }
 
 /* An entry for a table of @level, of eight bytes. */
-static uint64_t draw_entry(struct luck *luck, unsigned level)
+static uint64_t draw_entry(struct generator *generator, unsigned level)
 {
-    if (level == 1 || (level <= 3 && luck_once_in(luck, 4))) {
-        return draw_leaf(luck, level);
+    const unsigned largest = world_setting(generator->world)->gib_pages ? 3 : 2;
+    struct luck *luck = &generator->luck;
+
+    if (level == 1 || (level <= largest && luck_once_in(luck, 4))) {
+        return draw_leaf(generator, level);
     }
     /* Now and then a table of the wrong level, itself perhaps: tables mapped into themselves. */
     const unsigned below = luck_once_in(luck, 10) ? level : level - 1;
-    uint64_t entry = draw_table(luck, below) | draw_flags(luck);
+    const uint64_t entry = draw_table(luck, below) | draw_flags(luck, OF_LINK);
 
-    return luck_once_in(luck, 12) ? entry | ENTRY_NX : entry;
+    return luck_once_in(luck, 30) ? entry | ENTRY_NX : entry;
 }
 
 static void poke(struct generator *generator, uint64_t gpa, uint64_t value, uint8_t width)
@@ -179,35 +187,49 @@ void generate_direct_map(struct generator *generator, unsigned vp)
     }
 }
 
-static void lay_tables(struct generator *generator)
+/* Every entry that an address may lead to, but for a few. */
+static void lay_table(struct generator *generator, unsigned level, uint64_t table)
+{
+    for (unsigned i = 0; i < INDICES; i++) {
+        if (!luck_once_in(&generator->luck, 12)) {
+            poke(generator, slot(table, indices[level][i]), draw_entry(generator, level), 8);
+        }
+    }
+}
+
+/* Entries of four bytes, and PAE's roots. */
+static void lay_short_tables(struct generator *generator)
 {
     struct luck *luck = &generator->luck;
 
-    for (unsigned level = 1; level <= VMMU_X86_MAX_LEVELS; level++) {
-        for (unsigned page = 0; page < shelves[level].count + (level == 1 ? 2U : 0); page++) {
-            const uint64_t table = page < shelves[level].count ? POOL(shelves[level].first + page)
-                                                               : FAR_TABLE(page - shelves[level].count);
-
-            for (unsigned i = 0; i < 5; i++) {
-                poke(generator, slot(table, draw_index(luck, level)), draw_entry(luck, level), 8);
-            }
-        }
-    }
     for (unsigned i = 0; i < 4; i++) {
-        const uint64_t flags = luck_once_in(luck, 5) ? 0 : ENTRY_P;
+        const uint64_t present = luck_once_in(luck, 8) ? 0 : ENTRY_P;
 
-        poke(generator, slot(POOL(POOL_PDPT + i / 2), i % 2), draw_table(luck, 2) | flags, 8);
+        poke(generator, slot(POOL(POOL_PDPT + i / 2), i % 2), draw_table(luck, 2) | present, 8);
     }
     for (unsigned i = 0; i < 6; i++) {
-        poke(generator, slot32(POOL(POOL_PD32 + i / 3), i % 3),
-             luck_once_in(luck, 3) ? luck_below(luck, 2) * UINT64_C(0x400000) | draw_flags(luck) | ENTRY_PS
-                                   : POOL(POOL_PT32 + luck_below(luck, 4)) | draw_flags(luck),
-             4);
+        const uint64_t large =
+            luck_below(luck, 2) * UINT64_C(0x400000) | draw_flags(luck, OF_LEAF) | ENTRY_PS;
+        const uint64_t table = POOL(POOL_PT32 + luck_below(luck, 4)) | draw_flags(luck, OF_LINK);
+
+        poke(generator, slot32(POOL(POOL_PD32 + i / 3), i % 3), luck_once_in(luck, 3) ? large : table, 4);
     }
     for (unsigned i = 0; i < 16; i++) {
-        poke(generator, slot32(POOL(POOL_PT32 + i / 4), draw_index(luck, 1)),
-             (draw_frame(luck, 1) | draw_flags(luck)) & UINT32_MAX, 4);
+        poke(generator, slot32(POOL(POOL_PT32 + i / 4), indices[1][i % 4]),
+             (draw_frame(luck, 1) | draw_flags(luck, OF_LEAF)) & UINT32_MAX, 4);
     }
+}
+
+static void lay_tables(struct generator *generator)
+{
+    for (unsigned level = 1; level <= VMMU_X86_MAX_LEVELS; level++) {
+        for (unsigned page = 0; page < shelves[level].count; page++) {
+            lay_table(generator, level, POOL(shelves[level].first + page));
+        }
+    }
+    lay_table(generator, 1, FAR_TABLE(0));
+    lay_table(generator, 1, FAR_TABLE(1));
+    lay_short_tables(generator);
 }
 
 void generate_setup(struct generator *generator)
@@ -220,23 +242,6 @@ void generate_setup(struct generator *generator)
 
 /* --- edits ---------------------------------------------------------------------------------------------------------- */
 
-static enum vmmu_status reference_ram_load(void *context, uint64_t address, unsigned width_bytes,
-                                           uint64_t *value)
-{
-    if (!guest_has_memory(address)) {
-        return VMMU_ABSENT;
-    }
-    *value = reference_load(context, address, width_bytes);
-    return VMMU_OK;
-}
-
-static enum vmmu_status reference_ram_exchange(void *context, uint64_t address, unsigned width_bytes,
-                                               uint64_t expected, uint64_t desired)
-{
-    (void)context, (void)address, (void)width_bytes, (void)expected, (void)desired;
-    return VMMU_ABSENT; /* walks that mark nothing never come here */
-}
-
 /* One entry to be edited. */
 struct target {
     uint64_t gpa;
@@ -244,19 +249,16 @@ struct target {
     uint64_t address; /* one that it translates, for all we know */
     uint8_t level;
     uint8_t bytes;
+    bool pdpte; /* of PAE: a link that has no rights */
 };
 
 /* An entry that translates @address now on @vp; false if its walk uses none in memory. */
 static bool find_target(struct generator *generator, unsigned vp, uint64_t address, struct target *target)
 {
-    struct reference *reference = world_reference(generator->world);
-    const struct vmmu_ram ram = { reference, reference_ram_load, reference_ram_exchange };
-    const struct vmmu_x86_access access = { .kind = VMMU_X86_READ, .marks = VMMU_X86_MARKS_LEAVE };
-    struct vmmu_x86_walk_result walk = { .step_count = 0 };
-    const enum vmmu_status status =
-        vmmu_x86_walk(reference_mode(reference, vp), &ram, (vmmu_gva){ address }, access, &walk);
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_READ };
+    struct vmmu_x86_walk_result walk;
 
-    (void)status;
+    (void)generate_walk(generator, vp, address, access, &walk);
     if (walk.step_count == 0) {
         return false;
     }
@@ -264,7 +266,15 @@ static bool find_target(struct generator *generator, unsigned vp, uint64_t addre
         &walk.steps[luck_once_in(&generator->luck, 2) ? walk.step_count - 1U
                                                       : luck_below(&generator->luck, walk.step_count)];
 
-    *target = (struct target){ step->address, step->value, address, step->level, step->entry_bytes };
+    *target = (struct target){
+        .gpa = step->address,
+        .value = step->value,
+        .address = address,
+        .level = step->level,
+        .bytes = step->entry_bytes,
+        .pdpte = step->level == 3 &&
+                 reference_mode(world_reference(generator->world), vp)->paging == VMMU_X86_PAGING_PAE,
+    };
     return step->stage == VMMU_X86_STAGE_GUEST;
 }
 
@@ -274,8 +284,13 @@ static struct target draw_target(struct generator *generator)
     const unsigned level = 1 + luck_below(luck, 3);
     const uint64_t gpa = slot(draw_table(luck, level), draw_index(luck, level));
 
-    return (struct target){ gpa, reference_load(world_reference(generator->world), gpa, 8),
-                            generator->recent[luck_below(luck, RECENT)], (uint8_t)level, 8 };
+    return (struct target){
+        .gpa = gpa,
+        .value = reference_load(world_reference(generator->world), gpa, 8),
+        .address = generator->recent[luck_below(luck, RECENT)],
+        .level = (uint8_t)level,
+        .bytes = 8,
+    };
 }
 
 /* The same entry with some flags turned. */
@@ -291,26 +306,30 @@ static uint64_t turn_flags(struct luck *luck, const struct target *target)
     return target->value ^ (target->bytes == 4 ? turned & UINT32_MAX : turned);
 }
 
-static uint64_t draw_value(struct luck *luck, const struct target *target)
+static uint64_t draw_value(struct generator *generator, const struct target *target)
 {
+    struct luck *luck = &generator->luck;
     const unsigned draw = luck_below(luck, 32);
 
-    if (draw < 13 && (target->value & ENTRY_P)) {
+    if (target->pdpte && draw < 31) {
+        return draw_table(luck, 2) | (draw < 3 ? 0 : ENTRY_P);
+    }
+    if (draw < 14 && (target->value & ENTRY_P)) {
         return turn_flags(luck, target);
     }
-    if (draw < 16) {
-        return luck_once_in(luck, 2) ? 0 : target->value & ~ENTRY_P;
+    if (draw < 2) {
+        return 0;
     }
-    if (draw == 16) {
+    if (draw == 31) {
         return target->value ^ BIT64(luck_below(luck, target->bytes * 8));
     }
     if (target->bytes == 8) {
-        return draw_entry(luck, target->level);
+        return draw_entry(generator, target->level);
     }
     if (target->level == 2 && luck_once_in(luck, 2)) {
-        return POOL(POOL_PT32 + luck_below(luck, 4)) | draw_flags(luck);
+        return POOL(POOL_PT32 + luck_below(luck, 4)) | draw_flags(luck, OF_LINK);
     }
-    return (draw_leaf(luck, target->level) & UINT32_MAX & ~(target->level == 2 ? VMMU_2M_BYTES : 0));
+    return draw_leaf(generator, target->level) & UINT32_MAX & ~(target->level == 2 ? VMMU_2M_BYTES : 0);
 }
 
 /* What a careful guest does after an edit, and what careless ones leave out. */
@@ -319,7 +338,7 @@ static void follow_up(struct generator *generator, unsigned vp, const struct tar
     struct luck *luck = &generator->luck;
     const unsigned draw = luck_below(luck, 16);
 
-    if (draw < 6) {
+    if (draw < 7) {
         return;
     }
     if (draw < 12) {
@@ -334,17 +353,37 @@ static void follow_up(struct generator *generator, unsigned vp, const struct tar
     }
 }
 
-void generate_edit(struct generator *generator, unsigned vp)
+/* The address in question, up to @most times, on @vp or another. */
+static void use(struct generator *generator, unsigned vp, uint64_t address, unsigned most)
 {
     struct luck *luck = &generator->luck;
+
+    for (unsigned i = luck_below(luck, most + 1); i > 0; i--) {
+        const unsigned other = luck_below(luck, world_setting(generator->world)->vps);
+
+        generator->recent[0] = address;
+        generate_access(generator, luck_below(luck, 4) ? vp : other);
+    }
+}
+
+static bool draw_edit(struct generator *generator, unsigned vp, struct target *target)
+{
+    const bool in_use = luck_below(&generator->luck, 4) != 0;
+    const uint64_t address =
+        in_use ? generator->recent[luck_below(&generator->luck, RECENT)] : generate_address(generator, vp);
+
+    if (luck_once_in(&generator->luck, 8) || !find_target(generator, vp, address, target)) {
+        *target = draw_target(generator);
+    }
+    return target->gpa < GUEST_LOW_BYTES;
+}
+
+void generate_edit(struct generator *generator, unsigned vp)
+{
     const struct vmmu_x86_mode *mode = reference_mode(world_reference(generator->world), vp);
-    const uint64_t address = generate_address(generator, vp);
     struct target target;
 
-    if (luck_once_in(luck, 4) || !find_target(generator, vp, address, &target)) {
-        target = draw_target(generator);
-    }
-    if (target.gpa >= GUEST_LOW_BYTES) {
+    if (!draw_edit(generator, vp, &target)) {
         return;
     }
     uint64_t at = target.gpa;
@@ -352,17 +391,13 @@ void generate_edit(struct generator *generator, unsigned vp)
     if (mode->paging != VMMU_X86_PAGING_NONE) {
         at += mode->address_bits == 32 ? DIRECT_32 : DIRECT_LONG;
     }
+    use(generator, vp, target.address, 2);
     generate_op(generator, (struct op){ .kind = OP_WRITE,
                                         .vp = (uint8_t)vp,
                                         .address = at,
-                                        .value = draw_value(luck, &target),
+                                        .value = draw_value(generator, &target),
                                         .width = target.bytes });
+    use(generator, vp, target.address, 3);
     follow_up(generator, vp, &target);
-    /* The address whose path was edited, again, on this virtual processor or another. */
-    for (unsigned i = luck_below(luck, 3); i > 0; i--) {
-        const unsigned user = luck_below(luck, world_setting(generator->world)->vps);
-
-        generator->recent[0] = target.address;
-        generate_access(generator, luck_once_in(luck, 2) ? vp : user);
-    }
+    use(generator, vp, target.address, 3);
 }
