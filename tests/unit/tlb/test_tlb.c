@@ -60,6 +60,37 @@ static void test_an_entry_answers_under_its_whole_tag_only(void **state)
     drop_tlb(tlb);
 }
 
+/* Whatever shortcut a lookup takes, it compares all: of thousands of other tags and addresses none answers. */
+static void test_no_other_tag_or_address_ever_answers(void **state)
+{
+    const struct vmmu_tlb_config config = one_array(1, 4);
+    struct vmmu_tlb *const tlb = make_tlb(&config);
+    struct vmmu_tlb_entry entry = translation(0x123456789, SHIFT_4K, 1);
+
+    (void)state;
+    entry.tag = (struct vmmu_tlb_tag){ .stage2 = 0x7000, .space = 3, .context = 9 };
+    insert(tlb, entry);
+    for (unsigned i = 1; i < 5000; i++) {
+        struct vmmu_tlb_query query = query_for(&entry);
+
+        query.tag.stage2 = entry.tag.stage2 ^ (uint64_t)i << SHIFT_4K;
+        EXPECT(vmmu_tlb_lookup(tlb, &query) == NULL);
+        query.tag.stage2 = entry.tag.stage2;
+        query.tag.space = (uint16_t)(entry.tag.space ^ i);
+        EXPECT(vmmu_tlb_lookup(tlb, &query) == NULL);
+        query.tag.space = entry.tag.space;
+        query.tag.context = (uint16_t)(entry.tag.context ^ i);
+        EXPECT(vmmu_tlb_lookup(tlb, &query) == NULL);
+        query.tag.context = entry.tag.context;
+        query.address = entry.base ^ (uint64_t)i << SHIFT_4K;
+        EXPECT(vmmu_tlb_lookup(tlb, &query) == NULL);
+        query.address = entry.base;
+        query.table_level = (uint8_t)(i % 255 + 1);
+        EXPECT(vmmu_tlb_lookup(tlb, &query) == NULL);
+    }
+    drop_tlb(tlb);
+}
+
 static void test_a_global_entry_answers_under_every_context_of_its_space_and_stage_two(void **state)
 {
     const struct vmmu_tlb_config config = one_array(1, 8);
@@ -230,6 +261,36 @@ static void test_least_recently_used_is_what_was_neither_found_nor_inserted_for_
         EXPECT_EQ(answers(tlb, &gone), 0);
     }
     drop_tlb(tlb);
+}
+
+static void test_a_removal_leaves_the_order_of_use_of_the_others(void **state)
+{
+    const struct vmmu_tlb_config config = one_array(1, 4);
+    struct vmmu_tlb_scope first_page = everything();
+
+    (void)state;
+    first_page.by_range = true;
+    for (uint64_t removed = 0; removed < 4; removed++) {
+        struct vmmu_tlb *const tlb = make_tlb(&config);
+
+        for (uint64_t i = 0; i < 4; i++) {
+            insert(tlb, translation(i, SHIFT_4K, i + 1));
+        }
+        first_page.first = first_page.last = removed << SHIFT_4K;
+        EXPECT_EQ(invalidate(tlb, first_page), 1);
+        insert(tlb, translation(4, SHIFT_4K, 5));
+        for (uint64_t i = 0; i < 4; i++) {
+            const struct vmmu_tlb_entry oldest = translation(i, SHIFT_4K, 0);
+            const struct vmmu_tlb_query query = query_for(&oldest);
+
+            EXPECT_EQ(answers(tlb, &query), i != removed);
+            if (i != removed) {
+                insert(tlb, translation(i + 8, SHIFT_4K, 1));
+            }
+            EXPECT_EQ(answers(tlb, &query), 0);
+        }
+        drop_tlb(tlb);
+    }
 }
 
 static void test_round_robin_evicts_the_ways_in_turn_however_they_are_used(void **state)
@@ -457,6 +518,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_entry_answers_for_every_address_of_its_region_and_no_other),
         cmocka_unit_test(test_an_entry_answers_under_its_whole_tag_only),
+        cmocka_unit_test(test_no_other_tag_or_address_ever_answers),
         cmocka_unit_test(test_a_global_entry_answers_under_every_context_of_its_space_and_stage_two),
         cmocka_unit_test(test_an_entry_of_a_structure_cache_answers_for_its_level_only),
         cmocka_unit_test(test_of_regions_that_overlap_the_smallest_is_found_first),
@@ -465,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_duplicates_live_side_by_side_unless_alike_in_every_field),
         cmocka_unit_test(test_each_changes_neither_replacement_nor_statistics),
         cmocka_unit_test(test_least_recently_used_is_what_was_neither_found_nor_inserted_for_longest),
+        cmocka_unit_test(test_a_removal_leaves_the_order_of_use_of_the_others),
         cmocka_unit_test(test_round_robin_evicts_the_ways_in_turn_however_they_are_used),
         cmocka_unit_test(test_random_replacement_follows_the_seed),
         cmocka_unit_test(test_a_hit_in_the_second_level_is_copied_to_the_first),
