@@ -111,22 +111,6 @@ static enum vmmu_status refuse_mark(const struct descent *descent, const struct 
     return VMMU_STAGE2;
 }
 
-enum vmmu_status vmmu_walk_mark(const struct descent *descent, struct vmmu_x86_step *step, uint64_t bits)
-{
-    step->marks = descent->unmarked ? 0 : bits & ~step->value;
-    if (step->marks == 0 || descent->marks == VMMU_X86_MARKS_LEAVE) {
-        return VMMU_OK;
-    }
-    if (!(step->rights & VMMU_X86_RIGHT_WRITE)) {
-        return refuse_mark(descent, step);
-    }
-    if (descent->marks == VMMU_X86_MARKS_ON_SUCCESS) {
-        return VMMU_OK;
-    }
-    return descent->ram->exchange(descent->ram->context, step->place, step->entry_bytes, step->value,
-                                  step->value | step->marks);
-}
-
 /*
  * What stands at the place of @step by now: one entry may serve a walk several times (a table that maps
  * itself; the second stage's tables), and an entry of eight bytes of one stage may hold two of the other's.
@@ -143,6 +127,29 @@ static uint64_t settled_value(const struct trail *trail, const struct vmmu_x86_s
         }
     }
     return value;
+}
+
+/* Whether a processor would have set what @step lacks before it came to it: by another address of the table. */
+static bool is_marked_before(const struct trail *trail, const struct vmmu_x86_step *step)
+{
+    return (step->marks & ~settled_value(trail, step)) == 0;
+}
+
+enum vmmu_status vmmu_walk_mark(const struct descent *descent, struct vmmu_x86_step *step, uint64_t bits)
+{
+    step->marks = descent->unmarked ? 0 : bits & ~step->value;
+    if (step->marks == 0 || descent->marks == VMMU_X86_MARKS_LEAVE) {
+        return VMMU_OK;
+    }
+    if (!(step->rights & VMMU_X86_RIGHT_WRITE) &&
+        !(descent->marks == VMMU_X86_MARKS_ON_SUCCESS && is_marked_before(descent->trail, step))) {
+        return refuse_mark(descent, step);
+    }
+    if (descent->marks == VMMU_X86_MARKS_ON_SUCCESS) {
+        return VMMU_OK;
+    }
+    return descent->ram->exchange(descent->ram->context, step->place, step->entry_bytes, step->value,
+                                  step->value | step->marks);
 }
 
 enum vmmu_status vmmu_walk_settle(const struct trail *trail, const struct vmmu_ram *ram)

@@ -399,6 +399,26 @@ static void test_an_entry_of_the_guest_may_be_half_of_one_of_the_second_stage(vo
     EXPECT_EQ(world_read(&world, last_table + 44, 4), 0x2000 | E_ALL | E_A);
 }
 
+/* The root maps itself by an address at which it cannot be written, and is marked where it can. */
+static void test_a_table_that_cannot_be_written_needs_no_mark_that_the_walk_has_set_elsewhere(void **state)
+{
+    static const enum vmmu_x86_marks markings[] = { VMMU_X86_MARKS_AS_IT_GOES, VMMU_X86_MARKS_ON_SUCCESS };
+    const uint64_t va = UINT64_C(0x8040201000);
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct vmmu_x86_access access = { .kind = VMMU_X86_READ, .marks = markings[i] };
+        struct pair pair = ept_pair(VMMU_X86_PAGING_4LEVEL, 4, false);
+
+        second_map(&pair.second, 1, 0x1000, HIGHER, R | W);
+        second_map(&pair.second, 1, 0x9000, HIGHER, R);
+        world_write(&world, HIGHER + 8, 8, 0x9000 | E_ALL);
+        EXPECT_EQ(vmmu_x86_walk_nested(&pair.mode, &pair.second.stage2, (vmmu_gva){ va }, access, &out),
+                  VMMU_OK);
+        EXPECT_EQ(world_read(&world, HIGHER + 8, 8), 0x9000 | E_ALL | E_A);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_race_and_absent_memory_come_through_from_either_stage),
         cmocka_unit_test(test_frames_above_4_gib_are_not_cut),
         cmocka_unit_test(test_an_entry_of_the_guest_may_be_half_of_one_of_the_second_stage),
+        cmocka_unit_test(test_a_table_that_cannot_be_written_needs_no_mark_that_the_walk_has_set_elsewhere),
     };
 
     return RUN_TESTS(tests);
