@@ -103,6 +103,20 @@ void host_tighten(struct host_map *map, uint64_t from, uint64_t to)
     }
 }
 
+void host_move_absent(struct host_map *map, uint64_t from, uint64_t to)
+{
+    struct host_span spans[2];
+    const unsigned count = host_spans(from, to, spans);
+
+    for (unsigned s = 0; s < count; s++) {
+        for (uint32_t page = spans[s].first; page < spans[s].first + spans[s].pages; page++) {
+            if (!(map->now[page] & HOST_MAPPED)) {
+                map->now[page] ^= HOST_ON_B;
+            }
+        }
+    }
+}
+
 bool host_allows(const struct host_map *map, uint64_t gpa, bool on_b, uint8_t right)
 {
     const uint32_t page = host_page(gpa);

@@ -122,6 +122,9 @@ void host_change_end(struct host_map *map, bool done);
 /* Everything is flushed: in [from, to), only what is so now, or is under way, may be used. */
 void host_tighten(struct host_map *map, uint64_t from, uint64_t to);
 
+/* What is absent in [from, to) is to be mapped on the other side from now on. */
+void host_move_absent(struct host_map *map, uint64_t from, uint64_t to);
+
 /* Whether the page of @gpa may be reached on this side with @right. */
 bool host_allows(const struct host_map *map, uint64_t gpa, bool on_b, uint8_t right);
 

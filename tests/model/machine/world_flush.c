@@ -116,11 +116,12 @@ static void flush(struct world *world, const struct vmmu_plan *plan)
     for (unsigned i = 0; i < world->setting.processors; i++) {
         const uint8_t vp = world->processors[i].loaded;
 
+        /* Guests run until they are kicked. */
+        if (world_once_in(world, 2)) {
+            world_act(world);
+        }
         if (vp != NOBODY && (plan->vps & BIT64(vp))) {
             kick(world, vp);
-            if (world_once_in(world, 4)) {
-                world_act(world);
-            }
         }
     }
 }

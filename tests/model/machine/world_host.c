@@ -376,38 +376,40 @@ static bool move_absent(struct world *world, uint64_t from, uint64_t to, uint8_t
     return call_engine(world, &call);
 }
 
-/* Whether pages of @state are to go: from either side, or only where they are not on the one that is named. */
-static bool is_to_move(const struct op *op, uint8_t state)
+/* What is absent has its content elsewhere from now on. */
+static bool move_content(struct world *world, uint64_t from, uint64_t to, uint8_t state)
 {
-    const bool on_b = (state & HOST_ON_B) != 0;
-
-    return (state & HOST_MAPPED) && op->width != (on_b ? 2 : 1);
+    copy_content(world, from, to, state);
+    host_move_absent(&world->map, from, to);
+    return true;
 }
 
+/* All of the range comes to one side: the other one, as its first page sees it. */
 static bool move(struct world *world, const struct op *op, uint64_t from, uint64_t to)
 {
     const bool absent = world_once_in(world, 2);
-    bool did = false;
+    uint8_t left = HOST_MAPPED; /* the side that pages leave, once it is known */
 
+    (void)op;
     world_settle(world);
     world->may_put_off = false;
     for (unsigned piece = 0; piece < PIECES && from < to; piece++) {
         const uint64_t end = host_run(&world->map, &from, to);
         uint8_t state;
+        bool (*how)(struct world *, uint64_t, uint64_t, uint8_t);
 
         if (end == 0) {
             break;
         }
         state = world->map.now[host_page(from)];
-        if (is_to_move(op, state)) {
-            did = true;
-            if (!(absent ? move_absent : move_protected)(world, from, end, state)) {
-                break;
-            }
+        left = left == HOST_MAPPED ? state & HOST_ON_B : left;
+        how = !(state & HOST_MAPPED) ? move_content : absent ? move_absent : move_protected;
+        if ((state & HOST_ON_B) == left && !how(world, from, end, state)) {
+            break;
         }
         from = end;
     }
-    return did;
+    return left != HOST_MAPPED;
 }
 
 /* --- steps --- */
