@@ -1,6 +1,6 @@
 /*
- * One processor with one guest, for tests of the processor: four-level tables of the guest's, made by hand, alone or
- * under a second stage of four levels that maps tables and RIG_PAGE(0) to RIG_PAGE(7) at first.
+ * One processor with one guest, for tests of the processor: four-level tables of the guest's, made by hand,
+ * alone or under a second stage of four levels that maps tables and RIG_PAGE(0) to RIG_PAGE(7) at first.
  */
 #ifndef TESTS_MODEL_PROCESSOR_RIG_H
 #define TESTS_MODEL_PROCESSOR_RIG_H
@@ -60,8 +60,8 @@ struct rig {
 #define RIG_PAGE(n)      (UINT64_C(0x200000) + (uint64_t)(n)*VMMU_PAGE_BYTES)
 
 /*
- * A rig of @kind whose luck begins at @seed. Links lead from RIG_TABLE(4) to RIG_TABLE(1), which is empty. Global
- * pages, WP, NXE and PCIDs are on; VPID or ASID is 1.
+ * A rig of @kind whose luck begins at @seed. Links lead from RIG_TABLE(4) to RIG_TABLE(1), which is empty.
+ * Global pages, WP, NXE and PCIDs are on; VPID or ASID is 1.
  */
 struct rig *rig_create(enum rig_kind kind, uint64_t seed);
 void rig_destroy(struct rig *rig);
@@ -72,7 +72,10 @@ uint64_t rig_entry(const struct rig *rig, uint64_t table, unsigned index);
 /* Page @n of RIG_VA to RIG_PAGE(@page). */
 void rig_map(struct rig *rig, unsigned n, unsigned page, uint64_t flags);
 
-/* The second stage's leaf of @level for @gpa, with @rights, and marked as a processor would have it if @marks. */
+/*
+ * The second stage's leaf of @level for @gpa, with @rights, and marked as a processor would have it if
+ * @marks.
+ */
 void rig_put_second(struct rig *rig, unsigned level, uint64_t gpa, uint64_t hpa, uint8_t rights);
 uint64_t rig_second_entry(const struct rig *rig, unsigned level, uint64_t gpa);
 /* Where the second stage's entry of @level for @gpa stands. */
@@ -98,7 +101,10 @@ void rig_load_cr3(struct rig *rig, uint16_t pcid, bool keep);
 #define RIG_EXITED  8U
 #define RIG_STRAYED 16U
 
-/* The end of @result, as one of the bits: old is RIG_PAGE(0), new RIG_PAGE(1), at the host's first place for them. */
+/*
+ * The end of @result, as one of the bits: old is RIG_PAGE(0), new RIG_PAGE(1), at the host's first place for
+ * them.
+ */
 unsigned rig_end(const struct rig *rig, const struct processor_result *result);
 
 /* All ends of @scenario over many rigs of @kind, each with another luck. */

@@ -1,8 +1,9 @@
 /*
- * What the processor may keep of the second stage, whose addresses it keeps mappings by, and that a host's flush reaches
- * exactly what it names.
+ * What the processor may keep of the second stage, whose addresses it keeps mappings by, and that a host's
+ * flush reaches exactly what it names.
  *
- * Spec: SDM 3C "Caching Translation Information", "Accessed and Dirty Flags for EPT"; APM 2 "Nested Paging", "TLB Control".
+ * Spec: SDM 3C "Caching Translation Information", "Accessed and Dirty Flags for EPT"; APM 2 "Nested Paging",
+ * "TLB Control".
  */
 #include "tests/model/processor_rig.h"
 #include "tests/unit/test.h"
@@ -469,7 +470,10 @@ static void test_marking_a_guests_entry_needs_the_hosts_right_to_write(void **st
     }
 }
 
-/* A table that may not be written is read through a link that is kept; when it may be, nothing stands in the way for ever. */
+/*
+ * A table that may not be written is read through a link that is kept; when it may be, nothing stands in the
+ * way for ever.
+ */
 static unsigned exits_of_a_table_made_writable(struct rig *rig)
 {
     unsigned exits = 0;
@@ -515,7 +519,10 @@ static void test_nothing_is_kept_of_what_the_host_does_not_map(void **state)
 
 /* --- sizes --- */
 
-/* The host's 2 MiB page at RIG_PAGE(0), with rights @before, becomes a table, whose first page has @rights and leads to @frame. */
+/*
+ * The host's 2 MiB page at RIG_PAGE(0), with rights @before, becomes a table, whose first page has @rights
+ * and leads to @frame.
+ */
 static unsigned sizes_at_once(struct rig *rig, uint8_t before, uint8_t rights, uint64_t frame, bool flush)
 {
     const uint64_t link = rig_second_entry(rig, 2, RIG_PAGE(0));

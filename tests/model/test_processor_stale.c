@@ -1,6 +1,6 @@
 /*
- * What the processor may keep of the guest's own tables, and what it must forget: every end that the manuals permit comes up
- * over many runs, and no other.
+ * What the processor may keep of the guest's own tables, and what it must forget: every end that the manuals
+ * permit comes up over many runs, and no other.
  *
  * Spec: SDM 3A "Caching Translation Information"; APM 2 "Translation-Lookaside Buffer (TLB)".
  */

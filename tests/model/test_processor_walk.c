@@ -1,6 +1,6 @@
 /*
- * With nothing cached, the processor is an ordinary one: over random tables in every paging mode, alone and under
- * every second stage, each access ends as the library's walks say, with the same marks left in memory.
+ * With nothing cached, the processor is an ordinary one: over random tables in every paging mode, alone and
+ * under every second stage, each access ends as the library's walks say, with the same marks left in memory.
  */
 #include "tests/model/machine/processor.h"
 #include "tests/unit/test.h"
@@ -15,7 +15,7 @@
 #define GUEST_PAGES  12U
 /* Pages of the second stage's tables: some for each level. */
 #define TABLES_BASE  UINT64_C(0x1000000)
-#define LEVEL_PAGES  2U
+#define LEVEL_PAGES  UINT64_C(2)
 #define TABLE_PAGES  (LEVEL_PAGES * VMMU_X86_MAX_LEVELS)
 #define FOREIGN_PAGE UINT64_C(0x3000000)
 
@@ -90,7 +90,9 @@ static void put_word(struct bench *bench, uint64_t at, uint64_t value)
     memory_store(bench->theirs.memory, at, sizeof value, value);
 }
 
-/* The lower half of an entry of a guest's, or of the second stage in NPT formats: it leads to @page, mostly. */
+/*
+ * The lower half of an entry of a guest's, or of the second stage in NPT formats: it leads to @page, mostly.
+ */
 static uint64_t any_ordinary_entry(struct bench *bench, uint64_t page)
 {
     struct luck *luck = &bench->luck;
@@ -132,7 +134,9 @@ static void fill_guest(struct bench *bench)
     }
 }
 
-/* Now and then one bit that spoils an entry; never one that makes another page of tables of a page of tables. */
+/*
+ * Now and then one bit that spoils an entry; never one that makes another page of tables of a page of tables.
+ */
 static uint64_t any_flaw(struct luck *luck)
 {
     const unsigned bit = luck_below(luck, 64);
@@ -165,7 +169,7 @@ static uint64_t any_npt_entry(struct bench *bench, uint64_t page, bool leaf)
     return entry ^ any_flaw(luck);
 }
 
-static uint64_t table_page(unsigned level, unsigned number)
+static uint64_t table_page(unsigned level, uint64_t number)
 {
     return TABLES_BASE + ((level - 1) * LEVEL_PAGES + number) * VMMU_PAGE_BYTES;
 }
@@ -178,7 +182,8 @@ static uint64_t any_second_entry(struct bench *bench, unsigned level)
     /* Without PSE the bit says nothing, and the entry would be a link. */
     const bool may_be_large = bench->state.stage2.layout.format != VMMU_X86_FORMAT_32BIT;
     const bool large = may_be_large && (level == 2 || level == 3) && luck_once_in(luck, 6);
-    uint64_t page = level == 1 ? any_page(bench) : table_page(level - 1, luck_below(luck, LEVEL_PAGES));
+    uint64_t page =
+        level == 1 ? any_page(bench) : table_page(level - 1, luck_below(luck, (uint32_t)LEVEL_PAGES));
 
     if (large) {
         page = (level == 2 ? GUEST_BASE : 0) | BIT64(7);
@@ -278,6 +283,14 @@ static const struct {
                                  VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA },
 };
 
+/* One refusal in four. */
+static uint32_t any_keys(struct luck *luck)
+{
+    const uint64_t both = luck_next(luck);
+
+    return (uint32_t)(both & (both >> 32));
+}
+
 static void make_mode(struct bench *bench, enum vmmu_x86_paging paging)
 {
     const uint64_t others = VMMU_X86_CR4_PSE | VMMU_X86_CR4_PGE | VMMU_X86_CR4_SMEP | VMMU_X86_CR4_SMAP |
@@ -289,8 +302,8 @@ static void make_mode(struct bench *bench, enum vmmu_x86_paging paging)
         .cr3 = GUEST_BASE + luck_below(luck, GUEST_PAGES) * VMMU_PAGE_BYTES,
         .cr4 = pagings[paging].cr4 | (luck_next(luck) & others),
         .efer = pagings[paging].efer | (luck_next(luck) & VMMU_X86_EFER_NXE),
-        .pkru = (uint32_t)luck_next(luck) & (uint32_t)luck_next(luck),
-        .pkrs = (uint32_t)luck_next(luck) & (uint32_t)luck_next(luck),
+        .pkru = any_keys(luck),
+        .pkrs = any_keys(luck),
         .pdpte_in_memory = luck_once_in(luck, 2),
     };
 
@@ -447,7 +460,7 @@ static void run_world(struct bench *bench, enum vmmu_x86_paging paging, enum sec
         compare(bench, any_address(bench), any_access(&bench->luck));
     }
     expect_equal_pages(bench, GUEST_BASE, GUEST_PAGES);
-    expect_equal_pages(bench, TABLES_BASE, TABLE_PAGES);
+    expect_equal_pages(bench, TABLES_BASE, (unsigned)TABLE_PAGES);
     processor_destroy(bench->processor);
     memory_destroy(bench->ours.memory);
     memory_destroy(bench->theirs.memory);

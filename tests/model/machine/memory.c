@@ -1,5 +1,6 @@
 /*
- * Sparse host-physical memory: pages come into being with the first store, in chunks of pointers that do so too.
+ * Sparse host-physical memory: pages come into being with the first store, in chunks of pointers that do so
+ * too.
  *
  * Invariant: what was never stored reads as zero, whether or not its page exists, so that nothing depends on
  * when a page came into being.

@@ -31,7 +31,10 @@ enum memory_owner memory_owner_of(const struct memory *memory, uint64_t hpa);
 /* Whether @owner owns all of [hpa, hpa + size). */
 bool memory_is_owned(const struct memory *memory, uint64_t hpa, uint64_t size_bytes, enum memory_owner owner);
 
-/* Width is 1, 2, 4 or 8 bytes, aligned; any address below HOST_LIMIT; elsewhere reads give zero and writes vanish. */
+/*
+ * Width is 1, 2, 4 or 8 bytes, aligned; any address below HOST_LIMIT; elsewhere reads give zero and writes
+ * vanish.
+ */
 uint64_t memory_load(const struct memory *memory, uint64_t hpa, unsigned width_bytes);
 void memory_store(struct memory *memory, uint64_t hpa, unsigned width_bytes, uint64_t value);
 

@@ -1,8 +1,8 @@
 /*
  * The processor: its TLB, and how an access or a speculation goes through what is kept and what is in memory.
  *
- * AMD raises no fault that memory, walked anew from the root, does not confirm; Intel may raise one by what is
- * kept, and forgets it by that.
+ * AMD raises no fault that memory, walked anew from the root, does not confirm; Intel may raise one by what
+ * is kept, and forgets it by that.
  */
 #include "tests/model/machine/processor_internal.h"
 

@@ -1,8 +1,8 @@
 /*
  * What the processor keeps: entries of the TLB, packed and unpacked; and which of them it chooses to use.
  *
- * Invariant: only what the manuals let a processor keep gets here, see those who call; and nothing that is kept
- * is ever changed.
+ * Invariant: only what the manuals let a processor keep gets here, see those who call; and nothing that is
+ * kept is ever changed.
  */
 #include "tests/model/machine/processor_origins.h"
 
@@ -166,8 +166,8 @@ void cache_keep_link(struct crossing *crossing, const struct kept *kept)
 }
 
 /*
- * Whether @kept, which was just made, and an older entry that covers its address agree in all that the host decides. The older
- * one may lack rights: those that are added need no flush.
+ * Whether @kept, which was just made, and an older entry that covers its address agree in all that the host
+ * decides. The older one may lack rights: those that are added need no flush.
  */
 static bool agree(const struct kept *kept, const struct vmmu_tlb_entry *entry)
 {

@@ -1,11 +1,11 @@
 /*
  * The guest's own stage, as an adversary walks it: from the root, or from any link to a table that is kept.
  *
- * Entries are marked as soon as they are found sound, and then only is anything kept of them. Under a second stage, each
- * table is reached through it; a link that is kept knows where the host had put the table.
+ * Entries are marked as soon as they are found sound, and then only is anything kept of them. Under a second
+ * stage, each table is reached through it; a link that is kept knows where the host had put the table.
  *
- * Spec: SDM 3A "Paging", "Caching Translation Information", "Accessed and Dirty Flags"; APM 2 "Page Translation and
- * Protection".
+ * Spec: SDM 3A "Paging", "Caching Translation Information", "Accessed and Dirty Flags"; APM 2 "Page
+ * Translation and Protection".
  */
 #include "tests/model/machine/processor_internal.h"
 

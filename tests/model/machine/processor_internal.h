@@ -1,5 +1,6 @@
 /*
- * What the files of the processor share: one crossing from a linear address to memory, and what is kept of it.
+ * What the files of the processor share: one crossing from a linear address to memory, and what is kept of
+ * it.
  */
 #ifndef TESTS_MODEL_MACHINE_PROCESSOR_INTERNAL_H
 #define TESTS_MODEL_MACHINE_PROCESSOR_INTERNAL_H
@@ -12,8 +13,9 @@
 #define ORIGIN_PAGES (VMMU_X86_MAX_LEVELS + 1)
 
 /*
- * Pages of guest tables, from the root on; the last one is what the mapping's frame is: the page that a translation leads to
- * (first address of the part that it covers), or the table that an entry of a paging-structure cache leads to.
+ * Pages of guest tables, from the root on; the last one is what the mapping's frame is: the page that a
+ * translation leads to (first address of the part that it covers), or the table that an entry of a
+ * paging-structure cache leads to.
  */
 struct origin {
     uint64_t page[ORIGIN_PAGES];
@@ -83,8 +85,8 @@ struct facts cache_facts(const struct vmmu_tlb_entry *entry);
 const struct origin *cache_origin(const struct processor *processor, const struct vmmu_tlb_entry *entry);
 
 /*
- * One of the translations of @address under @key, whichever, or one of the links to a table that a walk can resume from: of
- * level @lowest or above, below @top. False if there is none, or if luck says so.
+ * One of the translations of @address under @key, whichever, or one of the links to a table that a walk can
+ * resume from: of level @lowest or above, below @top. False if there is none, or if luck says so.
  */
 bool cache_find_translation(struct crossing *crossing, const struct vmmu_x86_cache_key *key, uint64_t address,
                             struct vmmu_tlb_entry *out);
@@ -94,8 +96,8 @@ bool cache_find_link(struct crossing *crossing, const struct vmmu_x86_cache_key 
 /* Keep a link; or, if luck says so, do not. */
 void cache_keep_link(struct crossing *crossing, const struct kept *kept);
 /*
- * Keep a translation, all of its region or a part around its address, or not at all. @by_host: the host's tables gave it, so that
- * another size with another meaning must not be there.
+ * Keep a translation, all of its region or a part around its address, or not at all. @by_host: the host's
+ * tables gave it, so that another size with another meaning must not be there.
  */
 void cache_keep_translation(struct crossing *crossing, const struct kept *kept, bool by_host);
 
@@ -111,7 +113,10 @@ struct landing {
 enum progress second_translate(struct crossing *crossing, uint64_t gpa, struct vmmu_x86_stage2_access access,
                                struct landing *out);
 
-/* Whether @facts let the crossing's own access through to its final address; and if so, but it is dirty that is missing. */
+/*
+ * Whether @facts let the crossing's own access through to its final address; and if so, but it is dirty that
+ * is missing.
+ */
 bool second_allows(const struct crossing *crossing, const struct facts *facts);
 bool second_must_mark(const struct crossing *crossing, const struct facts *facts);
 

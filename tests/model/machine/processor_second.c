@@ -2,11 +2,11 @@
  * The second stage, as an adversary walks it.
  *
  * A guest-physical address is translated by a mapping that is kept, or by a walk from the root or from any
- * link to a table that is kept. To NPT every access is a user's; NPT, and EPT with accessed and dirty flags, take an
- * access to a guest's table for a write, so that it makes the page dirty.
+ * link to a table that is kept. To NPT every access is a user's; NPT, and EPT with accessed and dirty flags,
+ * take an access to a guest's table for a write, so that it makes the page dirty.
  *
- * Spec: SDM 3C "EPT Translation Mechanism", "Accessed and Dirty Flags for EPT", "Creating and Using Cached Translation Information";
- * APM 2 "Nested Paging".
+ * Spec: SDM 3C "EPT Translation Mechanism", "Accessed and Dirty Flags for EPT", "Creating and Using Cached
+ * Translation Information"; APM 2 "Nested Paging".
  */
 #include "tests/model/machine/processor_internal.h"
 
@@ -126,7 +126,10 @@ bool second_must_mark(const struct crossing *crossing, const struct facts *facts
 
 /* --- what is kept --- */
 
-/* A translation that is kept serves the access, or refuses it for good (ENDED), or another way must be found (RACED). */
+/*
+ * A translation that is kept serves the access, or refuses it for good (ENDED), or another way must be found
+ * (RACED).
+ */
 static enum progress land_by_facts(struct crossing *crossing, const struct climb *climb,
                                    const struct vmmu_tlb_entry *entry, struct landing *out)
 {
