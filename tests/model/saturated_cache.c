@@ -128,6 +128,19 @@ static bool leads(const struct saturated_cache *cache, const struct saturated_en
            entry->region == address >> vmmu_format_of(&mode->layout)->level[level].shift;
 }
 
+/* Read what the kept table entries of @level lead to. */
+static void extend_kept(struct saturated_cache *cache, uint64_t address, unsigned level)
+{
+    for (unsigned each = 0; each < cache->count; each++) {
+        const struct saturated_entry *entry = &cache->entry[each];
+        const struct place place = { level - 1, entry->target, entry->grants };
+
+        if (leads(cache, entry, address, level)) {
+            extend(cache, address, &place);
+        }
+    }
+}
+
 void saturated_fill(struct saturated_cache *cache)
 {
     if (mode_of(cache)->paging == VMMU_X86_PAGING_NONE) {
@@ -141,14 +154,7 @@ void saturated_fill(struct saturated_cache *cache)
             extend(cache, address, &root);
         }
         for (unsigned level = VMMU_X86_MAX_LEVELS; level >= 2; level--) {
-            for (unsigned each = 0; each < cache->count; each++) {
-                const struct saturated_entry *entry = &cache->entry[each];
-                const struct place place = { level - 1, entry->target, entry->grants };
-
-                if (leads(cache, entry, address, level)) {
-                    extend(cache, address, &place);
-                }
-            }
+            extend_kept(cache, address, level);
         }
     }
 }

@@ -202,17 +202,22 @@ static void test_of_invpcid_only_type_2_forgets_global_translations(void **state
     on_both(invpcid_and_globals);
 }
 
-static void invpcid_path(void)
+/* The space's directory stands at two places, so that one of its entries, which changes, serves VA and VA_FAR. */
+static void link_twice(void)
 {
-    /* The space's directory stands at two places, so that one of its entries serves VA and VA_FAR. */
     guest_put(&guest, 0, 3, VA_FAR, TABLE(0, 2) | E_LINK);
     guest_invpcid(&guest, 2, 0, 0);
     guest_put(&guest, 0, 2, VA, TABLE(1, 1) | E_LINK);
     guest_invpcid(&guest, 0, 0, VA);
     EXPECT(!may_read(&guest, VA, FRAME_1));
     EXPECT(may_read(&guest, VA_FAR, FRAME_1));
-    leaf(FRAME_2 | E_RW);
+    leaf(FRAME_2 | E_RW); /* in the old table */
     EXPECT(!may_read(&guest, VA, FRAME_2));
+}
+
+static void invpcid_path(void)
+{
+    link_twice();
     EXPECT(may_read(&guest, VA_FAR, FRAME_2));
     guest_invpcid(&guest, 1, 0, 0);
     EXPECT(!may_read(&guest, VA_FAR, FRAME_1));
@@ -225,6 +230,38 @@ static void test_invpcid_of_an_address_keeps_the_table_entries_of_other_paths(vo
     begin(INTEL);
     invpcid_path();
     guest_stop(&guest);
+    begin(AMD);
+    guest_toggle_efer(&guest, BIT64(15));
+    invpcid_path();
+    guest_stop(&guest);
+}
+
+static void test_amd_without_tce_forgets_all_table_entries_of_the_pcid(void **state)
+{
+    (void)state;
+    begin(AMD);
+    link_twice();
+    EXPECT(!may_read(&guest, VA_FAR, FRAME_2));
+    guest_stop(&guest);
+}
+
+static void invpcid_fragments(void)
+{
+    const uint64_t large = GUEST_HIGH_BASE;
+
+    guest_put(&guest, 0, 2, VA, large | E_RW | E_PS);
+    guest_invpcid(&guest, 0, 1, VA);
+    EXPECT(may_read(&guest, VA, FRAME_1));
+    guest_put(&guest, 0, 2, VA, (large + VMMU_2M_BYTES) | E_RW | E_PS);
+    EXPECT(may_read(&guest, VA_NEXT, large + 0x2000));
+    guest_invpcid(&guest, 0, 0, VA);
+    EXPECT(!may_read(&guest, VA_NEXT, large + 0x2000));
+}
+
+static void test_invpcid_of_an_address_takes_every_fragment_of_the_page(void **state)
+{
+    (void)state;
+    on_both(invpcid_fragments);
 }
 
 static void invpcid_faults(void)
@@ -660,6 +697,8 @@ int main(void)
         cmocka_unit_test(test_invpcid_forgets_an_address_a_pcid_or_all),
         cmocka_unit_test(test_of_invpcid_only_type_2_forgets_global_translations),
         cmocka_unit_test(test_invpcid_of_an_address_keeps_the_table_entries_of_other_paths),
+        cmocka_unit_test(test_amd_without_tce_forgets_all_table_entries_of_the_pcid),
+        cmocka_unit_test(test_invpcid_of_an_address_takes_every_fragment_of_the_page),
         cmocka_unit_test(test_invpcid_faults_for_what_it_cannot_name),
         cmocka_unit_test(test_global_translations_outlast_cr3_and_serve_every_pcid_until_invlpg),
         cmocka_unit_test(test_a_page_fault_forgets_the_global_translation_of_another_pcid),

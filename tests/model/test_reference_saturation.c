@@ -137,9 +137,15 @@ static void invpcid(void)
     const unsigned type = luck_below(&luck, 3) ? luck_below(&luck, 2) : luck_below(&luck, 4);
     const uint16_t pcid = (uint16_t)luck_below(&luck, PCIDS);
     const uint64_t address = any_address();
-    const struct saturated_removal of_address = {
-        .pcid = pcid, .first = address, .last = address, .structures_of_path = true, .path = address
-    };
+    const bool tce = (reference_registers(guest.reference, 0)->efer & BIT64(15)) != 0;
+    const bool current = pcid == pcid_now();
+    const uint64_t bytes = current ? reference_page_bytes(guest.reference, 0, address) : VMMU_PAGE_BYTES;
+    const struct saturated_removal of_address = { .pcid = pcid,
+                                                  .first = address & ~(bytes - 1),
+                                                  .last = address | (bytes - 1),
+                                                  .structures = !cache.intel && !tce,
+                                                  .structures_of_path = true,
+                                                  .path = address };
 
     if (reference_invpcid(guest.reference, 0, type, pcid, address) != VMMU_OK) {
         return;

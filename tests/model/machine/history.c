@@ -181,15 +181,17 @@ void history_store(struct history *history, uint64_t time, uint64_t gpa, unsigne
     page->word[index].begin = time;
 }
 
-unsigned history_versions(const struct history *history, uint64_t gpa, uint64_t since,
-                          struct history_version *versions, unsigned room, bool *incomplete)
+void history_versions(const struct history *history, uint64_t gpa, uint64_t since,
+                      struct history_versions *out)
 {
     const struct page *page = page_at(history, gpa);
     unsigned count = 0;
 
+    out->incomplete = false;
+    out->count = 1;
+    out->version[0] = (struct history_version){ 0, TIME_NEVER, 0 };
     if (!page) {
-        versions[0] = (struct history_version){ 0, TIME_NEVER, 0 };
-        return 1;
+        return;
     }
     const struct word *word = &page->word[word_index(gpa)];
 
@@ -199,15 +201,15 @@ unsigned history_versions(const struct history *history, uint64_t gpa, uint64_t 
         if (version->end <= since) {
             continue;
         }
-        if (count + 1 == room) {
-            memmove(versions, versions + 1, (room - 2) * sizeof(*versions));
-            *incomplete = true;
+        if (count + 1 == HISTORY_VERSIONS) {
+            memmove(out->version, out->version + 1, (HISTORY_VERSIONS - 2) * sizeof(*version));
+            out->incomplete = true;
             count--;
         }
-        versions[count++] = *version;
+        out->version[count++] = *version;
     }
-    versions[count++] = (struct history_version){ word->begin, TIME_NEVER, page->value[word_index(gpa)] };
-    return count;
+    out->version[count++] = (struct history_version){ word->begin, TIME_NEVER, page->value[word_index(gpa)] };
+    out->count = count;
 }
 
 void history_prune(struct history *history, uint64_t floor)

@@ -32,12 +32,18 @@ uint64_t history_load(const struct history *history, uint64_t gpa, unsigned widt
 void history_store(struct history *history, uint64_t time, uint64_t gpa, unsigned width_bytes,
                    uint64_t value);
 
-/*
- * The versions of the word around @gpa that lasted beyond @since, oldest first; the last one is that of now. At
- * most @room of them: if there are more, the oldest are left out, and *incomplete is set. Returns how many.
- */
-unsigned history_versions(const struct history *history, uint64_t gpa, uint64_t since,
-                          struct history_version *versions, unsigned room, bool *incomplete);
+#define HISTORY_VERSIONS 64
+
+/* Versions of one word, oldest first; the last one is that of now. */
+struct history_versions {
+    unsigned count;
+    bool incomplete; /* there were more; the oldest are left out */
+    struct history_version version[HISTORY_VERSIONS];
+};
+
+/* The versions of the word around @gpa that lasted beyond @since. */
+void history_versions(const struct history *history, uint64_t gpa, uint64_t since,
+                      struct history_versions *out);
 
 /* Forget versions that ended at @floor or before. */
 void history_prune(struct history *history, uint64_t floor);

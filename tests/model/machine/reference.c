@@ -264,42 +264,13 @@ static bool may_be_named(const struct reference *reference, uint64_t address)
     return vmmu_format_is_canonical(address, reference->cpu.la57 ? 57 : 48);
 }
 
-static struct invalidation invalidation_of_invpcid(unsigned type, uint16_t pcid, uint64_t address)
+/* Whether invalidations of a page leave alone what does not lead to it. */
+static bool goes_by_path(const struct reference *reference, unsigned vp)
 {
-    struct invalidation invalidation =
-        type < 2 ? invalidation_of_context(pcid, GLOBALS_STAY) : invalidation_of_everything();
-
-    if (type == 0) {
-        invalidation.structures = STRUCTURES_OF_PATH;
-        invalidation.first = address & ~(VMMU_PAGE_BYTES - 1);
-        invalidation.last = address | (VMMU_PAGE_BYTES - 1);
-        invalidation.address = address;
-    }
-    if (type == 3) {
-        invalidation.globals = GLOBALS_STAY;
-    }
-    return invalidation;
+    return !reference->intel && (reference->vp[vp].registers.efer & EFER_TCE);
 }
 
-enum vmmu_status reference_invpcid(struct reference *reference, unsigned vp, unsigned type, uint64_t pcid,
-                                   uint64_t address)
-{
-    const bool pcids = (reference->vp[vp].registers.cr4 & VMMU_X86_CR4_PCIDE) != 0;
-
-    if (type > 3 || pcid > 0xfff || (type < 2 && pcid != 0 && !pcids)) {
-        return VMMU_GUEST_FAULT;
-    }
-    if (type == 0 && !may_be_named(reference, address)) {
-        return VMMU_GUEST_FAULT;
-    }
-    const struct invalidation invalidation =
-        invalidation_of_invpcid(type, (uint16_t)pcid, reference_linear(&reference->vp[vp].mode, address));
-
-    pass(reference, vp, &invalidation);
-    return VMMU_OK;
-}
-
-/* The translations of the page that the tables map at @address now, global ones whatever their PCID. */
+/* The page that the tables map at @address now, in the current PCID; its fragments, whatever their size. */
 static struct invalidation invalidation_of_page(const struct reference *reference, unsigned vp,
                                                 uint64_t address)
 {
@@ -316,16 +287,64 @@ static struct invalidation invalidation_of_page(const struct reference *referenc
                                   .address = linear };
 }
 
+/* INVPCID of one address. What the tables of another PCID map there cannot be known: 4 KiB are certain. */
+static struct invalidation invalidation_of_address(const struct reference *reference, unsigned vp,
+                                                   uint16_t pcid, uint64_t address)
+{
+    struct invalidation invalidation = invalidation_of_page(reference, vp, address);
+
+    if (pcid != invalidation.pcid) {
+        invalidation.pcid = pcid;
+        invalidation.first = invalidation.address & ~(VMMU_PAGE_BYTES - 1);
+        invalidation.last = invalidation.address | (VMMU_PAGE_BYTES - 1);
+    }
+    invalidation.globals = GLOBALS_STAY;
+    if (!reference->intel && !goes_by_path(reference, vp)) {
+        invalidation.structures = STRUCTURES_GO;
+    }
+    return invalidation;
+}
+
+static struct invalidation invalidation_of_invpcid(const struct reference *reference, unsigned vp,
+                                                   unsigned type, uint16_t pcid, uint64_t address)
+{
+    struct invalidation invalidation = invalidation_of_everything();
+
+    switch (type) {
+    case 0: return invalidation_of_address(reference, vp, pcid, address);
+    case 1: return invalidation_of_context(pcid, GLOBALS_STAY);
+    case 2: return invalidation;
+    default: invalidation.globals = GLOBALS_STAY; return invalidation;
+    }
+}
+
+enum vmmu_status reference_invpcid(struct reference *reference, unsigned vp, unsigned type, uint64_t pcid,
+                                   uint64_t address)
+{
+    const bool pcids = (reference->vp[vp].registers.cr4 & VMMU_X86_CR4_PCIDE) != 0;
+
+    if (type > 3 || pcid > 0xfff || (type < 2 && pcid != 0 && !pcids)) {
+        return VMMU_GUEST_FAULT;
+    }
+    if (type == 0 && !may_be_named(reference, address)) {
+        return VMMU_GUEST_FAULT;
+    }
+    const struct invalidation invalidation =
+        invalidation_of_invpcid(reference, vp, type, (uint16_t)pcid, address);
+
+    pass(reference, vp, &invalidation);
+    return VMMU_OK;
+}
+
 void reference_invlpg(struct reference *reference, unsigned vp, uint64_t address)
 {
     const struct reference_vp *who = &reference->vp[vp];
     struct invalidation invalidation = invalidation_of_page(reference, vp, address);
-    const bool by_path = !reference->intel && (who->registers.efer & EFER_TCE);
 
     if (!vmmu_walk_is_canonical(&who->mode, (vmmu_gva){ address })) {
         return;
     }
-    invalidation.structures = by_path ? STRUCTURES_OF_PATH : STRUCTURES_GO;
+    invalidation.structures = goes_by_path(reference, vp) ? STRUCTURES_OF_PATH : STRUCTURES_GO;
     pass(reference, vp, &invalidation);
 }
 

@@ -4,10 +4,8 @@
 #include "tests/model/machine/reference_search.h"
 
 /* Beyond any of these the search says that it gave up. */
-#define SEGMENTS 512
-#define VERSIONS 64
 #define CONTEXTS 64
-#define BUDGET   20000
+#define BUDGET   200000
 
 /* A stretch of time in which the VP ran in one PCID, its state as in `moment`, and nothing was removed. */
 struct segment {
@@ -34,7 +32,7 @@ struct search {
     uint64_t horizon;        /* translations that were made before are gone; TIME_NEVER: they are of no use */
     uint64_t global_horizon; /* the same of global ones */
     unsigned count;
-    struct segment segment[SEGMENTS];
+    struct segment segment[MOMENTS];
 };
 
 /* A way down, as far as it has come. */
@@ -226,13 +224,24 @@ static bool meet(struct search *search, const struct way *way, const struct read
     return follow(search, way, reading, way->unmarked);
 }
 
+/* Whether there is still time to look further: a search that is entangled beyond measure has to end. */
+static bool has_budget(struct search *search)
+{
+    if (search->budget == 0) {
+        search->incomplete = true;
+        return false;
+    }
+    search->budget--;
+    return true;
+}
+
 /* Read one version of the entry, in every segment in which that can be. */
 static bool read_version(struct search *search, const struct way *way, const struct history_version *version,
                          uint64_t entry)
 {
     struct progress progress = { .followed = false };
 
-    for (unsigned i = way->from_root ? 0 : way->segment; i < search->count; i++) {
+    for (unsigned i = way->from_root ? 0 : way->segment; i < search->count && has_budget(search); i++) {
         const struct segment *segment = &search->segment[i];
         const bool later = way->from_root || i > way->segment;
 
@@ -285,24 +294,19 @@ static bool descend(struct search *search, const struct way *way)
     const struct vmmu_x86_level *level = &search->format->level[way->level];
     const unsigned bytes = search->format->entry_bytes;
     const uint64_t gpa = way->table + (uint64_t)vmmu_format_index(level, search->address) * bytes;
-    struct history_version versions[VERSIONS];
-    const unsigned count =
-        history_versions(search->reference->history, gpa, way->time, versions, VERSIONS, &search->incomplete);
+    struct history_versions read;
 
     if (search->goal->table_wanted && gpa / VMMU_PAGE_BYTES == search->goal->table / VMMU_PAGE_BYTES &&
         is_reachable_now(search, way)) {
         return true;
     }
-    for (unsigned i = count; i-- > 0;) {
-        const uint64_t half = versions[i].value >> (8 * (gpa % 8));
+    history_versions(search->reference->history, gpa, way->time, &read);
+    search->incomplete = search->incomplete || read.incomplete;
+    for (unsigned i = read.count; i-- > 0;) {
+        const uint64_t half = read.version[i].value >> (8 * (gpa % 8));
         const uint64_t entry = bytes == 8 ? half : half & BITS64(31, 0);
 
-        if (search->budget-- == 0) {
-            search->budget = 0;
-            search->incomplete = true;
-            return false;
-        }
-        if (read_version(search, way, &versions[i], entry)) {
+        if (read_version(search, way, &read.version[i], entry)) {
             return true;
         }
     }
@@ -362,10 +366,6 @@ static void add_segments(struct search *search, uint64_t origin)
             vmmu_format_of(moment->layout)->levels != search->format->levels ||
             vmmu_format_of(moment->layout)->entry_bytes != search->format->entry_bytes) {
             continue;
-        }
-        if (search->count == SEGMENTS) {
-            search->incomplete = true;
-            return;
         }
         search->segment[search->count++] = (struct segment){ moment->begin, end, moment, cut };
         cut = NO_CUT;

@@ -78,8 +78,11 @@ static struct vmmu_tlb_scopes of_cr4(struct world *world, const struct instructi
 static struct vmmu_tlb_scopes of_invpcid(struct world *world, const struct instruction *instruction)
 {
     const struct op *op = instruction->op;
+    /* Fragments are those of the page that the tables map now, which are the current PCID's. */
+    const bool current = op->value == vmmu_invalidate_pcid(&instruction->before);
     const struct vmmu_x86_invalidation operands = { .type = op->width,
-                                                    .descriptor = { op->value, op->address } };
+                                                    .descriptor = { op->value, op->address },
+                                                    .page_bytes = current ? instruction->page_bytes : 0 };
     struct vmmu_tlb_scopes scopes = { .count = 0 };
 
     if (vmmu_invalidate_invpcid(&instruction->tags, &world->cpu, &instruction->before, &operands, &scopes) !=
