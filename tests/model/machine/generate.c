@@ -13,7 +13,7 @@
 void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
 {
     static const uint16_t entries[] = { 32, 128, 256, 512 };
-    static const uint16_t pages[] = { 16, 40, 200, 1000 };
+    static const uint16_t pages[] = { 16, 40, 200, 40, 200, 200, 200, 1000 };
     struct luck luck = luck_from(seed ^ UINT64_C(0x5E771E6));
     const struct engine_class *class = engines[engine];
     const bool intel = class->intel && (!class->amd || luck_once_in(&luck, 2));
@@ -38,7 +38,7 @@ void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
         .smap = !luck_once_in(&luck, 4),
         .nx = !luck_once_in(&luck, 5),
         .pse36 = !luck_once_in(&luck, 3),
-        .table_pages = pages[luck_below(&luck, 4)],
+        .table_pages = pages[luck_below(&luck, 8)],
         .tlb_entries = entries[luck_below(&luck, 4)],
     };
 }
@@ -69,22 +69,40 @@ void generate_op(struct generator *generator, struct op op)
     }
 }
 
+static void migrate(struct generator *generator, unsigned vp)
+{
+    generate_op(generator, (struct op){ .kind = OP_MIGRATE,
+                                        .vp = (uint8_t)vp,
+                                        .value = luck_below(&generator->luck,
+                                                            world_setting(generator->world)->processors) });
+}
+
+/* To another processor and back, with an edit there. */
+static void generate_journey(struct generator *generator, unsigned vp)
+{
+    generate_access(generator, vp);
+    migrate(generator, vp);
+    generate_edit(generator, vp);
+    migrate(generator, vp);
+    generate_access(generator, vp);
+}
+
 static void generate_hardware(struct generator *generator, unsigned vp)
 {
     struct luck *luck = &generator->luck;
     struct op op = { .vp = (uint8_t)vp };
 
-    if (!luck_once_in(luck, 8)) {
+    if (luck_below(luck, 16) > 2) {
         op.kind = OP_SPECULATE;
         op.address = generate_address(generator, vp);
+        generate_op(generator, op);
     } else if (luck_once_in(luck, 2)) {
         op.kind = OP_EVICT;
         op.value = luck_below(luck, 8) ? 16 : 256;
+        generate_op(generator, op);
     } else {
-        op.kind = OP_MIGRATE;
-        op.value = luck_below(luck, world_setting(generator->world)->processors);
+        generate_journey(generator, vp);
     }
-    generate_op(generator, op);
 }
 
 /* What may come next, with its weight. */

@@ -119,14 +119,20 @@ static void watch(struct generator *generator, struct extent extent)
     }
 }
 
-/* The two megabytes around, all alike again and in one page if that can be. */
+/* The two megabytes around. */
+static struct extent region_of(struct extent extent)
+{
+    return (struct extent){ extent.gpa & ~(VMMU_2M_BYTES - 1),
+                            extent.bytes < VMMU_2M_BYTES ? VMMU_2M_BYTES : extent.bytes };
+}
+
+/* All alike again, and in one page if that can be. */
 static void restore(struct generator *generator, struct extent extent)
 {
-    const struct extent region = { extent.gpa & ~(VMMU_2M_BYTES - 1),
-                                   extent.bytes < VMMU_2M_BYTES ? VMMU_2M_BYTES : extent.bytes };
+    const struct extent region = region_of(extent);
 
     if (luck_once_in(&generator->luck, 2)) {
-        put(generator, OP_MOVE, region, (uint8_t)(1 + luck_below(&generator->luck, 2)));
+        put(generator, OP_MOVE, region, 0);
     }
     put(generator, OP_MAP, region, VMMU_X86_RIGHTS_ALL);
     put(generator, OP_PROTECT, region, VMMU_X86_RIGHTS_ALL);
@@ -155,17 +161,39 @@ static void comb(struct generator *generator, struct extent extent)
 static void resize(struct generator *generator, struct extent extent)
 {
     struct luck *luck = &generator->luck;
-    struct extent page = { extent.gpa, VMMU_PAGE_BYTES };
+    const struct extent page = { extent.gpa, VMMU_PAGE_BYTES };
+    const struct extent region = region_of(extent);
 
-    if (luck_once_in(luck, 2)) {
+    switch (luck_below(luck, 3)) {
+    case 0:
         put(generator, OP_SPLIT, extent, (uint8_t)(1 + luck_below(luck, 2)));
         look(generator);
         put(generator, OP_PROTECT, page, draw_rights(luck));
-    } else {
+        break;
+    case 1:
+        put(generator, OP_PROTECT, region, draw_rights(luck));
+        look(generator);
+        put(generator, OP_MERGE, region, 0);
+        break;
+    default:
         put(generator, OP_PROTECT, page, draw_rights(luck));
         look(generator);
         restore(generator, extent);
+        break;
     }
+}
+
+/* Two megabytes vanish, and some pages of them come back while the flush may still be owed. */
+static void replace(struct generator *generator, struct extent extent)
+{
+    struct luck *luck = &generator->luck;
+    struct extent part = { extent.gpa, VMMU_PAGE_BYTES * (1 + luck_below(luck, 2)) };
+
+    put(generator, OP_UNMAP, region_of(extent), 0);
+    look(generator);
+    put(generator, OP_MAP, part, draw_rights(luck));
+    look(generator);
+    put(generator, OP_MAP, region_of(extent), VMMU_X86_RIGHTS_ALL);
 }
 
 static void change(struct generator *generator, struct extent extent)
@@ -173,8 +201,10 @@ static void change(struct generator *generator, struct extent extent)
     struct luck *luck = &generator->luck;
     const unsigned draw = luck_below(luck, 32);
 
-    if (draw < 8) {
+    if (draw < 6) {
         put(generator, OP_MOVE, extent, 0);
+    } else if (draw < 8) {
+        replace(generator, extent);
     } else if (draw < 12) {
         put(generator, OP_UNMAP, extent, 0);
         look(generator);

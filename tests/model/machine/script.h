@@ -28,8 +28,8 @@ enum op_kind {
     OP_EVICT,     /* forget some entries; value: how many of 256 */
     OP_MIGRATE,   /* value: the processor on which the virtual processor runs from now on */
     /* The host. `address` is guest-physical, `value` a size in bytes. */
-    OP_MAP, /* map what is absent, where it last was, with rights in `width` */
-    OP_MOVE, /* to the frames on the other side, contents copied; width: 0, or 1 or 2 to move to A or B alone */
+    OP_MAP,  /* map what is absent, where it last was, with rights in `width` */
+    OP_MOVE, /* to the frames on the side where the first page is not, contents copied */
     OP_UNMAP,
     OP_PROTECT, /* rights in `width` */
     OP_SPLIT,   /* level in `width` */
