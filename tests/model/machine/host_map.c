@@ -125,6 +125,14 @@ bool host_allows(const struct host_map *map, uint64_t gpa, bool on_b, uint8_t ri
     return page != HOST_NO_PAGE && (map->loose[page] & (on_b ? uses << 3 : uses)) != 0;
 }
 
+bool host_allows_all(const struct host_map *map, uint64_t gpa, bool on_b, uint8_t rights)
+{
+    const uint32_t page = host_page(gpa);
+    const uint8_t uses = host_uses_on_a(rights);
+
+    return page != HOST_NO_PAGE && ((on_b ? uses << 3 : uses) & ~map->loose[page]) == 0;
+}
+
 static bool state_grants(uint8_t state, uint8_t right)
 {
     return (state & HOST_MAPPED) && (state & right);

@@ -127,6 +127,8 @@ void host_move_absent(struct host_map *map, uint64_t from, uint64_t to);
 
 /* Whether the page of @gpa may be reached on this side with @right. */
 bool host_allows(const struct host_map *map, uint64_t gpa, bool on_b, uint8_t right);
+/* The same for each of @rights. */
+bool host_allows_all(const struct host_map *map, uint64_t gpa, bool on_b, uint8_t rights);
 
 /* Whether the page of @gpa is mapped with @right now: what an exit is judged by. */
 bool host_grants(const struct host_map *map, uint64_t gpa, uint8_t right);

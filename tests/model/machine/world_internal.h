@@ -150,6 +150,9 @@ void world_judge_exit(struct world *world, const struct guest_access *access,
 /* Walk by the library before an access: its result must be permitted, and agree with the host's map. */
 void world_walk(struct world *world, const struct guest_access *access, struct reference_result *out);
 
+/* The same of one page by the second stage alone, between two stores: it is as it was, or as it shall be. */
+void world_probe(struct world *world);
+
 /* --- world_control.c --- */
 
 bool world_step_control(struct world *world, const struct op *op);

@@ -53,11 +53,19 @@ static void *page_at(void *context, vmmu_hpa at)
 
 /* --- stores --- */
 
-/* Many stores make each one less interesting. */
+/* Processors do something, and one that remembers nothing looks. Many stores make each one less interesting. */
 static void let_processors_act(struct world *world)
 {
-    while (world_once_in(world, 2 + world->stores / 8)) {
+    const uint32_t rarity = 2 + world->stores / 8;
+
+    if (!world->engine) {
+        return;
+    }
+    while (world_once_in(world, rarity)) {
         world_act(world);
+    }
+    if (world_once_in(world, rarity)) {
+        world_probe(world);
     }
 }
 

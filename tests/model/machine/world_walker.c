@@ -90,3 +90,59 @@ void world_walk(struct world *world, const struct guest_access *access, struct r
         return;
     }
 }
+
+/* --- between two stores --- */
+
+/* A page of the change under way, or any page. */
+static uint64_t draw_page(struct world *world)
+{
+    const struct host_change *change = &world->map.change;
+    uint64_t pages = GUEST_LOW_BYTES >> VMMU_PAGE_SHIFT;
+    uint64_t from = 0;
+
+    if (world->map.changing && !world_once_in(world, 4)) {
+        from = change->from;
+        pages = (change->to - change->from) >> VMMU_PAGE_SHIFT;
+    }
+    return from + luck_below(&world->luck, (uint32_t)pages) * VMMU_PAGE_BYTES;
+}
+
+/* Only a right that the page has before and after can be asked for. */
+static bool draw_kind(const struct world *world, uint64_t gpa, enum vmmu_x86_access_kind *kind)
+{
+    *kind = VMMU_X86_READ;
+    if (!host_grants_always(&world->map, gpa, VMMU_X86_RIGHT_READ)) {
+        *kind = VMMU_X86_EXECUTE;
+    }
+    return host_grants_always(&world->map, gpa, host_right(*kind));
+}
+
+void world_probe(struct world *world)
+{
+    const struct vmmu_ram ram = { .context = world, .load = load, .exchange = exchange };
+    const vmmu_gpa gpa = { draw_page(world) };
+    struct vmmu_x86_stage2_access access = { .marks = VMMU_X86_MARKS_LEAVE };
+    struct guest_state state = world_state(world, 0);
+    struct vmmu_x86_stage2_result walk;
+    uint64_t at;
+    bool on_b;
+
+    if (!state.nested || !draw_kind(world, gpa.v, &access.kind)) {
+        return;
+    }
+    state.stage2.ram = &ram;
+    if (vmmu_x86_walk_stage2(&state.stage2, gpa, access, &walk) != VMMU_OK) {
+        world_report(world, CHECK_PRESENT,
+                     "gpa %#" PRIx64
+                     " cannot be found between two stores, though the page is there before and after",
+                     gpa.v);
+        return;
+    }
+    if (!host_guest_address(walk.translation.hpa.v, &at, &on_b) || at != gpa.v ||
+        !host_allows_all(&world->map, gpa.v, on_b, walk.translation.rights)) {
+        world_report(world, CHECK_FRAME,
+                     "gpa %#" PRIx64 " is at hpa %#" PRIx64
+                     " with rights %#x between two stores, which it never had",
+                     gpa.v, walk.translation.hpa.v, walk.translation.rights);
+    }
+}
