@@ -192,14 +192,8 @@ static bool follow(struct search *search, const struct way *way, const struct re
     return descend(search, &below);
 }
 
-/* What the loop over segments remembers of one version of an entry. */
-struct progress {
-    bool followed; /* it was followed, in a segment since which it is still remembered */
-    const struct vmmu_x86_layout *layout;
-};
-
-static bool meet(struct search *search, const struct way *way, const struct reading *reading,
-                 struct progress *progress)
+/* Use one reading of an entry. *@followed: it was followed before, in a segment since which it is still remembered. */
+static bool meet(struct search *search, const struct way *way, const struct reading *reading, bool *followed)
 {
     const struct vmmu_x86_layout *layout = search->segment[reading->segment].moment->layout;
     const struct vmmu_x86_level *level = &search->format->level[way->level];
@@ -217,10 +211,10 @@ static bool meet(struct search *search, const struct way *way, const struct read
     if ((reading->entry & level->accessed) != level->accessed) {
         return reading->now && follow(search, way, reading, true);
     }
-    if (progress->followed && progress->layout == layout) {
+    if (*followed) {
         return false;
     }
-    *progress = (struct progress){ true, layout };
+    *followed = true;
     return follow(search, way, reading, way->unmarked);
 }
 
@@ -239,7 +233,7 @@ static bool has_budget(struct search *search)
 static bool read_version(struct search *search, const struct way *way, const struct history_version *version,
                          uint64_t entry)
 {
-    struct progress progress = { .followed = false };
+    bool followed = false;
 
     for (unsigned i = way->from_root ? 0 : way->segment; i < search->count && has_budget(search); i++) {
         const struct segment *segment = &search->segment[i];
@@ -249,7 +243,7 @@ static bool read_version(struct search *search, const struct way *way, const str
             return false;
         }
         if (later && segment->cut <= way->level) {
-            progress.followed = false;
+            followed = false;
         }
         if (way->from_root && !starts_there(search, way, i)) {
             continue;
@@ -264,7 +258,7 @@ static bool read_version(struct search *search, const struct way *way, const str
         }
         const struct reading reading = { i, begin, end, entry, last && version->end == TIME_NEVER };
 
-        if (meet(search, way, &reading, &progress)) {
+        if (meet(search, way, &reading, &followed)) {
             return true;
         }
     }
@@ -288,7 +282,7 @@ static bool is_reachable_now(const struct search *search, const struct way *way)
     return true;
 }
 
-/* Read the entry of the table that @way has come to. True: the goal is reached, or the search given up. */
+/* Read the entry of the table that @way has come to. True: the goal is reached. */
 static bool descend(struct search *search, const struct way *way)
 {
     const struct vmmu_x86_level *level = &search->format->level[way->level];
