@@ -32,7 +32,7 @@ void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
         .largest = luck_once_in(&luck, 5) ? 1 : (uint8_t)(2 + luck_below(&luck, 2)),
         .gib_pages = !luck_once_in(&luck, 4),
         .la57 = luck_once_in(&luck, 3),
-        .pcid = luck_once_in(&luck, 2),
+        .pcid = luck_below(&luck, 3) != 0,
         .pku = luck_once_in(&luck, 3),
         .smep = !luck_once_in(&luck, 4),
         .smap = !luck_once_in(&luck, 4),

@@ -102,11 +102,27 @@ static uint64_t draw_cr3(struct generator *generator, unsigned vp)
     return cr3;
 }
 
+static void generate_invpcid(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const bool pcids = (registers(generator, vp)->cr4 & VMMU_X86_CR4_PCIDE) != 0;
+
+    generate_op(generator, (struct op){ .kind = OP_INVPCID,
+                                        .vp = (uint8_t)vp,
+                                        .width = (uint8_t)luck_below(luck, 4),
+                                        .value = pcids ? luck_below(luck, 3) : 0,
+                                        .address = generate_address(generator, vp) });
+}
+
 void generate_flush(struct generator *generator, unsigned vp)
 {
     struct luck *luck = &generator->luck;
     const struct vmmu_x86_paging_registers *now = registers(generator, vp);
 
+    if ((now->cr4 & VMMU_X86_CR4_PCIDE) && luck_once_in(luck, 3)) {
+        generate_invpcid(generator, vp);
+        return;
+    }
     switch (luck_below(luck, 8)) {
     case 0:
     case 1:
@@ -118,13 +134,7 @@ void generate_flush(struct generator *generator, unsigned vp)
             generator,
             (struct op){ .kind = OP_INVLPG, .vp = (uint8_t)vp, .address = generate_address(generator, vp) });
         break;
-    case 6:
-        generate_op(generator, (struct op){ .kind = OP_INVPCID,
-                                            .vp = (uint8_t)vp,
-                                            .width = (uint8_t)luck_below(luck, 4),
-                                            .value = now->cr4 & VMMU_X86_CR4_PCIDE ? luck_below(luck, 3) : 0,
-                                            .address = generate_address(generator, vp) });
-        break;
+    case 6: generate_invpcid(generator, vp); break;
     default: generate_relief(generator, vp); break;
     }
 }
@@ -137,13 +147,30 @@ void generate_relief(struct generator *generator, unsigned vp)
     put(generator, vp, OP_CR4, cr4);
 }
 
+/* Paging off and on again, with accesses between and nothing else changed. */
+static void blink(struct generator *generator, unsigned vp)
+{
+    const struct vmmu_x86_paging_registers *now = registers(generator, vp);
+
+    if (now->cr4 & VMMU_X86_CR4_PCIDE) {
+        return; /* paging cannot be left */
+    }
+    generate_access(generator, vp);
+    put(generator, vp, OP_CR0, now->cr0 & ~VMMU_X86_CR0_PG);
+    generate_access(generator, vp);
+    generate_access(generator, vp);
+    put(generator, vp, OP_CR0, now->cr0);
+    generate_access(generator, vp);
+    generate_access(generator, vp);
+}
+
 /* One bit that decides about rights or formats, turned where that is legal. */
 void generate_toggle(struct generator *generator, unsigned vp)
 {
     struct luck *luck = &generator->luck;
     const struct vmmu_x86_paging_registers *now = registers(generator, vp);
 
-    switch (luck_below(luck, 8)) {
+    switch (luck_below(luck, 10)) {
     case 0:
     case 1: put(generator, vp, OP_CR0, now->cr0 ^ VMMU_X86_CR0_WP); break;
     case 2: put(generator, vp, OP_CR4, now->cr4 ^ VMMU_X86_CR4_SMEP); break;
@@ -153,7 +180,8 @@ void generate_toggle(struct generator *generator, unsigned vp)
     case 6:
         put(generator, vp, OP_CR4, now->cr4 ^ (luck_once_in(luck, 2) ? VMMU_X86_CR4_PKE : VMMU_X86_CR4_PSE));
         break;
-    default: put(generator, vp, OP_PKRU, luck_next(luck) & UINT32_MAX); break;
+    case 7: put(generator, vp, OP_PKRU, luck_next(luck) & UINT32_MAX); break;
+    default: blink(generator, vp); break;
     }
 }
 

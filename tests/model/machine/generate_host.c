@@ -157,23 +157,35 @@ static void comb(struct generator *generator, struct extent extent)
     put(generator, OP_PROTECT, (struct extent){ first, VMMU_PAGE_BYTES * 32 }, VMMU_X86_RIGHTS_ALL);
 }
 
-/* A right comes and goes, around a merge or a split. */
+/* A right comes and goes, or marks do, around a merge or a split. */
 static void resize(struct generator *generator, struct extent extent)
 {
     struct luck *luck = &generator->luck;
-    const struct extent page = { extent.gpa, VMMU_PAGE_BYTES };
     const struct extent region = region_of(extent);
+    struct extent page = { extent.gpa, VMMU_PAGE_BYTES };
 
-    switch (luck_below(luck, 3)) {
+    if (extent.bytes >= VMMU_2M_BYTES) {
+        page.gpa += luck_below(luck, 3) * VMMU_PAGE_BYTES;
+    }
+    switch (luck_below(luck, 4)) {
     case 0:
         put(generator, OP_SPLIT, extent, (uint8_t)(1 + luck_below(luck, 2)));
         look(generator);
         put(generator, OP_PROTECT, page, draw_rights(luck));
         break;
     case 1:
-        put(generator, OP_PROTECT, region, draw_rights(luck));
+        put(generator, OP_SPLIT, region, VMMU_NESTED_LEVEL_4K);
         look(generator);
+        put(generator, OP_PROTECT, region, draw_rights(luck));
         put(generator, OP_MERGE, region, 0);
+        break;
+    case 2:
+        generate_op(generator, (struct op){ .kind = OP_HARVEST,
+                                            .address = region.gpa,
+                                            .value = region.bytes,
+                                            .flags = OP_CLEAR_ACCESSED | OP_CLEAR_DIRTY });
+        put(generator, OP_SPLIT, page, VMMU_NESTED_LEVEL_4K);
+        harvest(generator, region);
         break;
     default:
         put(generator, OP_PROTECT, page, draw_rights(luck));
@@ -230,9 +242,8 @@ void generate_host(struct generator *generator)
     const struct extent extent = draw_extent(generator);
     uint8_t rights;
 
-    if (luck_once_in(luck, 2)) {
-        look(generator);
-    }
+    look(generator);
+    look(generator);
     if (!world_host_maps(generator->world, extent.gpa, &rights)) {
         put(generator, OP_MAP, extent, luck_once_in(luck, 4) ? draw_rights(luck) : VMMU_X86_RIGHTS_ALL);
     } else if (luck_once_in(luck, 3)) {

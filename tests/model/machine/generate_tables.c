@@ -366,13 +366,32 @@ static void use(struct generator *generator, unsigned vp, uint64_t address, unsi
     }
 }
 
+/* One of PAE's four entries that are held in registers, or are walked, of the root in use. */
+static struct target draw_pdpte(struct generator *generator, unsigned vp)
+{
+    struct reference *reference = world_reference(generator->world);
+    const uint64_t gpa = slot(reference_mode(reference, vp)->root.v, luck_below(&generator->luck, 2));
+
+    return (struct target){
+        .gpa = gpa,
+        .value = reference_load(reference, gpa, 8),
+        .address = generator->recent[luck_below(&generator->luck, RECENT)],
+        .level = 3,
+        .bytes = 8,
+        .pdpte = true,
+    };
+}
+
 static bool draw_edit(struct generator *generator, unsigned vp, struct target *target)
 {
     const bool in_use = luck_below(&generator->luck, 4) != 0;
     const uint64_t address =
         in_use ? generator->recent[luck_below(&generator->luck, RECENT)] : generate_address(generator, vp);
 
-    if (luck_once_in(&generator->luck, 8) || !find_target(generator, vp, address, target)) {
+    if (reference_mode(world_reference(generator->world), vp)->paging == VMMU_X86_PAGING_PAE &&
+        luck_once_in(&generator->luck, 8)) {
+        *target = draw_pdpte(generator, vp);
+    } else if (luck_once_in(&generator->luck, 8) || !find_target(generator, vp, address, target)) {
         *target = draw_target(generator);
     }
     return target->gpa < GUEST_LOW_BYTES;

@@ -136,11 +136,9 @@ static void apply(struct world *world, const struct vmmu_plan *plan)
 
 /* --- now or later --- */
 
-void world_settle(struct world *world)
+/* Nothing is owed any more. */
+static void close_all(struct world *world)
 {
-    for (unsigned i = 0; i < world->later_count; i++) {
-        apply(world, &world->later[i]);
-    }
     world->later_count = 0;
     for (unsigned i = 0; i < world->loosened_count; i++) {
         world_close_range(world, &world->loosened[i]);
@@ -148,11 +146,23 @@ void world_settle(struct world *world)
     world->loosened_count = 0;
 }
 
+void world_settle(struct world *world)
+{
+    for (unsigned i = 0; i < world->later_count; i++) {
+        apply(world, &world->later[i]);
+    }
+    close_all(world);
+}
+
+/* A flush of everything serves all that was put off: only their epochs are still to be told. */
 void world_apply(struct world *world, const struct vmmu_plan *plan)
 {
     apply(world, plan);
     if (plan->whole_tag) {
-        world_settle(world);
+        for (unsigned i = 0; i < world->later_count; i++) {
+            vmmu_table_flushed(&world->tables, world->later[i].epoch);
+        }
+        close_all(world);
     }
 }
 
