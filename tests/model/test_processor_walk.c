@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define WORLDS       150
+#define WORLDS       100
 #define ACCESSES     40
 
 /* Guest pages, by host-physical address: 4 MiB aligned, so that large pages can lead there. */
@@ -134,14 +134,12 @@ static void fill_guest(struct bench *bench)
     }
 }
 
-/*
- * Now and then one bit that spoils an entry; never one that makes another page of tables of a page of tables.
- */
+/* Now and then one bit that spoils an entry; never one that makes a page of tables another one, or memory. */
 static uint64_t any_flaw(struct luck *luck)
 {
     const unsigned bit = luck_below(luck, 64);
 
-    return luck_once_in(luck, 60) && (bit < 12 || bit > 24) ? BIT64(bit) : 0;
+    return luck_once_in(luck, 60) && bit != 7 && (bit < 12 || bit > 24) ? BIT64(bit) : 0;
 }
 
 static uint64_t any_ept_entry(struct bench *bench, uint64_t page, bool leaf)
@@ -185,6 +183,9 @@ static uint64_t any_second_entry(struct bench *bench, unsigned level)
     uint64_t page =
         level == 1 ? any_page(bench) : table_page(level - 1, luck_below(luck, (uint32_t)LEVEL_PAGES));
 
+    if (level >= 4 && luck_once_in(luck, 60)) {
+        page |= BIT64(7); /* reserved here */
+    }
     if (large) {
         page = (level == 2 ? GUEST_BASE : 0) | BIT64(7);
     }
