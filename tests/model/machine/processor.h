@@ -73,10 +73,11 @@ struct processor *processor_create(struct memory *memory, const struct processor
 void processor_destroy(struct processor *processor);
 
 /*
- * Translate @va as @state says, for @access (its marks do not count: a processor's own). Does not touch the data.
+ * Translate @va as @state says, for @access (its marks do not count: a processor's own). Does not touch the
+ * data.
  *
- * What a page fault, an EPT violation or a nested page fault removes is gone when this returns; of a large page,
- * the part of 4 KiB around the address only.
+ * What a page fault, an EPT violation or a nested page fault removes is gone when this returns; of a large
+ * page, the part of 4 KiB around the address only.
  */
 struct processor_result processor_access(struct processor *processor, const struct guest_state *state,
                                          uint64_t va, struct vmmu_x86_access access, struct luck *luck);
