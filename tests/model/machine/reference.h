@@ -77,6 +77,13 @@ enum reference_answer {
 enum reference_answer reference_judge(struct reference *reference, const struct reference_access *access,
                                       const struct reference_result *result);
 
+/*
+ * Whether the reference's own search finds @result, with nothing of lib/x86/walk in it. For results of that walker, which
+ * reference_judge() itself goes by where nothing is stale.
+ */
+bool reference_finds(struct reference *reference, const struct reference_access *access,
+                     const struct reference_result *result);
+
 /* Whether the access may, on some permitted path, read a guest table's entry at @gpa (of any bytes of the 4 KiB page). */
 bool reference_may_walk(struct reference *reference, const struct reference_access *access, uint64_t gpa);
 

@@ -91,6 +91,14 @@ enum reference_answer reference_judge(struct reference *reference, const struct 
     return FORBIDDEN;
 }
 
+bool reference_finds(struct reference *reference, const struct reference_access *access,
+                     const struct reference_result *result)
+{
+    /* Without tables there is nothing to search; nor are faults searched for where memory must confirm them. */
+    return !may_be_stale(reference, access) || (result->end == END_FAULTS && !reference->intel) ||
+           search_for(reference, access, result, true) != SEARCH_EXHAUSTED;
+}
+
 bool reference_may_walk(struct reference *reference, const struct reference_access *access, uint64_t gpa)
 {
     const struct search_goal goal = { .table_wanted = true, .table = gpa };

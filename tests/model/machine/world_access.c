@@ -101,6 +101,18 @@ void world_judge(struct world *world, const struct guest_access *access,
     }
 }
 
+void world_judge_walker(struct world *world, const struct guest_access *access,
+                        const struct reference_result *result)
+{
+    const struct reference_access asked = as_reference(access);
+    const enum check check = result->end == END_REACHES ? CHECK_TRANSLATION : CHECK_FAULT;
+
+    world_judge(world, access, result, false);
+    if (is_checked(world, check) && !reference_finds(world->reference, &asked, result)) {
+        report_forbidden(world, check, access, result);
+    }
+}
+
 void world_judge_exit(struct world *world, const struct guest_access *access,
                       const struct vmmu_x86_stage2_fault *fault)
 {

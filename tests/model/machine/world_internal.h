@@ -141,6 +141,10 @@ void world_marked(void *context, uint64_t hpa, unsigned width_bytes, uint64_t va
 void world_judge(struct world *world, const struct guest_access *access,
                  const struct reference_result *result, bool marked);
 
+/* The same for a result of the library's walker, which the reference must find by itself. */
+void world_judge_walker(struct world *world, const struct guest_access *access,
+                        const struct reference_result *result);
+
 /* The same for an exit: the address, of the page or of a table, must be one that the access may look for. */
 void world_judge_exit(struct world *world, const struct guest_access *access,
                       const struct vmmu_x86_stage2_fault *fault);

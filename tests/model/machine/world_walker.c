@@ -71,12 +71,12 @@ void world_walk(struct world *world, const struct guest_access *access, struct r
     switch (vmmu_x86_walk_nested(&state.mode, &state.stage2, va, access->access, &walk)) {
     case VMMU_OK:
         *out = (struct reference_result){ .end = END_REACHES, .gpa = walk.guest.gpa.v };
-        world_judge(world, access, out, false);
+        world_judge_walker(world, access, out);
         check_frame(world, &walk, access->access.kind);
         return;
     case VMMU_GUEST_FAULT:
         *out = (struct reference_result){ .end = END_FAULTS, .fault = walk.fault };
-        world_judge(world, access, out, false);
+        world_judge_walker(world, access, out);
         return;
     case VMMU_STAGE2: check_refusal(world, access, &walk.stage2_fault); return;
     case VMMU_ABSENT:
