@@ -118,11 +118,11 @@ static void generate_activity(struct generator *generator)
         }
     } else if (luck_once_in(luck, 16) && !generate_can_write(generator, vp)) {
         generate_repair(generator, vp);
-    } else if (draw < 320) {
+    } else if (draw < 310) {
         generate_access(generator, vp);
-    } else if (draw < 560) {
+    } else if (draw < 530) {
         generate_edit(generator, vp);
-    } else if (draw < 620) {
+    } else if (draw < 585) {
         generate_flush(generator, vp);
     } else if (draw < 660) {
         generate_trip(generator, vp);

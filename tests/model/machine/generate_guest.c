@@ -162,8 +162,12 @@ void generate_trip(struct generator *generator, unsigned vp)
     generate_access(generator, vp);
     put(generator, vp, OP_CR3, away);
     generate_edit_of(generator, vp, address);
-    if (luck_once_in(luck, 2)) {
-        generate_invpcid(generator, vp);
+    if (luck_below(luck, pcids ? 4 : 2)) {
+        generate_op(generator, (struct op){ .kind = OP_INVPCID,
+                                            .vp = (uint8_t)vp,
+                                            .width = (uint8_t)luck_below(luck, 4),
+                                            .value = pcids ? home & BITS64(11, 0) : 0,
+                                            .address = address });
     }
     put(generator, vp, OP_CR3, home | quietly);
     generator->recent[0] = address;

@@ -74,13 +74,20 @@ static void put(struct generator *generator, enum op_kind kind, struct extent ex
                 (struct op){ .kind = kind, .address = extent.gpa, .value = extent.bytes, .width = width });
 }
 
-/* Accesses before anything else happens; what is worth another look comes first. */
+/* Accesses before anything else happens, and a processor that looks ahead; what is worth another look comes first. */
 static void look(struct generator *generator)
 {
-    const unsigned vp = luck_below(&generator->luck, world_setting(generator->world)->vps);
+    struct luck *luck = &generator->luck;
+    const unsigned vp = luck_below(luck, world_setting(generator->world)->vps);
 
-    for (unsigned i = luck_below(&generator->luck, 4); i > 0; i--) {
-        generate_access(generator, vp);
+    for (unsigned i = luck_below(luck, 5); i > 0; i--) {
+        if (luck_once_in(luck, 3)) {
+            generate_op(
+                generator,
+                (struct op){ .kind = OP_SPECULATE, .vp = (uint8_t)vp, .address = generator->recent[0] });
+        } else {
+            generate_access(generator, vp);
+        }
     }
 }
 
@@ -195,15 +202,21 @@ static void resize(struct generator *generator, struct extent extent)
     }
 }
 
-/* Two megabytes vanish, and some pages of them come back while the flush may still be owed. */
+/* Two megabytes vanish; something else is flushed, and some pages come back, while that flush may still be owed. */
 static void replace(struct generator *generator, struct extent extent)
 {
     struct luck *luck = &generator->luck;
-    struct extent part = { extent.gpa, VMMU_PAGE_BYTES * (1 + luck_below(luck, 2)) };
+    const struct extent part = { extent.gpa, VMMU_PAGE_BYTES * (1 + luck_below(luck, 2)) };
+    const struct extent elsewhere = { (region_of(extent).gpa + VMMU_2M_BYTES) % GUEST_LOW_BYTES,
+                                      VMMU_PAGE_BYTES };
 
+    put(generator, OP_SPLIT, region_of(extent), VMMU_NESTED_LEVEL_4K);
+    look(generator);
     put(generator, OP_UNMAP, region_of(extent), 0);
     look(generator);
-    put(generator, OP_PROTECT, draw_small(luck), VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE);
+    put(generator, OP_PROTECT, elsewhere, VMMU_X86_RIGHTS_ALL);
+    put(generator, OP_PROTECT, elsewhere, VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE);
+    look(generator);
     look(generator);
     put(generator, OP_MAP, part, draw_rights(luck));
     look(generator);
@@ -215,9 +228,9 @@ static void change(struct generator *generator, struct extent extent)
     struct luck *luck = &generator->luck;
     const unsigned draw = luck_below(luck, 32);
 
-    if (draw < 5) {
+    if (draw < 4) {
         put(generator, OP_MOVE, extent, 0);
-    } else if (draw < 8) {
+    } else if (draw < 9) {
         replace(generator, extent);
     } else if (draw < 11) {
         put(generator, OP_UNMAP, extent, 0);

@@ -237,6 +237,10 @@ struct processor_result processor_access(struct processor *processor, const stru
 {
     struct crossing crossing = begin(processor, state, va, luck);
 
+    if (processor->strayed) {
+        crossing_strays(&crossing, processor->strayed_to);
+        return crossing.result;
+    }
     crossing.access = access;
     cross(&crossing);
     if (must_be_confirmed(&crossing)) {
@@ -247,6 +251,8 @@ struct processor_result processor_access(struct processor *processor, const stru
     }
     forget_fault(&crossing);
     crossing.result.fresh = !crossing.cached;
+    crossing.result.mixed = processor->mixed;
+    processor->mixed = false;
     return crossing.result;
 }
 
@@ -257,8 +263,14 @@ void processor_speculate(struct processor *processor, const struct guest_state *
     struct arrival arrival;
 
     crossing.speculative = true;
+    crossing.from_memory = luck_once_in(luck, 3);
+    crossing.by_links = luck_once_in(luck, 2);
     crossing.access = (struct vmmu_x86_access){ .kind = VMMU_X86_READ };
     if (guest_walk(&crossing, &arrival) == PROGRESS) {
         (void)land(&crossing, &arrival);
+    }
+    if (crossing.result.end == PROCESSOR_STRAYED) {
+        processor->strayed = true;
+        processor->strayed_to = crossing.result.hpa;
     }
 }

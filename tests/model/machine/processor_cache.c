@@ -105,8 +105,8 @@ bool cache_find_translation(struct crossing *crossing, const struct vmmu_x86_cac
 {
     const struct vmmu_tlb_query query = { .address = address, .tag = key->tag, .kind = key->kind };
 
-    return !crossing->from_memory && !luck_once_in(crossing->luck, PASSES_OVER_ONCE_IN) &&
-           pick(crossing, &query, out);
+    return !crossing->from_memory && !crossing->by_links &&
+           !luck_once_in(crossing->luck, PASSES_OVER_ONCE_IN) && pick(crossing, &query, out);
 }
 
 bool cache_find_link(struct crossing *crossing, const struct vmmu_x86_cache_key *key, uint64_t address,
@@ -190,7 +190,7 @@ static void look_for_other_sizes(struct crossing *crossing, const struct kept *k
     uint32_t cursor = 0;
 
     while ((entry = vmmu_tlb_each(&crossing->processor->tlb, &query, &cursor))) {
-        crossing->result.mixed |= !agree(kept, entry);
+        crossing->processor->mixed |= !agree(kept, entry);
     }
 }
 

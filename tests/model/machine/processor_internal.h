@@ -42,6 +42,10 @@ struct processor {
     struct vmmu_tlb tlb;
     void *tlb_memory;
     struct origins *origins;
+    /* What a speculation came to that is not told yet: see processor_result. */
+    bool mixed;
+    bool strayed;
+    uint64_t strayed_to;
 };
 
 /* One access, or one speculation, under way. */
@@ -55,6 +59,7 @@ struct crossing {
     struct vmmu_x86_cache_key physical; /* under which guest-physical ones are; if nested */
     bool speculative;                   /* nothing is judged or reported, it just stops */
     bool from_memory;                   /* nothing cached may be used */
+    bool by_links;                      /* of what is cached, links to tables alone may be used */
     bool cached;                        /* something cached was used */
     struct processor_result result;
 };

@@ -264,7 +264,7 @@ bool world_step(struct world *world, const struct op *op)
     world->luck = luck_from(op->luck);
     world->op = op;
     world->stores = 0;
-    if (world->later_count != 0 && world_once_in(world, 8)) {
+    if (world->later_count != 0 && world_once_in(world, 16)) {
         world_settle(world);
     }
     if (op->kind < OP_KINDS && op->vp < world->setting.vps && steps[op->kind](world, op)) {

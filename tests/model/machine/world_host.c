@@ -442,7 +442,7 @@ bool world_step_host(struct world *world, const struct op *op)
     if (!world_range(op, &from, &to) || !rights_exist(world, op)) {
         return false;
     }
-    world->may_put_off = world_once_in(world, 3);
+    world->may_put_off = world_once_in(world, 2);
     did = operations[op->kind](world, op, from, to);
     world->may_put_off = false;
     world_check_tables(world, from, to);
