@@ -21,14 +21,20 @@ enum { SOUND = 1, BROKEN = 2 };
 /* A script, run until there is a finding. */
 typedef void script(struct world_rig *rig);
 
+static struct finding run_in(const struct setting *setting, script *ops, enum check check)
+{
+    struct world_rig rig;
+
+    rig_start(&rig, setting, UINT32_C(1) << check);
+    ops(&rig);
+    return rig_finish(&rig);
+}
+
 static struct finding run(script *ops, uint8_t engine, enum check check)
 {
     const struct setting setting = rig_setting(engine, true);
-    struct world_rig rig;
 
-    rig_start(&rig, &setting, UINT32_C(1) << check);
-    ops(&rig);
-    return rig_finish(&rig);
+    return run_in(&setting, ops, check);
 }
 
 /* The script passes with the sound engine, and comes to the check with the broken one. */
@@ -153,6 +159,14 @@ static enum vmmu_status lookup_absent(const struct engine *engine, uint64_t gpa,
     (void)gpa;
     (void)out;
     return VMMU_ABSENT;
+}
+
+static enum vmmu_status lookup_large(const struct engine *engine, uint64_t gpa, struct vmmu_nested_page *out)
+{
+    const enum vmmu_status status = engine_ept.lookup(engine, gpa, out);
+
+    out->size_bytes = VMMU_2M_BYTES;
+    return status;
 }
 
 static enum vmmu_status lookup_other_frame(const struct engine *engine, uint64_t gpa,
@@ -416,6 +430,47 @@ static void test_an_operation_that_fails_without_cause_is_found(void **state)
     expect_found(unmap_and_map, CHECK_PROGRESS);
 }
 
+static enum vmmu_status map_without_memory_later(struct engine *engine,
+                                                 const struct vmmu_nested_mapping *mapping)
+{
+    return mapping->size_bytes == VMMU_PAGE_BYTES ? VMMU_NO_MEMORY : engine_ept.map(engine, mapping);
+}
+
+static void test_no_memory_is_found_where_there_is_some(void **state)
+{
+    struct setting setting = rig_setting(BROKEN, true);
+    struct finding found;
+
+    (void)state;
+    broken.map = map_without_memory_later;
+    setting.table_pages = 40;
+    found = run_in(&setting, unmap_and_map, CHECK_PROGRESS);
+    rig_expect(&found, CHECK_PROGRESS);
+    /* Six pages may all be in use, and a flush may free none of them. */
+    setting.table_pages = 6;
+    found = run_in(&setting, unmap_and_map, CHECK_PROGRESS);
+    rig_expect_none(&found);
+}
+
+static void test_a_page_that_is_larger_than_it_may_be_is_found(void **state)
+{
+    struct setting setting = rig_setting(BROKEN, true);
+    struct finding found;
+
+    (void)state;
+    broken.lookup = lookup_large;
+    setting.largest = VMMU_NESTED_LEVEL_4K;
+    found = run_in(&setting, unmap_and_map, CHECK_TABLES);
+    rig_expect(&found, CHECK_TABLES);
+    setting.largest = VMMU_NESTED_LEVEL_2M;
+    setting.seed = 3; /* what may be executed has 4 KiB */
+    found = run_in(&setting, unmap_and_map, CHECK_TABLES);
+    rig_expect(&found, CHECK_TABLES);
+    setting.seed = 4;
+    found = run_in(&setting, unmap_and_map, CHECK_TABLES);
+    rig_expect_none(&found);
+}
+
 static void test_a_lookup_that_disagrees_is_found(void **state)
 {
     (void)state;
@@ -506,6 +561,8 @@ int main(void)
         SENTENCE(test_an_engine_that_gives_up_is_found),
         SENTENCE(test_an_access_that_never_ends_is_found),
         SENTENCE(test_an_operation_that_fails_without_cause_is_found),
+        SENTENCE(test_no_memory_is_found_where_there_is_some),
+        SENTENCE(test_a_page_that_is_larger_than_it_may_be_is_found),
         SENTENCE(test_a_lookup_that_disagrees_is_found),
         SENTENCE(test_a_table_page_that_is_lost_is_found),
         SENTENCE(test_a_table_page_that_is_given_back_twice_is_found),

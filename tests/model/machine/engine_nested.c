@@ -48,14 +48,13 @@ static enum vmmu_status conclude(struct engine *engine, const struct vmmu_outcom
 static struct vmmu_nested_config config_of(const struct setting *setting, enum vmmu_nested_format format)
 {
     const bool ept = format == VMMU_NESTED_EPT;
-    const bool small_code = setting->seed % 4 == 3;
 
     return (struct vmmu_nested_config){
         .format = format,
         .levels = setting->second_levels,
         .maxphyaddr = PHYSICAL_BITS,
         .largest_level = setting->largest,
-        .largest_execute_level = small_code ? VMMU_NESTED_LEVEL_4K : 0,
+        .largest_execute_level = setting_has_small_code(setting) ? VMMU_NESTED_LEVEL_4K : 0,
         .execute_only = ept && setting->execute_only,
         .accessed_dirty = !ept || setting->second_dirty,
         .pat = HOST_PAT,

@@ -84,6 +84,12 @@ struct setting {
     uint16_t tlb_entries; /* how much the adversary remembers */
 };
 
+/* Whether what guests may execute is in pages of 4 KiB alone. */
+static inline bool setting_has_small_code(const struct setting *setting)
+{
+    return setting->seed % 4 == 3;
+}
+
 /* Write one line. */
 void script_print_setting(FILE *out, const struct setting *setting);
 void script_print_op(FILE *out, const struct op *op);

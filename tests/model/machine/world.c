@@ -126,6 +126,7 @@ static struct vmmu_x86_cpu cpu_of(const struct setting *setting)
         .pku = setting->pku,
         .pcid = setting->pcid,
         .bit8_reserved = !setting->intel,
+        .efer_others = setting->intel ? 0 : VMMU_X86_EFER_TCE,
     };
 }
 

@@ -10,10 +10,7 @@
 #include <inttypes.h>
 
 /* An operation on a range that is in more pieces does the first of them. */
-#define PIECES       64
-
-/* With fewer table pages than this an operation may find none left. */
-#define AMPLE_TABLES 1200
+#define PIECES 64
 
 /* --- ranges --- */
 
@@ -106,22 +103,41 @@ static enum vmmu_status perform(struct world *world, const struct host_call *cal
     return class->merge(world->engine, call->from, size_bytes);
 }
 
-bool world_is_done(struct world *world, const char *what, enum vmmu_status status)
+/* More tables than an operation on [from, to) can need: one for each larger page, and the way to them. */
+static uint64_t most_tables(uint64_t from, uint64_t to)
 {
-    const bool scarce = world->setting.table_pages < AMPLE_TABLES;
+    const uint64_t above = 2; /* memory ends below 512 GiB */
 
-    if (status != VMMU_OK && !(status == VMMU_NO_MEMORY && scarce)) {
-        world_report(world, CHECK_PROGRESS, "%s ended in status %d", what, status);
+    return (to - 1) / VMMU_2M_BYTES - from / VMMU_2M_BYTES + (to - 1) / VMMU_1G_BYTES - from / VMMU_1G_BYTES +
+           2 + above;
+}
+
+/* Whether the call may have found no memory: what is not in use is too little, and no flush can free any. */
+static bool may_lack_tables(const struct world *world, const struct host_call *call)
+{
+    const struct vmmu_table_counters *counters = &world->tables.counters;
+    const uint64_t most = most_tables(call->from, call->to);
+    const uint64_t limit = world->setting.table_pages;
+
+    return most > limit ||
+           (counters->quarantine_pages == 0 && counters->held_pages - counters->cached_pages + most > limit);
+}
+
+static bool is_done(struct world *world, const struct host_call *call, enum vmmu_status status)
+{
+    static const char *const names[OP_KINDS] = {
+        [OP_MAP] = "map",     [OP_UNMAP] = "unmap", [OP_PROTECT] = "protect",
+        [OP_SPLIT] = "split", [OP_MERGE] = "merge",
+    };
+
+    if (status != VMMU_OK && !(status == VMMU_NO_MEMORY && may_lack_tables(world, call))) {
+        world_report(world, CHECK_PROGRESS, "%s ended in status %d", names[call->kind], status);
     }
     return status == VMMU_OK;
 }
 
 static bool call_engine(struct world *world, struct host_call *call)
 {
-    static const char *const names[OP_KINDS] = {
-        [OP_MAP] = "map",     [OP_UNMAP] = "unmap", [OP_PROTECT] = "protect",
-        [OP_SPLIT] = "split", [OP_MERGE] = "merge",
-    };
     struct loosened range = { .from = call->from, .to = call->to };
     bool done;
 
@@ -131,7 +147,7 @@ static bool call_engine(struct world *world, struct host_call *call)
     if (call->kind == OP_MAP) {
         memory_assign(world->memory, call->hpa, call->to - call->from, OWNER_GUEST);
     }
-    done = world_is_done(world, names[call->kind], perform(world, call));
+    done = is_done(world, call, perform(world, call));
     host_change_end(&world->map, done);
     range.frames = call->kind == OP_MAP || call->kind == OP_UNMAP;
     range.marks_lost = done && range.frames && !(call->kind == OP_MAP && call->change.clear == HOST_RIGHTS);
@@ -457,6 +473,14 @@ void world_map_first(struct world *world)
 
 /* --- the engine's own word --- */
 
+static uint64_t largest_page_bytes(const struct setting *setting, uint8_t rights)
+{
+    static const uint64_t bytes[] = { 0, VMMU_PAGE_BYTES, VMMU_2M_BYTES, VMMU_1G_BYTES };
+    const bool small = (rights & VMMU_X86_RIGHT_EXECUTE) && setting_has_small_code(setting);
+
+    return small ? VMMU_PAGE_BYTES : bytes[setting->largest];
+}
+
 static void check_page(struct world *world, uint64_t gpa)
 {
     const uint32_t page = host_page(gpa);
@@ -476,6 +500,12 @@ static void check_page(struct world *world, uint64_t gpa)
                      "the engine has gpa %#" PRIx64 " at %#" PRIx64
                      " with rights %#x, the host's state is %#x",
                      gpa, told.frame.v + (gpa - told.base.v), told.rights, state);
+    }
+    if (status == VMMU_OK && told.size_bytes > largest_page_bytes(&world->setting, told.rights)) {
+        world_report(world, CHECK_TABLES,
+                     "the engine has gpa %#" PRIx64 " in a page of %#" PRIx64
+                     " bytes, larger than pages with rights %#x may be",
+                     gpa, told.size_bytes, told.rights);
     }
 }
 

@@ -171,9 +171,6 @@ void world_map_first(struct world *world);
 /* [address, address + value) of an operation in whole pages below the end of memory. False if that is nothing. */
 bool world_range(const struct op *op, uint64_t *from, uint64_t *to);
 
-/* Whether a host operation ended as it may: done, or without memory where that is short. Reports if not. */
-bool world_is_done(struct world *world, const char *what, enum vmmu_status status);
-
 /* The range was changed: close it now if nothing is left to flush, else when everything is. */
 void world_loosened(struct world *world, const struct loosened *range);
 
