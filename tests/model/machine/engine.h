@@ -2,8 +2,9 @@
  * A technique under test, behind one interface: what the model's host asks of it, and nothing else. Nested
  * paging stands behind it in both formats; another technique is one more record in engines[].
  *
- * Every operation is complete when it returns: flushes and retries were done, by world_apply(). While an engine
- * stores to live tables, the store hook of its table memory lets the world act: see world.h.
+ * Every operation is complete when it returns: retries were done, after world_apply() of their plans, and the last
+ * plan was given to world_hand_over(). While an engine stores to live tables, the store hook of its table memory lets
+ * the world act: see world.h.
  */
 #ifndef TESTS_MODEL_MACHINE_ENGINE_H
 #define TESTS_MODEL_MACHINE_ENGINE_H

@@ -148,9 +148,10 @@ static bool start_processors(struct world *world)
             return false;
         }
     }
-    for (uint8_t i = 0; i < world->setting.vps; i++) {
-        world->vps[i].processor = i % world->setting.processors;
+    for (uint8_t i = 0, processor = 0; i < world->setting.vps; i++) {
+        world->vps[i].processor = processor;
         world->vps[i].last = NOBODY;
+        processor = processor + 1 == world->setting.processors ? 0 : processor + 1;
     }
     return true;
 }
@@ -257,13 +258,23 @@ static bool (*const steps[OP_KINDS])(struct world *world, const struct op *op) =
     [OP_HARVEST] = world_step_harvest,
 };
 
+/* Who waited for the host goes on. */
+static void resume_all(struct world *world)
+{
+    for (unsigned i = 0; i < world->setting.processors; i++) {
+        if (world->processors[i].loaded != NOBODY) {
+            world_resume(world, world->processors[i].loaded);
+        }
+    }
+}
+
 bool world_step(struct world *world, const struct op *op)
 {
     if (world->finding.found) {
         return false;
     }
     world->luck = luck_from(op->luck);
-    world->op = op;
+    world->doing = op->kind;
     world->stores = 0;
     if (world->later_count != 0 && world_once_in(world, 16)) {
         world_settle(world);
@@ -273,5 +284,6 @@ bool world_step(struct world *world, const struct op *op)
     } else {
         world->counters.idle++;
     }
+    resume_all(world);
     return !world->finding.found;
 }

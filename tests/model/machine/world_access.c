@@ -296,6 +296,18 @@ static void check_verdict(struct world *world, const struct engine_verdict *verd
     }
 }
 
+/* The host performs the guest's write. */
+static void emulate(struct world *world, const struct guest_access *access, uint64_t gpa)
+{
+    if (!host_grants(&world->map, gpa, VMMU_X86_RIGHT_WRITE)) {
+        world_report(world, CHECK_EXIT, "a write to gpa %#" PRIx64 " was to be performed, where no memory is",
+                     gpa);
+        return;
+    }
+    transfer(world, access, host_frame(world->map.now[host_page(gpa)], gpa), gpa);
+    world->class->guest_wrote(world->engine, access->vp, gpa, access->width_bytes);
+}
+
 /* The exit is dealt with. True if the access goes on. */
 static bool resolve(struct world *world, const struct guest_access *access,
                     const struct processor_result *result)
@@ -316,12 +328,7 @@ static bool resolve(struct world *world, const struct guest_access *access,
         world->counters.devices += verdict.answer == ENGINE_DEVICE;
         return verdict.answer == ENGINE_RETRY;
     case ENGINE_INJECT: deliver(world, access, &verdict.fault); return false;
-    case ENGINE_EMULATE:
-        memory_store(world->memory, host_frame(world->map.now[host_page(verdict.gpa)], verdict.gpa),
-                     access->width_bytes, access->value);
-        reference_store(world->reference, verdict.gpa, access->width_bytes, access->value);
-        world->class->guest_wrote(world->engine, access->vp, verdict.gpa, access->width_bytes);
-        return false;
+    case ENGINE_EMULATE: emulate(world, access, verdict.gpa); return false;
     case ENGINE_BROKEN:
         world_report(world, CHECK_EXIT, "VP %u: %s of %#" PRIx64 ": the engine gave up at gpa %#" PRIx64,
                      access->vp, kind_of(access), access->address, result->stage2.gpa.v);
@@ -429,7 +436,7 @@ static void check_present(struct world *world, const struct guest_access *access
     const enum vmmu_x86_access_kind kind = world_kind(world, fault);
     /* The dirty log takes the right to write, and gives it back on demand. */
     const bool logs = kind == VMMU_X86_WRITE && fault->reason == VMMU_X86_STAGE2_RIGHTS &&
-                      (world->log == VMMU_NESTED_LOG_WRITE_PROTECT || world->op->kind == OP_LOG_START);
+                      (world->log == VMMU_NESTED_LOG_WRITE_PROTECT || world->doing == OP_LOG_START);
 
     world_judge_exit(world, access, fault);
     if (result->fresh && !logs && host_grants_always(&world->map, fault->gpa.v, host_right(kind))) {

@@ -74,7 +74,7 @@ struct world {
     struct finding finding;
     struct world_counters counters;
     struct luck luck; /* of the operation under way */
-    const struct op *op;
+    enum op_kind doing;
 
     struct vmmu_x86_cpu cpu;
     struct memory *memory;
