@@ -164,6 +164,17 @@ static void comb(struct generator *generator, struct extent extent)
     put(generator, OP_PROTECT, (struct extent){ first, VMMU_PAGE_BYTES * 32 }, VMMU_X86_RIGHTS_ALL);
 }
 
+/* Take all marks: those, too, that processors make while others are taken. */
+static void unmark(struct generator *generator, struct extent extent)
+{
+    for (unsigned turn = 0; turn < 3; turn++) {
+        generate_op(generator, (struct op){ .kind = OP_HARVEST,
+                                            .address = extent.gpa,
+                                            .value = extent.bytes,
+                                            .flags = OP_CLEAR_ACCESSED | OP_CLEAR_DIRTY });
+    }
+}
+
 /* A right comes and goes, or marks do, around a merge or a split. */
 static void resize(struct generator *generator, struct extent extent)
 {
@@ -187,10 +198,7 @@ static void resize(struct generator *generator, struct extent extent)
         put(generator, OP_MERGE, region, 0);
         break;
     case 2:
-        generate_op(generator, (struct op){ .kind = OP_HARVEST,
-                                            .address = region.gpa,
-                                            .value = region.bytes,
-                                            .flags = OP_CLEAR_ACCESSED | OP_CLEAR_DIRTY });
+        unmark(generator, region);
         put(generator, OP_SPLIT, page, VMMU_NESTED_LEVEL_4K);
         harvest(generator, region);
         break;
@@ -210,13 +218,16 @@ static void replace(struct generator *generator, struct extent extent)
     const struct extent elsewhere = { (region_of(extent).gpa + VMMU_2M_BYTES) % GUEST_LOW_BYTES,
                                       VMMU_PAGE_BYTES };
 
-    put(generator, OP_SPLIT, region_of(extent), VMMU_NESTED_LEVEL_4K);
-    look(generator);
+    if (luck_once_in(luck, 2)) {
+        put(generator, OP_SPLIT, region_of(extent), VMMU_NESTED_LEVEL_4K);
+        look(generator);
+    }
     put(generator, OP_UNMAP, region_of(extent), 0);
-    look(generator);
-    put(generator, OP_PROTECT, elsewhere, VMMU_X86_RIGHTS_ALL);
-    put(generator, OP_PROTECT, elsewhere, VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE);
-    look(generator);
+    if (luck_once_in(luck, 2)) {
+        put(generator, OP_PROTECT, elsewhere, VMMU_X86_RIGHTS_ALL);
+        put(generator, OP_PROTECT, elsewhere, VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE);
+        look(generator);
+    }
     look(generator);
     put(generator, OP_MAP, part, draw_rights(luck));
     look(generator);
