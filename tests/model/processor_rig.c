@@ -90,7 +90,7 @@ uint64_t rig_entry(const struct rig *rig, uint64_t table, unsigned index)
     return memory_load(rig->memory, rig->base + table + index * sizeof(uint64_t), sizeof(uint64_t));
 }
 
-void rig_map(struct rig *rig, unsigned n, unsigned page, uint64_t flags)
+void hardware_map(struct rig *rig, unsigned n, unsigned page, uint64_t flags)
 {
     rig_put(rig, RIG_TABLE(1), n, RIG_PAGE(page) | flags);
 }

@@ -70,7 +70,7 @@ void rig_destroy(struct rig *rig);
 void rig_put(struct rig *rig, uint64_t table, unsigned index, uint64_t entry);
 uint64_t rig_entry(const struct rig *rig, uint64_t table, unsigned index);
 /* Page @n of RIG_VA to RIG_PAGE(@page). */
-void rig_map(struct rig *rig, unsigned n, unsigned page, uint64_t flags);
+void hardware_map(struct rig *rig, unsigned n, unsigned page, uint64_t flags);
 
 /*
  * The second stage's leaf of @level for @gpa, with @rights, and marked as a processor would have it if

@@ -8,10 +8,17 @@ static const struct vmmu_x86_mode *mode_of(const struct saturated_cache *cache)
     return reference_mode(cache->reference, 0);
 }
 
+static bool is_same(const struct saturated_entry *a, const struct saturated_entry *b)
+{
+    return a->pcid == b->pcid && a->level == b->level && a->global == b->global && a->dirty == b->dirty &&
+           a->key == b->key && a->region == b->region && a->target == b->target && a->grants == b->grants &&
+           a->rights == b->rights;
+}
+
 static void add(struct saturated_cache *cache, const struct saturated_entry *entry)
 {
     for (unsigned i = 0; i < cache->count; i++) {
-        if (memcmp(&cache->entry[i], entry, sizeof(*entry)) == 0) {
+        if (is_same(&cache->entry[i], entry)) {
             return;
         }
     }

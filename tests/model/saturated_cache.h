@@ -56,6 +56,6 @@ void saturated_remove(struct saturated_cache *cache, const struct saturated_remo
 
 /* Every result that the access may have; none twice. */
 unsigned saturated_results(const struct saturated_cache *cache, const struct reference_access *access,
-                           struct reference_result results[REFERENCE_RESULTS]);
+                           struct reference_result found[REFERENCE_RESULTS]);
 
 #endif

@@ -61,7 +61,7 @@ static void flush_pages(struct rig *rig, uint64_t gpa, uint64_t pages)
 
 static void begin_move(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, 0, VMMU_X86_READ);
     move_page(rig, RIG_PAGE(0));
 }
@@ -135,7 +135,7 @@ static void test_a_plan_reaches_exactly_the_pages_that_it_names(void **state)
 /* The page of the guest's table of level 1 is moved; in its new place the entry leads to page 1. */
 static void move_table(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, 0, VMMU_X86_READ);
     move_page(rig, RIG_TABLE(1));
     memory_store(rig->memory, MOVED(RIG_TABLE(1)), 8, RIG_PAGE(1) | RIG_ENTRY_USUAL);
@@ -227,7 +227,7 @@ static void test_a_flush_of_a_root_reaches_every_vpid_one_of_an_asid_that_asid(v
 
 static unsigned host_right_taken(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, 0, VMMU_X86_WRITE);
     rig_put_second(rig, 1, RIG_PAGE(0), rig->base + RIG_PAGE(0), READ | EXEC);
     return end_of(rig, 0, VMMU_X86_WRITE);
@@ -235,7 +235,7 @@ static unsigned host_right_taken(struct rig *rig)
 
 static unsigned host_right_taken_and_flushed(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, 0, VMMU_X86_WRITE);
     rig_put_second(rig, 1, RIG_PAGE(0), rig->base + RIG_PAGE(0), READ | EXEC);
     flush_pages(rig, RIG_PAGE(0), 1);
@@ -245,7 +245,7 @@ static unsigned host_right_taken_and_flushed(struct rig *rig)
 static void give_host_right(struct rig *rig)
 {
     rig_put_second(rig, 1, RIG_PAGE(0), rig->base + RIG_PAGE(0), READ | EXEC);
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_A | RIG_ENTRY_D);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_A | RIG_ENTRY_D);
     warm(rig, 0, VMMU_X86_READ);
     rig_put_second(rig, 1, RIG_PAGE(0), rig->base + RIG_PAGE(0), VMMU_X86_RIGHTS_ALL);
 }
@@ -308,8 +308,8 @@ static void replace_second_table(struct rig *rig)
     const uint64_t link = rig_second_at(rig, 2, RIG_PAGE(0));
     const uint64_t copy = rig->next_second_table;
 
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
-    rig_map(rig, 1, 2, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 1, 2, RIG_ENTRY_USUAL);
     warm(rig, 1, VMMU_X86_READ);
     memory_assign(rig->memory, copy, VMMU_PAGE_BYTES, OWNER_TABLES);
     memory_copy_page(rig->memory, copy, rig_second_at(rig, 1, RIG_PAGE(0)) & ~(VMMU_PAGE_BYTES - 1));
@@ -399,7 +399,7 @@ static void test_guest_tables_are_written_to_where_their_accesses_count_as_write
         struct rig *rig = rig_create(kind, 3);
         const bool as_writes = kind != RIG_EPT;
 
-        rig_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_A);
+        hardware_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_A);
         for (unsigned level = 2; level <= 4; level++) {
             const unsigned index = level == 3 ? 1 : 0;
 
@@ -423,7 +423,7 @@ static void test_guest_tables_are_written_to_where_their_accesses_count_as_write
 
 static unsigned host_dirty_cleared(struct rig *rig, bool flush)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, 0, VMMU_X86_WRITE);
     memory_store(rig->memory, rig_second_at(rig, 1, RIG_PAGE(0)), 8,
                  rig_second_entry(rig, 1, RIG_PAGE(0)) & ~second_dirty(rig));
@@ -446,7 +446,7 @@ static unsigned host_dirty_cleared_and_flushed(struct rig *rig)
 
 static unsigned host_clean_page_read_then_written(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_A | RIG_ENTRY_D);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_A | RIG_ENTRY_D);
     warm(rig, 0, VMMU_X86_READ);
     if (is_second_dirty(rig, RIG_PAGE(0))) {
         return RIG_STRAYED;
@@ -476,7 +476,7 @@ static void test_marking_a_guests_entry_needs_the_hosts_right_to_write(void **st
 
         struct rig *rig = rig_create(kind, 5);
 
-        rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+        hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
         rig_put_second(rig, 1, RIG_TABLE(1), rig->base + RIG_TABLE(1), READ);
         const struct processor_result result = rig_access(rig, RIG_VA(0), VMMU_X86_READ);
 
@@ -497,8 +497,8 @@ static unsigned exits_of_a_table_made_writable(struct rig *rig)
 {
     unsigned exits = 0;
 
-    rig_map(rig, 1, 1, RIG_ENTRY_USUAL | RIG_ENTRY_A);
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 1, 1, RIG_ENTRY_USUAL | RIG_ENTRY_A);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     rig_put_second(rig, 1, RIG_TABLE(1), rig->base + RIG_TABLE(1), READ);
     warm(rig, 1, VMMU_X86_READ);
     rig_put_second(rig, 1, RIG_TABLE(1), rig->base + RIG_TABLE(1), READ | WRITE);
@@ -528,8 +528,8 @@ static unsigned marked_in_the_wrong_place(struct rig *rig)
     const uint64_t moved = RIG_PAGE(1) | RIG_ENTRY_USUAL;
     uint64_t entry;
 
-    rig_map(rig, 1, 1, RIG_ENTRY_USUAL | RIG_ENTRY_A);
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 1, 1, RIG_ENTRY_USUAL | RIG_ENTRY_A);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     rig_put_second(rig, 1, RIG_TABLE(1), rig->base + RIG_TABLE(1), READ);
     warm(rig, 1, VMMU_X86_READ);
     move_page(rig, RIG_TABLE(1));
@@ -547,7 +547,7 @@ static void test_a_mark_is_set_only_in_the_entry_that_was_read(void **state)
 
 static unsigned speculation_into_a_hole(struct rig *rig)
 {
-    rig_map(rig, 0, 100, RIG_ENTRY_USUAL); /* not mapped by the host */
+    hardware_map(rig, 0, 100, RIG_ENTRY_USUAL); /* not mapped by the host */
     rig_speculate(rig, RIG_VA(0));
     rig_put_second(rig, 1, RIG_PAGE(100), rig->base + RIG_PAGE(0), VMMU_X86_RIGHTS_ALL);
     return end_of(rig, 0, VMMU_X86_READ);
@@ -574,7 +574,7 @@ static unsigned sizes_at_once(struct rig *rig, uint8_t before, uint8_t rights, u
     const uint64_t link = rig_second_entry(rig, 2, RIG_PAGE(0));
     unsigned mixed = 0;
 
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     rig_put_second(rig, 2, RIG_PAGE(0), rig->base + RIG_PAGE(0), before);
     for (unsigned i = 0; i < 4; i++) {
         mixed |= rig_access(rig, RIG_VA(0), VMMU_X86_READ).mixed;
@@ -664,7 +664,7 @@ static void test_a_plan_reaches_what_it_names_among_very_many(void **state)
 
         for (unsigned n = 0; n < 512; n++) {
             rig_put_second(rig, 1, RIG_PAGE(n), rig->base + RIG_PAGE(n), VMMU_X86_RIGHTS_ALL);
-            rig_map(rig, n, n, RIG_ENTRY_USUAL);
+            hardware_map(rig, n, n, RIG_ENTRY_USUAL);
         }
         for (unsigned n = 0; n < 3000; n++) {
             (void)rig_access(rig, RIG_VA(luck_below(&rig->luck, 512)), VMMU_X86_READ);
@@ -710,9 +710,9 @@ static unsigned linear_plan(struct rig *rig)
     struct vmmu_plan plan = { 0 };
 
     for (unsigned n = 0; n < 2; n++) {
-        rig_map(rig, n, 0, RIG_ENTRY_USUAL | (n == 0 ? RIG_ENTRY_G : 0));
+        hardware_map(rig, n, 0, RIG_ENTRY_USUAL | (n == 0 ? RIG_ENTRY_G : 0));
         warm(rig, n, VMMU_X86_READ);
-        rig_map(rig, n, 1, RIG_ENTRY_USUAL);
+        hardware_map(rig, n, 1, RIG_ENTRY_USUAL);
     }
     vmmu_plan_add(&plan, RIG_VA(0), 1);
     processor_apply(rig->processor, &rig->state, &plan);

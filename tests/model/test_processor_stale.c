@@ -26,17 +26,17 @@ static unsigned end_of(struct rig *rig, unsigned n, enum vmmu_x86_access_kind ki
 
 static unsigned page_moved_without_flush(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
-    rig_map(rig, 0, 1, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 1, RIG_ENTRY_USUAL);
     return end_of(rig, 0, VMMU_X86_READ);
 }
 
 static unsigned page_removed_without_flush(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
-    rig_map(rig, 0, 0, 0);
+    hardware_map(rig, 0, 0, 0);
     return end_of(rig, 0, VMMU_X86_READ);
 }
 
@@ -51,36 +51,36 @@ static void test_after_a_change_without_a_flush_old_or_new_is_seen(void **state)
 
 static unsigned page_moved_with_invlpg(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_G);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_G);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
-    rig_map(rig, 0, 1, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 1, RIG_ENTRY_USUAL);
     rig_invlpg(rig, RIG_VA(0), VMMU_PAGE_BYTES);
     return end_of(rig, 0, VMMU_X86_READ);
 }
 
 static unsigned page_moved_with_invlpg_of_the_next(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
-    rig_map(rig, 0, 1, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 1, RIG_ENTRY_USUAL);
     rig_invlpg(rig, RIG_VA(1), VMMU_PAGE_BYTES);
     return end_of(rig, 0, VMMU_X86_READ);
 }
 
 static unsigned page_moved_with_cr3(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
-    rig_map(rig, 0, 1, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 1, RIG_ENTRY_USUAL);
     rig_load_cr3(rig, rig->state.mode.pcid, false);
     return end_of(rig, 0, VMMU_X86_READ);
 }
 
 static unsigned global_page_moved_with_cr3(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_G);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_G);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
-    rig_map(rig, 0, 1, RIG_ENTRY_USUAL | RIG_ENTRY_G);
+    hardware_map(rig, 0, 1, RIG_ENTRY_USUAL | RIG_ENTRY_G);
     rig_load_cr3(rig, 9, false);
     return end_of(rig, 0, VMMU_X86_READ);
 }
@@ -89,10 +89,10 @@ static unsigned page_moved_while_away(struct rig *rig)
 {
     const uint16_t home = rig->state.mode.pcid;
 
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
     rig_load_cr3(rig, 9, false);
-    rig_map(rig, 0, 1, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 1, RIG_ENTRY_USUAL);
     if (end_of(rig, 0, VMMU_X86_READ) != RIG_NEW) {
         return RIG_STRAYED; /* what was kept under another PCID was used */
     }
@@ -125,18 +125,18 @@ static unsigned absent_page_mapped(struct rig *rig)
         return RIG_STRAYED;
     }
     rig_speculate(rig, RIG_VA(0));
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     return end_of(rig, 0, VMMU_X86_READ);
 }
 
 static unsigned reserved_bit_cleared(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL | BIT64(51));
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL | BIT64(51));
     if (end_of(rig, 0, VMMU_X86_READ) != RIG_FAULTED) {
         return RIG_STRAYED;
     }
     rig_speculate(rig, RIG_VA(0));
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     return end_of(rig, 0, VMMU_X86_READ);
 }
 
@@ -153,17 +153,17 @@ static void test_nothing_is_kept_of_entries_that_are_absent_or_have_reserved_bit
 
 static unsigned right_taken(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_WRITE);
-    rig_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A | RIG_ENTRY_D);
+    hardware_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A | RIG_ENTRY_D);
     return end_of(rig, 0, VMMU_X86_WRITE);
 }
 
 static unsigned write_after_a_fault(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_WRITE);
-    rig_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A | RIG_ENTRY_D);
+    hardware_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A | RIG_ENTRY_D);
     for (unsigned i = 0; i < 30; i++) {
         if (end_of(rig, 0, VMMU_X86_WRITE) == RIG_FAULTED) {
             return end_of(rig, 0, VMMU_X86_WRITE);
@@ -183,9 +183,9 @@ static void test_a_right_taken_without_a_flush_may_still_be_used_until_it_has_fa
 
 static unsigned right_given(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A);
+    hardware_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_A);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_A);
     return end_of(rig, 0, VMMU_X86_WRITE);
 }
 
@@ -214,7 +214,7 @@ static void test_a_right_given_without_a_flush_may_cost_one_fault_on_intel_and_n
 static unsigned write_protection_on(struct rig *rig)
 {
     rig->state.mode.write_protect = false;
-    rig_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A);
+    hardware_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A);
     warm(rig, RIG_VA(0), VMMU_X86_WRITE);
     rig->state.mode.write_protect = true;
     return end_of(rig, 0, VMMU_X86_WRITE);
@@ -232,19 +232,19 @@ static void test_registers_judge_at_each_use(void **state)
 
 static unsigned upper_right_taken_then_leaf_right_given(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A);
+    hardware_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
     rig_put(rig, RIG_TABLE(2), 0, RIG_TABLE(1) | RIG_ENTRY_P | RIG_ENTRY_A);
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_A);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL | RIG_ENTRY_A);
     return end_of(rig, 0, VMMU_X86_WRITE);
 }
 
 static unsigned leaf_right_taken_then_upper_right_given(struct rig *rig)
 {
     rig_put(rig, RIG_TABLE(2), 0, RIG_TABLE(1) | RIG_ENTRY_P | RIG_ENTRY_A);
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
-    rig_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A);
+    hardware_map(rig, 0, 0, RIG_ENTRY_P | RIG_ENTRY_A);
     rig_put(rig, RIG_TABLE(2), 0, RIG_TABLE(1) | RIG_ENTRY_USUAL | RIG_ENTRY_A);
     return end_of(rig, 0, VMMU_X86_WRITE);
 }
@@ -261,8 +261,8 @@ static void test_upper_levels_may_be_old_and_the_leaf_new_but_not_the_other_way_
 static unsigned write_under_a_read_only_table(struct rig *rig)
 {
     rig_put(rig, RIG_TABLE(2), 0, RIG_TABLE(1) | RIG_ENTRY_P);
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
-    rig_map(rig, 1, 1, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 1, 1, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
     return end_of(rig, 1, VMMU_X86_WRITE);
 }
@@ -270,8 +270,8 @@ static unsigned write_under_a_read_only_table(struct rig *rig)
 static unsigned upper_right_given(struct rig *rig)
 {
     rig_put(rig, RIG_TABLE(2), 0, RIG_TABLE(1) | RIG_ENTRY_P | RIG_ENTRY_A);
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
-    rig_map(rig, 1, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 1, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(1), VMMU_X86_READ);
     rig_put(rig, RIG_TABLE(2), 0, RIG_TABLE(1) | RIG_ENTRY_USUAL | RIG_ENTRY_A);
     return end_of(rig, 0, VMMU_X86_WRITE);
@@ -291,7 +291,7 @@ static void test_a_link_that_is_kept_withholds_what_the_levels_above_it_did(void
 
 static unsigned absent_in_the_old_table(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
     rig_put(rig, RIG_SPARE, 1, RIG_PAGE(1) | RIG_ENTRY_USUAL);
     rig_put(rig, RIG_TABLE(2), 0, RIG_SPARE | RIG_ENTRY_USUAL);
@@ -310,8 +310,8 @@ static void test_amd_raises_no_fault_that_memory_does_not_confirm(void **state)
 /* A table is replaced by a copy that differs for page 1, which was never used. */
 static void replace_table(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
-    rig_map(rig, 1, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 1, 0, RIG_ENTRY_USUAL);
     rig_put(rig, RIG_SPARE, 1, RIG_PAGE(1) | RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
     rig_put(rig, RIG_TABLE(2), 0, RIG_SPARE | RIG_ENTRY_USUAL);
@@ -352,7 +352,7 @@ static unsigned table_emptied_under_a_speculation(struct rig *rig)
         rig_speculate(rig, RIG_VA(0));
     }
     rig_put(rig, RIG_TABLE(2), 0, 0);
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     return end_of(rig, 0, VMMU_X86_READ);
 }
 
@@ -420,7 +420,7 @@ static void test_an_access_marks_its_path_accessed_and_a_write_its_leaf_dirty(vo
     for (enum rig_kind kind = RIG_LINEAR; kind <= RIG_NPT; kind++) {
         struct rig *rig = rig_create(kind, 1);
 
-        rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+        hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
         EXPECT_EQ(end_of(rig, 0, VMMU_X86_READ), RIG_OLD);
         EXPECT_EQ(rig_entry(rig, RIG_TABLE(1), 0), RIG_PAGE(0) | RIG_ENTRY_USUAL | RIG_ENTRY_A);
         EXPECT_EQ(rig_entry(rig, RIG_TABLE(2), 0), RIG_TABLE(1) | RIG_ENTRY_USUAL | RIG_ENTRY_A);
@@ -438,9 +438,9 @@ static void test_an_access_marks_its_path_accessed_and_a_write_its_leaf_dirty(vo
 
 static unsigned marks_cleared_without_flush(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_WRITE);
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     (void)rig_access(rig, RIG_VA(0), VMMU_X86_WRITE);
     const uint64_t marks = rig_entry(rig, RIG_TABLE(1), 0) & (RIG_ENTRY_A | RIG_ENTRY_D);
 
@@ -457,7 +457,7 @@ static void test_marks_that_are_cleared_without_a_flush_may_stay_so(void **state
 
 static unsigned write_to_a_clean_page(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
     (void)rig_access(rig, RIG_VA(0), VMMU_X86_WRITE);
     return (rig_entry(rig, RIG_TABLE(1), 0) & RIG_ENTRY_D) ? RIG_NEW : RIG_OLD;
@@ -465,9 +465,9 @@ static unsigned write_to_a_clean_page(struct rig *rig)
 
 static unsigned write_to_a_clean_page_that_is_gone(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     warm(rig, RIG_VA(0), VMMU_X86_READ);
-    rig_map(rig, 0, 0, 0);
+    hardware_map(rig, 0, 0, 0);
     return end_of(rig, 0, VMMU_X86_WRITE);
 }
 
@@ -482,7 +482,7 @@ static void test_a_first_write_asks_memory_again(void **state)
 
 static unsigned speculation_marks(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     rig_speculate(rig, RIG_VA(0));
     const uint64_t leaf = rig_entry(rig, RIG_TABLE(1), 0);
 
@@ -491,11 +491,11 @@ static unsigned speculation_marks(struct rig *rig)
 
 static unsigned speculation_keeps(struct rig *rig)
 {
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     for (unsigned i = 0; i < 8; i++) {
         rig_speculate(rig, RIG_VA(0));
     }
-    rig_map(rig, 0, 1, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 1, RIG_ENTRY_USUAL);
     return end_of(rig, 0, VMMU_X86_READ);
 }
 
@@ -527,7 +527,7 @@ static void turn_to_pae(struct rig *rig)
 static unsigned pdpte_changed_in_memory(struct rig *rig)
 {
     turn_to_pae(rig);
-    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
     (void)rig_access(rig, RIG_VA(0), VMMU_X86_READ);
     rig_put(rig, RIG_TABLE(3), 1, 0);
     processor_evict(rig->processor, 128, &rig->luck);
@@ -551,7 +551,7 @@ static void test_a_result_is_fresh_if_nothing_kept_was_used(void **state)
     for (unsigned seed = 0; seed < 100; seed++) {
         struct rig *rig = rig_create(RIG_LINEAR, seed);
 
-        rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+        hardware_map(rig, 0, 0, RIG_ENTRY_USUAL);
         EXPECT(rig_access(rig, RIG_VA(0), VMMU_X86_READ).fresh);
         cached += rig_access(rig, RIG_VA(0), VMMU_X86_READ).fresh ? 0 : 1;
         processor_evict(rig->processor, 256, &rig->luck);
@@ -570,7 +570,7 @@ static void test_equal_luck_gives_equal_ends(void **state)
         struct processor_result results[2];
 
         for (unsigned k = 0; k < 2; k++) {
-            rig_map(rigs[k], i % 7, i % 11, i % 3 ? RIG_ENTRY_USUAL : RIG_ENTRY_P);
+            hardware_map(rigs[k], i % 7, i % 11, i % 3 ? RIG_ENTRY_USUAL : RIG_ENTRY_P);
             results[k] = rig_access(rigs[k], RIG_VA(i % 5), i % 2 ? VMMU_X86_READ : VMMU_X86_WRITE);
         }
         EXPECT_EQ(results[0].end, results[1].end);
