@@ -53,8 +53,8 @@ static uint64_t any_entry(unsigned level)
         return TABLE(luck_below(&luck, SPACES), 2) | E_P;
     }
     if (leaf) {
-        return (level == 2 ? 0x400000 * luck_below(&luck, 2) : frames[luck_below(&luck, 4)]) | flags | E_P |
-               (level == 2 ? E_PS : 0);
+        return (level == 2 ? UINT64_C(0x400000) * luck_below(&luck, 2) : frames[luck_below(&luck, 4)]) |
+               flags | E_P | (level == 2 ? E_PS : 0);
     }
     /* A table of the level below; or, now and then, of any level, itself included. */
     return TABLE(luck_below(&luck, SPACES),
