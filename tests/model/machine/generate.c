@@ -27,7 +27,7 @@ void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
         .tagged = !intel || !luck_once_in(&luck, 4),
         .tags = (uint8_t)(1 + luck_below(&luck, 4)),
         .second_dirty = !intel || !luck_once_in(&luck, 3),
-        .execute_only = intel && luck_once_in(&luck, 2),
+        .execute_only = intel && luck_once_in(&luck, 2) && class->stage2_fault,
         .second_levels = luck_once_in(&luck, 5) ? 5 : 4,
         .largest = luck_once_in(&luck, 5) ? 1 : (uint8_t)(2 + luck_below(&luck, 2)),
         .gib_pages = !luck_once_in(&luck, 4),
@@ -41,6 +41,9 @@ void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
         .table_pages = pages[luck_below(&luck, 8)],
         .tlb_entries = entries[luck_below(&luck, 4)],
     };
+    if (class->least_table_pages != 0) {
+        setting->table_pages = (uint16_t)(setting->table_pages + class->least_table_pages - pages[0]);
+    }
 }
 
 struct generator *generator_create(struct world *world)

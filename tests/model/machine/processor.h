@@ -89,6 +89,9 @@ struct processor_result processor_access(struct processor *processor, const stru
 void processor_speculate(struct processor *processor, const struct guest_state *state, uint64_t va,
                          struct luck *luck);
 
+/* What lib/x86/invalidate asks of the registers of the hardware in @mode: the PCID, and how wide linear addresses are. */
+struct vmmu_x86_paging_registers processor_registers(const struct vmmu_x86_mode *mode);
+
 /* Do what instructions say. */
 void processor_invalidate(struct processor *processor, const struct vmmu_tlb_scopes *scopes);
 

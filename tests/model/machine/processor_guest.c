@@ -178,9 +178,13 @@ static enum progress reach(struct crossing *crossing, struct descent *descent)
     return progress;
 }
 
+/* Whose the root is, the other tables are; under a second stage they are all the guest's. */
 static bool is_table_memory(const struct crossing *crossing, enum memory_owner owner)
 {
-    return owner == OWNER_GUEST || (owner == OWNER_TABLES && !crossing->state->nested);
+    const struct guest_state *state = crossing->state;
+
+    return owner ==
+           (state->nested ? OWNER_GUEST : memory_owner_of(crossing->processor->memory, state->mode.root.v));
 }
 
 /* --- marking --- */
