@@ -104,6 +104,11 @@ static bool runs_again(uint64_t event)
     return SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION && (vector == 3 || vector == 4);
 }
 
+static uint8_t exception_of(uint64_t event)
+{
+    return SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION ? (uint8_t)event : EXIT_NO_EXCEPTION;
+}
+
 /*
  * An event whose delivery raised an exception is over: a processor does not come back to it, and a guest
  * could otherwise have the same exception raised by it for ever. If it was an exception itself, the two
@@ -119,11 +124,21 @@ bool svm_keep_event(struct vp *vp, struct exit *exit)
         return false;
     }
     if (exit->kind == EXIT_X86_EXCEPTION) {
-        exit->exception.first =
-            SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION ? (uint8_t)event : EXIT_NO_EXCEPTION;
-    } else if (!runs_again(event)) {
+        exit->exception.first = exception_of(event);
+        return true;
+    }
+    if (exit->kind == EXIT_X86_PAGE_FAULT) {
+        exit->page_fault.first =
+            exception_of(event); /* if it is the guest's own, the event will be forgotten */
+    }
+    if (!runs_again(event)) {
         control->inject_event = event;
         vp->counters.events_reinjected++;
     }
     return true;
+}
+
+void svm_forget_event(struct vp *vp)
+{
+    vp->arch->svm->vmcb->control.inject_event = 0;
 }
