@@ -206,11 +206,21 @@ static unsigned another_vpid_with_whole_flush(struct rig *rig)
     return end_of(rig, 0, VMMU_X86_READ);
 }
 
+static unsigned flush_of_another_root(struct rig *rig)
+{
+    begin_move(rig);
+    rig->state.tags.stage2 ^= BIT64(30);
+    flush_host(rig);
+    rig->state.tags.stage2 ^= BIT64(30);
+    return end_of(rig, 0, VMMU_X86_READ);
+}
+
 static void test_a_flush_of_a_root_reaches_every_vpid_one_of_an_asid_that_asid(void **state)
 {
     (void)state;
     EXPECT_EQ(rig_ends(RIG_EPT, another_vpid_with_whole_flush), RIG_NEW);
     EXPECT_EQ(rig_ends(RIG_NPT, another_vpid_with_whole_flush), RIG_OLD | RIG_NEW);
+    EXPECT_EQ(rig_ends(RIG_EPT, flush_of_another_root), RIG_OLD | RIG_NEW);
 }
 
 /* --- rights --- */
@@ -246,6 +256,13 @@ static unsigned host_right_given(struct rig *rig)
     return end_of(rig, 0, VMMU_X86_WRITE);
 }
 
+static unsigned host_right_given_then_invlpg(struct rig *rig)
+{
+    give_host_right(rig);
+    rig_invlpg(rig, RIG_VA(0), VMMU_PAGE_BYTES);
+    return end_of(rig, 0, VMMU_X86_WRITE);
+}
+
 static unsigned exits_of_many_tries(struct rig *rig)
 {
     unsigned exits = 0;
@@ -274,6 +291,8 @@ static void test_a_right_that_the_host_gives_may_cost_one_violation_and_no_neste
     EXPECT_EQ(rig_ends(RIG_EPT, host_right_given), RIG_OLD | RIG_EXITED);
     EXPECT_EQ(rig_ends(RIG_EPT_MARKS, host_right_given), RIG_OLD | RIG_EXITED);
     EXPECT_EQ(rig_ends(RIG_NPT, host_right_given), RIG_OLD);
+    EXPECT_EQ(rig_ends(RIG_EPT, host_right_given_then_invlpg), RIG_OLD | RIG_EXITED);
+    EXPECT_EQ(rig_ends(RIG_NPT, host_right_given_then_invlpg), RIG_OLD);
     for (unsigned i = 0; i < KINDS; i++) {
         const enum rig_kind kind = kinds[i];
 
@@ -499,6 +518,33 @@ static void test_a_table_that_becomes_writable_costs_one_exit_at_most(void **sta
     }
 }
 
+/*
+ * The link that is kept of a table says that it may not be written. The table has been moved since, to where
+ * it may be, and changed: the mark of an entry that was read in the old place must not put that entry into
+ * the new one.
+ */
+static unsigned marked_in_the_wrong_place(struct rig *rig)
+{
+    const uint64_t moved = RIG_PAGE(1) | RIG_ENTRY_USUAL;
+    uint64_t entry;
+
+    rig_map(rig, 1, 1, RIG_ENTRY_USUAL | RIG_ENTRY_A);
+    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    rig_put_second(rig, 1, RIG_TABLE(1), rig->base + RIG_TABLE(1), READ);
+    warm(rig, 1, VMMU_X86_READ);
+    move_page(rig, RIG_TABLE(1));
+    memory_store(rig->memory, MOVED(RIG_TABLE(1)), 8, moved);
+    (void)rig_access(rig, RIG_VA(0), VMMU_X86_READ);
+    entry = memory_load(rig->memory, MOVED(RIG_TABLE(1)), 8) & ~RIG_ENTRY_A;
+    return entry == moved ? RIG_NEW : RIG_OLD;
+}
+
+static void test_a_mark_is_set_only_in_the_entry_that_was_read(void **state)
+{
+    (void)state;
+    EXPECT_EQ(rig_ends(RIG_EPT, marked_in_the_wrong_place), RIG_NEW);
+}
+
 static unsigned speculation_into_a_hole(struct rig *rig)
 {
     rig_map(rig, 0, 100, RIG_ENTRY_USUAL); /* not mapped by the host */
@@ -584,6 +630,54 @@ static void test_two_sizes_at_once_are_told_of_if_they_differ_in_more(void **sta
     }
 }
 
+/* Guest and host have large pages; the host splits its own, moves page 3 of it, and flushes that alone. */
+static unsigned part_moved_with_exact_flush(struct rig *rig)
+{
+    const uint64_t va = UINT64_C(0x40000000) + 4 * VMMU_2M_BYTES + 3 * VMMU_PAGE_BYTES;
+    const uint64_t link = rig_second_entry(rig, 2, RIG_PAGE(0));
+
+    rig_put_second(rig, 2, RIG_PAGE(0), rig->base + RIG_PAGE(0), VMMU_X86_RIGHTS_ALL);
+    rig_put(rig, RIG_TABLE(2), 4, RIG_PAGE(0) | RIG_ENTRY_USUAL | RIG_ENTRY_PS);
+    for (unsigned i = 0; i < 8; i++) {
+        (void)rig_access(rig, va, VMMU_X86_READ);
+    }
+    memory_store(rig->memory, rig_second_at(rig, 2, RIG_PAGE(0)), 8, link);
+    move_page(rig, RIG_PAGE(3));
+    flush_pages(rig, RIG_PAGE(3), 1);
+    return rig_access(rig, va, VMMU_X86_READ).hpa == MOVED(RIG_PAGE(3)) ? RIG_NEW : RIG_OLD;
+}
+
+static void test_a_plan_reaches_the_part_of_a_large_page_that_it_names(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < KINDS; i++) {
+        EXPECT_EQ(rig_ends(kinds[i], part_moved_with_exact_flush), RIG_NEW);
+    }
+}
+
+/* More mappings than the processor can keep in mind the origins of: those that are still kept have theirs. */
+static void test_a_plan_reaches_what_it_names_among_very_many(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < KINDS; i++) {
+        struct rig *rig = rig_create(kinds[i], 11);
+
+        for (unsigned n = 0; n < 512; n++) {
+            rig_put_second(rig, 1, RIG_PAGE(n), rig->base + RIG_PAGE(n), VMMU_X86_RIGHTS_ALL);
+            rig_map(rig, n, n, RIG_ENTRY_USUAL);
+        }
+        for (unsigned n = 0; n < 3000; n++) {
+            (void)rig_access(rig, RIG_VA(luck_below(&rig->luck, 512)), VMMU_X86_READ);
+        }
+        for (unsigned n = 0; n < 512; n++) {
+            move_page(rig, RIG_PAGE(n));
+            flush_pages(rig, RIG_PAGE(n), 1);
+            EXPECT_EQ(rig_access(rig, RIG_VA(n), VMMU_X86_READ).hpa, MOVED(RIG_PAGE(n)));
+        }
+        rig_destroy(rig);
+    }
+}
+
 /* --- paging off --- */
 
 static unsigned flat_page_moved(struct rig *rig)
@@ -650,8 +744,11 @@ int main(void)
         cmocka_unit_test(test_a_dirty_flag_that_is_cleared_is_set_again_for_sure_after_a_flush_only),
         cmocka_unit_test(test_marking_a_guests_entry_needs_the_hosts_right_to_write),
         cmocka_unit_test(test_a_table_that_becomes_writable_costs_one_exit_at_most),
+        cmocka_unit_test(test_a_mark_is_set_only_in_the_entry_that_was_read),
         cmocka_unit_test(test_nothing_is_kept_of_what_the_host_does_not_map),
         cmocka_unit_test(test_two_sizes_at_once_are_told_of_if_they_differ_in_more),
+        cmocka_unit_test(test_a_plan_reaches_the_part_of_a_large_page_that_it_names),
+        cmocka_unit_test(test_a_plan_reaches_what_it_names_among_very_many),
         cmocka_unit_test(test_mappings_are_kept_without_paging_too),
         cmocka_unit_test(test_without_a_second_stage_a_plan_names_linear_addresses),
     };

@@ -258,6 +258,55 @@ static void test_upper_levels_may_be_old_and_the_leaf_new_but_not_the_other_way_
     }
 }
 
+static unsigned write_under_a_read_only_table(struct rig *rig)
+{
+    rig_put(rig, RIG_TABLE(2), 0, RIG_TABLE(1) | RIG_ENTRY_P);
+    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    rig_map(rig, 1, 1, RIG_ENTRY_USUAL);
+    warm(rig, RIG_VA(0), VMMU_X86_READ);
+    return end_of(rig, 1, VMMU_X86_WRITE);
+}
+
+static unsigned upper_right_given(struct rig *rig)
+{
+    rig_put(rig, RIG_TABLE(2), 0, RIG_TABLE(1) | RIG_ENTRY_P | RIG_ENTRY_A);
+    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    rig_map(rig, 1, 0, RIG_ENTRY_USUAL);
+    warm(rig, RIG_VA(1), VMMU_X86_READ);
+    rig_put(rig, RIG_TABLE(2), 0, RIG_TABLE(1) | RIG_ENTRY_USUAL | RIG_ENTRY_A);
+    return end_of(rig, 0, VMMU_X86_WRITE);
+}
+
+static void test_a_link_that_is_kept_withholds_what_the_levels_above_it_did(void **state)
+{
+    (void)state;
+    for (enum rig_kind kind = RIG_LINEAR; kind <= RIG_NPT; kind++) {
+        EXPECT_EQ(rig_ends(kind, write_under_a_read_only_table), RIG_FAULTED);
+    }
+    EXPECT_EQ(rig_ends(RIG_LINEAR, upper_right_given), RIG_OLD | RIG_FAULTED);
+    EXPECT_EQ(rig_ends(RIG_EPT, upper_right_given), RIG_OLD | RIG_FAULTED);
+    EXPECT_EQ(rig_ends(RIG_AMD_LINEAR, upper_right_given), RIG_OLD);
+    EXPECT_EQ(rig_ends(RIG_NPT, upper_right_given), RIG_OLD);
+}
+
+static unsigned absent_in_the_old_table(struct rig *rig)
+{
+    rig_map(rig, 0, 0, RIG_ENTRY_USUAL);
+    warm(rig, RIG_VA(0), VMMU_X86_READ);
+    rig_put(rig, RIG_SPARE, 1, RIG_PAGE(1) | RIG_ENTRY_USUAL);
+    rig_put(rig, RIG_TABLE(2), 0, RIG_SPARE | RIG_ENTRY_USUAL);
+    return end_of(rig, 1, VMMU_X86_READ);
+}
+
+static void test_amd_raises_no_fault_that_memory_does_not_confirm(void **state)
+{
+    (void)state;
+    EXPECT_EQ(rig_ends(RIG_LINEAR, absent_in_the_old_table), RIG_NEW | RIG_FAULTED);
+    EXPECT_EQ(rig_ends(RIG_EPT_MARKS, absent_in_the_old_table), RIG_NEW | RIG_FAULTED);
+    EXPECT_EQ(rig_ends(RIG_AMD_LINEAR, absent_in_the_old_table), RIG_NEW);
+    EXPECT_EQ(rig_ends(RIG_NPT, absent_in_the_old_table), RIG_NEW);
+}
+
 /* A table is replaced by a copy that differs for page 1, which was never used. */
 static void replace_table(struct rig *rig)
 {
@@ -543,6 +592,8 @@ int main(void)
         cmocka_unit_test(test_a_right_given_without_a_flush_may_cost_one_fault_on_intel_and_none_on_amd),
         cmocka_unit_test(test_registers_judge_at_each_use),
         cmocka_unit_test(test_upper_levels_may_be_old_and_the_leaf_new_but_not_the_other_way_round),
+        cmocka_unit_test(test_a_link_that_is_kept_withholds_what_the_levels_above_it_did),
+        cmocka_unit_test(test_amd_raises_no_fault_that_memory_does_not_confirm),
         cmocka_unit_test(test_a_table_that_was_taken_out_may_be_walked_on),
         cmocka_unit_test(test_invlpg_of_any_page_removes_every_link),
         cmocka_unit_test(test_links_are_kept_though_nothing_is_present_below),

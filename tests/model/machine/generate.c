@@ -121,17 +121,19 @@ static void generate_activity(struct generator *generator)
         }
     } else if (luck_once_in(luck, 16) && !generate_can_write(generator, vp)) {
         generate_repair(generator, vp);
-    } else if (draw < 400) {
+    } else if (draw < 320) {
         generate_access(generator, vp);
-    } else if (draw < 620) {
+    } else if (draw < 560) {
         generate_edit(generator, vp);
-    } else if (draw < 700) {
+    } else if (draw < 620) {
         generate_flush(generator, vp);
-    } else if (draw < 740) {
+    } else if (draw < 660) {
+        generate_trip(generator, vp);
+    } else if (draw < 700) {
         generate_toggle(generator, vp);
-    } else if (draw < 743) {
+    } else if (draw < 705) {
         generate_mode_switch(generator, vp);
-    } else if (draw < 860) {
+    } else if (draw < 800) {
         generate_hardware(generator, vp);
     } else {
         generate_host(generator);

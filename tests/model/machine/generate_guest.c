@@ -147,6 +147,30 @@ void generate_relief(struct generator *generator, unsigned vp)
     put(generator, vp, OP_CR4, cr4);
 }
 
+void generate_trip(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const struct vmmu_x86_paging_registers *now = registers(generator, vp);
+    const bool pcids = (now->cr4 & VMMU_X86_CR4_PCIDE) != 0;
+    const uint64_t home = now->cr3;
+    const uint64_t quietly = pcids && luck_below(luck, 4) ? VMMU_X86_CR3_NO_FLUSH : 0;
+    const uint64_t address = generator->recent[luck_below(luck, RECENT)];
+    const uint64_t away =
+        pcids ? (home & ~BITS64(11, 0)) | luck_below(luck, 3) | quietly : draw_cr3(generator, vp);
+
+    generator->recent[0] = address;
+    generate_access(generator, vp);
+    put(generator, vp, OP_CR3, away);
+    generate_edit_of(generator, vp, address);
+    if (luck_once_in(luck, 2)) {
+        generate_invpcid(generator, vp);
+    }
+    put(generator, vp, OP_CR3, home | quietly);
+    generator->recent[0] = address;
+    generate_access(generator, vp);
+    generate_access(generator, vp);
+}
+
 /* Paging off and on again, with accesses between and nothing else changed. */
 static void blink(struct generator *generator, unsigned vp)
 {

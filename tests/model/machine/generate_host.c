@@ -47,7 +47,7 @@ static struct extent draw_extent(struct generator *generator)
     if (draw < 29) {
         return draw_region(luck);
     }
-    if (draw < 31 || !large_pages || luck_below(luck, 4)) {
+    if (draw < 31 || !large_pages) {
         return (struct extent){ VMMU_2M_BYTES * (1 + luck_below(luck, 3)) - VMMU_PAGE_BYTES * 2,
                                 VMMU_PAGE_BYTES * 4 };
     }
@@ -144,7 +144,7 @@ static void restore(struct generator *generator, struct extent extent)
 static void comb(struct generator *generator, struct extent extent)
 {
     const uint64_t first = extent.gpa & ~(VMMU_PAGE_BYTES * 32 - 1);
-    const unsigned teeth = 2 + luck_below(&generator->luck, 10);
+    const unsigned teeth = 4 + luck_below(&generator->luck, 12);
 
     for (unsigned i = 0; i < teeth; i++) {
         const struct extent page = { first + (uint64_t)i * 2 * VMMU_PAGE_BYTES, VMMU_PAGE_BYTES };
@@ -203,6 +203,8 @@ static void replace(struct generator *generator, struct extent extent)
 
     put(generator, OP_UNMAP, region_of(extent), 0);
     look(generator);
+    put(generator, OP_PROTECT, draw_small(luck), VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE);
+    look(generator);
     put(generator, OP_MAP, part, draw_rights(luck));
     look(generator);
     put(generator, OP_MAP, region_of(extent), VMMU_X86_RIGHTS_ALL);
@@ -213,23 +215,23 @@ static void change(struct generator *generator, struct extent extent)
     struct luck *luck = &generator->luck;
     const unsigned draw = luck_below(luck, 32);
 
-    if (draw < 6) {
+    if (draw < 5) {
         put(generator, OP_MOVE, extent, 0);
     } else if (draw < 8) {
         replace(generator, extent);
-    } else if (draw < 12) {
+    } else if (draw < 11) {
         put(generator, OP_UNMAP, extent, 0);
         look(generator);
         put(generator, OP_MAP, extent, VMMU_X86_RIGHTS_ALL);
-    } else if (draw < 20) {
+    } else if (draw < 17) {
         put(generator, OP_PROTECT, extent, draw_rights(luck));
         look(generator);
         if (luck_below(luck, 4)) {
             put(generator, OP_PROTECT, extent, VMMU_X86_RIGHTS_ALL);
         }
-    } else if (draw < 22) {
+    } else if (draw < 20) {
         comb(generator, extent);
-    } else if (draw < 27) {
+    } else if (draw < 28) {
         resize(generator, extent);
     } else {
         restore(generator, extent);

@@ -68,6 +68,8 @@ void generate_direct_map(struct generator *generator, unsigned vp);
 
 /* Edit an entry, one that translates an address in use rather than another; flush after it, or not; look. */
 void generate_edit(struct generator *generator, unsigned vp);
+/* Edit an entry that translates @address, if one does, and nothing else. */
+void generate_edit_of(struct generator *generator, unsigned vp, uint64_t address);
 
 /* An address that may be of interest on @vp. */
 uint64_t generate_address(struct generator *generator, unsigned vp);
@@ -77,6 +79,9 @@ uint64_t generate_address(struct generator *generator, unsigned vp);
 void generate_access(struct generator *generator, unsigned vp);
 void generate_flush(struct generator *generator, unsigned vp);
 void generate_toggle(struct generator *generator, unsigned vp);
+
+/* To another context and back, with an edit there and an invalidation of one kind or another. */
+void generate_trip(struct generator *generator, unsigned vp);
 void generate_mode_switch(struct generator *generator, unsigned vp);
 
 /* The guest flushes all that can be flushed. */

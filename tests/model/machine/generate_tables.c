@@ -397,26 +397,53 @@ static bool draw_edit(struct generator *generator, unsigned vp, struct target *t
     return target->gpa < GUEST_LOW_BYTES;
 }
 
-void generate_edit(struct generator *generator, unsigned vp)
+static void write_entry(struct generator *generator, unsigned vp, const struct target *target)
 {
     const struct vmmu_x86_mode *mode = reference_mode(world_reference(generator->world), vp);
+    uint64_t at = target->gpa;
+
+    if (mode->paging != VMMU_X86_PAGING_NONE) {
+        at += mode->address_bits == 32 ? DIRECT_32 : DIRECT_LONG;
+    }
+    generate_op(generator, (struct op){ .kind = OP_WRITE,
+                                        .vp = (uint8_t)vp,
+                                        .address = at,
+                                        .value = draw_value(generator, target),
+                                        .width = target->bytes });
+}
+
+void generate_edit_of(struct generator *generator, unsigned vp, uint64_t address)
+{
+    struct target target;
+
+    if (find_target(generator, vp, address, &target) && target.gpa < GUEST_LOW_BYTES) {
+        write_entry(generator, vp, &target);
+    }
+}
+
+/* Another address that may go by the same tables at the end: its upper part is another one. */
+static uint64_t alias_of(struct generator *generator, unsigned vp, uint64_t address)
+{
+    const unsigned shift = luck_once_in(&generator->luck, 2) ? 30 : 39;
+    const uint64_t kept = BIT64(shift) - 1;
+
+    return (generate_address(generator, vp) & ~kept) | (address & kept);
+}
+
+void generate_edit(struct generator *generator, unsigned vp)
+{
     struct target target;
 
     if (!draw_edit(generator, vp, &target)) {
         return;
     }
-    uint64_t at = target.gpa;
+    const uint64_t alias = alias_of(generator, vp, target.address);
 
-    if (mode->paging != VMMU_X86_PAGING_NONE) {
-        at += mode->address_bits == 32 ? DIRECT_32 : DIRECT_LONG;
-    }
+    use(generator, vp, alias, 1);
     use(generator, vp, target.address, 2);
-    generate_op(generator, (struct op){ .kind = OP_WRITE,
-                                        .vp = (uint8_t)vp,
-                                        .address = at,
-                                        .value = draw_value(generator, &target),
-                                        .width = target.bytes });
+    write_entry(generator, vp, &target);
     use(generator, vp, target.address, 3);
     follow_up(generator, vp, &target);
     use(generator, vp, target.address, 3);
+    use(generator, vp, alias, 1);
 }
