@@ -25,6 +25,8 @@
 struct guest_state {
     struct vmmu_x86_mode mode; /* as the hardware has it: a technique without nesting puts its root here */
     struct vmmu_x86_tags tags;
+    bool
+        host_tables; /* not nested: the tables are the host's alone, and a walk through guest memory strays */
     bool nested;
     struct vmmu_x86_stage2 stage2; /* if nested; its `ram` is not used */
 };

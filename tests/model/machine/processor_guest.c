@@ -178,13 +178,14 @@ static enum progress reach(struct crossing *crossing, struct descent *descent)
     return progress;
 }
 
-/* Whose the root is, the other tables are; under a second stage they are all the guest's. */
 static bool is_table_memory(const struct crossing *crossing, enum memory_owner owner)
 {
     const struct guest_state *state = crossing->state;
 
-    return owner ==
-           (state->nested ? OWNER_GUEST : memory_owner_of(crossing->processor->memory, state->mode.root.v));
+    if (state->host_tables) {
+        return owner == OWNER_TABLES;
+    }
+    return owner == OWNER_GUEST || (owner == OWNER_TABLES && !state->nested);
 }
 
 /* --- marking --- */
