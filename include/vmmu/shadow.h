@@ -160,4 +160,10 @@ VMMU_MUST_USE
 struct vmmu_outcome vmmu_shadow_protect(struct vmmu_shadow *shadow, vmmu_gpa gpa, uint64_t size_bytes,
                                         uint8_t rights);
 
+/*
+ * The guest's PAT is @pat from now on, on all of its processors: entries made by another one are removed.
+ */
+VMMU_MUST_USE
+struct vmmu_outcome vmmu_shadow_set_guest_pat(struct vmmu_shadow *shadow, uint64_t pat);
+
 #endif
