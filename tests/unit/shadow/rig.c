@@ -1,0 +1,365 @@
+#include "tests/unit/shadow/rig.h"
+
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- memory --- */
+
+static uint8_t *guest_byte(struct rig *rig, uint64_t gpa)
+{
+    return gpa / VMMU_PAGE_BYTES < RIG_PAGES && rig->rights[gpa / VMMU_PAGE_BYTES] != 0 ? rig->guest + gpa
+                                                                                        : NULL;
+}
+
+static enum vmmu_status load(const uint8_t *at, unsigned width_bytes, uint64_t *value)
+{
+    if (at == NULL) {
+        return VMMU_ABSENT;
+    }
+    *value = 0;
+    memcpy(value, at, width_bytes);
+    return VMMU_OK;
+}
+
+static enum vmmu_status exchange(uint8_t *at, unsigned width_bytes, uint64_t expected, uint64_t desired)
+{
+    uint64_t value;
+
+    if (load(at, width_bytes, &value) != VMMU_OK) {
+        return VMMU_ABSENT;
+    }
+    if (value != expected) {
+        return VMMU_RACED;
+    }
+    memcpy(at, &desired, width_bytes);
+    return VMMU_OK;
+}
+
+static enum vmmu_status guest_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
+{
+    return load(guest_byte(context, address), width_bytes, value);
+}
+
+static enum vmmu_status guest_exchange(void *context, uint64_t address, unsigned width_bytes,
+                                       uint64_t expected, uint64_t desired)
+{
+    struct rig *const rig = context;
+    uint8_t *const at = guest_byte(rig, address);
+
+    if (at != NULL && !(rig->rights[address / VMMU_PAGE_BYTES] & VMMU_X86_RIGHT_WRITE)) {
+        return VMMU_ABSENT;
+    }
+    return exchange(at, width_bytes, expected, desired);
+}
+
+static uint8_t *machine_byte(struct rig *rig, uint64_t hpa)
+{
+    if (hpa >= RIG_HPA && hpa - RIG_HPA < RIG_PAGES * VMMU_PAGE_BYTES) {
+        return rig->guest + (hpa - RIG_HPA);
+    }
+    return (uint8_t *)table_host_page(&rig->host, hpa & ~(VMMU_PAGE_BYTES - 1)) +
+           (hpa & (VMMU_PAGE_BYTES - 1));
+}
+
+static enum vmmu_status machine_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
+{
+    return load(machine_byte(context, address), width_bytes, value);
+}
+
+/* Everything in a shadow was marked when it was made. */
+static enum vmmu_status machine_exchange(void *context, uint64_t address, unsigned width_bytes,
+                                         uint64_t expected, uint64_t desired)
+{
+    (void)context;
+    (void)width_bytes;
+    fail_msg("a processor marks an entry of a shadow at %#llx: %#llx becomes %#llx",
+             (unsigned long long)address, (unsigned long long)expected, (unsigned long long)desired);
+    return VMMU_OK;
+}
+
+static enum vmmu_status backing(void *context, vmmu_gpa gpa, struct vmmu_shadow_backing *out)
+{
+    struct rig *const rig = context;
+    const uint64_t base = gpa.v & ~(rig->piece_bytes - 1);
+
+    if (guest_byte(rig, gpa.v) == NULL) {
+        return VMMU_ABSENT;
+    }
+    *out = (struct vmmu_shadow_backing){
+        .frame = { RIG_HPA + base },
+        .size_bytes = rig->piece_bytes,
+        .rights = rig->rights[gpa.v / VMMU_PAGE_BYTES],
+        .type = VMMU_X86_TYPE_WB,
+    };
+    return VMMU_OK;
+}
+
+/* --- life --- */
+
+struct vmmu_shadow_config rig_config(struct rig *rig, uint32_t pool_pages)
+{
+    return (struct vmmu_shadow_config){
+        .ram = &rig->ram,
+        .context = rig,
+        .backing = backing,
+        .pool_pages = pool_pages,
+        .maxphyaddr = 48,
+        .largest_level = 2,
+        .pat = RIG_PAT,
+        .guest_pat = RIG_GUEST,
+        .vps = 3,
+    };
+}
+
+void rig_start(struct rig *rig, uint32_t pool_pages)
+{
+    const size_t bytes = vmmu_shadow_memory_bytes(pool_pages);
+
+    memset(rig, 0, sizeof(*rig));
+    table_host_init(&rig->host);
+    vmmu_table_init(&rig->memory, &rig->host.seam, rig->quarantine, RIG_LIMIT, 4);
+    rig->ram = (struct vmmu_ram){ rig, guest_load, guest_exchange };
+    rig->machine = (struct vmmu_ram){ rig, machine_load, machine_exchange };
+    rig->guest = calloc(RIG_PAGES, VMMU_PAGE_BYTES);
+    rig->account = malloc(bytes);
+    EXPECT(rig->guest != NULL && rig->account != NULL);
+    memset(rig->account, 0xA5, bytes);
+    memset(rig->rights, VMMU_X86_RIGHTS_ALL, sizeof(rig->rights));
+    rig->piece_bytes = VMMU_PAGE_BYTES;
+    rig->next_table = 0x100000;
+    rig->cpu = (struct vmmu_x86_cpu){ .maxphyaddr = 40,
+                                      .pse = true,
+                                      .pae = true,
+                                      .pge = true,
+                                      .nx = true,
+                                      .long_mode = true,
+                                      .gib_pages = true,
+                                      .la57 = true,
+                                      .smep = true,
+                                      .smap = true,
+                                      .pku = true };
+
+    const struct vmmu_shadow_config config = rig_config(rig, pool_pages);
+
+    EXPECT_EQ(vmmu_shadow_init(&rig->shadow, &config, &rig->memory, rig->account, bytes), VMMU_OK);
+    for (unsigned vp = 0; vp < 2; vp++) {
+        rig->registers[vp].cr0 = VMMU_X86_CR0_PE;
+        rig_enter(rig, vp);
+    }
+}
+
+void rig_finish(struct rig *rig)
+{
+    vmmu_shadow_destroy(&rig->shadow);
+    vmmu_table_drain(&rig->memory);
+    EXPECT_EQ(rig->memory.counters.held_pages, 0);
+    table_host_finish(&rig->host, true);
+    free(rig->guest);
+    free(rig->account);
+}
+
+enum vmmu_status rig_apply(struct rig *rig, struct vmmu_outcome outcome)
+{
+    if (vmmu_plan_is_empty(&outcome.plan)) {
+        EXPECT_EQ(outcome.plan.epoch, 0);
+        EXPECT(outcome.status != VMMU_FLUSH_RETRY);
+        return outcome.status;
+    }
+    EXPECT_EQ(outcome.plan.vps & ~UINT64_C(3), 0);
+    EXPECT(outcome.plan.epoch != 0);
+    rig->flushes++;
+    vmmu_table_flushed(&rig->memory, outcome.plan.epoch);
+    return outcome.status;
+}
+
+/* --- the guest --- */
+
+static struct vmmu_x86_mode mode_of(struct rig *rig, unsigned vp)
+{
+    struct vmmu_x86_mode mode;
+
+    EXPECT_EQ(vmmu_mode_make(&rig->cpu, &rig->registers[vp], &mode), VMMU_OK);
+    return mode;
+}
+
+void rig_enter(struct rig *rig, unsigned vp)
+{
+    struct vmmu_x86_paging_registers *const registers = &rig->registers[vp];
+    enum vmmu_status status;
+
+    if (vmmu_mode_paging(registers->cr0, registers->cr4, registers->efer) == VMMU_X86_PAGING_PAE) {
+        EXPECT_EQ(vmmu_mode_load_pdptes(&rig->cpu, &rig->ram, registers->cr3, registers->pdpte), VMMU_OK);
+    }
+    const struct vmmu_x86_mode mode = mode_of(rig, vp);
+
+    RIG_DO(rig, status, vmmu_shadow_enter(&rig->shadow, vp, &mode, &rig->root[vp]));
+    EXPECT_EQ(status, VMMU_OK);
+}
+
+void rig_page(struct rig *rig, unsigned vp, enum vmmu_x86_paging paging, uint64_t root)
+{
+    static const uint64_t cr4[] = {
+        [VMMU_X86_PAGING_32BIT] = VMMU_X86_CR4_PSE,
+        [VMMU_X86_PAGING_PAE] = VMMU_X86_CR4_PAE,
+        [VMMU_X86_PAGING_4LEVEL] = VMMU_X86_CR4_PAE,
+        [VMMU_X86_PAGING_5LEVEL] = VMMU_X86_CR4_PAE | VMMU_X86_CR4_LA57,
+    };
+    const bool is_long = paging == VMMU_X86_PAGING_4LEVEL || paging == VMMU_X86_PAGING_5LEVEL;
+
+    rig->registers[vp] = (struct vmmu_x86_paging_registers){
+        .cr0 = VMMU_X86_CR0_PE | VMMU_X86_CR0_PG | VMMU_X86_CR0_WP,
+        .cr3 = root,
+        .cr4 = cr4[paging] | VMMU_X86_CR4_PGE,
+        .efer = VMMU_X86_EFER_NXE | (is_long ? VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA : 0),
+    };
+    rig_enter(rig, vp);
+}
+
+uint64_t rig_get(struct rig *rig, uint64_t gpa)
+{
+    uint64_t value;
+
+    memcpy(&value, rig->guest + gpa, sizeof(value));
+    return value;
+}
+
+static void write_bytes(struct rig *rig, uint64_t gpa, uint64_t value, unsigned width_bytes)
+{
+    enum vmmu_status status;
+
+    memcpy(rig->guest + gpa, &value, width_bytes);
+    RIG_DO(rig, status, vmmu_shadow_wrote(&rig->shadow, (vmmu_gpa){ gpa }, width_bytes));
+    EXPECT_EQ(status, VMMU_OK);
+}
+
+void rig_write(struct rig *rig, uint64_t gpa, uint64_t value)
+{
+    write_bytes(rig, gpa, value, 8);
+}
+
+static const struct vmmu_x86_format *guest_format(struct rig *rig, unsigned vp)
+{
+    const struct vmmu_x86_mode mode = mode_of(rig, vp);
+
+    return &vmmu_x86_formats[mode.layout.format];
+}
+
+static uint64_t load_entry(struct rig *rig, uint64_t at, unsigned width_bytes)
+{
+    uint64_t entry = 0;
+
+    memcpy(&entry, rig->guest + at, width_bytes);
+    return entry;
+}
+
+/* The tables above are made as far as they miss. */
+uint64_t rig_entry_at(struct rig *rig, unsigned vp, uint64_t va, unsigned level)
+{
+    const struct vmmu_x86_mode mode = mode_of(rig, vp);
+    const struct vmmu_x86_format *const format = guest_format(rig, vp);
+    uint64_t table = mode.root.v;
+
+    for (unsigned number = format->levels;; number--) {
+        const struct vmmu_x86_level *const entry_level = &format->level[number];
+        const uint64_t at = table + (uint64_t)vmmu_format_index(entry_level, va) * format->entry_bytes;
+
+        if (number == level) {
+            return at;
+        }
+        if ((load_entry(rig, at, format->entry_bytes) & G_PRESENT) == 0) {
+            const uint64_t rights = G_ALL & ~entry_level->implied;
+
+            write_bytes(rig, at, rig->next_table | rights, format->entry_bytes);
+            rig->next_table += VMMU_PAGE_BYTES;
+            if (mode.paging == VMMU_X86_PAGING_PAE && number == 3) {
+                rig_enter(rig, vp);
+            }
+        }
+        table = vmmu_format_table(entry_level, load_entry(rig, at, format->entry_bytes));
+    }
+}
+
+void rig_map(struct rig *rig, unsigned vp, uint64_t va, unsigned level, uint64_t leaf)
+{
+    write_bytes(rig, rig_entry_at(rig, vp, va, level), leaf, guest_format(rig, vp)->entry_bytes);
+}
+
+/* --- the processor --- */
+
+/* What the hardware runs with: see the top of shadow.h. */
+static struct vmmu_x86_mode hardware_of(struct rig *rig, unsigned vp)
+{
+    const struct vmmu_x86_mode guest = mode_of(rig, vp);
+    const bool is_long = rig->root[vp].format != VMMU_X86_FORMAT_PAE;
+    const uint64_t own = VMMU_X86_CR4_SMEP | VMMU_X86_CR4_SMAP | VMMU_X86_CR4_PKE;
+    const struct vmmu_x86_cpu machine = { .maxphyaddr = 48,
+                                          .pae = true,
+                                          .pge = true,
+                                          .nx = true,
+                                          .long_mode = true,
+                                          .gib_pages = true,
+                                          .la57 = true,
+                                          .smep = true,
+                                          .smap = true,
+                                          .pku = true };
+    const struct vmmu_x86_paging_registers registers = {
+        .cr0 = VMMU_X86_CR0_PE | VMMU_X86_CR0_PG | VMMU_X86_CR0_WP,
+        .cr3 = rig->root[vp].cr3,
+        .cr4 = VMMU_X86_CR4_PAE | VMMU_X86_CR4_PGE |
+               (rig->root[vp].format == VMMU_X86_FORMAT_5LEVEL ? VMMU_X86_CR4_LA57 : 0) |
+               (guest.paging == VMMU_X86_PAGING_NONE ? 0 : rig->registers[vp].cr4 & own),
+        .efer = VMMU_X86_EFER_NXE | (is_long ? VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA : 0),
+        .pkru = rig->registers[vp].pkru,
+        .pdpte_in_memory = true,
+    };
+    struct vmmu_x86_mode mode;
+
+    EXPECT_EQ(vmmu_mode_make(&machine, &registers, &mode), VMMU_OK);
+    return mode;
+}
+
+struct rig_result rig_access(struct rig *rig, unsigned vp, uint64_t va, struct vmmu_x86_access access)
+{
+    struct rig_result result = { .answer = VMMU_SHADOW_RETRY };
+    struct vmmu_x86_walk_result walk;
+    struct vmmu_shadow_verdict verdict;
+    enum vmmu_status status;
+
+    access.marks = VMMU_X86_MARKS_AS_IT_GOES;
+    for (; result.faults < 16; result.faults++) {
+        const struct vmmu_x86_mode hardware = hardware_of(rig, vp);
+
+        status = vmmu_x86_walk(&hardware, &rig->machine, (vmmu_gva){ va }, access, &walk);
+        if (status == VMMU_OK) {
+            result.gpa = walk.translation.gpa.v - RIG_HPA;
+            result.leaf = walk.translation;
+            return result;
+        }
+        EXPECT_EQ(status, VMMU_GUEST_FAULT);
+        EXPECT_EQ(walk.fault.vector, VMMU_X86_VECTOR_PF);
+        EXPECT((walk.fault.error_code & VMMU_X86_PF_RESERVED) == 0);
+        RIG_DO(rig, status, vmmu_shadow_fault(&rig->shadow, vp, (vmmu_gva){ va }, access, &verdict));
+        EXPECT_EQ(status, VMMU_OK);
+        if (verdict.answer != VMMU_SHADOW_RETRY) {
+            result.answer = verdict.answer;
+            result.gpa = verdict.gpa.v;
+            result.fault = verdict.fault;
+            result.faults++;
+            return result;
+        }
+    }
+    fail_msg("an access of %#llx makes no progress", (unsigned long long)va);
+    return result;
+}
+
+struct rig_result rig_read(struct rig *rig, unsigned vp, uint64_t va)
+{
+    return rig_access(rig, vp, va, (struct vmmu_x86_access){ .kind = VMMU_X86_READ });
+}
+
+struct rig_result rig_store(struct rig *rig, unsigned vp, uint64_t va)
+{
+    return rig_access(rig, vp, va, (struct vmmu_x86_access){ .kind = VMMU_X86_WRITE });
+}
