@@ -15,6 +15,8 @@
 #define HOST_PAT          UINT64_C(0x0107050600070406)
 #define GUEST_PAT         UINT64_C(0x0607050400070106)
 
+#define NEW_PAT_ONCE_IN   32
+
 /* An emulator gives up on a write once in so many. */
 #define UNDECODED_ONCE_IN 4
 
@@ -237,9 +239,24 @@ static struct engine_verdict page_fault(struct engine *engine, unsigned vp, uint
     return verdict;
 }
 
+/* The guest turns its PAT around, by a WRMSR that is no operation of the model's, for nobody sees it. */
+static void change_pat(struct engine *engine)
+{
+    const uint64_t pat = engine->shadow.config.guest_pat;
+    enum vmmu_status status;
+
+    SHADOW_DO(engine, status, vmmu_shadow_set_guest_pat(&engine->shadow, pat << 8 | pat >> 56));
+    if (status != VMMU_OK) {
+        world_report(engine->world, CHECK_PROGRESS, "a new PAT ended in status %d", status);
+    }
+}
+
 /* INVPCID removes nothing that shadows know: they are in step. */
 static void control(struct engine *engine, unsigned vp, const struct engine_event *event)
 {
+    if (world_once_in(engine->world, NEW_PAT_ONCE_IN)) {
+        change_pat(engine);
+    }
     if (event->kind != OP_INVPCID) {
         change_root(engine, vp);
     }

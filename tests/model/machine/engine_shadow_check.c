@@ -123,13 +123,16 @@ static unsigned type_of(uint64_t pat, unsigned index)
 
 /*
  * What the guest's PAT and the host's type are together: of write-back memory the PAT decides, and nothing but write
- * combining is more than uncached.
+ * combining is more than uncached. Without paging there is no PAT.
  *
  * Spec: SDM 3A "Selecting Memory Types for Pentium III and More Recent Processor Families"; APM 2 "Combining Memory Types".
  */
-static unsigned wanted_type(uint64_t guest_pat, const struct vmmu_x86_walk_result *walk)
+static unsigned wanted_type(const struct survey *survey, const struct vmmu_x86_walk_result *walk)
 {
-    const unsigned type = type_of(guest_pat, walk->translation.pat_index);
+    const uint64_t pat = survey->engine->shadow.config.guest_pat;
+    const unsigned type = survey->guest.paging == VMMU_X86_PAGING_NONE
+                              ? VMMU_X86_TYPE_WB
+                              : type_of(pat, walk->translation.pat_index);
 
     if (backing_type(walk->translation.gpa.v) == VMMU_X86_TYPE_WB || type == VMMU_X86_TYPE_WC) {
         return type;
@@ -140,14 +143,14 @@ static unsigned wanted_type(uint64_t guest_pat, const struct vmmu_x86_walk_resul
 static void check_attributes(struct survey *survey, const struct leaf *leaf,
                              const struct vmmu_x86_walk_result *walk)
 {
-    const struct vmmu_shadow_config *config = &survey->engine->shadow.config;
+    const uint64_t pat = survey->engine->shadow.config.pat;
     const struct vmmu_x86_level *level = &survey->format->level[leaf->level];
     const unsigned index = vmmu_format_pat_index(survey->format, level, leaf->value);
 
     if ((leaf->value & survey->format->global) && !walk->translation.global) {
         complain(survey, leaf, "it is global, and the guest's is not");
     }
-    if (type_of(config->pat, index) != wanted_type(config->guest_pat, walk)) {
+    if (type_of(pat, index) != wanted_type(survey, walk)) {
         complain(survey, leaf, "its memory type is not what guest and host make together");
     }
     if ((leaf->value & (level->accessed | level->dirty)) != (level->accessed | level->dirty) &&

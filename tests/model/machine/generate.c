@@ -44,6 +44,9 @@ void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
     if (class->least_table_pages != 0) {
         setting->table_pages = (uint16_t)(setting->table_pages + class->least_table_pages - pages[0]);
     }
+    if (class->page_fault && luck_once_in(&luck, 2)) {
+        setting->largest = 1; /* large pages of guests take more tables */
+    }
 }
 
 struct generator *generator_create(struct world *world)
@@ -54,6 +57,7 @@ struct generator *generator_create(struct world *world)
         return NULL;
     }
     generator->world = world;
+    generator->shadowed = engines[world_setting(world)->engine]->page_fault != NULL;
     generator->luck = luck_from(world_setting(world)->seed ^ UINT64_C(0x09E4E7A7));
     generate_setup(generator);
     return generator;
@@ -121,6 +125,8 @@ static void generate_activity(struct generator *generator)
         }
     } else if (luck_once_in(luck, 16) && !generate_can_write(generator, vp)) {
         generate_repair(generator, vp);
+    } else if (generator->shadowed && luck_once_in(luck, 24)) {
+        generate_sweep(generator, vp);
     } else if (draw < 320) {
         generate_access(generator, vp);
     } else if (draw < 560) {

@@ -33,6 +33,8 @@
 
 struct generator {
     struct world *world;
+    bool
+        shadowed; /* by a technique without second stage: tables have one shadow for each way of being reached */
     struct luck luck;
     uint32_t head;
     uint32_t tail;
@@ -78,6 +80,9 @@ uint64_t generate_address(struct generator *generator, unsigned vp);
 
 void generate_access(struct generator *generator, unsigned vp);
 void generate_flush(struct generator *generator, unsigned vp);
+
+/* Accesses all over a gigabyte that the guest maps by one page, or has without paging. */
+void generate_sweep(struct generator *generator, unsigned vp);
 void generate_toggle(struct generator *generator, unsigned vp);
 
 /* To another context and back, with an edit there and an invalidation of one kind or another. */

@@ -92,8 +92,9 @@ uint64_t generate_address(struct generator *generator, unsigned vp)
 }
 
 /* Flags of an entry: one in @stingy lacks a right. Links are generous, so that walks go deep. */
-#define OF_LEAF 5U
-#define OF_LINK 16U
+#define OF_LEAF           5U
+#define OF_LINK           16U
+#define OF_LINK_FOR_ROLES 6U
 static uint64_t draw_flags(struct luck *luck, unsigned stingy)
 {
     uint64_t flags = ENTRY_P | ENTRY_W | ENTRY_U;
@@ -152,7 +153,8 @@ static uint64_t draw_entry(struct generator *generator, unsigned level)
     }
     /* Now and then a table of the wrong level, itself perhaps: tables mapped into themselves. */
     const unsigned below = luck_once_in(luck, 10) ? level : level - 1;
-    const uint64_t entry = draw_table(luck, below) | draw_flags(luck, OF_LINK);
+    const uint64_t entry =
+        draw_table(luck, below) | draw_flags(luck, generator->shadowed ? OF_LINK_FOR_ROLES : OF_LINK);
 
     return luck_once_in(luck, 30) ? entry | ENTRY_NX : entry;
 }
