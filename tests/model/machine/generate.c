@@ -8,7 +8,20 @@
 #include <stdlib.h>
 
 /* History that the reference may drag along before the guest flushes. */
-#define BURDEN 600U
+#define BURDEN        600U
+
+#define SWEEP_ONCE_IN 40U
+
+/* What a technique without second stage wants otherwise: tables hardly enough, and guests' large pages in many pieces. */
+static void shadow_setting(const struct engine_class *class, struct luck *luck, struct setting *setting)
+{
+    static const uint16_t spare[] = { 0, 0, 0, 8, 24, 64, 184, 984 };
+
+    setting->table_pages = (uint16_t)(class->least_table_pages + spare[luck_below(luck, 8)]);
+    if (luck_once_in(luck, 2)) {
+        setting->largest = 1;
+    }
+}
 
 void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
 {
@@ -41,11 +54,8 @@ void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
         .table_pages = pages[luck_below(&luck, 8)],
         .tlb_entries = entries[luck_below(&luck, 4)],
     };
-    if (class->least_table_pages != 0) {
-        setting->table_pages = (uint16_t)(setting->table_pages + class->least_table_pages - pages[0]);
-    }
-    if (class->page_fault && luck_once_in(&luck, 2)) {
-        setting->largest = 1; /* large pages of guests take more tables */
+    if (class->page_fault) {
+        shadow_setting(class, &luck, setting);
     }
 }
 
@@ -125,7 +135,7 @@ static void generate_activity(struct generator *generator)
         }
     } else if (luck_once_in(luck, 16) && !generate_can_write(generator, vp)) {
         generate_repair(generator, vp);
-    } else if (generator->shadowed && luck_once_in(luck, 24)) {
+    } else if (generator->shadowed && luck_once_in(luck, SWEEP_ONCE_IN)) {
         generate_sweep(generator, vp);
     } else if (draw < 320) {
         generate_access(generator, vp);

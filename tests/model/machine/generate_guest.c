@@ -110,7 +110,7 @@ void generate_sweep(struct generator *generator, unsigned vp)
         generate_access(generator, vp);
         return;
     }
-    for (unsigned i = 8 + luck_below(luck, 40); i > 0; i--) {
+    for (unsigned i = 16 + luck_below(luck, 96); i > 0; i--) {
         generate_op(generator, (struct op){ .kind = luck_once_in(luck, 3) ? OP_WRITE : OP_READ,
                                             .vp = (uint8_t)vp,
                                             .flags = flags,
