@@ -11,7 +11,7 @@
 #define REGION_HEADS      2U
 #define PAGES_FOR_EACH_VP 16U
 
-_Static_assert(sizeof(struct shadow_role) == 10, "a role has no padding: it is compared as memory");
+_Static_assert(sizeof(struct shadow_role) == 11, "a role has no padding: it is compared as memory");
 _Static_assert(sizeof(struct shadow_slot) == 16, "a slot is what most of the account consists of");
 
 /* --- where things lie --- */

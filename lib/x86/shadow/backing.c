@@ -99,6 +99,18 @@ struct vmmu_outcome vmmu_shadow_protect(struct vmmu_shadow *shadow, vmmu_gpa gpa
     return change(shadow, gpa, size_bytes, (struct range){ .rights = rights, .tables_stay = true });
 }
 
+/* Pages that piece a large one together are told apart by its type, which is another now. */
+static void remove_direct(struct shadow_edit *edit)
+{
+    const struct shadow_page *const pages = edit->state->pages;
+
+    for (uint32_t i = 0; i < edit->shadow->config.pool_pages; i++) {
+        if (pages[i].life != SHADOW_FREE && pages[i].role.kind == SHADOW_DIRECT && pages[i].pins == 0) {
+            vmmu_shadow_remove(edit, i);
+        }
+    }
+}
+
 struct vmmu_outcome vmmu_shadow_set_guest_pat(struct vmmu_shadow *shadow, uint64_t pat)
 {
     static const struct range all = { .last = UINT64_MAX, .tables_stay = true };
@@ -111,6 +123,7 @@ struct vmmu_outcome vmmu_shadow_set_guest_pat(struct vmmu_shadow *shadow, uint64
         return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
     }
     shadow->config.guest_pat = pat;
+    remove_direct(&edit);
     change_all(&edit, &all);
     return vmmu_shadow_end(&edit, VMMU_OK);
 }

@@ -54,6 +54,7 @@ struct shadow_role {
     uint8_t type;     /* direct: memory type of the guest's page */
     uint8_t key;      /* direct */
     uint8_t global;   /* direct */
+    uint8_t dirty;    /* direct: the guest's page is, so that a supervisor without CR0.WP may write it */
 };
 
 enum shadow_life {
@@ -235,6 +236,7 @@ struct shadow_leaf {
     uint8_t rights;
     uint8_t key;
     bool global;
+    bool dirty; /* the guest's page */
     enum vmmu_x86_memory_type type;
 };
 

@@ -123,7 +123,11 @@ bool vmmu_shadow_plan_leaf(struct shadow_fault *fault)
 
     /* What pages that piece a large one together are told apart by. */
     *leaf = (struct shadow_leaf){
-        .rights = rights, .key = found->key, .global = found->global, .type = guest_type(fault)
+        .rights = rights,
+        .key = found->key,
+        .global = found->global,
+        .dirty = found->dirty,
+        .type = guest_type(fault),
     };
     for (unsigned level = 0; level <= SHADOW_LEVELS && level < fault->table_level; level++) {
         fault->path[level].role = vmmu_shadow_direct_role(fault->mode, level, leaf);

@@ -39,6 +39,7 @@ struct shadow_role vmmu_shadow_direct_role(const struct vmmu_x86_mode *mode, uns
         .type = (uint8_t)leaf->type,
         .key = leaf->key,
         .global = leaf->global,
+        .dirty = leaf->dirty,
     };
 }
 
