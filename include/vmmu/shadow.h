@@ -22,12 +22,16 @@
  * - A store that takes something away, or that changes what a guest page is made of, asks for a flush of every tag and VP
  *   that may have it: so INVLPG may go to the hardware, which knows one linear page only.
  *
- * The hardware runs with CR0.PG and WP set, CR4.PAE set, EFER.NXE set, no PCIDs, and the guest's own SMEP, SMAP and
- * PKE. The depth follows the guest: five levels or four in long mode, else PAE, whose root lies below 4 GiB.
+ * The hardware runs with CR0.PG and WP set, CR4.PAE set, EFER.NXE set, no PCIDs, and the guest's own PGE, SMEP, SMAP,
+ * PKE and PKS; of those none but PGE while the guest's paging is off. The depth follows the guest: five levels or four in
+ * long mode, else PAE, whose root lies below 4 GiB.
+ *
+ * What the guest's processors offer (struct vmmu_x86_cpu) is the same for all of them and does not change.
  *
  * All calls on one object, and all on its table memory, are made under the caller's one lock for the
  * partition. An operation returns a status with a plan (plan.h), to be applied whatever the status; on
- * VMMU_FLUSH_RETRY apply, report the epoch, and call again with the same arguments.
+ * VMMU_FLUSH_RETRY apply, report the epoch, and call again with the same arguments: it was not done. Every plan
+ * is of a whole tag.
  *
  * Spec: SDM 3A "Paging", "Caching Translation Information"; SDM 3C "Virtualizing Virtual Memory"; APM 2 "Page
  * Translation and Protection", "Shadow Page Tables" of "Nested Paging".
@@ -42,9 +46,15 @@
 #include <vmmu/plan.h>
 #include <vmmu/table.h>
 
-#define VMMU_SHADOW_VPS         64
-/* The fewest shadow pages with which any guest instruction makes progress. */
-#define VMMU_SHADOW_FLOOR_PAGES 96
+#define VMMU_SHADOW_VPS            64
+
+/*
+ * The fewest shadow pages with which any guest instruction makes progress: the widest reach of one, with the delivery of an
+ * exception in the middle, is less than twenty pages of linear addresses, each with up to four tables below the root.
+ */
+#define VMMU_SHADOW_FLOOR_PAGES    96
+/* And so many for each virtual processor, of which five at most are its own. */
+#define VMMU_SHADOW_FLOOR_FOR_A_VP 16
 
 /* Where guest-physical memory is in the machine, around one address. */
 struct vmmu_shadow_backing {
@@ -64,7 +74,7 @@ struct vmmu_shadow_config {
      * change only together with a call of forget or protect.
      */
     enum vmmu_status (*backing)(void *context, vmmu_gpa gpa, struct vmmu_shadow_backing *out);
-    uint32_t pool_pages;   /* shadow pages at most, VMMU_SHADOW_FLOOR_PAGES or more */
+    uint32_t pool_pages;   /* shadow pages at most: see VMMU_SHADOW_FLOOR_PAGES */
     uint8_t maxphyaddr;    /* the processor's physical-address width in bits, 32 to 52 */
     uint8_t largest_level; /* the largest leaf that may be made: 1, 2, 3 */
     uint64_t pat;          /* the PAT MSR under which the shadows are walked */
@@ -103,6 +113,16 @@ struct vmmu_shadow {
 /* Bytes, aligned to 8, that shadows of @pool_pages pages are kept account of in; 0 if it is below the floor or beyond 2^20. */
 size_t vmmu_shadow_memory_bytes(uint32_t pool_pages);
 
+/**
+ * Set up @shadow, with nothing in it. @config is copied; what it points to, @memory and @account are borrowed until
+ * vmmu_shadow_destroy. Takes no page: other tables may draw from @memory too.
+ *
+ * Returns
+ *   VMMU_OK           *shadow
+ *   VMMU_INVALID      a member of @config is out of its range, the pool is smaller than the floor or than its virtual
+ *                     processors need, or @account is misaligned or too small
+ *   VMMU_UNSUPPORTED  config->pat has no entry of write-back, or none of uncached memory
+ */
 VMMU_MUST_USE
 enum vmmu_status vmmu_shadow_init(struct vmmu_shadow *shadow, const struct vmmu_shadow_config *config,
                                   struct vmmu_table_memory *memory, void *account, size_t account_bytes);
@@ -116,52 +136,119 @@ struct vmmu_shadow_root {
     enum vmmu_x86_format_name format; /* PAE, 4-level or 5-level: what CR4.LA57 and EFER.LMA must say */
 };
 
-/*
- * @vp translates by @mode from now on: find or make its root. Each MOV to CR3 and each change of another paging register comes here.
- * The plan flushes what @vp must not use any more.
+/**
+ * @vp, which is not in guest mode, translates by @mode from now on: find its root or make it, and say in *root what to load.
+ * Each MOV to CR3 and each change of another paging register comes here, and so does the first entry. With a
+ * root that is in use already this is cheap and asks for no flush: so PKRU and PKRS, which change without an exit, are told
+ * before vmmu_shadow_fault. The PDPTEs of PAE paging are those in @mode, until the next call.
+ *
+ * The plan flushes what @vp must not use any more. What the guest's own instruction promises to flush needs nothing besides.
+ *
+ * Returns
+ *   VMMU_OK           *root
+ *   VMMU_FLUSH_RETRY  the root's table was write-protected, or pages were evicted
+ *   VMMU_NO_MEMORY    the host gave no page, and there was none to evict; @vp has the mode it had
+ *   VMMU_INVALID      @vp is none of config.vps
+ *   VMMU_UNSUPPORTED  PAE paging with mode->pdpte_in_memory
+ *
+ * Spec: SDM 3A "PDPTE Registers"; APM 2 "Handling of PDPT Entries in PAE Mode".
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_shadow_enter(struct vmmu_shadow *shadow, unsigned vp,
                                       const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root);
 
 enum vmmu_shadow_answer {
-    VMMU_SHADOW_RETRY,   /* the tables allow it now, or did already: let the guest run again */
-    VMMU_SHADOW_INJECT,  /* `fault` is the guest's own */
-    VMMU_SHADOW_DEVICE,  /* no memory backs `gpa`: emulate the access */
-    VMMU_SHADOW_DENIED,  /* the backing of `gpa` refuses the access: a dirty log, or ROM */
-    VMMU_SHADOW_EMULATE, /* a write to `gpa`, which holds a table: perform it, then call wrote; or call drop */
+    VMMU_SHADOW_RETRY,  /* the tables allow it now, or did already: let the guest run again */
+    VMMU_SHADOW_INJECT, /* `fault` is the guest's own */
+    VMMU_SHADOW_DEVICE, /* no memory backs `gpa`: emulate the access */
+    VMMU_SHADOW_DENIED, /* the backing of `gpa` refuses the access: a dirty log, or ROM */
+    /*
+     * A write to `gpa` that no entry may allow: perform it, then call wrote; or call drop. The page holds a table; or
+     * CR0.WP is clear, a supervisor writes a user's read-only page, and SMAP or protection keys are in use.
+     */
+    VMMU_SHADOW_EMULATE,
 };
 
 struct vmmu_shadow_verdict {
     enum vmmu_shadow_answer answer;
-    vmmu_gpa gpa;
+    vmmu_gpa
+        gpa; /* of the access; or of an entry of the guest's that lies in no memory, or that may not be marked */
     struct vmmu_x86_fault fault;
 };
 
-/* @access: kind, user, EFLAGS.AC, implicit; marks do not count. */
+/**
+ * The hardware raised a page fault for @access of @va by @vp: say whose it is, and mend what is ours. @access: kind, user,
+ * EFLAGS.AC, implicit; its marks do not count. The guest's entries are marked accessed and dirty as a
+ * processor would.
+ *
+ * Returns
+ *   VMMU_OK           *verdict
+ *   VMMU_FLUSH_RETRY  tables were write-protected, entries replaced or pages evicted
+ *   VMMU_NO_MEMORY    the host gave too few pages, and there were none to evict
+ *   VMMU_INVALID      @vp was never entered
+ *   VMMU_UNSUPPORTED  a shadow-stack access
+ *   VMMU_VIOLATED     the backing gave memory that is not the partition's; the host has been told
+ *
+ * Spec: SDM 3A "Page-Fault Exceptions", "Accessed and Dirty Flags".
+ */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_shadow_fault(struct vmmu_shadow *shadow, unsigned vp, vmmu_gva va,
                                       struct vmmu_x86_access access, struct vmmu_shadow_verdict *verdict);
 
-/* [gpa, gpa + bytes), within one page, has just been written by somebody else than the guest's processors. */
+/**
+ * [gpa, gpa + bytes), within one page, has just been written by somebody else than the guest's processors: what was made
+ * from the entries there is removed.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_FLUSH_RETRY  too many plans are under way
+ *   VMMU_INVALID      nothing, or more than a page
+ */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_shadow_wrote(struct vmmu_shadow *shadow, vmmu_gpa gpa, uint32_t bytes);
 
-/* Give up every shadow of tables in the page of @gpa, so that the guest can write it. */
+/**
+ * Give up every shadow of tables in the page of @gpa, so that the guest can write it. A table that is the root of some
+ * virtual processor, or a page directory of PAE paging, stays, empty, until that one enters another.
+ *
+ * If the page holds no table, the answer was VMMU_SHADOW_EMULATE for want of CR0.WP: then the next fault lends the page to the
+ * supervisor, and SMAP and protection keys do not guard it from supervisors meanwhile.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_FLUSH_RETRY  too many plans are under way
+ */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_shadow_drop(struct vmmu_shadow *shadow, vmmu_gpa gpa);
 
-/* The backing of [gpa, gpa + size) is not what it was: remove every entry that maps it. Call it after the backing says so. */
+/**
+ * The backing of [gpa, gpa + size), whole pages, is not what it was: remove every entry that maps it, and every shadow of a
+ * table in it. Call it after the backing says so.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_FLUSH_RETRY  too many plans are under way
+ *   VMMU_INVALID      the range is empty, misaligned or beyond 2^52
+ */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_shadow_forget(struct vmmu_shadow *shadow, vmmu_gpa gpa, uint64_t size_bytes);
 
-/* The backing of [gpa, gpa + size) has only @rights now: take the others from every entry that maps it. */
+/**
+ * The backing of [gpa, gpa + size), whole pages, has only @rights now: take the others from every entry that maps it. Its
+ * content is what it was: tables in it stay. Nothing is to be told when rights come back. Returns as vmmu_shadow_forget.
+ */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_shadow_protect(struct vmmu_shadow *shadow, vmmu_gpa gpa, uint64_t size_bytes,
                                         uint8_t rights);
 
-/*
+/**
  * The guest's PAT is @pat from now on, on all of its processors: entries made by another one are removed.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_FLUSH_RETRY  too many plans are under way
+ *
+ * Spec: SDM 3A "Page Attribute Table (PAT)".
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_shadow_set_guest_pat(struct vmmu_shadow *shadow, uint64_t pat);

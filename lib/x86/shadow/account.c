@@ -6,10 +6,9 @@
  */
 #include "lib/x86/shadow/internal.h"
 
-#define POOL_LIMIT        (UINT32_C(1) << 20)
-#define SLOT_HEADS        64U /* per page of the pool: heads of the chains of leaves */
-#define REGION_HEADS      2U
-#define PAGES_FOR_EACH_VP 16U
+#define POOL_LIMIT   (UINT32_C(1) << 20)
+#define SLOT_HEADS   64U /* per page of the pool: heads of the chains of leaves */
+#define REGION_HEADS 2U
 
 _Static_assert(sizeof(struct shadow_role) == 11, "a role has no padding: it is compared as memory");
 _Static_assert(sizeof(struct shadow_slot) == 16, "a slot is what most of the account consists of");
@@ -121,7 +120,7 @@ static bool config_is_sound(const struct vmmu_shadow_config *config)
     return config->ram != NULL && config->backing != NULL && config->maxphyaddr >= 32 &&
            config->maxphyaddr <= 52 && config->largest_level >= 1 && config->largest_level <= 3 &&
            config->vps != 0 && vmmu_shadow_memory_bytes(config->pool_pages) != 0 &&
-           config->pool_pages / PAGES_FOR_EACH_VP >= count_of(config->vps);
+           config->pool_pages / VMMU_SHADOW_FLOOR_FOR_A_VP >= count_of(config->vps);
 }
 
 static void fill(uint32_t *numbers, uint64_t count, uint32_t value)
