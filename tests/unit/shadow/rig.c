@@ -7,10 +7,26 @@
 
 /* --- memory --- */
 
+/* Which page of our copy holds it; RIG_PAGES + RIG_HIGH_PAGES: none. */
+static uint64_t page_of(uint64_t gpa)
+{
+    const uint64_t page = gpa / VMMU_PAGE_BYTES;
+    const uint64_t high = page - RIG_HIGH / VMMU_PAGE_BYTES;
+
+    if (page < RIG_PAGES) {
+        return page;
+    }
+    return RIG_PAGES + (high < RIG_HIGH_PAGES ? high : RIG_HIGH_PAGES);
+}
+
 static uint8_t *guest_byte(struct rig *rig, uint64_t gpa)
 {
-    return gpa / VMMU_PAGE_BYTES < RIG_PAGES && rig->rights[gpa / VMMU_PAGE_BYTES] != 0 ? rig->guest + gpa
-                                                                                        : NULL;
+    const uint64_t page = page_of(gpa);
+
+    if (page == RIG_PAGES + RIG_HIGH_PAGES || rig->rights[page] == 0) {
+        return NULL;
+    }
+    return rig->guest + page * VMMU_PAGE_BYTES + (gpa & (VMMU_PAGE_BYTES - 1));
 }
 
 static enum vmmu_status load(const uint8_t *at, unsigned width_bytes, uint64_t *value)
@@ -48,7 +64,7 @@ static enum vmmu_status guest_exchange(void *context, uint64_t address, unsigned
     struct rig *const rig = context;
     uint8_t *const at = guest_byte(rig, address);
 
-    if (at != NULL && !(rig->rights[address / VMMU_PAGE_BYTES] & VMMU_X86_RIGHT_WRITE)) {
+    if (at != NULL && !(rig->rights[page_of(address)] & VMMU_X86_RIGHT_WRITE)) {
         return VMMU_ABSENT;
     }
     return exchange(at, width_bytes, expected, desired);
@@ -56,8 +72,8 @@ static enum vmmu_status guest_exchange(void *context, uint64_t address, unsigned
 
 static uint8_t *machine_byte(struct rig *rig, uint64_t hpa)
 {
-    if (hpa >= RIG_HPA && hpa - RIG_HPA < RIG_PAGES * VMMU_PAGE_BYTES) {
-        return rig->guest + (hpa - RIG_HPA);
+    if (hpa >= RIG_HPA && hpa - RIG_HPA < 2 * RIG_HIGH) {
+        return guest_byte(rig, hpa - RIG_HPA);
     }
     return (uint8_t *)table_host_page(&rig->host, hpa & ~(VMMU_PAGE_BYTES - 1)) +
            (hpa & (VMMU_PAGE_BYTES - 1));
@@ -90,7 +106,7 @@ static enum vmmu_status backing(void *context, vmmu_gpa gpa, struct vmmu_shadow_
     *out = (struct vmmu_shadow_backing){
         .frame = { RIG_HPA + base },
         .size_bytes = rig->piece_bytes,
-        .rights = rig->rights[gpa.v / VMMU_PAGE_BYTES],
+        .rights = rig->rights[page_of(gpa.v)],
         .type = VMMU_X86_TYPE_WB,
     };
     return VMMU_OK;
@@ -122,7 +138,7 @@ void rig_start(struct rig *rig, uint32_t pool_pages)
     vmmu_table_init(&rig->memory, &rig->host.seam, rig->quarantine, RIG_LIMIT, 4);
     rig->ram = (struct vmmu_ram){ rig, guest_load, guest_exchange };
     rig->machine = (struct vmmu_ram){ rig, machine_load, machine_exchange };
-    rig->guest = calloc(RIG_PAGES, VMMU_PAGE_BYTES);
+    rig->guest = calloc(RIG_PAGES + RIG_HIGH_PAGES, VMMU_PAGE_BYTES);
     rig->account = malloc(bytes);
     EXPECT(rig->guest != NULL && rig->account != NULL);
     memset(rig->account, 0xA5, bytes);

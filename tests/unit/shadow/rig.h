@@ -8,22 +8,24 @@
 #include <vmmu/shadow.h>
 #include <vmmu/walk.h>
 
-#define RIG_PAGES  4096U /* of guest memory: 16 MiB */
-#define RIG_HPA    UINT64_C(0x400000000)
-#define RIG_LIMIT  1024U
-#define RIG_PAT    UINT64_C(0x0407050600070106) /* the host's: WB, WC, UC-, UC, WB, WP, UC-, WT */
-#define RIG_GUEST  UINT64_C(0x0007040600070406) /* the guest's, as after reset */
+#define RIG_PAGES      4096U /* of guest memory: 16 MiB */
+#define RIG_HIGH_PAGES 16U   /* and more above 4 GiB */
+#define RIG_HIGH       BIT64(32)
+#define RIG_HPA        UINT64_C(0x400000000)
+#define RIG_LIMIT      1024U
+#define RIG_PAT        UINT64_C(0x0407050600070106) /* the host's: WB, WC, UC-, UC, WB, WP, UC-, WT */
+#define RIG_GUEST      UINT64_C(0x0007040600070406) /* the guest's, as after reset */
 
 /* Bits of the guest's entries. */
-#define G_PRESENT  BIT64(0)
-#define G_WRITE    BIT64(1)
-#define G_USER     BIT64(2)
-#define G_ACCESSED BIT64(5)
-#define G_DIRTY    BIT64(6)
-#define G_LARGE    BIT64(7)
-#define G_GLOBAL   BIT64(8)
-#define G_NX       BIT64(63)
-#define G_ALL      (G_PRESENT | G_WRITE | G_USER)
+#define G_PRESENT      BIT64(0)
+#define G_WRITE        BIT64(1)
+#define G_USER         BIT64(2)
+#define G_ACCESSED     BIT64(5)
+#define G_DIRTY        BIT64(6)
+#define G_LARGE        BIT64(7)
+#define G_GLOBAL       BIT64(8)
+#define G_NX           BIT64(63)
+#define G_ALL          (G_PRESENT | G_WRITE | G_USER)
 
 struct rig {
     struct table_host host;
@@ -34,8 +36,8 @@ struct rig {
     struct vmmu_ram machine; /* all of it, by host-physical address */
     void *account;
     uint8_t *guest;
-    uint8_t rights[RIG_PAGES]; /* of the backing; 0: no memory */
-    uint64_t piece_bytes;      /* contiguous pieces that the backing speaks of: 4 KiB, or 2 MiB */
+    uint8_t rights[RIG_PAGES + RIG_HIGH_PAGES]; /* of the backing; 0: no memory */
+    uint64_t piece_bytes; /* contiguous pieces that the backing speaks of: 4 KiB, or 2 MiB */
     struct vmmu_x86_cpu cpu;
     struct vmmu_x86_paging_registers registers[2];
     struct vmmu_shadow_root root[2];

@@ -1,0 +1,316 @@
+/*
+ * What happens to guest and host, and what of a shadow is gone afterwards: writes to tables, roots changed, memory taken away.
+ */
+#include "tests/unit/shadow/rig.h"
+
+#include "tests/unit/test.h"
+
+static struct rig rig;
+
+#define VA    UINT64_C(0x40000000)
+#define ROOT  UINT64_C(0x4000)
+#define OTHER UINT64_C(0x5000)
+
+static void start(void)
+{
+    rig_start(&rig, 128);
+    rig_page(&rig, 0, VMMU_X86_PAGING_4LEVEL, ROOT);
+}
+
+/* --- writes --- */
+
+static void test_what_was_not_present_becomes_present_without_a_flush(void **state)
+{
+    uint64_t entry;
+
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    (void)rig_read(&rig, 0, VA);
+    entry = rig_entry_at(&rig, 0, VA + 0x1000, 1);
+    rig.flushes = 0;
+    rig_write(&rig, entry, 0x8000 | G_ALL);
+    EXPECT_EQ(rig.flushes, 0);
+    EXPECT_EQ(rig_read(&rig, 0, VA + 0x1000).gpa, 0x8000);
+    EXPECT_EQ(rig.flushes, 0);
+    rig_write(&rig, entry, 0);
+    EXPECT_EQ(rig.flushes, 1);
+    EXPECT_EQ(rig_read(&rig, 0, VA + 0x1000).answer, VMMU_SHADOW_INJECT);
+    rig_finish(&rig);
+}
+
+static void test_a_write_across_two_entries_removes_both(void **state)
+{
+    uint64_t entry;
+
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    rig_map(&rig, 0, VA + 0x1000, 1, 0x8000 | G_ALL);
+    rig_map(&rig, 0, VA + 0x2000, 1, 0x9000 | G_ALL);
+    (void)rig_read(&rig, 0, VA);
+    (void)rig_read(&rig, 0, VA + 0x1000);
+    (void)rig_read(&rig, 0, VA + 0x2000);
+    entry = rig_entry_at(&rig, 0, VA, 1);
+    rig_write(&rig, entry + 4, 0);
+    EXPECT_EQ(rig_read(&rig, 0, VA + 0x2000).faults, 0);
+    EXPECT_EQ(rig_read(&rig, 0, VA).faults, 1);
+    EXPECT_EQ(rig_read(&rig, 0, VA + 0x1000).answer, VMMU_SHADOW_INJECT);
+    rig_finish(&rig);
+}
+
+static void test_a_table_that_was_unlinked_is_data_from_the_first_write_on(void **state)
+{
+    uint64_t table;
+    uint64_t traps;
+
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    table = rig_entry_at(&rig, 0, VA, 1) & ~UINT64_C(0xFFF);
+    rig_map(&rig, 0, 2 * VA, 1, table | G_ALL);
+    (void)rig_read(&rig, 0, VA);
+    EXPECT_EQ(rig_store(&rig, 0, 2 * VA).answer, VMMU_SHADOW_EMULATE);
+    rig_write(&rig, rig_entry_at(&rig, 0, VA, 2), 0);
+    traps = rig.shadow.counters.write_traps;
+    EXPECT_EQ(rig_store(&rig, 0, 2 * VA).answer, VMMU_SHADOW_RETRY);
+    EXPECT_EQ(rig.shadow.counters.write_traps, traps);
+    rig_finish(&rig);
+}
+
+static void test_a_dropped_table_may_be_written_and_is_read_anew(void **state)
+{
+    enum vmmu_status status;
+    uint64_t entry;
+
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    entry = rig_entry_at(&rig, 0, VA, 1);
+    rig_map(&rig, 0, 2 * VA, 1, (entry & ~UINT64_C(0xFFF)) | G_ALL);
+    (void)rig_read(&rig, 0, VA);
+    EXPECT_EQ(rig_store(&rig, 0, 2 * VA).answer, VMMU_SHADOW_EMULATE);
+    RIG_DO(&rig, status, vmmu_shadow_drop(&rig.shadow, (vmmu_gpa){ entry }));
+    EXPECT_EQ(status, VMMU_OK);
+    EXPECT_EQ(rig.shadow.counters.dropped, 1);
+    EXPECT_EQ(rig_store(&rig, 0, 2 * VA).answer, VMMU_SHADOW_RETRY);
+    /* Unseen: nothing was told. */
+    *(uint64_t *)(rig.guest + entry) = 0x8000 | G_ALL;
+    EXPECT_EQ(rig_read(&rig, 0, VA).gpa, 0x8000);
+    EXPECT_EQ(rig_store(&rig, 0, 2 * VA).answer, VMMU_SHADOW_EMULATE);
+    rig_finish(&rig);
+}
+
+static void test_a_mark_in_a_table_of_4_byte_entries_changes_what_8_byte_entries_say(void **state)
+{
+    (void)state;
+    rig_start(&rig, 128);
+    /* One table for both: the upper half of the first entry of eight bytes is the second one of four. */
+    rig_page(&rig, 1, VMMU_X86_PAGING_32BIT, 0x6000);
+    rig_page(&rig, 0, VMMU_X86_PAGING_4LEVEL, ROOT);
+    rig_map(&rig, 0, VA, 2, 0x9000 | G_ALL);
+    rig_map(&rig, 1, VA, 2, 0x9000 | G_ALL);
+    rig_write(&rig, 0x9000, RIG_HIGH | 0x7000 | G_ALL);
+    EXPECT_EQ(rig_read(&rig, 0, VA).gpa, RIG_HIGH | 0x7000);
+    rig.flushes = 0;
+    EXPECT_EQ(rig_read(&rig, 1, VA + 0x1000).gpa, 0);
+    EXPECT_EQ(rig.flushes, 1);
+    /* Accessed is bit 37 of the other's entry. */
+    EXPECT_EQ(rig_read(&rig, 0, VA).answer, VMMU_SHADOW_DEVICE);
+    EXPECT_EQ(rig_read(&rig, 0, VA).gpa, BIT64(37) | RIG_HIGH | 0x7000);
+    rig_finish(&rig);
+}
+
+/* --- roots --- */
+
+static void test_a_guest_that_comes_back_to_a_root_finds_it_ready(void **state)
+{
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    (void)rig_read(&rig, 0, VA);
+    rig.registers[0].cr3 = OTHER;
+    rig_enter(&rig, 0);
+    EXPECT_EQ(rig_read(&rig, 0, VA).answer, VMMU_SHADOW_INJECT);
+    rig.registers[0].cr3 = ROOT;
+    rig.flushes = 0;
+    rig_enter(&rig, 0);
+    EXPECT_EQ(rig.flushes, 1);
+    EXPECT_EQ(rig.turns, 0);
+    EXPECT_EQ(rig_read(&rig, 0, VA).faults, 0);
+    rig_finish(&rig);
+}
+
+static void test_a_root_that_is_in_use_is_entered_again_without_a_flush(void **state)
+{
+    const uint64_t found = rig.shadow.counters.roots_found;
+
+    (void)state;
+    start();
+    rig.flushes = 0;
+    rig.registers[0].pkru = 4;
+    rig_enter(&rig, 0);
+    EXPECT_EQ(rig.flushes, 0);
+    EXPECT_EQ(rig.shadow.counters.roots_found > found, true);
+    rig_finish(&rig);
+}
+
+static void test_write_protection_cleared_and_set_again_finds_what_there_was(void **state)
+{
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    (void)rig_read(&rig, 0, VA);
+    rig.registers[0].cr0 &= ~VMMU_X86_CR0_WP;
+    rig_enter(&rig, 0);
+    (void)rig_read(&rig, 0, VA);
+    rig.registers[0].cr0 |= VMMU_X86_CR0_WP;
+    rig_enter(&rig, 0);
+    EXPECT_EQ(rig_read(&rig, 0, VA).faults, 0);
+    rig_finish(&rig);
+}
+
+static void test_without_nx_its_bit_is_reserved_and_with_it_is_not(void **state)
+{
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL | G_NX);
+    EXPECT_EQ(rig_read(&rig, 0, VA).answer, VMMU_SHADOW_RETRY);
+    rig.registers[0].efer &= ~VMMU_X86_EFER_NXE;
+    rig_enter(&rig, 0);
+    EXPECT_EQ(rig_read(&rig, 0, VA).fault.error_code, VMMU_X86_PF_PRESENT | VMMU_X86_PF_RESERVED);
+    rig_finish(&rig);
+}
+
+/* The four entries at the top are loaded by MOV to CR3, and not before. */
+static void test_a_pdpte_counts_from_the_next_load_of_cr3_on(void **state)
+{
+    (void)state;
+    rig_start(&rig, 128);
+    rig_page(&rig, 0, VMMU_X86_PAGING_PAE, ROOT);
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    EXPECT_EQ(rig_read(&rig, 0, VA).gpa, 0x7000);
+    rig_write(&rig, ROOT + 8, 0);
+    EXPECT_EQ(rig_read(&rig, 0, VA).faults, 0);
+    rig_enter(&rig, 0);
+    EXPECT_EQ(rig_read(&rig, 0, VA).answer, VMMU_SHADOW_INJECT);
+    rig_finish(&rig);
+}
+
+/* --- the backing --- */
+
+static void test_memory_that_is_taken_away_is_mapped_no_more(void **state)
+{
+    /* Less than is looked up page by page, and more. */
+    static const uint64_t sizes[] = { 0x1000, 0x800000 };
+    enum vmmu_status status;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        start();
+        rig_map(&rig, 0, VA, 1, 0x807000 | G_ALL);
+        rig_map(&rig, 0, VA + 0x1000, 1, 0x7000 | G_ALL);
+        (void)rig_read(&rig, 0, VA);
+        (void)rig_read(&rig, 0, VA + 0x1000);
+        rig.rights[0x807] = 0;
+        RIG_DO(&rig, status,
+               vmmu_shadow_forget(&rig.shadow, (vmmu_gpa){ i == 0 ? 0x807000 : 0x800000 }, sizes[i]));
+        EXPECT_EQ(status, VMMU_OK);
+        EXPECT_EQ(rig_read(&rig, 0, VA).answer, VMMU_SHADOW_DEVICE);
+        EXPECT_EQ(rig_read(&rig, 0, VA).gpa, 0x807000);
+        EXPECT_EQ(rig_read(&rig, 0, VA + 0x1000).faults, 0);
+        rig_finish(&rig);
+    }
+}
+
+static void test_a_table_whose_memory_is_taken_away_is_read_anew(void **state)
+{
+    enum vmmu_status status;
+    uint64_t entry;
+
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    (void)rig_read(&rig, 0, VA);
+    entry = rig_entry_at(&rig, 0, VA, 1);
+    rig.rights[entry / VMMU_PAGE_BYTES] = 0;
+    RIG_DO(&rig, status,
+           vmmu_shadow_forget(&rig.shadow, (vmmu_gpa){ entry & ~UINT64_C(0xFFF) }, VMMU_PAGE_BYTES));
+    EXPECT_EQ(rig_read(&rig, 0, VA).answer, VMMU_SHADOW_DEVICE);
+    EXPECT_EQ(rig_read(&rig, 0, VA).gpa, entry);
+    rig_finish(&rig);
+}
+
+static void test_rights_that_the_backing_lost_are_taken(void **state)
+{
+    enum vmmu_status status;
+
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    (void)rig_store(&rig, 0, VA);
+    rig.rights[7] = VMMU_X86_RIGHT_READ;
+    RIG_DO(&rig, status,
+           vmmu_shadow_protect(&rig.shadow, (vmmu_gpa){ 0x7000 }, VMMU_PAGE_BYTES, VMMU_X86_RIGHT_READ));
+    EXPECT_EQ(rig_read(&rig, 0, VA).faults, 0);
+    EXPECT_EQ(rig_store(&rig, 0, VA).answer, VMMU_SHADOW_DENIED);
+    EXPECT_EQ(rig_access(&rig, 0, VA, (struct vmmu_x86_access){ .kind = VMMU_X86_EXECUTE }).answer,
+              VMMU_SHADOW_DENIED);
+    rig.rights[7] = VMMU_X86_RIGHTS_ALL;
+    EXPECT_EQ(rig_store(&rig, 0, VA).answer, VMMU_SHADOW_RETRY);
+    rig_finish(&rig);
+}
+
+static void test_a_table_that_may_not_be_marked_is_named(void **state)
+{
+    uint64_t entry;
+
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    entry = rig_entry_at(&rig, 0, VA, 2);
+    rig.rights[entry / VMMU_PAGE_BYTES] = VMMU_X86_RIGHT_READ;
+    EXPECT_EQ(rig_read(&rig, 0, VA).answer, VMMU_SHADOW_DENIED);
+    EXPECT_EQ(rig_read(&rig, 0, VA).gpa, entry);
+    rig_finish(&rig);
+}
+
+static void test_the_guest_s_pat_decides_of_the_memory_type(void **state)
+{
+    enum vmmu_status status;
+
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL | BIT64(3));
+    /* Entry 1 of the guest's is WT, which is entry 7 of the host's. */
+    EXPECT_EQ(rig_read(&rig, 0, VA).leaf.pat_index, 7);
+    RIG_DO(&rig, status, vmmu_shadow_set_guest_pat(&rig.shadow, RIG_GUEST));
+    EXPECT_EQ(rig_read(&rig, 0, VA).faults, 0);
+    RIG_DO(&rig, status, vmmu_shadow_set_guest_pat(&rig.shadow, UINT64_C(0x0606060606060106)));
+    /* Now WC: entry 1. */
+    EXPECT_EQ(rig_read(&rig, 0, VA).leaf.pat_index, 1);
+    rig_finish(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_was_not_present_becomes_present_without_a_flush),
+        cmocka_unit_test(test_a_write_across_two_entries_removes_both),
+        cmocka_unit_test(test_a_table_that_was_unlinked_is_data_from_the_first_write_on),
+        cmocka_unit_test(test_a_dropped_table_may_be_written_and_is_read_anew),
+        cmocka_unit_test(test_a_mark_in_a_table_of_4_byte_entries_changes_what_8_byte_entries_say),
+        cmocka_unit_test(test_a_guest_that_comes_back_to_a_root_finds_it_ready),
+        cmocka_unit_test(test_a_root_that_is_in_use_is_entered_again_without_a_flush),
+        cmocka_unit_test(test_write_protection_cleared_and_set_again_finds_what_there_was),
+        cmocka_unit_test(test_without_nx_its_bit_is_reserved_and_with_it_is_not),
+        cmocka_unit_test(test_a_pdpte_counts_from_the_next_load_of_cr3_on),
+        cmocka_unit_test(test_memory_that_is_taken_away_is_mapped_no_more),
+        cmocka_unit_test(test_a_table_whose_memory_is_taken_away_is_read_anew),
+        cmocka_unit_test(test_rights_that_the_backing_lost_are_taken),
+        cmocka_unit_test(test_a_table_that_may_not_be_marked_is_named),
+        cmocka_unit_test(test_the_guest_s_pat_decides_of_the_memory_type),
+    };
+
+    return RUN_TESTS(tests);
+}

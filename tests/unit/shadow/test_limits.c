@@ -1,0 +1,285 @@
+/*
+ * What a shadow is set up with, and what it does at its limits: invalid configurations, a pool at its floor, a host that
+ * gives no more pages, memory that is not the partition's.
+ */
+#include "tests/unit/shadow/rig.h"
+
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct rig rig;
+static struct vmmu_shadow other;
+
+/* --- configurations --- */
+
+static enum vmmu_status try(const struct vmmu_shadow_config *config, size_t bytes, size_t misalignment)
+{
+    char *const account = malloc(vmmu_shadow_memory_bytes(1024) + 8);
+    enum vmmu_status status;
+
+    EXPECT(account != NULL);
+    status = vmmu_shadow_init(&other, config, &rig.memory, account + misalignment, bytes);
+    free(account);
+    return status;
+}
+
+static enum vmmu_status try_config(const struct vmmu_shadow_config *config)
+{
+    return try(config, vmmu_shadow_memory_bytes(1024), 0);
+}
+
+static void test_a_configuration_out_of_range_is_refused(void **state)
+{
+    (void)state;
+    rig_start(&rig, 96);
+
+    const struct vmmu_shadow_config sound = rig_config(&rig, 96);
+    struct vmmu_shadow_config config = sound;
+
+    EXPECT_EQ(try_config(&config), VMMU_OK);
+    config.ram = NULL;
+    EXPECT_EQ(try_config(&config), VMMU_INVALID);
+    config = sound;
+    config.backing = NULL;
+    EXPECT_EQ(try_config(&config), VMMU_INVALID);
+    config = sound;
+    config.maxphyaddr = 31;
+    EXPECT_EQ(try_config(&config), VMMU_INVALID);
+    config.maxphyaddr = 53;
+    EXPECT_EQ(try_config(&config), VMMU_INVALID);
+    config = sound;
+    config.largest_level = 0;
+    EXPECT_EQ(try_config(&config), VMMU_INVALID);
+    config.largest_level = 4;
+    EXPECT_EQ(try_config(&config), VMMU_INVALID);
+    config = sound;
+    config.vps = 0;
+    EXPECT_EQ(try_config(&config), VMMU_INVALID);
+    rig_finish(&rig);
+}
+
+static void test_a_pool_below_the_floor_is_refused(void **state)
+{
+    (void)state;
+    rig_start(&rig, 96);
+
+    struct vmmu_shadow_config config = rig_config(&rig, VMMU_SHADOW_FLOOR_PAGES - 1);
+
+    EXPECT_EQ(vmmu_shadow_memory_bytes(VMMU_SHADOW_FLOOR_PAGES - 1), 0);
+    EXPECT_EQ(vmmu_shadow_memory_bytes((UINT32_C(1) << 20) + 1), 0);
+    EXPECT(vmmu_shadow_memory_bytes(UINT32_C(1) << 20) != 0);
+    EXPECT_EQ(try_config(&config), VMMU_INVALID);
+    config.pool_pages = VMMU_SHADOW_FLOOR_PAGES;
+    EXPECT_EQ(try_config(&config), VMMU_OK);
+    /* Seven virtual processors need more than that. */
+    config.vps = 0x7F;
+    EXPECT_EQ(try_config(&config), VMMU_INVALID);
+    config.pool_pages = 7 * VMMU_SHADOW_FLOOR_FOR_A_VP;
+    EXPECT_EQ(try_config(&config), VMMU_OK);
+    rig_finish(&rig);
+}
+
+static void test_the_account_must_be_aligned_and_large_enough(void **state)
+{
+    (void)state;
+    rig_start(&rig, 96);
+
+    const struct vmmu_shadow_config config = rig_config(&rig, 96);
+
+    EXPECT_EQ(try(&config, vmmu_shadow_memory_bytes(96), 0), VMMU_OK);
+    EXPECT_EQ(try(&config, vmmu_shadow_memory_bytes(96), 4), VMMU_INVALID);
+    EXPECT_EQ(try(&config, vmmu_shadow_memory_bytes(96) - 1, 0), VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_init(&other, &config, &rig.memory, NULL, SIZE_MAX), VMMU_INVALID);
+    rig_finish(&rig);
+}
+
+static void test_a_pat_without_write_back_or_uncached_memory_is_not_supported(void **state)
+{
+    (void)state;
+    rig_start(&rig, 96);
+
+    struct vmmu_shadow_config config = rig_config(&rig, 96);
+
+    config.pat = UINT64_C(0x0000000000000000);
+    EXPECT_EQ(try_config(&config), VMMU_UNSUPPORTED);
+    config.pat = UINT64_C(0x0606060606060606);
+    EXPECT_EQ(try_config(&config), VMMU_UNSUPPORTED);
+    config.pat = UINT64_C(0x0606060606060706); /* UC- serves for UC */
+    EXPECT_EQ(try_config(&config), VMMU_OK);
+    rig_finish(&rig);
+}
+
+/* --- calls --- */
+
+static void test_a_processor_that_is_none_is_refused(void **state)
+{
+    struct vmmu_x86_paging_registers registers = { .cr0 = VMMU_X86_CR0_PE };
+    struct vmmu_shadow_verdict verdict;
+    struct vmmu_shadow_root root;
+    struct vmmu_x86_mode mode;
+
+    (void)state;
+    rig_start(&rig, 96);
+    EXPECT_EQ(vmmu_mode_make(&rig.cpu, &registers, &mode), VMMU_OK);
+    EXPECT_EQ(vmmu_shadow_enter(&rig.shadow, 2, &mode, &root).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_enter(&rig.shadow, 64, &mode, &root).status, VMMU_INVALID);
+    EXPECT_EQ(
+        vmmu_shadow_fault(&rig.shadow, 2, (vmmu_gva){ 0 }, (struct vmmu_x86_access){ 0 }, &verdict).status,
+        VMMU_INVALID);
+    EXPECT_EQ(
+        vmmu_shadow_fault(&rig.shadow, 64, (vmmu_gva){ 0 }, (struct vmmu_x86_access){ 0 }, &verdict).status,
+        VMMU_INVALID);
+    registers.cr0 |= VMMU_X86_CR0_PG;
+    registers.cr4 = VMMU_X86_CR4_PAE;
+    registers.pdpte_in_memory = true;
+    EXPECT_EQ(vmmu_mode_make(&rig.cpu, &registers, &mode), VMMU_OK);
+    EXPECT_EQ(vmmu_shadow_enter(&rig.shadow, 0, &mode, &root).status, VMMU_UNSUPPORTED);
+    rig_finish(&rig);
+}
+
+static void test_ranges_out_of_range_are_refused(void **state)
+{
+    (void)state;
+    rig_start(&rig, 96);
+    EXPECT_EQ(vmmu_shadow_wrote(&rig.shadow, (vmmu_gpa){ 0xFFF }, 2).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_wrote(&rig.shadow, (vmmu_gpa){ 0 }, 0).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_wrote(&rig.shadow, (vmmu_gpa){ 0 }, 4096).status, VMMU_OK);
+    EXPECT_EQ(vmmu_shadow_forget(&rig.shadow, (vmmu_gpa){ 0 }, 0).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_forget(&rig.shadow, (vmmu_gpa){ 1 }, 4096).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_forget(&rig.shadow, (vmmu_gpa){ 0 }, 4095).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_forget(&rig.shadow, (vmmu_gpa){ 0 }, UINT64_MAX & ~UINT64_C(4095)).status,
+              VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_protect(&rig.shadow, (vmmu_gpa){ BIT64(52) }, 4096, 1).status, VMMU_INVALID);
+    rig_finish(&rig);
+}
+
+/* --- the floor --- */
+
+/* Map pages far apart, so that each needs tables of its own. */
+#define FAR_APART (BIT64(39) + BIT64(30) + BIT64(21))
+#define MANY      60U
+
+static void test_a_guest_runs_in_a_pool_at_the_floor(void **state)
+{
+    (void)state;
+    rig_start(&rig, VMMU_SHADOW_FLOOR_PAGES);
+    rig_page(&rig, 0, VMMU_X86_PAGING_4LEVEL, 0x4000);
+    for (uint64_t i = 0; i < MANY; i++) {
+        rig_map(&rig, 0, i * FAR_APART, 1, (0x800000 + i * VMMU_PAGE_BYTES) | G_ALL);
+    }
+    for (unsigned round = 0; round < 3; round++) {
+        for (uint64_t i = 0; i < MANY; i++) {
+            EXPECT_EQ(rig_store(&rig, 0, i * FAR_APART).gpa, 0x800000 + i * VMMU_PAGE_BYTES);
+            EXPECT(rig.shadow.counters.pages <= VMMU_SHADOW_FLOOR_PAGES);
+        }
+    }
+    EXPECT(rig.shadow.counters.evicted != 0);
+    EXPECT_EQ(rig.shadow.counters.peak_pages, VMMU_SHADOW_FLOOR_PAGES);
+    rig_finish(&rig);
+}
+
+/* What one instruction needs at once is there at once. */
+static void test_twenty_pages_far_apart_fit_at_the_floor(void **state)
+{
+    unsigned faults = 0;
+
+    (void)state;
+    rig_start(&rig, VMMU_SHADOW_FLOOR_PAGES);
+    rig_page(&rig, 0, VMMU_X86_PAGING_5LEVEL, 0x4000);
+    for (uint64_t i = 0; i < 20; i++) {
+        rig_map(&rig, 0, i * (FAR_APART + BIT64(48)), 1, (0x800000 + i * VMMU_PAGE_BYTES) | G_ALL);
+    }
+    for (unsigned round = 0; round < 2; round++) {
+        faults = 0;
+        for (uint64_t i = 0; i < 20; i++) {
+            faults += rig_store(&rig, 0, i * (FAR_APART + BIT64(48))).faults;
+        }
+    }
+    EXPECT_EQ(faults, 0);
+    rig_finish(&rig);
+}
+
+/* --- pages that are not given --- */
+
+static void test_a_host_that_gives_no_page_is_told_of_and_harms_nothing(void **state)
+{
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_WRITE };
+    struct vmmu_shadow_verdict verdict;
+    enum vmmu_status status;
+
+    (void)state;
+    rig_start(&rig, 96);
+    rig_page(&rig, 0, VMMU_X86_PAGING_4LEVEL, 0x4000);
+    rig_map(&rig, 0, FAR_APART, 1, 0x7000 | G_ALL);
+    rig.host.takes_left = 0;
+    /* All that can be evicted is, before that is said. */
+    RIG_DO(&rig, status, vmmu_shadow_fault(&rig.shadow, 0, (vmmu_gva){ FAR_APART }, access, &verdict));
+    EXPECT_EQ(status, VMMU_NO_MEMORY);
+    rig.host.takes_left = -1;
+    EXPECT_EQ(rig_store(&rig, 0, FAR_APART).gpa, 0x7000);
+    rig_finish(&rig);
+}
+
+static void test_each_page_that_is_not_given_leaves_what_was(void **state)
+{
+    const uint64_t up = BIT64(39) + BIT64(30);
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        const struct vmmu_x86_access access = { .kind = VMMU_X86_WRITE };
+        struct vmmu_shadow_verdict verdict;
+        enum vmmu_status status;
+
+        rig_start(&rig, 96);
+        rig.piece_bytes = VMMU_2M_BYTES;
+        rig_page(&rig, 0, VMMU_X86_PAGING_4LEVEL, 0x404000);
+        rig_map(&rig, 0, up, 3, 0 | G_ALL | G_LARGE);
+        rig.host.takes_left = i;
+        RIG_DO(&rig, status,
+               vmmu_shadow_fault(&rig.shadow, 0, (vmmu_gva){ up + 0x400000 }, access, &verdict));
+        EXPECT(status == VMMU_OK || status == VMMU_NO_MEMORY);
+        rig.host.takes_left = -1;
+        EXPECT_EQ(rig_store(&rig, 0, up + 0x400000).gpa, 0x400000);
+        rig_finish(&rig);
+    }
+}
+
+static void test_memory_that_is_not_the_partition_s_is_never_mapped(void **state)
+{
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_READ };
+    struct vmmu_shadow_verdict verdict;
+    enum vmmu_status status;
+
+    (void)state;
+    rig_start(&rig, 96);
+    rig.host.own_first = RIG_HPA;
+    rig.host.own_end = RIG_HPA + 0x7000;
+    RIG_DO(&rig, status, vmmu_shadow_fault(&rig.shadow, 0, (vmmu_gva){ 0x6000 }, access, &verdict));
+    EXPECT_EQ(status, VMMU_OK);
+    RIG_DO(&rig, status, vmmu_shadow_fault(&rig.shadow, 0, (vmmu_gva){ 0x7000 }, access, &verdict));
+    EXPECT_EQ(status, VMMU_VIOLATED);
+    EXPECT_EQ(rig.host.violations, 1);
+    EXPECT_EQ(rig.shadow.counters.violations, 1);
+    rig_finish(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_configuration_out_of_range_is_refused),
+        cmocka_unit_test(test_a_pool_below_the_floor_is_refused),
+        cmocka_unit_test(test_the_account_must_be_aligned_and_large_enough),
+        cmocka_unit_test(test_a_pat_without_write_back_or_uncached_memory_is_not_supported),
+        cmocka_unit_test(test_a_processor_that_is_none_is_refused),
+        cmocka_unit_test(test_ranges_out_of_range_are_refused),
+        cmocka_unit_test(test_a_guest_runs_in_a_pool_at_the_floor),
+        cmocka_unit_test(test_twenty_pages_far_apart_fit_at_the_floor),
+        cmocka_unit_test(test_a_host_that_gives_no_page_is_told_of_and_harms_nothing),
+        cmocka_unit_test(test_each_page_that_is_not_given_leaves_what_was),
+        cmocka_unit_test(test_memory_that_is_not_the_partition_s_is_never_mapped),
+    };
+
+    return RUN_TESTS(tests);
+}
