@@ -15,6 +15,9 @@
 #define HOST_PAT          UINT64_C(0x0107050600070406)
 #define GUEST_PAT         UINT64_C(0x0607050400070106)
 
+/* The host has the wrong frame in mind, and the library is to refuse it. */
+#define LIES_ONCE_IN      128
+
 #define NEW_PAT_ONCE_IN   32
 
 /* An emulator gives up on a write once in so many. */
@@ -215,7 +218,17 @@ static struct engine_verdict page_fault(struct engine *engine, unsigned vp, uint
         change_root(engine, vp); /* WRPKRU does not exit */
     }
     engine->writing = access.kind == VMMU_X86_WRITE;
+    engine->lying = world_once_in(engine->world, LIES_ONCE_IN);
+    world_provoke(engine->world, engine->lying);
     SHADOW_DO(engine, status, vmmu_shadow_fault(&engine->shadow, vp, (vmmu_gva){ va }, access, &told));
+    world_provoke(engine->world, false);
+    if (engine->lying) {
+        engine->lying = false;
+        engine->lies += status == VMMU_VIOLATED;
+        shadow_check(engine);
+        verdict.answer = ENGINE_RETRY;
+        return verdict;
+    }
     verdict.gpa = told.gpa.v;
     verdict.fault = told.fault;
     if (status == VMMU_RACED) {

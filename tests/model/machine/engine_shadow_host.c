@@ -13,7 +13,7 @@
 #define UNCACHED_END        UINT64_C(0x4A000)
 
 /* While a guest's table is read or marked, others go on. */
-#define INTERRUPTED_ONCE_IN 8
+#define INTERRUPTED_ONCE_IN 4
 
 static uint8_t *page_of(struct engine *engine, uint64_t gpa)
 {
@@ -66,6 +66,18 @@ static bool are_alike(const struct engine *engine, uint64_t base, uint64_t size_
            memcmp(&engine->backing[first], &engine->backing[first + 1], pages - 1) == 0;
 }
 
+/* The page is on the other side, says a host with a bug; if that is nobody's of this partition. */
+static void lie(struct engine *engine, uint64_t gpa, struct vmmu_shadow_backing *out)
+{
+    const uint64_t page = gpa & ~(VMMU_PAGE_BYTES - 1);
+    const uint64_t frame = host_frame(*page_of(engine, gpa) ^ HOST_ON_B, page);
+
+    if (memory_owner_of(world_memory(engine->world), frame) != OWNER_GUEST) {
+        out->frame.v = frame;
+        out->size_bytes = VMMU_PAGE_BYTES;
+    }
+}
+
 enum vmmu_status backing_of(void *context, vmmu_gpa gpa, struct vmmu_shadow_backing *out)
 {
     struct engine *engine = context;
@@ -85,12 +97,15 @@ enum vmmu_status backing_of(void *context, vmmu_gpa gpa, struct vmmu_shadow_back
         .rights = rights_of(engine, *state),
         .type = backing_type(gpa.v),
     };
+    if (engine->lying) {
+        lie(engine, gpa.v, out);
+    }
     return VMMU_OK;
 }
 
 static void let_others_act(struct engine *engine)
 {
-    if (world_once_in(engine->world, INTERRUPTED_ONCE_IN)) {
+    while (world_once_in(engine->world, INTERRUPTED_ONCE_IN)) {
         world_act(engine->world);
     }
 }

@@ -31,21 +31,28 @@ struct engine {
     void *account;
     struct shadow_vp vps[MODEL_VPS];
     bool logging;
-    bool writing; /* the access whose fault is dealt with is a write */
+    bool lying;    /* the backing tells of frames that are somebody else's */
+    uint64_t lies; /* that were seen through */
+    bool writing;  /* the access whose fault is dealt with is a write */
     uint8_t backing[HOST_PAGES];
 };
 
 /* Turns of flush and retry that one operation may need: pages are evicted, frames protected, one after the other. */
 #define SHADOW_TURNS 64
 
-/* Repeat an operation until it is done, its plans applied between. */
+/* Repeat an operation until it is done. Plans between are applied; of the last one the host may think as it likes. */
 #define SHADOW_DO(engine, status, call)                                                                      \
     do {                                                                                                     \
         (status) = VMMU_FLUSH_RETRY;                                                                         \
         for (unsigned turn = 0; turn < SHADOW_TURNS && (status) == VMMU_FLUSH_RETRY; turn++) {               \
             const struct vmmu_outcome outcome = (call);                                                      \
-            world_apply((engine)->world, &outcome.plan);                                                     \
+                                                                                                             \
             (status) = outcome.status;                                                                       \
+            if ((status) == VMMU_FLUSH_RETRY) {                                                              \
+                world_apply((engine)->world, &outcome.plan);                                                 \
+            } else {                                                                                         \
+                world_hand_over((engine)->world, &outcome.plan);                                             \
+            }                                                                                                \
         }                                                                                                    \
     } while (0)
 

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 
 /* History that the reference may drag along before the guest flushes. */
-#define BURDEN        600U
+#define BURDEN           600U
 
-#define SWEEP_ONCE_IN 40U
+#define SWEEP_ONCE_IN    40U
+#define ADOPTION_ONCE_IN 24U
 
 /* What a technique without second stage wants otherwise: tables hardly enough, and guests' large pages in many pieces. */
 static void shadow_setting(const struct engine_class *class, struct luck *luck, struct setting *setting)
@@ -137,6 +138,8 @@ static void generate_activity(struct generator *generator)
         generate_repair(generator, vp);
     } else if (generator->shadowed && luck_once_in(luck, SWEEP_ONCE_IN)) {
         generate_sweep(generator, vp);
+    } else if (generator->shadowed && luck_once_in(luck, ADOPTION_ONCE_IN)) {
+        generate_adoption(generator, vp);
     } else if (draw < 320) {
         generate_access(generator, vp);
     } else if (draw < 560) {

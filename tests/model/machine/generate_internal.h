@@ -73,6 +73,9 @@ void generate_edit(struct generator *generator, unsigned vp);
 /* Edit an entry that translates @address, if one does, and nothing else. */
 void generate_edit_of(struct generator *generator, unsigned vp, uint64_t address);
 
+/* A page that another VP has been writing becomes a table, under its hands. */
+void generate_adoption(struct generator *generator, unsigned vp);
+
 /* An address that may be of interest on @vp. */
 uint64_t generate_address(struct generator *generator, unsigned vp);
 

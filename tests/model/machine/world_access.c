@@ -168,6 +168,18 @@ void world_mark(struct world *world, uint64_t hpa, unsigned width_bytes, uint64_
     world_marked(world, hpa, width_bytes, value);
 }
 
+/*
+ * What a guest writes between two stores of the engine's: mostly what stands there, for scripts know their tables; but
+ * where tables are followed, the same with another flag is what is hard to follow.
+ */
+static uint64_t value_between(struct world *world, const struct guest_access *access, uint64_t expected)
+{
+    if (!world_once_in(world, is_shadowed(world) ? 2 : 4)) {
+        return expected;
+    }
+    return is_shadowed(world) ? expected ^ BIT64(luck_below(&world->luck, 8)) : access->value;
+}
+
 static void transfer(struct world *world, const struct guest_access *access, uint64_t hpa, uint64_t gpa)
 {
     const unsigned width_bytes = access->width_bytes;
@@ -176,8 +188,7 @@ static void transfer(struct world *world, const struct guest_access *access, uin
 
     expected = reference_load(world->reference, gpa, width_bytes);
     if (access->access.kind == VMMU_X86_WRITE) {
-        /* Between two stores of the engine's a guest mostly writes what stands there: scripts know their tables. */
-        const uint64_t value = world->acting && !world_once_in(world, 4) ? expected : access->value;
+        const uint64_t value = world->acting ? value_between(world, access, expected) : access->value;
 
         memory_store(world->memory, hpa, width_bytes, value);
         world_has_content(world, gpa);
@@ -530,6 +541,9 @@ void world_act(struct world *world)
     world->acting = true;
     world->counters.between_stores++;
     access = world->vps[vp].recent[luck_below(&world->luck, world->vps[vp].recent_count)];
+    if (is_shadowed(world) && access.access.kind != VMMU_X86_WRITE) {
+        access = world->vps[vp].recent[luck_below(&world->luck, world->vps[vp].recent_count)];
+    }
     if (world_once_in(world, 2)) {
         access_between(world, &access);
     } else {
