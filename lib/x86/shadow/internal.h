@@ -191,7 +191,7 @@ bool vmmu_shadow_region_has_tables(const struct shadow_edit *edit, uint64_t gpa,
 uint32_t vmmu_shadow_take(struct shadow_edit *edit, uint64_t frame, const struct shadow_role *role);
 
 /* Give an empty page back that nothing links to. @reachable: processors may still walk it. */
-void vmmu_shadow_give(struct shadow_edit *edit, uint32_t page, bool reachable);
+void vmmu_shadow_give(struct shadow_edit *edit, uint32_t index, bool reachable);
 
 /* @page is in use now. */
 void vmmu_shadow_touch(struct shadow_edit *edit, uint32_t page);
@@ -216,8 +216,8 @@ void vmmu_shadow_zap(struct shadow_edit *edit, struct shadow_spot spot);
 /* Remove every entry of @page. */
 void vmmu_shadow_clear(struct shadow_edit *edit, uint32_t page);
 
-/* Unlink @page everywhere, and give it back. It is not pinned. */
-void vmmu_shadow_remove(struct shadow_edit *edit, uint32_t page);
+/* Unlink the page everywhere, and give it back. It is not pinned. */
+void vmmu_shadow_remove(struct shadow_edit *edit, uint32_t index);
 
 /* The entry there, as it stands. */
 uint64_t vmmu_shadow_entry(const struct shadow_edit *edit, struct shadow_spot spot);
@@ -263,10 +263,10 @@ bool vmmu_shadow_index_pat(uint64_t pat, uint8_t index[8]);
 
 /* A shadow page that is wanted, and where it is. */
 struct shadow_stop {
-    bool wanted;
     uint64_t frame;
-    struct shadow_role role;
     uint32_t page;
+    bool wanted;
+    struct shadow_role role;
 };
 
 /**

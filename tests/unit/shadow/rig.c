@@ -140,7 +140,11 @@ void rig_start(struct rig *rig, uint32_t pool_pages)
     rig->machine = (struct vmmu_ram){ rig, machine_load, machine_exchange };
     rig->guest = calloc(RIG_PAGES + RIG_HIGH_PAGES, VMMU_PAGE_BYTES);
     rig->account = malloc(bytes);
-    EXPECT(rig->guest != NULL && rig->account != NULL);
+    assert_non_null(rig->guest);
+    assert_non_null(rig->account);
+    if (rig->account == NULL) {
+        return;
+    }
     memset(rig->account, 0xA5, bytes);
     memset(rig->rights, VMMU_X86_RIGHTS_ALL, sizeof(rig->rights));
     rig->piece_bytes = VMMU_PAGE_BYTES;

@@ -14,14 +14,14 @@ static const struct vmmu_x86_access user_write = { .kind = VMMU_X86_WRITE, .user
 static const struct vmmu_x86_access fetch = { .kind = VMMU_X86_EXECUTE };
 
 static const struct {
-    enum vmmu_x86_paging paging;
     uint64_t va;
+    enum vmmu_x86_paging paging;
     enum vmmu_x86_format_name format;
 } kinds[] = {
-    { VMMU_X86_PAGING_32BIT, 0xC0345000, VMMU_X86_FORMAT_PAE },
-    { VMMU_X86_PAGING_PAE, 0xC0345000, VMMU_X86_FORMAT_PAE },
-    { VMMU_X86_PAGING_4LEVEL, UINT64_C(0xFFFF888000345000), VMMU_X86_FORMAT_4LEVEL },
-    { VMMU_X86_PAGING_5LEVEL, UINT64_C(0xFF11000000345000), VMMU_X86_FORMAT_5LEVEL },
+    { 0xC0345000, VMMU_X86_PAGING_32BIT, VMMU_X86_FORMAT_PAE },
+    { 0xC0345000, VMMU_X86_PAGING_PAE, VMMU_X86_FORMAT_PAE },
+    { UINT64_C(0xFFFF888000345000), VMMU_X86_PAGING_4LEVEL, VMMU_X86_FORMAT_4LEVEL },
+    { UINT64_C(0xFF11000000345000), VMMU_X86_PAGING_5LEVEL, VMMU_X86_FORMAT_5LEVEL },
 };
 
 static void test_an_unpaged_guest_reaches_memory_by_its_own_addresses(void **state)
