@@ -107,7 +107,7 @@ static enum vmmu_status backing(void *context, vmmu_gpa gpa, struct vmmu_shadow_
         .frame = { RIG_HPA + base },
         .size_bytes = rig->piece_bytes,
         .rights = rig->rights[page_of(gpa.v)],
-        .type = VMMU_X86_TYPE_WB,
+        .type = rig->type,
     };
     return VMMU_OK;
 }
@@ -147,6 +147,7 @@ void rig_start(struct rig *rig, uint32_t pool_pages)
     }
     memset(rig->account, 0xA5, bytes);
     memset(rig->rights, VMMU_X86_RIGHTS_ALL, sizeof(rig->rights));
+    rig->type = VMMU_X86_TYPE_WB;
     rig->piece_bytes = VMMU_PAGE_BYTES;
     rig->next_table = 0x100000;
     rig->cpu = (struct vmmu_x86_cpu){ .maxphyaddr = 40,

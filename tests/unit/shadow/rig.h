@@ -37,6 +37,7 @@ struct rig {
     void *account;
     uint8_t *guest;
     uint8_t rights[RIG_PAGES + RIG_HIGH_PAGES]; /* of the backing; 0: no memory */
+    enum vmmu_x86_memory_type type;             /* of the backing */
     uint64_t piece_bytes; /* contiguous pieces that the backing speaks of: 4 KiB, or 2 MiB */
     struct vmmu_x86_cpu cpu;
     struct vmmu_x86_paging_registers registers[2];

@@ -292,6 +292,41 @@ static void test_the_guest_s_pat_decides_of_the_memory_type(void **state)
     rig_finish(&rig);
 }
 
+#define UC       VMMU_X86_TYPE_UC
+#define WC       VMMU_X86_TYPE_WC
+#define WT       VMMU_X86_TYPE_WT
+#define WP       VMMU_X86_TYPE_WP
+#define WB       VMMU_X86_TYPE_WB
+#define UC_MINUS VMMU_X86_TYPE_UC_MINUS
+
+/* SDM 3A "Selecting Memory Types for Pentium III and More Recent Processor Families", its table, row by row. */
+static void test_guest_s_and_host_s_memory_types_combine_as_the_manual_s_table_says(void **state)
+{
+    static const uint8_t pat[] = { UC, UC_MINUS, WC, WT, WB, WP };
+    static const struct {
+        enum vmmu_x86_memory_type type;
+        uint8_t effective[6]; /* in the order of `pat` */
+    } rows[] = {
+        { UC, { UC, UC, WC, UC, UC, UC } }, { WC, { UC, WC, WC, UC, WC, UC } },
+        { WT, { UC, UC, WC, WT, WT, WP } }, { WB, { UC, UC, WC, WT, WB, WP } },
+        { WP, { UC, WC, WC, WT, WP, WP } },
+    };
+    enum vmmu_status status;
+
+    (void)state;
+    for (unsigned row = 0; row < 5; row++) {
+        for (unsigned i = 0; i < 6; i++) {
+            start();
+            rig.type = rows[row].type;
+            RIG_DO(&rig, status, vmmu_shadow_set_guest_pat(&rig.shadow, pat[i]));
+            EXPECT_EQ(status, VMMU_OK);
+            rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+            EXPECT_EQ((RIG_PAT >> (8 * rig_read(&rig, 0, VA).leaf.pat_index)) & 7, rows[row].effective[i]);
+            rig_finish(&rig);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_rights_that_the_backing_lost_are_taken),
         cmocka_unit_test(test_a_table_that_may_not_be_marked_is_named),
         cmocka_unit_test(test_the_guest_s_pat_decides_of_the_memory_type),
+        cmocka_unit_test(test_guest_s_and_host_s_memory_types_combine_as_the_manual_s_table_says),
     };
 
     return RUN_TESTS(tests);
