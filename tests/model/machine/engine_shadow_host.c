@@ -177,19 +177,17 @@ static enum vmmu_status tell_protect(struct engine *engine, uint64_t gpa, uint64
 
 /* --- the host's changes --- */
 
-/* Give every page of the range that is mapped, or, if @absent, not, a new state. */
-static void change(struct engine *engine, uint64_t gpa, uint64_t size_bytes, bool absent, uint8_t clear,
-                   uint8_t set)
+static void change(struct engine *engine, const struct host_change *asked)
 {
     struct host_span spans[2];
-    const unsigned count = host_spans(gpa, gpa + size_bytes, spans);
+    const unsigned count = host_spans(asked->from, asked->to, spans);
 
     for (unsigned s = 0; s < count; s++) {
         for (uint32_t page = spans[s].first; page < spans[s].first + spans[s].pages; page++) {
             uint8_t *state = &engine->backing[page];
 
-            if (((*state & HOST_MAPPED) == 0) == absent) {
-                *state = (uint8_t)((*state & ~clear) | set);
+            if (((*state & HOST_MAPPED) != 0) == asked->of_mapped) {
+                *state = (uint8_t)((*state & ~asked->clear) | asked->set);
             }
         }
     }
@@ -209,19 +207,26 @@ enum vmmu_status backing_map(struct engine *engine, const struct vmmu_nested_map
     if (was != 0 && (*state & HOST_ON_B) == side) {
         return backing_protect(engine, gpa, mapping->size_bytes, mapping->rights);
     }
-    change(engine, gpa, mapping->size_bytes, was == 0, UINT8_MAX, HOST_MAPPED | side | mapping->rights);
+    change(engine, &(struct host_change){ .from = gpa,
+                                          .to = gpa + mapping->size_bytes,
+                                          .of_mapped = was != 0,
+                                          .clear = UINT8_MAX,
+                                          .set = HOST_MAPPED | side | mapping->rights });
     return tell_forget(engine, gpa, mapping->size_bytes);
 }
 
 enum vmmu_status backing_unmap(struct engine *engine, uint64_t gpa, uint64_t size_bytes)
 {
-    change(engine, gpa, size_bytes, false, UINT8_MAX, 0);
+    change(engine, &(struct host_change){
+                       .from = gpa, .to = gpa + size_bytes, .of_mapped = true, .clear = UINT8_MAX });
     return tell_forget(engine, gpa, size_bytes);
 }
 
 enum vmmu_status backing_protect(struct engine *engine, uint64_t gpa, uint64_t size_bytes, uint8_t rights)
 {
-    change(engine, gpa, size_bytes, false, HOST_RIGHTS, rights);
+    change(engine,
+           &(struct host_change){
+               .from = gpa, .to = gpa + size_bytes, .of_mapped = true, .clear = HOST_RIGHTS, .set = rights });
     return tell_protect(engine, gpa, size_bytes, rights);
 }
 
@@ -289,6 +294,6 @@ enum vmmu_status backing_log_collect(struct engine *engine, uint64_t gpa, uint64
 enum vmmu_status backing_log_stop(struct engine *engine)
 {
     engine->logging = false;
-    change(engine, 0, GUEST_LIMIT, false, BACKING_WRITTEN, 0);
+    change(engine, &(struct host_change){ .to = GUEST_LIMIT, .of_mapped = true, .clear = BACKING_WRITTEN });
     return tell_protect(engine, 0, GUEST_LIMIT, VMMU_X86_RIGHTS_ALL);
 }
