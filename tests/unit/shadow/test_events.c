@@ -121,6 +121,98 @@ static void test_a_mark_in_a_table_of_4_byte_entries_changes_what_8_byte_entries
     rig_finish(&rig);
 }
 
+static void test_a_root_that_is_not_in_use_is_data_after_a_few_writes(void **state)
+{
+    unsigned emulated = 0;
+
+    (void)state;
+    start();
+    rig.registers[0].cr3 = OTHER;
+    rig_enter(&rig, 0);
+    rig_map(&rig, 0, VA, 1, ROOT | G_ALL);
+    while (rig_store(&rig, 0, VA).answer == VMMU_SHADOW_EMULATE) {
+        emulated++;
+        EXPECT(emulated < 8);
+    }
+    EXPECT(emulated > 0);
+    rig.registers[0].cr3 = ROOT;
+    rig_enter(&rig, 0);
+    EXPECT_EQ(rig_read(&rig, 0, VA).answer, VMMU_SHADOW_INJECT);
+    rig_finish(&rig);
+}
+
+static void test_a_root_in_use_that_is_dropped_is_empty_and_goes_on(void **state)
+{
+    enum vmmu_status status;
+
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    (void)rig_read(&rig, 0, VA);
+    RIG_DO(&rig, status, vmmu_shadow_drop(&rig.shadow, (vmmu_gpa){ ROOT }));
+    EXPECT_EQ(status, VMMU_OK);
+    EXPECT_EQ(rig_read(&rig, 0, VA).faults, 1);
+    rig_finish(&rig);
+}
+
+static void test_a_page_is_unlinked_where_a_large_page_comes(void **state)
+{
+    (void)state;
+    start();
+    rig.piece_bytes = VMMU_2M_BYTES;
+    rig_map(&rig, 0, VA, 2, 0x400000 | G_ALL | G_LARGE);
+    rig_map(&rig, 0, 2 * VA, 1, 0x405000 | G_ALL);
+    EXPECT_EQ(rig_store(&rig, 0, VA).leaf.page_bytes, VMMU_2M_BYTES);
+    /* A table turns up in it, and goes. */
+    rig_write(&rig, rig_entry_at(&rig, 0, 3 * VA, 2), 0x405000 | G_ALL);
+    EXPECT_EQ(rig_read(&rig, 0, 3 * VA).answer, VMMU_SHADOW_INJECT);
+    rig_write(&rig, 0x405000, 0x7000 | G_ALL);
+    EXPECT_EQ(rig_read(&rig, 0, 3 * VA).gpa, 0x7000);
+    EXPECT_EQ(rig_store(&rig, 0, VA).leaf.page_bytes, VMMU_PAGE_BYTES);
+    EXPECT_EQ(rig_store(&rig, 0, VA + 0x5000).answer, VMMU_SHADOW_EMULATE);
+    rig_write(&rig, rig_entry_at(&rig, 0, 3 * VA, 2), 0);
+    EXPECT_EQ(rig_store(&rig, 0, VA + 0x5000).answer, VMMU_SHADOW_RETRY);
+    rig_finish(&rig);
+}
+
+static void test_too_many_plans_under_way_are_flushed_first(void **state)
+{
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_READ };
+    struct vmmu_shadow_verdict verdict;
+    struct vmmu_outcome outcome;
+    uint64_t entry;
+
+    (void)state;
+    start();
+    rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+    entry = rig_entry_at(&rig, 0, VA, 1);
+    for (unsigned i = 0; i < VMMU_TABLE_PLANS; i++) {
+        (void)rig_read(&rig, 0, VA);
+        outcome = vmmu_shadow_wrote(&rig.shadow, (vmmu_gpa){ entry }, 8);
+        EXPECT_EQ(outcome.status, VMMU_OK);
+        EXPECT(outcome.plan.whole_tag);
+    }
+    EXPECT_EQ(vmmu_shadow_wrote(&rig.shadow, (vmmu_gpa){ entry }, 8).status, VMMU_FLUSH_RETRY);
+    rig_finish(&rig);
+    start();
+    for (unsigned call = 0; call < 4; call++) {
+        rig_map(&rig, 0, VA, 1, 0x7000 | G_ALL);
+        for (unsigned i = 0; i < VMMU_TABLE_PLANS; i++) {
+            (void)rig_read(&rig, 0, VA);
+            EXPECT_EQ(vmmu_shadow_wrote(&rig.shadow, (vmmu_gpa){ entry }, 8).status, VMMU_OK);
+        }
+        switch (call) {
+        case 0: outcome = vmmu_shadow_fault(&rig.shadow, 0, (vmmu_gva){ VA }, access, &verdict); break;
+        case 1: outcome = vmmu_shadow_drop(&rig.shadow, (vmmu_gpa){ entry }); break;
+        case 2: outcome = vmmu_shadow_forget(&rig.shadow, (vmmu_gpa){ 0x7000 }, VMMU_PAGE_BYTES); break;
+        default: outcome = vmmu_shadow_set_guest_pat(&rig.shadow, 0); break;
+        }
+        EXPECT_EQ(rig_apply(&rig, outcome), VMMU_FLUSH_RETRY);
+        EXPECT_EQ(rig_read(&rig, 0, VA).gpa, 0x7000);
+    }
+    rig_finish(&rig);
+}
+
 /* --- roots --- */
 
 static void test_a_guest_that_comes_back_to_a_root_finds_it_ready(void **state)
@@ -335,6 +427,10 @@ int main(void)
         cmocka_unit_test(test_a_table_that_was_unlinked_is_data_from_the_first_write_on),
         cmocka_unit_test(test_a_dropped_table_may_be_written_and_is_read_anew),
         cmocka_unit_test(test_a_mark_in_a_table_of_4_byte_entries_changes_what_8_byte_entries_say),
+        cmocka_unit_test(test_a_root_that_is_not_in_use_is_data_after_a_few_writes),
+        cmocka_unit_test(test_a_root_in_use_that_is_dropped_is_empty_and_goes_on),
+        cmocka_unit_test(test_a_page_is_unlinked_where_a_large_page_comes),
+        cmocka_unit_test(test_too_many_plans_under_way_are_flushed_first),
         cmocka_unit_test(test_a_guest_that_comes_back_to_a_root_finds_it_ready),
         cmocka_unit_test(test_a_root_that_is_in_use_is_entered_again_without_a_flush),
         cmocka_unit_test(test_write_protection_cleared_and_set_again_finds_what_there_was),

@@ -220,6 +220,64 @@ static void test_without_write_protection_a_supervisor_writes_what_is_read_only(
     }
 }
 
+/* A leaf that a supervisor may write is no user's: SMAP and keys would judge it by another rule. */
+static void test_where_smap_or_keys_judge_a_supervisor_s_write_without_wp_is_emulated(void **state)
+{
+    static const uint64_t judges[] = { VMMU_X86_CR4_SMAP, VMMU_X86_CR4_PKE };
+    const struct vmmu_x86_access write = { .kind = VMMU_X86_WRITE, .eflags_ac = true };
+    enum vmmu_status status;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        rig_start(&rig, 96);
+        rig_page(&rig, 0, VMMU_X86_PAGING_4LEVEL, 0x4000);
+        rig_map(&rig, 0, 0x345000, 1, 0x7000 | G_PRESENT | G_USER);
+        rig.registers[0].cr0 &= ~VMMU_X86_CR0_WP;
+        rig.registers[0].cr4 |= judges[i];
+        rig_enter(&rig, 0);
+        EXPECT_EQ(rig_access(&rig, 0, 0x345008, write).answer, VMMU_SHADOW_EMULATE);
+        EXPECT_EQ(rig_access(&rig, 0, 0x345008, write).gpa, 0x7008);
+        EXPECT_EQ(rig.shadow.counters.write_traps, 0);
+        /* An instruction that cannot be emulated goes on, too. */
+        RIG_DO(&rig, status, vmmu_shadow_drop(&rig.shadow, (vmmu_gpa){ 0x7008 }));
+        EXPECT_EQ(status, VMMU_OK);
+        EXPECT_EQ(rig_access(&rig, 0, 0x345008, write).answer, VMMU_SHADOW_RETRY);
+        EXPECT_EQ(rig_access(&rig, 0, 0x345008, user_write).answer, VMMU_SHADOW_INJECT);
+        rig_finish(&rig);
+    }
+}
+
+static void test_a_page_lent_to_the_supervisor_is_not_executed_under_smep(void **state)
+{
+    (void)state;
+    rig_start(&rig, 96);
+    rig_page(&rig, 0, VMMU_X86_PAGING_4LEVEL, 0x4000);
+    rig_map(&rig, 0, 0x345000, 1, 0x7000 | G_PRESENT | G_USER);
+    rig.registers[0].cr0 &= ~VMMU_X86_CR0_WP;
+    rig.registers[0].cr4 |= VMMU_X86_CR4_SMEP;
+    rig_enter(&rig, 0);
+    EXPECT_EQ(rig_store(&rig, 0, 0x345000).answer, VMMU_SHADOW_RETRY);
+    EXPECT_EQ(rig_access(&rig, 0, 0x345000, fetch).fault.error_code, VMMU_X86_PF_PRESENT | VMMU_X86_PF_FETCH);
+    EXPECT_EQ(rig_access(&rig, 0, 0x345000, user_read).answer, VMMU_SHADOW_RETRY);
+    rig_finish(&rig);
+}
+
+/* Two entries of one large page share no piece of it while one of them is dirty and the other is not. */
+static void test_a_large_page_that_becomes_dirty_is_pieced_together_anew(void **state)
+{
+    (void)state;
+    rig_start(&rig, 96);
+    rig_page(&rig, 0, VMMU_X86_PAGING_4LEVEL, 0x4000);
+    rig_map(&rig, 0, 0x40000000, 2, 0x400000 | G_ALL | G_LARGE);
+    rig_map(&rig, 0, 0x80000000, 2, 0x400000 | G_ALL | G_LARGE);
+    EXPECT_EQ(rig_read(&rig, 0, 0x40000000).faults, 1);
+    EXPECT_EQ(rig_read(&rig, 0, 0x80000000).faults, 1);
+    EXPECT_EQ(rig_store(&rig, 0, 0x40000000).answer, VMMU_SHADOW_RETRY);
+    EXPECT_EQ(rig_read(&rig, 0, 0x80000000).leaf.rights & VMMU_X86_RIGHT_WRITE, 0);
+    EXPECT_EQ(rig_get(&rig, rig_entry_at(&rig, 0, 0x80000000, 2)) & G_DIRTY, 0);
+    rig_finish(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +291,9 @@ int main(void)
         cmocka_unit_test(test_half_of_a_page_of_4_mib_is_the_other_2_mib),
         cmocka_unit_test(test_a_large_page_with_a_table_in_it_is_split),
         cmocka_unit_test(test_without_write_protection_a_supervisor_writes_what_is_read_only),
+        cmocka_unit_test(test_where_smap_or_keys_judge_a_supervisor_s_write_without_wp_is_emulated),
+        cmocka_unit_test(test_a_page_lent_to_the_supervisor_is_not_executed_under_smep),
+        cmocka_unit_test(test_a_large_page_that_becomes_dirty_is_pieced_together_anew),
     };
 
     return RUN_TESTS(tests);
