@@ -4,7 +4,7 @@
 #include "hv/mmu/state.h"
 #include "hv/vp/arch.h"
 
-static const struct mmu_technique *const techniques[] = { &mmu_nested };
+static const struct mmu_technique *const techniques[] = { &mmu_nested, &mmu_shadow };
 
 const struct mmu_technique *mmu_find(const char *name, unsigned length)
 {

@@ -211,6 +211,14 @@ static void shadow_drop(struct partition *partition, vmmu_gpa gpa)
     (void)went_well(partition, status);
 }
 
+static void shadow_set_guest_pat(struct partition *partition, uint64_t pat)
+{
+    enum vmmu_status status;
+
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_set_guest_pat(&partition->mmu->shadow, pat));
+    (void)went_well(partition, status);
+}
+
 /* The list of overlays says it already: what was made from what stood there goes, translations and tables. */
 static bool shadow_unmap(struct partition *partition, vmmu_gpa gpa)
 {
@@ -271,4 +279,5 @@ const struct mmu_technique mmu_shadow = {
     .linear_fault = shadow_linear_fault,
     .wrote = shadow_wrote,
     .drop = shadow_drop,
+    .set_guest_pat = shadow_set_guest_pat,
 };

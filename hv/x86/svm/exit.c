@@ -23,6 +23,11 @@ static void memory_record(const struct svm_control *control, struct exit *exit)
                                          .execute = info & SVM_NPF_FETCH };
 }
 
+/* Vectors of exceptions that push an error code. */
+#define WITH_ERROR_CODE                                                                                      \
+    (1u << X86_VECTOR_DF | 1u << 10 | 1u << 11 | 1u << VMMU_X86_VECTOR_SS | 1u << VMMU_X86_VECTOR_GP |       \
+     1u << VMMU_X86_VECTOR_PF | 1u << X86_VECTOR_AC)
+
 /* CR2 is not written by a page fault that exits. */
 static void page_fault_record(const struct svm_vmcb *vmcb, struct exit *exit)
 {
@@ -38,7 +43,7 @@ static void page_fault_record(const struct svm_vmcb *vmcb, struct exit *exit)
 
 /*
  * #DB, #AC and #MC are always intercepted (a guest could otherwise keep the processor in microcode by the
- * first two), #PF where the tables are ours.
+ * first two), #PF where the tables are ours, and others while svm_inject() says so.
  */
 static void exception_record(const struct svm_vmcb *vmcb, struct exit *exit)
 {
@@ -56,7 +61,7 @@ static void exception_record(const struct svm_vmcb *vmcb, struct exit *exit)
     exit->kind = EXIT_X86_EXCEPTION;
     exit->exception = (struct exit_exception){ .vector = vector,
                                                .first = EXIT_NO_EXCEPTION,
-                                               .has_error_code = vector == X86_VECTOR_AC,
+                                               .has_error_code = WITH_ERROR_CODE & 1u << vector,
                                                .error_code = (uint32_t)control->exit_info1 };
 }
 

@@ -8,6 +8,9 @@
 #include "hv/mmu/mmu.h"
 #include "hv/x86/vp/x86.h"
 
+/* Faults in a row that the tables do not explain, until one is taken for another kind of access. */
+#define REFUSALS 8
+
 #define CR4_KEYS (VMMU_X86_CR4_PKE | VMMU_X86_CR4_PKS)
 
 void x86_paging_changed(struct vp *vp)
@@ -69,13 +72,21 @@ static bool writes_a_table(const struct vmmu_insn *insn)
            insn->operation < VMMU_INSN_MOVS && insn->operation != VMMU_INSN_PUSH;
 }
 
+/*
+ * The processor itself looks after an event's frame, and after breakpoints on data. A page that is given up and
+ * comes again is in use as a table all the same: its writes are performed if they can be.
+ */
 static void write_table(struct vp *vp, const struct exit *exit, vmmu_gpa gpa)
 {
+    struct vp_arch *arch = vp->arch;
+    const uint64_t page = gpa.v >> VMMU_PAGE_SHIFT;
+    const bool again = arch->dropped_page == page && arch->dropped_rip == arch->state.rip;
     const struct vmmu_insn *insn;
 
-    /* The processor itself looks after an event's frame, and after breakpoints on data. */
-    if (exit->delivering || vp->arch->backend->has_breakpoints(vp) || x86_peek(vp, &insn) != VMMU_OK ||
-        !writes_a_table(insn) || !x86_try(vp, insn)) {
+    if (exit->delivering || arch->backend->has_breakpoints(vp) || x86_peek(vp, &insn) != VMMU_OK ||
+        !(again || writes_a_table(insn)) || !x86_try(vp, insn)) {
+        arch->dropped_page = page;
+        arch->dropped_rip = arch->state.rip;
         mmu_drop(vp->partition, gpa);
     }
 }
@@ -119,32 +130,38 @@ static enum vp_next reach_device(struct vp *vp, const struct exit *exit, vmmu_gp
 }
 
 /*
- * The processor does not tell an implicit access at CPL 0 to 2 from others; they differ in that EFLAGS.AC does not
- * count for them. Where the tables allow the one and the fault comes again, it was the other.
+ * An implicit access at CPL 0 to 2 is told from others by nothing but that EFLAGS.AC does not count for it. Where the
+ * tables allow an explicit one, and the processor goes on refusing, it was the other.
  */
-static bool comes_again(struct vp *vp, const struct exit_page_fault *fault)
+static bool seems_implicit(struct vp *vp, const struct exit_page_fault *fault)
 {
     struct vp_arch *arch = vp->arch;
-    const bool again = fault->va.v == arch->fault_va && arch->state.rip == arch->fault_rip;
+    const bool again = fault->va.v == arch->fault_va && fault->error_code == arch->fault_error_code &&
+                       arch->state.rip == arch->fault_rip;
 
     arch->fault_va = fault->va.v;
     arch->fault_rip = arch->state.rip;
-    return again && arch->state.rflags & X86_RFLAGS_AC;
+    arch->fault_error_code = fault->error_code;
+    arch->fault_repeats = again ? arch->fault_repeats + 1 : 0;
+    return fault->implicit || (arch->fault_repeats >= REFUSALS && arch->state.rflags & X86_RFLAGS_AC);
 }
 
 enum vp_next x86_page_fault_exit(struct vp *vp, const struct exit *exit)
 {
     const struct exit_page_fault *fault = &exit->page_fault;
-    struct vmmu_x86_access access = { .kind = kind_of(fault->error_code),
-                                      .marks = VMMU_X86_MARKS_AS_IT_GOES,
-                                      .user = fault->error_code & VMMU_X86_PF_USER,
-                                      .implicit = fault->implicit || comes_again(vp, fault),
-                                      .eflags_ac = (vp->arch->state.rflags & X86_RFLAGS_AC) != 0 };
+    const struct vmmu_x86_access access = { .kind = kind_of(fault->error_code),
+                                            .marks = VMMU_X86_MARKS_AS_IT_GOES,
+                                            .user = fault->error_code & VMMU_X86_PF_USER,
+                                            .implicit = seems_implicit(vp, fault),
+                                            .eflags_ac = (vp->arch->state.rflags & X86_RFLAGS_AC) != 0 };
     struct vmmu_shadow_verdict verdict;
 
     settle_keys(vp);
     if (!mmu_linear_fault(vp, fault->va, access, &verdict)) {
         return VP_STOP;
+    }
+    if (verdict.answer != VMMU_SHADOW_RETRY) {
+        vp->arch->fault_va = ~fault->va.v; /* explained: none is like it */
     }
     switch (verdict.answer) {
     case VMMU_SHADOW_RETRY: return VP_RESUME;

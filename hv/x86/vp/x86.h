@@ -177,6 +177,10 @@ struct vp_arch {
     uint32_t entered_pkrs;
     uint64_t fault_va; /* the last page fault */
     uint64_t fault_rip;
+    uint32_t fault_error_code;
+    uint32_t fault_repeats; /* that the tables did not explain */
+    uint64_t dropped_page;  /* the last page that was given up as a table */
+    uint64_t dropped_rip;
     uint64_t port_last; /* the last IN or OUT that exited, and what stands behind it */
     uint64_t port_next;
     uint64_t port_pair; /* an IN or OUT that another one follows at once */
