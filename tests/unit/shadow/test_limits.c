@@ -2,14 +2,14 @@
  * What a shadow is set up with, and what it does at its limits: invalid configurations, a pool at its floor, a host that
  * gives no more pages, memory that is not the partition's.
  */
-#include "tests/unit/shadow/rig.h"
+#include "tests/unit/shadow/mirror.h"
 
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static struct rig rig;
+static struct mirror mirror;
 static struct vmmu_shadow other;
 
 /* --- configurations --- */
@@ -20,7 +20,7 @@ static enum vmmu_status try(const struct vmmu_shadow_config *config, size_t byte
     enum vmmu_status status;
 
     EXPECT(account != NULL);
-    status = vmmu_shadow_init(&other, config, &rig.memory, account + misalignment, bytes);
+    status = vmmu_shadow_init(&other, config, &mirror.memory, account + misalignment, bytes);
     free(account);
     return status;
 }
@@ -33,9 +33,9 @@ static enum vmmu_status try_config(const struct vmmu_shadow_config *config)
 static void test_a_configuration_out_of_range_is_refused(void **state)
 {
     (void)state;
-    rig_start(&rig, 96);
+    mirror_start(&mirror, 96);
 
-    const struct vmmu_shadow_config sound = rig_config(&rig, 96);
+    const struct vmmu_shadow_config sound = mirror_config(&mirror, 96);
     struct vmmu_shadow_config config = sound;
 
     EXPECT_EQ(try_config(&config), VMMU_OK);
@@ -57,15 +57,15 @@ static void test_a_configuration_out_of_range_is_refused(void **state)
     config = sound;
     config.vps = 0;
     EXPECT_EQ(try_config(&config), VMMU_INVALID);
-    rig_finish(&rig);
+    mirror_finish(&mirror);
 }
 
 static void test_a_pool_below_the_floor_is_refused(void **state)
 {
     (void)state;
-    rig_start(&rig, 96);
+    mirror_start(&mirror, 96);
 
-    struct vmmu_shadow_config config = rig_config(&rig, VMMU_SHADOW_FLOOR_PAGES - 1);
+    struct vmmu_shadow_config config = mirror_config(&mirror, VMMU_SHADOW_FLOOR_PAGES - 1);
 
     EXPECT_EQ(vmmu_shadow_memory_bytes(VMMU_SHADOW_FLOOR_PAGES - 1), 0);
     EXPECT_EQ(vmmu_shadow_memory_bytes((UINT32_C(1) << 20) + 1), 0);
@@ -78,29 +78,29 @@ static void test_a_pool_below_the_floor_is_refused(void **state)
     EXPECT_EQ(try_config(&config), VMMU_INVALID);
     config.pool_pages = 7 * VMMU_SHADOW_FLOOR_FOR_A_VP;
     EXPECT_EQ(try_config(&config), VMMU_OK);
-    rig_finish(&rig);
+    mirror_finish(&mirror);
 }
 
 static void test_the_account_must_be_aligned_and_large_enough(void **state)
 {
     (void)state;
-    rig_start(&rig, 96);
+    mirror_start(&mirror, 96);
 
-    const struct vmmu_shadow_config config = rig_config(&rig, 96);
+    const struct vmmu_shadow_config config = mirror_config(&mirror, 96);
 
     EXPECT_EQ(try(&config, vmmu_shadow_memory_bytes(96), 0), VMMU_OK);
     EXPECT_EQ(try(&config, vmmu_shadow_memory_bytes(96), 4), VMMU_INVALID);
     EXPECT_EQ(try(&config, vmmu_shadow_memory_bytes(96) - 1, 0), VMMU_INVALID);
-    EXPECT_EQ(vmmu_shadow_init(&other, &config, &rig.memory, NULL, SIZE_MAX), VMMU_INVALID);
-    rig_finish(&rig);
+    EXPECT_EQ(vmmu_shadow_init(&other, &config, &mirror.memory, NULL, SIZE_MAX), VMMU_INVALID);
+    mirror_finish(&mirror);
 }
 
 static void test_a_pat_without_write_back_or_uncached_memory_is_not_supported(void **state)
 {
     (void)state;
-    rig_start(&rig, 96);
+    mirror_start(&mirror, 96);
 
-    struct vmmu_shadow_config config = rig_config(&rig, 96);
+    struct vmmu_shadow_config config = mirror_config(&mirror, 96);
 
     config.pat = UINT64_C(0x0000000000000000);
     EXPECT_EQ(try_config(&config), VMMU_UNSUPPORTED);
@@ -108,7 +108,7 @@ static void test_a_pat_without_write_back_or_uncached_memory_is_not_supported(vo
     EXPECT_EQ(try_config(&config), VMMU_UNSUPPORTED);
     config.pat = UINT64_C(0x0606060606060706); /* UC- serves for UC */
     EXPECT_EQ(try_config(&config), VMMU_OK);
-    rig_finish(&rig);
+    mirror_finish(&mirror);
 }
 
 /* --- calls --- */
@@ -121,38 +121,38 @@ static void test_a_processor_that_is_none_is_refused(void **state)
     struct vmmu_x86_mode mode;
 
     (void)state;
-    rig_start(&rig, 96);
-    EXPECT_EQ(vmmu_mode_make(&rig.cpu, &registers, &mode), VMMU_OK);
-    EXPECT_EQ(vmmu_shadow_enter(&rig.shadow, 2, &mode, &root).status, VMMU_INVALID);
-    EXPECT_EQ(vmmu_shadow_enter(&rig.shadow, 64, &mode, &root).status, VMMU_INVALID);
+    mirror_start(&mirror, 96);
+    EXPECT_EQ(vmmu_mode_make(&mirror.cpu, &registers, &mode), VMMU_OK);
+    EXPECT_EQ(vmmu_shadow_enter(&mirror.shadow, 2, &mode, &root).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_enter(&mirror.shadow, 64, &mode, &root).status, VMMU_INVALID);
     EXPECT_EQ(
-        vmmu_shadow_fault(&rig.shadow, 2, (vmmu_gva){ 0 }, (struct vmmu_x86_access){ 0 }, &verdict).status,
+        vmmu_shadow_fault(&mirror.shadow, 2, (vmmu_gva){ 0 }, (struct vmmu_x86_access){ 0 }, &verdict).status,
         VMMU_INVALID);
-    EXPECT_EQ(
-        vmmu_shadow_fault(&rig.shadow, 64, (vmmu_gva){ 0 }, (struct vmmu_x86_access){ 0 }, &verdict).status,
-        VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_fault(&mirror.shadow, 64, (vmmu_gva){ 0 }, (struct vmmu_x86_access){ 0 }, &verdict)
+                  .status,
+              VMMU_INVALID);
     registers.cr0 |= VMMU_X86_CR0_PG;
     registers.cr4 = VMMU_X86_CR4_PAE;
     registers.pdpte_in_memory = true;
-    EXPECT_EQ(vmmu_mode_make(&rig.cpu, &registers, &mode), VMMU_OK);
-    EXPECT_EQ(vmmu_shadow_enter(&rig.shadow, 0, &mode, &root).status, VMMU_UNSUPPORTED);
-    rig_finish(&rig);
+    EXPECT_EQ(vmmu_mode_make(&mirror.cpu, &registers, &mode), VMMU_OK);
+    EXPECT_EQ(vmmu_shadow_enter(&mirror.shadow, 0, &mode, &root).status, VMMU_UNSUPPORTED);
+    mirror_finish(&mirror);
 }
 
 static void test_ranges_out_of_range_are_refused(void **state)
 {
     (void)state;
-    rig_start(&rig, 96);
-    EXPECT_EQ(vmmu_shadow_wrote(&rig.shadow, (vmmu_gpa){ 0xFFF }, 2).status, VMMU_INVALID);
-    EXPECT_EQ(vmmu_shadow_wrote(&rig.shadow, (vmmu_gpa){ 0 }, 0).status, VMMU_INVALID);
-    EXPECT_EQ(vmmu_shadow_wrote(&rig.shadow, (vmmu_gpa){ 0 }, 4096).status, VMMU_OK);
-    EXPECT_EQ(vmmu_shadow_forget(&rig.shadow, (vmmu_gpa){ 0 }, 0).status, VMMU_INVALID);
-    EXPECT_EQ(vmmu_shadow_forget(&rig.shadow, (vmmu_gpa){ 1 }, 4096).status, VMMU_INVALID);
-    EXPECT_EQ(vmmu_shadow_forget(&rig.shadow, (vmmu_gpa){ 0 }, 4095).status, VMMU_INVALID);
-    EXPECT_EQ(vmmu_shadow_forget(&rig.shadow, (vmmu_gpa){ 0 }, UINT64_MAX & ~UINT64_C(4095)).status,
+    mirror_start(&mirror, 96);
+    EXPECT_EQ(vmmu_shadow_wrote(&mirror.shadow, (vmmu_gpa){ 0xFFF }, 2).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_wrote(&mirror.shadow, (vmmu_gpa){ 0 }, 0).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_wrote(&mirror.shadow, (vmmu_gpa){ 0 }, 4096).status, VMMU_OK);
+    EXPECT_EQ(vmmu_shadow_forget(&mirror.shadow, (vmmu_gpa){ 0 }, 0).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_forget(&mirror.shadow, (vmmu_gpa){ 1 }, 4096).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_forget(&mirror.shadow, (vmmu_gpa){ 0 }, 4095).status, VMMU_INVALID);
+    EXPECT_EQ(vmmu_shadow_forget(&mirror.shadow, (vmmu_gpa){ 0 }, UINT64_MAX & ~UINT64_C(4095)).status,
               VMMU_INVALID);
-    EXPECT_EQ(vmmu_shadow_protect(&rig.shadow, (vmmu_gpa){ BIT64(52) }, 4096, 1).status, VMMU_INVALID);
-    rig_finish(&rig);
+    EXPECT_EQ(vmmu_shadow_protect(&mirror.shadow, (vmmu_gpa){ BIT64(52) }, 4096, 1).status, VMMU_INVALID);
+    mirror_finish(&mirror);
 }
 
 /* --- the floor --- */
@@ -164,20 +164,20 @@ static void test_ranges_out_of_range_are_refused(void **state)
 static void test_a_guest_runs_in_a_pool_at_the_floor(void **state)
 {
     (void)state;
-    rig_start(&rig, VMMU_SHADOW_FLOOR_PAGES);
-    rig_page(&rig, 0, VMMU_X86_PAGING_4LEVEL, 0x4000);
+    mirror_start(&mirror, VMMU_SHADOW_FLOOR_PAGES);
+    mirror_page(&mirror, 0, VMMU_X86_PAGING_4LEVEL, 0x4000);
     for (uint64_t i = 0; i < MANY; i++) {
-        rig_map(&rig, 0, i * FAR_APART, 1, (0x800000 + i * VMMU_PAGE_BYTES) | G_ALL);
+        mirror_map(&mirror, 0, i * FAR_APART, 1, (0x800000 + i * VMMU_PAGE_BYTES) | G_ALL);
     }
     for (unsigned round = 0; round < 3; round++) {
         for (uint64_t i = 0; i < MANY; i++) {
-            EXPECT_EQ(rig_store(&rig, 0, i * FAR_APART).gpa, 0x800000 + i * VMMU_PAGE_BYTES);
-            EXPECT(rig.shadow.counters.pages <= VMMU_SHADOW_FLOOR_PAGES);
+            EXPECT_EQ(mirror_store(&mirror, 0, i * FAR_APART).gpa, 0x800000 + i * VMMU_PAGE_BYTES);
+            EXPECT(mirror.shadow.counters.pages <= VMMU_SHADOW_FLOOR_PAGES);
         }
     }
-    EXPECT(rig.shadow.counters.evicted != 0);
-    EXPECT_EQ(rig.shadow.counters.peak_pages, VMMU_SHADOW_FLOOR_PAGES);
-    rig_finish(&rig);
+    EXPECT(mirror.shadow.counters.evicted != 0);
+    EXPECT_EQ(mirror.shadow.counters.peak_pages, VMMU_SHADOW_FLOOR_PAGES);
+    mirror_finish(&mirror);
 }
 
 /* What one instruction needs at once is there at once. */
@@ -186,19 +186,19 @@ static void test_twenty_pages_far_apart_fit_at_the_floor(void **state)
     unsigned faults = 0;
 
     (void)state;
-    rig_start(&rig, VMMU_SHADOW_FLOOR_PAGES);
-    rig_page(&rig, 0, VMMU_X86_PAGING_5LEVEL, 0x4000);
+    mirror_start(&mirror, VMMU_SHADOW_FLOOR_PAGES);
+    mirror_page(&mirror, 0, VMMU_X86_PAGING_5LEVEL, 0x4000);
     for (uint64_t i = 0; i < 20; i++) {
-        rig_map(&rig, 0, i * (FAR_APART + BIT64(48)), 1, (0x800000 + i * VMMU_PAGE_BYTES) | G_ALL);
+        mirror_map(&mirror, 0, i * (FAR_APART + BIT64(48)), 1, (0x800000 + i * VMMU_PAGE_BYTES) | G_ALL);
     }
     for (unsigned round = 0; round < 2; round++) {
         faults = 0;
         for (uint64_t i = 0; i < 20; i++) {
-            faults += rig_store(&rig, 0, i * (FAR_APART + BIT64(48))).faults;
+            faults += mirror_store(&mirror, 0, i * (FAR_APART + BIT64(48))).faults;
         }
     }
     EXPECT_EQ(faults, 0);
-    rig_finish(&rig);
+    mirror_finish(&mirror);
 }
 
 /* --- pages that are not given --- */
@@ -210,16 +210,17 @@ static void test_a_host_that_gives_no_page_is_told_of_and_harms_nothing(void **s
     enum vmmu_status status;
 
     (void)state;
-    rig_start(&rig, 96);
-    rig_page(&rig, 0, VMMU_X86_PAGING_4LEVEL, 0x4000);
-    rig_map(&rig, 0, FAR_APART, 1, 0x7000 | G_ALL);
-    rig.host.takes_left = 0;
+    mirror_start(&mirror, 96);
+    mirror_page(&mirror, 0, VMMU_X86_PAGING_4LEVEL, 0x4000);
+    mirror_map(&mirror, 0, FAR_APART, 1, 0x7000 | G_ALL);
+    mirror.host.takes_left = 0;
     /* All that can be evicted is, before that is said. */
-    RIG_DO(&rig, status, vmmu_shadow_fault(&rig.shadow, 0, (vmmu_gva){ FAR_APART }, access, &verdict));
+    MIRROR_DO(&mirror, status,
+              vmmu_shadow_fault(&mirror.shadow, 0, (vmmu_gva){ FAR_APART }, access, &verdict));
     EXPECT_EQ(status, VMMU_NO_MEMORY);
-    rig.host.takes_left = -1;
-    EXPECT_EQ(rig_store(&rig, 0, FAR_APART).gpa, 0x7000);
-    rig_finish(&rig);
+    mirror.host.takes_left = -1;
+    EXPECT_EQ(mirror_store(&mirror, 0, FAR_APART).gpa, 0x7000);
+    mirror_finish(&mirror);
 }
 
 static void test_each_page_that_is_not_given_leaves_what_was(void **state)
@@ -232,17 +233,17 @@ static void test_each_page_that_is_not_given_leaves_what_was(void **state)
         struct vmmu_shadow_verdict verdict;
         enum vmmu_status status;
 
-        rig_start(&rig, 96);
-        rig.piece_bytes = VMMU_2M_BYTES;
-        rig_page(&rig, 0, VMMU_X86_PAGING_4LEVEL, 0x404000);
-        rig_map(&rig, 0, up, 3, 0 | G_ALL | G_LARGE);
-        rig.host.takes_left = i;
-        RIG_DO(&rig, status,
-               vmmu_shadow_fault(&rig.shadow, 0, (vmmu_gva){ up + 0x400000 }, access, &verdict));
+        mirror_start(&mirror, 96);
+        mirror.piece_bytes = VMMU_2M_BYTES;
+        mirror_page(&mirror, 0, VMMU_X86_PAGING_4LEVEL, 0x404000);
+        mirror_map(&mirror, 0, up, 3, 0 | G_ALL | G_LARGE);
+        mirror.host.takes_left = i;
+        MIRROR_DO(&mirror, status,
+                  vmmu_shadow_fault(&mirror.shadow, 0, (vmmu_gva){ up + 0x400000 }, access, &verdict));
         EXPECT(status == VMMU_OK || status == VMMU_NO_MEMORY);
-        rig.host.takes_left = -1;
-        EXPECT_EQ(rig_store(&rig, 0, up + 0x400000).gpa, 0x400000);
-        rig_finish(&rig);
+        mirror.host.takes_left = -1;
+        EXPECT_EQ(mirror_store(&mirror, 0, up + 0x400000).gpa, 0x400000);
+        mirror_finish(&mirror);
     }
 }
 
@@ -253,16 +254,16 @@ static void test_memory_that_is_not_the_partition_s_is_never_mapped(void **state
     enum vmmu_status status;
 
     (void)state;
-    rig_start(&rig, 96);
-    rig.host.own_first = RIG_HPA;
-    rig.host.own_end = RIG_HPA + 0x7000;
-    RIG_DO(&rig, status, vmmu_shadow_fault(&rig.shadow, 0, (vmmu_gva){ 0x6000 }, access, &verdict));
+    mirror_start(&mirror, 96);
+    mirror.host.own_first = MIRROR_HPA;
+    mirror.host.own_end = MIRROR_HPA + 0x7000;
+    MIRROR_DO(&mirror, status, vmmu_shadow_fault(&mirror.shadow, 0, (vmmu_gva){ 0x6000 }, access, &verdict));
     EXPECT_EQ(status, VMMU_OK);
-    RIG_DO(&rig, status, vmmu_shadow_fault(&rig.shadow, 0, (vmmu_gva){ 0x7000 }, access, &verdict));
+    MIRROR_DO(&mirror, status, vmmu_shadow_fault(&mirror.shadow, 0, (vmmu_gva){ 0x7000 }, access, &verdict));
     EXPECT_EQ(status, VMMU_VIOLATED);
-    EXPECT_EQ(rig.host.violations, 1);
-    EXPECT_EQ(rig.shadow.counters.violations, 1);
-    rig_finish(&rig);
+    EXPECT_EQ(mirror.host.violations, 1);
+    EXPECT_EQ(mirror.shadow.counters.violations, 1);
+    mirror_finish(&mirror);
 }
 
 int main(void)
