@@ -12,6 +12,13 @@ bool vmmu_shadow_begin(struct shadow_edit *edit, struct vmmu_shadow *shadow)
     return vmmu_table_ready(shadow->memory);
 }
 
+void vmmu_shadow_settle(struct shadow_edit *edit, uint64_t vps)
+{
+    if (vmmu_table_is_unflushed(edit->shadow->memory, 0, UINT64_MAX, false)) {
+        edit->flush_vps |= vps;
+    }
+}
+
 struct vmmu_outcome vmmu_shadow_end(struct shadow_edit *edit, enum vmmu_status status)
 {
     struct vmmu_table_memory *const memory = edit->shadow->memory;

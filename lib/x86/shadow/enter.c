@@ -174,6 +174,7 @@ struct vmmu_outcome vmmu_shadow_enter(struct vmmu_shadow *shadow, unsigned vp,
     }
     status = is_long(mode) ? enter_long(&edit, vp, mode) : enter_pae(&edit, vp, mode);
     if (status == VMMU_OK) {
+        vmmu_shadow_settle(&edit, BIT64(vp));
         shadow->state->vps[vp].mode = *mode;
         *root = root_of(&edit, vp);
     }

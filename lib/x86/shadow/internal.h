@@ -286,6 +286,12 @@ enum vmmu_status vmmu_shadow_obtain(struct shadow_edit *edit, struct shadow_stop
 /* Begin. False if a flush must come first. */
 bool vmmu_shadow_begin(struct shadow_edit *edit, struct vmmu_shadow *shadow);
 
+/*
+ * The guest has changed something, and may count on it as soon as it invalidates: have @vps flush what earlier plans, not
+ * reported yet, have not had flushed. An entry that is gone from the tables may still be cached.
+ */
+void vmmu_shadow_settle(struct shadow_edit *edit, uint64_t vps);
+
 /* End with @status: the whole outcome. */
 struct vmmu_outcome vmmu_shadow_end(struct shadow_edit *edit, enum vmmu_status status);
 

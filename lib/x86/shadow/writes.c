@@ -104,6 +104,9 @@ struct vmmu_outcome vmmu_shadow_wrote(struct vmmu_shadow *shadow, vmmu_gpa gpa, 
         return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
     }
     vmmu_shadow_follow(&edit, gpa.v, bytes, 0);
+    if (vmmu_shadow_first_table(&edit, shadow_frame_of(gpa.v)) != SHADOW_NONE) {
+        vmmu_shadow_settle(&edit, shadow->config.vps);
+    }
     return vmmu_shadow_end(&edit, VMMU_OK);
 }
 
@@ -119,6 +122,7 @@ struct vmmu_outcome vmmu_shadow_drop(struct vmmu_shadow *shadow, vmmu_gpa gpa)
         shadow->state->excused = frame;
     } else {
         (void)vmmu_shadow_remove_tables(&edit, frame);
+        vmmu_shadow_settle(&edit, shadow->config.vps);
         shadow->counters.dropped++;
     }
     return vmmu_shadow_end(&edit, VMMU_OK);

@@ -213,6 +213,32 @@ static void test_too_many_plans_under_way_are_flushed_first(void **state)
     mirror_finish(&mirror);
 }
 
+/* The entry is gone from the tables, and may still be cached: the guest, who knows only of its own write, counts on a flush. */
+static void test_a_write_or_a_root_counts_no_plan_as_carried_out_that_is_not(void **state)
+{
+    struct vmmu_outcome first;
+    uint64_t entry;
+
+    (void)state;
+    start();
+    mirror_map(&mirror, 0, VA, 1, 0x7000 | G_ALL);
+    entry = mirror_entry_at(&mirror, 0, VA, 1);
+    (void)mirror_read(&mirror, 0, VA);
+    first = vmmu_shadow_forget(&mirror.shadow, (vmmu_gpa){ 0x7000 }, VMMU_PAGE_BYTES);
+    EXPECT(first.plan.whole_tag);
+    mirror.flushes = 0;
+    mirror_write(&mirror, entry, 0);
+    EXPECT_EQ(mirror.flushes, 1);
+    mirror_enter(&mirror, 0);
+    EXPECT_EQ(mirror.flushes, 2);
+    EXPECT_EQ(mirror_apply(&mirror, first), VMMU_OK);
+    mirror.flushes = 0;
+    mirror_write(&mirror, entry, 0);
+    mirror_enter(&mirror, 0);
+    EXPECT_EQ(mirror.flushes, 0);
+    mirror_finish(&mirror);
+}
+
 /* --- roots --- */
 
 static void test_a_guest_that_comes_back_to_a_root_finds_it_ready(void **state)
@@ -433,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_a_root_in_use_that_is_dropped_is_empty_and_goes_on),
         cmocka_unit_test(test_a_page_is_unlinked_where_a_large_page_comes),
         cmocka_unit_test(test_too_many_plans_under_way_are_flushed_first),
+        cmocka_unit_test(test_a_write_or_a_root_counts_no_plan_as_carried_out_that_is_not),
         cmocka_unit_test(test_a_guest_that_comes_back_to_a_root_finds_it_ready),
         cmocka_unit_test(test_a_root_that_is_in_use_is_entered_again_without_a_flush),
         cmocka_unit_test(test_write_protection_cleared_and_set_again_finds_what_there_was),
