@@ -4,7 +4,7 @@
 #include "hv/mmu/state.h"
 #include "hv/vp/arch.h"
 
-static const struct mmu_technique *const techniques[] = { &mmu_nested };
+static const struct mmu_technique *const techniques[] = { &mmu_nested, &mmu_shadow };
 
 const struct mmu_technique *mmu_find(const char *name, unsigned length)
 {
@@ -93,20 +93,9 @@ static bool host_owns(void *context, vmmu_hpa at, uint64_t size_bytes)
 
 /* --- partitions --- */
 
-/*
- * Room for a table over every 2 MiB of memory, should all of it be split, for the levels
- * above, and for overlays.
- */
-static uint32_t table_pages_limit(const struct partition *partition)
-{
-    const uint64_t leaves = guest_memory_bytes(&partition->memory) / VMMU_2M_BYTES;
-
-    return (uint32_t)(leaves + leaves / 512 + 64);
-}
-
 const char *mmu_create(struct partition *partition, const struct mmu_technique *technique)
 {
-    const uint32_t limit = table_pages_limit(partition);
+    const uint32_t limit = technique->table_pages(partition);
     const uint64_t quarantine_bytes = (uint64_t)limit * sizeof(struct vmmu_table_retired);
     struct mmu *mmu;
     vmmu_hpa at;
@@ -165,9 +154,47 @@ struct mmu_root mmu_root(const struct vp *vp)
     return vp->partition->mmu->technique->root(vp);
 }
 
+bool mmu_enter(struct vp *vp, const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root)
+{
+    return vp->partition->mmu->technique->enter(vp, mode, root);
+}
+
+bool mmu_linear_fault(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
+                      struct vmmu_shadow_verdict *verdict)
+{
+    return vp->partition->mmu->technique->linear_fault(vp, va, access, verdict);
+}
+
+void mmu_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes)
+{
+    const struct mmu_technique *technique = partition->mmu->technique;
+
+    if (technique->wrote) {
+        technique->wrote(partition, gpa, bytes);
+    }
+}
+
+void mmu_drop(struct partition *partition, vmmu_gpa gpa)
+{
+    const struct mmu_technique *technique = partition->mmu->technique;
+
+    if (technique->drop) {
+        technique->drop(partition, gpa);
+    }
+}
+
+void mmu_set_guest_pat(struct partition *partition, uint64_t pat)
+{
+    const struct mmu_technique *technique = partition->mmu->technique;
+
+    if (technique->set_guest_pat) {
+        technique->set_guest_pat(partition, pat);
+    }
+}
+
 /* --- overlays --- */
 
-static struct mmu_overlay *overlay_over(struct mmu *mmu, vmmu_gpa gpa)
+const struct mmu_overlay *mmu_overlay_over(const struct mmu *mmu, vmmu_gpa gpa)
 {
     for (unsigned i = 0; i < mmu->overlay_count; i++) {
         if (gpa.v - mmu->overlays[i].gpa.v < VMMU_PAGE_BYTES) {
@@ -181,12 +208,11 @@ bool mmu_overlay(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8
 {
     struct mmu *mmu = partition->mmu;
 
-    if (mmu->overlay_count == MMU_OVERLAYS || overlay_over(mmu, gpa)) {
+    if (mmu->overlay_count == MMU_OVERLAYS || mmu_overlay_over(mmu, gpa)) {
         return false;
     }
     /* The page is the partition's from here on, which the engine asks about. */
-    mmu->overlays[mmu->overlay_count++] =
-        (struct mmu_overlay){ .writable = (rights & VMMU_X86_RIGHT_WRITE) != 0, .gpa = gpa, .page = page };
+    mmu->overlays[mmu->overlay_count++] = (struct mmu_overlay){ .rights = rights, .gpa = gpa, .page = page };
     if (!mmu->technique->map(partition, gpa, page, rights)) {
         mmu->overlay_count--;
         return false;
@@ -194,23 +220,27 @@ bool mmu_overlay(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8
     return true;
 }
 
+/* The list says what stands there before the tables do; its order means nothing. */
 bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa)
 {
     struct mmu *mmu = partition->mmu;
-    struct mmu_overlay *overlay = overlay_over(mmu, gpa);
+    const struct mmu_overlay *overlay = mmu_overlay_over(mmu, gpa);
+    struct mmu_overlay removed;
     vmmu_hpa under;
     bool done;
 
     if (!overlay) {
         return false;
     }
+    removed = *overlay;
+    mmu->overlays[overlay - mmu->overlays] = mmu->overlays[--mmu->overlay_count];
     if (guest_memory_hpa(&partition->memory, gpa, &under)) {
         done = mmu->technique->map(partition, gpa, under, VMMU_X86_RIGHTS_ALL);
     } else {
         done = mmu->technique->unmap(partition, gpa);
     }
-    if (done) {
-        *overlay = mmu->overlays[--mmu->overlay_count];
+    if (!done) {
+        mmu->overlays[mmu->overlay_count++] = removed;
     }
     return done;
 }
@@ -222,17 +252,17 @@ static void *overlay_byte(const struct mmu_overlay *overlay, vmmu_gpa gpa)
 
 const void *mmu_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes)
 {
-    const struct mmu_overlay *overlay = overlay_over(partition->mmu, gpa);
+    const struct mmu_overlay *overlay = mmu_overlay_over(partition->mmu, gpa);
 
     return overlay ? overlay_byte(overlay, gpa) : guest_memory_at(&partition->memory, gpa, size_bytes);
 }
 
 void *mmu_writable_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes)
 {
-    const struct mmu_overlay *overlay = overlay_over(partition->mmu, gpa);
+    const struct mmu_overlay *overlay = mmu_overlay_over(partition->mmu, gpa);
 
     if (overlay) {
-        return overlay->writable ? overlay_byte(overlay, gpa) : NULL;
+        return overlay->rights & VMMU_X86_RIGHT_WRITE ? overlay_byte(overlay, gpa) : NULL;
     }
     return guest_memory_at(&partition->memory, gpa, size_bytes);
 }

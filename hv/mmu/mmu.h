@@ -7,6 +7,8 @@
 #ifndef HV_MMU_MMU_H
 #define HV_MMU_MMU_H
 
+#include <vmmu/shadow.h>
+
 #include "hv/monitor/json.h"
 #include "hv/vp/vp.h"
 
@@ -16,20 +18,33 @@ enum mmu_verdict {
     MMU_STOP,   /* partition_end() has been called */
 };
 
-/* What a backend must put into its control structure. */
+/* How the processor translates for a partition: the same for all its life. */
 struct mmu_root {
-    bool nested; /* the processor walks the guest's tables, and `value` translates guest-physical addresses */
+    bool
+        nested; /* it walks the guest's tables, and `value` translates guest-physical addresses; else see mmu_enter() */
     uint64_t value; /* as vmmu_nested_root() gives it */
 };
 
+/*
+ * One way to make guest memory. The last five calls are for a processor that walks tables of ours in
+ * place of the guest's; NULL where mmu_root() says `nested`.
+ */
 struct mmu_technique {
     const char *name;
-    const char *(*create)(struct partition *partition); /* NULL, or why not */
+    uint32_t (*table_pages)(const struct partition *partition); /* at most; asked once, before create() */
+    const char *(*create)(struct partition *partition);         /* NULL, or why not */
     enum mmu_verdict (*fault)(struct vp *vp, const struct exit_memory *memory);
     struct mmu_root (*root)(const struct vp *vp);
     bool (*map)(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights); /* one page */
     bool (*unmap)(struct partition *partition, vmmu_gpa gpa);                              /* one page */
     void (*report)(const struct partition *partition, struct json *json);
+
+    bool (*enter)(struct vp *vp, const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root);
+    bool (*linear_fault)(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
+                         struct vmmu_shadow_verdict *verdict);
+    void (*wrote)(struct partition *partition, vmmu_gpa gpa, uint32_t bytes);
+    void (*drop)(struct partition *partition, vmmu_gpa gpa);
+    void (*set_guest_pat)(struct partition *partition, uint64_t pat);
 };
 
 /* The technique of that name, which is @length characters long, or NULL. */
@@ -41,8 +56,29 @@ const char *mmu_create(struct partition *partition, const struct mmu_technique *
 /* Decide what a refused guest-physical access means. */
 enum mmu_verdict mmu_fault(struct vp *vp, const struct exit_memory *memory);
 
-/* What the VP's processor must walk now. */
+/* How the VP's processor translates. */
 struct mmu_root mmu_root(const struct vp *vp);
+
+/**
+ * The VP translates by @mode from now on, which is borrowed for the call: *root is what the processor walks for it.
+ * False: partition_end() has been called.
+ */
+VMMU_MUST_USE
+bool mmu_enter(struct vp *vp, const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root);
+
+/* Decide what a fault at a linear address means. False: partition_end() has been called. */
+VMMU_MUST_USE
+bool mmu_linear_fault(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
+                      struct vmmu_shadow_verdict *verdict);
+
+/* The hypervisor has written to guest memory, within one page, on a running guest's behalf. */
+void mmu_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes);
+
+/* Let the guest write the page of @gpa, which holds a table, by itself. */
+void mmu_drop(struct partition *partition, vmmu_gpa gpa);
+
+/* A VP's page attribute table has changed. */
+void mmu_set_guest_pat(struct partition *partition, uint64_t pat);
 
 /**
  * Lay @page, which belongs to the partition from now on, over the guest page at @gpa, with @rights of

@@ -9,25 +9,11 @@
 #include "hv/mmu/state.h"
 #include "hv/vp/arch.h"
 
-/* Turns of flush and retry that any one edit may need: split, flush, change, merge. */
-#define NESTED_TURNS 8
-
-/* Repeat an edit until it is done. */
-#define NESTED_UNTIL_DONE(partition, status, call)                                                           \
-    do {                                                                                                     \
-        (status) = VMMU_FLUSH_RETRY;                                                                         \
-        for (unsigned turn = 0; turn < NESTED_TURNS && (status) == VMMU_FLUSH_RETRY; turn++) {               \
-            const struct vmmu_outcome outcome = (call);                                                      \
-            mmu_apply((partition), &outcome.plan);                                                           \
-            (status) = outcome.status;                                                                       \
-        }                                                                                                    \
-    } while (0)
-
 static enum vmmu_status map_range(struct partition *partition, const struct vmmu_nested_mapping *mapping)
 {
     enum vmmu_status status;
 
-    NESTED_UNTIL_DONE(partition, status, vmmu_nested_map(&partition->mmu->nested, mapping));
+    MMU_UNTIL_DONE(partition, status, vmmu_nested_map(&partition->mmu->nested, mapping));
     return status;
 }
 
@@ -44,8 +30,19 @@ static bool nested_unmap(struct partition *partition, vmmu_gpa gpa)
 {
     enum vmmu_status status;
 
-    NESTED_UNTIL_DONE(partition, status, vmmu_nested_unmap(&partition->mmu->nested, gpa, VMMU_PAGE_BYTES));
+    MMU_UNTIL_DONE(partition, status, vmmu_nested_unmap(&partition->mmu->nested, gpa, VMMU_PAGE_BYTES));
     return status == VMMU_OK;
+}
+
+/*
+ * Room for a table over every 2 MiB of memory, should all of it be split, for the levels
+ * above, and for overlays.
+ */
+static uint32_t nested_table_pages(const struct partition *partition)
+{
+    const uint64_t leaves = guest_memory_bytes(&partition->memory) / VMMU_2M_BYTES;
+
+    return (uint32_t)(leaves + leaves / 512 + 64);
 }
 
 static const char *nested_create(struct partition *partition)
@@ -97,9 +94,9 @@ static enum mmu_verdict nested_fault(struct vp *vp, const struct exit_memory *me
     case VMMU_NESTED_SPURIOUS: mmu->spurious_faults++; return MMU_RETRY;
     case VMMU_NESTED_LOGGED: break;
     }
-    NESTED_UNTIL_DONE(vp->partition, status, vmmu_nested_log_fault(&mmu->nested, memory->gpa, false));
+    MMU_UNTIL_DONE(vp->partition, status, vmmu_nested_log_fault(&mmu->nested, memory->gpa, false));
     if (status == VMMU_NO_MEMORY) {
-        NESTED_UNTIL_DONE(vp->partition, status, vmmu_nested_log_fault(&mmu->nested, memory->gpa, true));
+        MMU_UNTIL_DONE(vp->partition, status, vmmu_nested_log_fault(&mmu->nested, memory->gpa, true));
     }
     if (status != VMMU_OK) {
         partition_end(vp->partition, PARTITION_STOPPED, 0, "the dirty log could not record a write");
@@ -134,6 +131,7 @@ static void nested_report(const struct partition *partition, struct json *json)
 
 const struct mmu_technique mmu_nested = {
     .name = "nested",
+    .table_pages = nested_table_pages,
     .create = nested_create,
     .fault = nested_fault,
     .root = nested_root,

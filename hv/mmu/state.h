@@ -4,6 +4,7 @@
 
 #include <vmmu/host.h>
 #include <vmmu/nested.h>
+#include <vmmu/shadow.h>
 #include <vmmu/table.h>
 
 #include "hv/mmu/mmu.h"
@@ -13,7 +14,7 @@
 struct mmu_overlay {
     vmmu_gpa gpa;
     vmmu_hpa page;
-    bool writable;
+    uint8_t rights; /* VMMU_X86_RIGHT_* */
 };
 
 struct mmu {
@@ -23,12 +24,32 @@ struct mmu {
     unsigned overlay_count; /* the first so many of `overlays` are in place */
     struct mmu_overlay overlays[MMU_OVERLAYS];
     struct vmmu_nested nested;
+    struct vmmu_shadow shadow;
+    struct vmmu_ram ram; /* the guest's memory, for `shadow` */
     uint64_t faults;
     uint64_t device_faults;
     uint64_t spurious_faults;
 };
 
 extern const struct mmu_technique mmu_nested;
+extern const struct mmu_technique mmu_shadow;
+
+/* Turns of flush and retry that any one operation of an engine may need. */
+#define MMU_TURNS 64
+
+/* Repeat an operation that returns an outcome until it asks for no more flushes. */
+#define MMU_UNTIL_DONE(partition, status, call)                                                              \
+    do {                                                                                                     \
+        (status) = VMMU_FLUSH_RETRY;                                                                         \
+        for (unsigned turn = 0; turn < MMU_TURNS && (status) == VMMU_FLUSH_RETRY; turn++) {                  \
+            const struct vmmu_outcome outcome = (call);                                                      \
+            mmu_apply((partition), &outcome.plan);                                                           \
+            (status) = outcome.status;                                                                       \
+        }                                                                                                    \
+    } while (0)
+
+/* The overlay at @gpa, or NULL. */
+const struct mmu_overlay *mmu_overlay_over(const struct mmu *mmu, vmmu_gpa gpa);
 
 /* Have the plan's VPs flush before they enter their guest again, and report its epoch. */
 void mmu_apply(struct partition *partition, const struct vmmu_plan *plan);

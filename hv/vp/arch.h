@@ -5,6 +5,7 @@
 #define HV_VP_ARCH_H
 
 #include <vmmu/nested.h>
+#include <vmmu/shadow.h>
 
 #include "hv/guest/start.h"
 #include "hv/monitor/json.h"
@@ -25,6 +26,9 @@ const char *arch_host_start(void);
  * that says what is missing.
  */
 const char *arch_stage2(struct vmmu_nested_config *config);
+
+/* What tables walked in place of the guest's must know of the processor: fills what is its own. */
+void arch_shadow(struct vmmu_shadow_config *config);
 
 /* The name of the backend that runs guests, for people. */
 const char *arch_backend_name(void);

@@ -22,12 +22,14 @@ enum exit_kind {
     EXIT_X86_CPUID,
     EXIT_X86_MSR_READ,
     EXIT_X86_MSR_WRITE,
-    EXIT_X86_CONTROL, /* a write to a control register; the instruction says which */
+    EXIT_X86_CONTROL, /* a control register is read or written; the instruction says which */
     EXIT_X86_XSETBV,
     EXIT_X86_CACHE,     /* INVD */
     EXIT_X86_EXCEPTION, /* `exception`: intercepted, to be given back to the guest */
     EXIT_X86_UNOFFERED, /* an instruction that the guest was not offered: #UD */
     EXIT_X86_RDPMC,
+    EXIT_X86_PAGE_FAULT, /* `page_fault`: tables of ours, walked in place of the guest's, refused an access */
+    EXIT_X86_TASK_SWITCH,
     EXIT_KINDS
 };
 
@@ -57,18 +59,26 @@ struct exit_exception {
     uint32_t error_code;
 };
 
+struct exit_page_fault {
+    vmmu_gva va;
+    uint32_t error_code; /* as the processor has it, of the tables that it walked */
+    uint8_t first;       /* as in struct exit_exception */
+    bool implicit;       /* an access that the processor made as a supervisor for the user's instruction */
+};
+
 struct exit {
     enum exit_kind kind;
     uint8_t insn_bytes; /* length of the instruction, where the processor says so; else 0 */
     /*
      * The exit cut the delivery of an event short. The backend injects it again, unless
-     * the exit is an exception.
+     * the exit is an exception, or it is told to forget the event.
      */
     bool delivering;
     union {
         struct exit_memory memory;
         struct exit_port port;
         struct exit_exception exception;
+        struct exit_page_fault page_fault;
         const char *why;
     };
     uint64_t raw[3]; /* the hardware's own code and qualifiers, for the trace only */

@@ -30,6 +30,8 @@ const char *const exit_names[EXIT_KINDS] = {
     [EXIT_X86_EXCEPTION] = "exception",
     [EXIT_X86_UNOFFERED] = "unoffered",
     [EXIT_X86_RDPMC] = "rdpmc",
+    [EXIT_X86_PAGE_FAULT] = "page-fault",
+    [EXIT_X86_TASK_SWITCH] = "task-switch",
 };
 
 void partition_end(struct partition *partition, enum partition_outcome outcome, uint64_t value,
@@ -153,9 +155,12 @@ static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
         return VP_STOP;
     case EXIT_X86_PORT: return port_exit(vp, exit);
     case EXIT_X86_EXCEPTION:
+    case EXIT_X86_PAGE_FAULT:
         /* A guest can arrange that each delivery raises the next, and none lets an interrupt of ours exit. */
-        host_interrupts_take();
-        after_host_interrupts(vp->partition);
+        if (exit->kind == EXIT_X86_EXCEPTION || exit->delivering) {
+            host_interrupts_take();
+            after_host_interrupts(vp->partition);
+        }
         return arch_vp_exit(vp, exit);
     case EXIT_IDLE:
     case EXIT_HYPERCALL:
@@ -166,7 +171,8 @@ static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
     case EXIT_X86_XSETBV:
     case EXIT_X86_CACHE:
     case EXIT_X86_UNOFFERED:
-    case EXIT_X86_RDPMC: return arch_vp_exit(vp, exit);
+    case EXIT_X86_RDPMC:
+    case EXIT_X86_TASK_SWITCH: return arch_vp_exit(vp, exit);
     case EXIT_KINDS: break;
     }
     __builtin_unreachable();

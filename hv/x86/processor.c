@@ -19,6 +19,7 @@
 #define CR4_OSXMMEXCPT BIT64(10)
 #define CR4_OSXSAVE    BIT64(18)
 #define CR4_SMEP       BIT64(20)
+#define CR4_PKE        BIT64(22)
 
 #define MSR_PAT        0x277
 #define PAT_AT_RESET   UINT64_C(0x0007040600070406)
@@ -39,6 +40,7 @@ static const struct feature features[] = {
     { 1, 0, IN_EDX, BIT64(2), CR4_DE },       { 1, 0, IN_EDX, BIT64(7), CR4_MCE },
     { 1, 0, IN_EDX, BIT64(13), CR4_PGE },     { 1, 0, IN_EDX, BIT64(24), CR4_OSFXSR | CR4_OSXMMEXCPT },
     { 1, 0, IN_ECX, BIT64(26), CR4_OSXSAVE }, { 7, 0, IN_EBX, BIT64(7), CR4_SMEP },
+    { 7, 0, IN_ECX, BIT64(3), CR4_PKE }, /* lets the hypervisor read a guest's PKRU */
 };
 
 static bool offered(const struct feature *feature)

@@ -32,13 +32,14 @@ class Host:
 HOSTS = {
     host.name: host
     for host in (
-        Host("amd", "qemu-system-x86_64", "qemu-system-x86", "max", ("nested", NATIVE),
-             "AMD SVM with nested paging, emulated by QEMU"),
+        Host("amd", "qemu-system-x86_64", "qemu-system-x86", "max", ("nested", "shadow", NATIVE),
+             "AMD SVM, with nested paging and without, emulated by QEMU"),
     )
 }
 
 TECHNIQUES = {
     "nested": "the processor walks the guest's tables and ours (AMD NPT)",
+    "shadow": "the processor walks tables of ours in place of the guest's (AMD SVM without NPT)",
     NATIVE: "no hypervisor: the same guest straight on the emulated machine, for comparison",
 }
 

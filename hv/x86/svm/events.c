@@ -11,13 +11,27 @@ static const uint8_t event_types[] = {
     [X86_EVENT_EXCEPTION] = SVM_EVENT_EXCEPTION,
 };
 
+/*
+ * An emulated processor may forget that the exception which it delivers for us is one, so that another, raised
+ * by its delivery, does not make a double fault of both. Those that could exit for as long as it takes.
+ */
+#define COMBINING (1u << 0 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13)
+
+static void order(struct svm_control *control, uint64_t event)
+{
+    control->inject_event = event;
+    if (SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION) {
+        control->exceptions |= COMBINING;
+    }
+}
+
 void svm_inject(struct vp *vp, const struct x86_event *event)
 {
     struct svm_vp *svm = vp->arch->svm;
 
-    svm->vmcb->control.inject_event =
-        SVM_EVENT_VALID | event->vector | (uint64_t)event_types[event->kind] << SVM_EVENT_TYPE_SHIFT |
-        (event->has_error_code ? SVM_EVENT_HAS_ERROR : 0) | (uint64_t)event->error_code << 32;
+    order(&svm->vmcb->control,
+          SVM_EVENT_VALID | event->vector | (uint64_t)event_types[event->kind] << SVM_EVENT_TYPE_SHIFT |
+              (event->has_error_code ? SVM_EVENT_HAS_ERROR : 0) | (uint64_t)event->error_code << 32);
     if (event->kind == X86_EVENT_NMI) {
         svm->nmi_blocked = true;
         svm->nmi_leaving = false;
@@ -104,6 +118,11 @@ static bool runs_again(uint64_t event)
     return SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION && (vector == 3 || vector == 4);
 }
 
+static uint8_t exception_of(uint64_t event)
+{
+    return SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION ? (uint8_t)event : EXIT_NO_EXCEPTION;
+}
+
 /*
  * An event whose delivery raised an exception is over: a processor does not come back to it, and a guest
  * could otherwise have the same exception raised by it for ever. If it was an exception itself, the two
@@ -115,15 +134,26 @@ bool svm_keep_event(struct vp *vp, struct exit *exit)
     const uint64_t event = control->exit_event;
 
     control->inject_event = 0;
+    control->exceptions &= ~COMBINING;
     if (!(event & SVM_EVENT_VALID)) {
         return false;
     }
     if (exit->kind == EXIT_X86_EXCEPTION) {
-        exit->exception.first =
-            SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION ? (uint8_t)event : EXIT_NO_EXCEPTION;
-    } else if (!runs_again(event)) {
-        control->inject_event = event;
+        exit->exception.first = exception_of(event);
+        return true;
+    }
+    if (exit->kind == EXIT_X86_PAGE_FAULT) {
+        exit->page_fault.first =
+            exception_of(event); /* if it is the guest's own, the event will be forgotten */
+    }
+    if (!runs_again(event)) {
+        order(control, event);
         vp->counters.events_reinjected++;
     }
     return true;
+}
+
+void svm_forget_event(struct vp *vp)
+{
+    vp->arch->svm->vmcb->control.inject_event = 0;
 }

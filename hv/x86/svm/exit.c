@@ -23,22 +23,45 @@ static void memory_record(const struct svm_control *control, struct exit *exit)
                                          .execute = info & SVM_NPF_FETCH };
 }
 
-/*
- * Only #DB, #AC and #MC are intercepted: a guest could otherwise keep the processor in
- * microcode by the first two.
- */
-static void exception_record(const struct svm_control *control, struct exit *exit)
+/* Vectors of exceptions that push an error code. */
+#define WITH_ERROR_CODE                                                                                      \
+    (1u << X86_VECTOR_DF | 1u << 10 | 1u << 11 | 1u << VMMU_X86_VECTOR_SS | 1u << VMMU_X86_VECTOR_GP |       \
+     1u << VMMU_X86_VECTOR_PF | 1u << X86_VECTOR_AC)
+
+/* CR2 is not written by a page fault that exits. */
+static void page_fault_record(const struct svm_vmcb *vmcb, struct exit *exit)
 {
+    const uint32_t error_code = (uint32_t)vmcb->control.exit_info1;
+
+    exit->kind = EXIT_X86_PAGE_FAULT;
+    exit->page_fault =
+        (struct exit_page_fault){ .va = { vmcb->control.exit_info2 },
+                                  .error_code = error_code,
+                                  .first = EXIT_NO_EXCEPTION,
+                                  .implicit = vmcb->save.cpl == 3 && !(error_code & VMMU_X86_PF_USER) };
+}
+
+/*
+ * #DB, #AC and #MC are always intercepted (a guest could otherwise keep the processor in microcode by the
+ * first two), #PF where the tables are ours, and others while svm_inject() says so.
+ */
+static void exception_record(const struct svm_vmcb *vmcb, struct exit *exit)
+{
+    const struct svm_control *control = &vmcb->control;
     const uint8_t vector = (uint8_t)(control->exit_code - SVM_EXIT_EXCEPTION);
 
     if (vector == X86_VECTOR_MC) {
         exit->kind = EXIT_MACHINE_CHECK;
         return;
     }
+    if (vector == VMMU_X86_VECTOR_PF) {
+        page_fault_record(vmcb, exit);
+        return;
+    }
     exit->kind = EXIT_X86_EXCEPTION;
     exit->exception = (struct exit_exception){ .vector = vector,
                                                .first = EXIT_NO_EXCEPTION,
-                                               .has_error_code = vector == X86_VECTOR_AC,
+                                               .has_error_code = WITH_ERROR_CODE & 1u << vector,
                                                .error_code = (uint32_t)control->exit_info1 };
 }
 
@@ -57,9 +80,13 @@ static bool simple_record(uint64_t code, struct exit *exit)
     case SVM_EXIT_INIT: exit->kind = EXIT_HOST_INTERRUPT; return true;
     case SVM_EXIT_VINTR:
     case SVM_EXIT_IRET: exit->kind = EXIT_EVENT_WINDOW; return true;
+    case SVM_EXIT_CR_READ:
+    case SVM_EXIT_CR_READ + 3:
+    case SVM_EXIT_CR_READ + 4:
+    case SVM_EXIT_CR_WRITE:
+    case SVM_EXIT_CR_WRITE + 3:
     case SVM_EXIT_CR_WRITE + 4:
     case SVM_EXIT_CR_WRITE + 8:
-    case SVM_EXIT_CR_WRITE:
     case SVM_EXIT_CR0_SELECTIVE: exit->kind = EXIT_X86_CONTROL; return true;
     case SVM_EXIT_CPUID: exit->kind = EXIT_X86_CPUID; return true;
     case SVM_EXIT_HLT: exit->kind = EXIT_IDLE; return true;
@@ -67,6 +94,7 @@ static bool simple_record(uint64_t code, struct exit *exit)
     case SVM_EXIT_XSETBV: exit->kind = EXIT_X86_XSETBV; return true;
     case SVM_EXIT_VMMCALL: exit->kind = EXIT_HYPERCALL; return true;
     case SVM_EXIT_RDPMC: exit->kind = EXIT_X86_RDPMC; return true;
+    case SVM_EXIT_TASK_SWITCH: exit->kind = EXIT_X86_TASK_SWITCH; return true;
     case SVM_EXIT_RSM:
     case SVM_EXIT_INVLPGA:
     case SVM_EXIT_VMRUN:
@@ -78,6 +106,7 @@ static bool simple_record(uint64_t code, struct exit *exit)
     case SVM_EXIT_MONITOR:
     case SVM_EXIT_MWAIT:
     case SVM_EXIT_MWAIT_ARMED:
+    case SVM_EXIT_INVPCID:
     case SVM_EXIT_RDPRU: exit->kind = EXIT_X86_UNOFFERED; return true;
     default: return false;
     }
@@ -107,7 +136,7 @@ void svm_read_exit(struct vp *vp, struct exit *exit)
             svm_leave_nmi(svm);
         }
     } else if (code - SVM_EXIT_EXCEPTION < 32) {
-        exception_record(control, exit);
+        exception_record(svm->vmcb, exit);
     } else if (code == SVM_EXIT_SHUTDOWN) {
         dead_record(exit, "triple fault");
     } else if (code == SVM_EXIT_FERR_FREEZE) {

@@ -55,9 +55,6 @@ static const char *missing_feature(void)
     if (rdmsr_safe(MSR_VM_CR, &vm_cr) && vm_cr & VM_CR_SVMDIS) {
         return "the firmware has locked SVM off (VM_CR.SVMDIS)";
     }
-    if (!(cpuid(CPUID_SVM, 0).edx & FEATURE_NESTED_PAGING)) {
-        return "the processor's SVM has no nested paging (NPT)";
-    }
     if (cpuid(CPUID_SVM, 0).ebx < 2) {
         return "the processor's SVM has no ASID to give to a guest";
     }
@@ -75,6 +72,7 @@ const char *svm_start(void)
         return missing;
     }
     cpu->asids = cpuid(CPUID_SVM, 0).ebx;
+    cpu->nested_paging = cpuid(CPUID_SVM, 0).edx & FEATURE_NESTED_PAGING;
     cpu->next_rip = cpuid(CPUID_SVM, 0).edx & FEATURE_NEXT_RIP;
     cpu->flush_by_asid = cpuid(CPUID_SVM, 0).edx & FEATURE_FLUSH_BY_ASID;
     /* None is left: the first guest flushes what others may have left under any tag before us. */

@@ -2,6 +2,10 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/svm/svm.h"
 
+#define CR0_OURS            (VMMU_X86_CR0_PG | VMMU_X86_CR0_WP)
+#define CR4_RULES_OF_PAGING (VMMU_X86_CR4_SMEP | VMMU_X86_CR4_SMAP | VMMU_X86_CR4_PKE | VMMU_X86_CR4_PKS)
+#define EFER_LONG_MODE      (VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA)
+
 static struct svm_save *save_of(const struct vp *vp)
 {
     return &vp->arch->svm->vmcb->save;
@@ -34,9 +38,9 @@ void svm_read_state(struct vp *vp)
                                                        .selector = from->selector,
                                                        .attributes = unpack_rights(from->attributes) };
     }
-    state->cr0 = save->cr0;
-    state->cr4 = save->cr4;
-    state->efer = save->efer & ~VMMU_X86_EFER_SVME;
+    state->cr0 = svm_read_control(vp, 0);
+    state->cr4 = svm_read_control(vp, 4);
+    state->efer = vp->arch->svm->own_tables ? vp->arch->svm->efer : save->efer & ~VMMU_X86_EFER_SVME;
     state->cpl = save->cpl;
 }
 
@@ -55,10 +59,39 @@ void svm_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limi
     *(interrupt ? &save->idtr : &save->gdtr) = (struct svm_segment){ .limit = limit, .base = base };
 }
 
+/* What the guest reads, where the VMCB holds what the processor is to walk our tables by. */
+static uint64_t read_guest_control(const struct svm_vp *svm, unsigned number)
+{
+    switch (number) {
+    case 0: return (svm->vmcb->save.cr0 & ~CR0_OURS) | (svm->cr0 & CR0_OURS);
+    case 2: return svm->vmcb->save.cr2;
+    case 3: return svm->cr3;
+    case 4: return svm->cr4;
+    default: return 0;
+    }
+}
+
+static void write_guest_control(struct svm_vp *svm, unsigned number, uint64_t value)
+{
+    switch (number) {
+    case 0:
+        svm->cr0 = value;
+        svm->vmcb->save.cr0 = value | CR0_OURS;
+        break;
+    case 2: svm->vmcb->save.cr2 = value; break;
+    case 3: svm->cr3 = value; break;
+    case 4: svm->cr4 = value; break;
+    default: break;
+    }
+}
+
 uint64_t svm_read_control(struct vp *vp, unsigned number)
 {
     const struct svm_save *save = save_of(vp);
 
+    if (vp->arch->svm->own_tables) {
+        return read_guest_control(vp->arch->svm, number);
+    }
     switch (number) {
     case 0: return save->cr0;
     case 2: return save->cr2;
@@ -72,6 +105,10 @@ void svm_write_control(struct vp *vp, unsigned number, uint64_t value)
 {
     struct svm_save *save = save_of(vp);
 
+    if (vp->arch->svm->own_tables) {
+        write_guest_control(vp->arch->svm, number, value);
+        return;
+    }
     switch (number) {
     case 0: save->cr0 = value; break;
     case 2: save->cr2 = value; break;
@@ -84,7 +121,42 @@ void svm_write_control(struct vp *vp, unsigned number, uint64_t value)
 /* VMRUN refuses a guest without EFER.SVME; the guest never sees the bit. */
 void svm_write_efer(struct vp *vp, uint64_t value)
 {
-    save_of(vp)->efer = value | VMMU_X86_EFER_SVME;
+    vp->arch->svm->efer = value;
+    if (!vp->arch->svm->own_tables) {
+        save_of(vp)->efer = value | VMMU_X86_EFER_SVME;
+    }
+}
+
+/*
+ * Our tables are PAE's, or long mode's if the guest's are. A guest without paging runs with it all the same, in
+ * real mode, too ("paged real mode"), over tables that say U everywhere; what rules such pages in paging
+ * must not count for it.
+ */
+void svm_write_root(struct vp *vp, const struct vmmu_shadow_root *root)
+{
+    struct svm_vp *svm = vp->arch->svm;
+    struct svm_save *save = &svm->vmcb->save;
+    struct svm_control *control = &svm->vmcb->control;
+    const bool long_mode = root->format != VMMU_X86_FORMAT_PAE;
+    uint64_t cr4 = (svm->cr4 & ~(VMMU_X86_CR4_LA57 | VMMU_X86_CR4_PCIDE)) | VMMU_X86_CR4_PAE;
+
+    if (root->format == VMMU_X86_FORMAT_5LEVEL) {
+        cr4 |= VMMU_X86_CR4_LA57;
+    }
+    if (!(svm->cr0 & VMMU_X86_CR0_PG)) {
+        cr4 &= ~CR4_RULES_OF_PAGING;
+    }
+    save->cr3 = root->cr3;
+    save->cr4 = cr4;
+    save->efer = (svm->efer & ~EFER_LONG_MODE) | (long_mode ? EFER_LONG_MODE : 0) | VMMU_X86_EFER_NXE |
+                 VMMU_X86_EFER_SVME;
+    /* CR0 exits by the selective intercept where it is the guest's own. */
+    control->cr_reads = (uint16_t)(1u << 3 | (cr4 != svm->cr4 ? 1u << 4 : 0));
+    control->cr_writes = SVM_CR_WRITES | 1u << 3;
+    if ((svm->cr0 & CR0_OURS) != CR0_OURS) {
+        control->cr_reads |= 1u << 0;
+        control->cr_writes |= 1u << 0;
+    }
 }
 
 static uint64_t *msr_field(struct svm_save *save, uint32_t index)

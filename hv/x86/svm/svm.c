@@ -29,25 +29,45 @@
      1u << SVM_I2_STGI | 1u << SVM_I2_CLGI | 1u << SVM_I2_SKINIT | 1u << SVM_I2_MONITOR |                    \
      1u << SVM_I2_MWAIT | 1u << SVM_I2_MWAIT_ARMED | 1u << SVM_I2_XSETBV | 1u << SVM_I2_RDPRU)
 
+static bool has_gib_pages(void)
+{
+    return cpuid(0x80000001u, 0).edx & (1u << 26);
+}
+
+static uint8_t maxphyaddr(void)
+{
+    return (uint8_t)cpuid(0x80000008u, 0).eax;
+}
+
 static const char *stage2(struct vmmu_nested_config *config)
 {
-    const uint32_t features = cpuid(0x80000001u, 0).edx;
-
+    if (!svm_processor.nested_paging) {
+        return "the processor's SVM has no nested paging (NPT)";
+    }
     *config = (struct vmmu_nested_config){
         .format = VMMU_NESTED_NPT,
         .levels = 4, /* as the hypervisor's own paging */
-        .maxphyaddr = (uint8_t)cpuid(0x80000008u, 0).eax,
-        .largest_level = features & (1u << 26) ? VMMU_NESTED_LEVEL_1G : VMMU_NESTED_LEVEL_2M,
+        .maxphyaddr = maxphyaddr(),
+        .largest_level = has_gib_pages() ? VMMU_NESTED_LEVEL_1G : VMMU_NESTED_LEVEL_2M,
         .pat = rdmsr(MSR_PAT),
     };
     return NULL;
+}
+
+/* Without nested paging, G_PAT is not used: our entries are indexes of the host's PAT. */
+static void shadow(struct vmmu_shadow_config *config)
+{
+    config->maxphyaddr = maxphyaddr();
+    config->largest_level = has_gib_pages() ? 3 : 2;
+    config->pat = rdmsr(MSR_PAT);
+    config->guest_pat = PAT_RESET;
 }
 
 static void fill_control(struct vp *vp, struct svm_control *control)
 {
     const struct mmu_root root = mmu_root(vp);
 
-    control->cr_writes = 1u << 4 | 1u << 8;
+    control->cr_writes = SVM_CR_WRITES;
     control->exceptions = 1u << X86_VECTOR_DB | 1u << X86_VECTOR_AC | 1u << X86_VECTOR_MC;
     control->intercepts1 = INTERCEPTS1;
     control->intercepts2 = INTERCEPTS2;
@@ -56,6 +76,12 @@ static void fill_control(struct vp *vp, struct svm_control *control)
     control->virtual_interrupt = SVM_VINTR_MASKING;
     control->nested_enable = root.nested;
     control->nested_root = root.value;
+    if (!root.nested) {
+        /* A task switch loads CR3 where paging is on, and INVPCID is not offered. */
+        control->exceptions |= 1u << VMMU_X86_VECTOR_PF;
+        control->intercepts1 |= 1u << SVM_I1_TASK_SWITCH;
+        control->intercepts3 |= 1u << SVM_I3_INVPCID;
+    }
 }
 
 /* Spec: AMD APM 2 "Processor Initialization State". */
@@ -93,6 +119,7 @@ static const char *vp_create(struct vp *vp)
     }
     svm->vmcb = memory_at(svm->vmcb_at);
     vp->arch->svm = svm;
+    svm->own_tables = !mmu_root(vp).nested;
     fill_control(vp, &svm->vmcb->control);
     fill_reset_state(&svm->vmcb->save);
     vp->arch->state.rflags = svm->vmcb->save.rflags;
@@ -206,6 +233,10 @@ static void report(struct vp *vp, struct json *json)
     json_hex(json, "inject_event", vmcb->control.inject_event);
     json_hex(json, "dr6", vmcb->save.dr6);
     json_hex(json, "dr7", vmcb->save.dr7);
+    json_hex(json, "cr0", vmcb->save.cr0);
+    json_hex(json, "cr3", vmcb->save.cr3);
+    json_hex(json, "cr4", vmcb->save.cr4);
+    json_hex(json, "efer", vmcb->save.efer);
     json_end_object(json);
 }
 
@@ -214,6 +245,7 @@ const struct x86_backend x86_svm = {
     .call_instruction = VMMU_HYPERV_VMMCALL,
     .start = svm_start,
     .stage2 = stage2,
+    .shadow = shadow,
     .vp_create = vp_create,
     .enter = enter,
     .read_state = svm_read_state,
@@ -222,12 +254,14 @@ const struct x86_backend x86_svm = {
     .read_control = svm_read_control,
     .write_control = svm_write_control,
     .write_efer = svm_write_efer,
+    .write_root = svm_write_root,
     .read_msr = svm_read_msr,
     .write_msr = svm_write_msr,
     .tsc_offset = tsc_offset,
     .write_tsc_offset = write_tsc_offset,
     .write_tpr = write_tpr,
     .raise_debug = raise_debug,
+    .forget_event = svm_forget_event,
     .has_breakpoints = has_breakpoints,
     .is_injecting = svm_is_injecting,
     .can_take = svm_can_take,

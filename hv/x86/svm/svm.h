@@ -14,11 +14,19 @@ struct svm_vp {
     bool nmi_leaving;         /* that IRET, at `nmi_left`, has exited and runs now */
     uint64_t nmi_left;
     uint64_t asids_taken;
+
+    /*
+     * Without nested paging the VMCB's CR0, CR3, CR4 and EFER are ours. The guest's own: of CR0 only PG and WP are
+     * good here, since it writes the rest in the VMCB's.
+     */
+    bool own_tables;
+    uint64_t cr0, cr3, cr4, efer;
 };
 
 /* What this processor offers. */
 struct svm_processor {
     uint32_t asids; /* 1 to asids - 1 may tag guests */
+    bool nested_paging;
     bool next_rip;
     bool flush_by_asid;
     uint32_t next_asid;
@@ -29,6 +37,9 @@ struct svm_processor {
 };
 
 extern struct svm_processor svm_processor;
+
+/* Control registers whose writes exit in any case: CR4 and CR8. */
+#define SVM_CR_WRITES (1u << 4 | 1u << 8)
 
 /* One world switch; see enter.S. */
 void svm_enter(uint64_t *gpr, uint64_t guest_vmcb, uint64_t host_vmcb);
@@ -47,6 +58,9 @@ bool svm_keep_event(struct vp *vp, struct exit *exit);
 
 /* Give the VP a tag that is good, and order the flush that it needs. */
 void svm_prepare_tag(struct vp *vp);
+
+/* The event that svm_keep_event() kept is over. */
+void svm_forget_event(struct vp *vp);
 
 void svm_inject(struct vp *vp, const struct x86_event *event);
 bool svm_is_injecting(const struct vp *vp);
@@ -69,6 +83,7 @@ void svm_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limi
 uint64_t svm_read_control(struct vp *vp, unsigned number);
 void svm_write_control(struct vp *vp, unsigned number, uint64_t value);
 void svm_write_efer(struct vp *vp, uint64_t value);
+void svm_write_root(struct vp *vp, const struct vmmu_shadow_root *root);
 bool svm_read_msr(struct vp *vp, uint32_t index, uint64_t *value);
 bool svm_write_msr(struct vp *vp, uint32_t index, uint64_t value);
 

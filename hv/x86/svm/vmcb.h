@@ -24,6 +24,7 @@ enum svm_intercept1 {
     SVM_I1_INVLPGA = 26,
     SVM_I1_PORTS = 27,
     SVM_I1_MSRS = 28,
+    SVM_I1_TASK_SWITCH = 29,
     SVM_I1_FERR_FREEZE = 30,
     SVM_I1_SHUTDOWN = 31,
 };
@@ -44,7 +45,13 @@ enum svm_intercept2 {
     SVM_I2_RDPRU = 14,
 };
 
+/* Intercepts of the third vector: bit numbers. */
+enum svm_intercept3 {
+    SVM_I3_INVPCID = 2,
+};
+
 enum svm_exit_code {
+    SVM_EXIT_CR_READ = 0x00,   /* + register */
     SVM_EXIT_CR_WRITE = 0x10,  /* + register */
     SVM_EXIT_EXCEPTION = 0x40, /* + vector */
     SVM_EXIT_INTR = 0x60,
@@ -61,6 +68,7 @@ enum svm_exit_code {
     SVM_EXIT_INVLPGA = 0x7A,
     SVM_EXIT_PORT = 0x7B,
     SVM_EXIT_MSR = 0x7C,
+    SVM_EXIT_TASK_SWITCH = 0x7D,
     SVM_EXIT_FERR_FREEZE = 0x7E,
     SVM_EXIT_SHUTDOWN = 0x7F,
     SVM_EXIT_VMRUN = 0x80,
@@ -75,6 +83,7 @@ enum svm_exit_code {
     SVM_EXIT_MWAIT_ARMED = 0x8C,
     SVM_EXIT_XSETBV = 0x8D,
     SVM_EXIT_RDPRU = 0x8E,
+    SVM_EXIT_INVPCID = 0xA2,
     SVM_EXIT_NPF = 0x400,
 };
 

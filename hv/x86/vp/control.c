@@ -1,6 +1,6 @@
 /*
- * Writes to control registers that the guest may not make unseen: CR0, CR4, CR8, EFER, XCR0. The
- * rules are the library's.
+ * Reads and writes of control registers that the guest may not make unseen: CR0, CR3, CR4, CR8, EFER, XCR0.
+ * The rules are the library's.
  */
 #include "hv/x86/cpu.h"
 #include "hv/x86/vp/x86.h"
@@ -17,12 +17,22 @@
 struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp)
 {
     const struct vmmu_x86_state *state = x86_state(vp);
+    const struct vp_arch *arch = vp->arch;
 
     return (struct vmmu_x86_paging_registers){ .cr0 = state->cr0,
-                                               .cr3 = vp->arch->backend->read_control(vp, 3),
+                                               .cr3 = arch->backend->read_control(vp, 3),
                                                .cr4 = state->cr4,
                                                .efer = state->efer,
-                                               .pdpte_in_memory = true };
+                                               .pdpte = { arch->pdpte[0], arch->pdpte[1], arch->pdpte[2],
+                                                          arch->pdpte[3] },
+                                               .pdpte_in_memory = arch->walks_guest };
+}
+
+/* Whether the PDPTEs load that a write which makes @next of @now has to load. */
+static bool pdptes_load(struct vp *vp, const struct vmmu_x86_paging_registers *now,
+                        const struct vmmu_x86_paging_registers *next)
+{
+    return !vmmu_mode_loads_pdptes(now, next) || x86_load_pdptes(vp, next);
 }
 
 /*
@@ -37,19 +47,46 @@ static bool write_cr0_checked(struct vp *vp, uint64_t value)
     const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
     /* Not the mode: paging may not go on either while CS.L is set and long mode is still off. */
     const bool cs_long = state->segment[VMMU_X86_CS].attributes & SEGMENT_LONG;
+    struct vmmu_x86_paging_registers next;
     uint64_t stored;
 
     if (vmmu_mode_check_cr0(&now, value, cs_long) != VMMU_OK) {
         return false;
     }
     stored = vmmu_mode_cr0_stored(value) & ~CR0_CACHE_BITS;
-    state->efer = vmmu_mode_efer_with_cr0(state->efer, stored);
-    arch->backend->write_efer(vp, state->efer);
+    next = now;
+    next.cr0 = stored;
+    next.efer = vmmu_mode_efer_with_cr0(now.efer, stored);
+    if (!pdptes_load(vp, &now, &next)) {
+        return false;
+    }
+    arch->backend->write_efer(vp, next.efer);
     arch->backend->write_control(vp, 0, stored);
     if ((stored ^ state->cr0) & CR0_FLUSHING) {
         arch->backend->flush(vp);
     }
+    state->efer = next.efer;
     state->cr0 = stored;
+    x86_paging_changed(vp);
+    return true;
+}
+
+/* Exits only if the processor walks tables of ours. */
+static bool write_cr3_checked(struct vp *vp, uint64_t value)
+{
+    struct vp_arch *arch = vp->arch;
+    const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
+    struct vmmu_x86_paging_registers next = now;
+
+    if (vmmu_mode_check_cr3(&arch->cpu, &now, value) != VMMU_OK) {
+        return false;
+    }
+    next.cr3 = vmmu_mode_cr3_stored(value);
+    if (vmmu_mode_paging(now.cr0, now.cr4, now.efer) == VMMU_X86_PAGING_PAE && !x86_load_pdptes(vp, &next)) {
+        return false;
+    }
+    arch->backend->write_control(vp, 3, next.cr3);
+    x86_paging_changed(vp);
     return true;
 }
 
@@ -58,8 +95,10 @@ static bool write_cr4_checked(struct vp *vp, uint64_t value)
     struct vp_arch *arch = vp->arch;
     struct vmmu_x86_state *state = x86_state(vp);
     const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
+    struct vmmu_x86_paging_registers next = now;
 
-    if (vmmu_mode_check_cr4(&arch->cpu, &now, value) != VMMU_OK) {
+    next.cr4 = value;
+    if (vmmu_mode_check_cr4(&arch->cpu, &now, value) != VMMU_OK || !pdptes_load(vp, &now, &next)) {
         return false;
     }
     arch->backend->write_control(vp, 4, value);
@@ -67,6 +106,7 @@ static bool write_cr4_checked(struct vp *vp, uint64_t value)
         arch->backend->flush(vp);
     }
     state->cr4 = value;
+    x86_paging_changed(vp);
     return true;
 }
 
@@ -96,6 +136,7 @@ bool x86_write_efer(struct vp *vp, uint64_t value)
         arch->backend->flush(vp);
     }
     state->efer = value;
+    x86_paging_changed(vp);
     return true;
 }
 
@@ -103,6 +144,7 @@ static bool write_control_checked(struct vp *vp, unsigned number, uint64_t value
 {
     switch (number) {
     case 0: return write_cr0_checked(vp, value);
+    case 3: return write_cr3_checked(vp, value);
     case 4: return write_cr4_checked(vp, value);
     case 8: return write_cr8_checked(vp, value);
     default: return false;
@@ -115,6 +157,22 @@ static uint64_t cr0_after_lmsw(uint64_t cr0, uint64_t source)
     const uint64_t loaded = VMMU_X86_CR0_MP | VMMU_X86_CR0_EM | VMMU_X86_CR0_TS;
 
     return (cr0 & ~loaded) | (source & (loaded | VMMU_X86_CR0_PE));
+}
+
+static uint64_t read_control(struct vp *vp, unsigned number)
+{
+    return number == 0 ? x86_state(vp)->cr0 : vp->arch->backend->read_control(vp, number);
+}
+
+/* Perform MOV from a control register, or SMSW. */
+static enum vmmu_status read_checked(struct vp *vp, const struct vmmu_insn *insn,
+                                     struct vmmu_x86_fault *fault)
+{
+    struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_insn_memory memory = x86_insn_memory(vp);
+    const unsigned number = insn->operation == VMMU_INSN_SMSW ? 0 : insn->source.number;
+
+    return vmmu_insn_store_destination(insn, state, &memory, read_control(vp, number), fault);
 }
 
 enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
@@ -130,7 +188,7 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
     (void)exit;
     status = x86_fetch(vp, &insn);
     if (status == VMMU_UNSUPPORTED) {
-        return x86_give_up(vp, "a write to a control register could not be decoded");
+        return x86_give_up(vp, "an access to a control register could not be decoded");
     }
     if (status != VMMU_OK) {
         return VP_RESUME;
@@ -153,6 +211,15 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
         accepted = write_cr0_checked(vp, cr0_after_lmsw(state->cr0, value[0]));
     } else if (insn->operation == VMMU_INSN_CLTS) {
         accepted = write_cr0_checked(vp, state->cr0 & ~VMMU_X86_CR0_TS);
+    } else if (insn->operation == VMMU_INSN_MOV_CR || insn->operation == VMMU_INSN_SMSW) {
+        status = read_checked(vp, insn, &fault);
+        if (status == VMMU_GUEST_FAULT) {
+            x86_raise_fault(vp, &fault);
+        }
+        if (status != VMMU_OK) {
+            return VP_RESUME;
+        }
+        accepted = true;
     } else {
         return VP_RESUME; /* the guest changed its code meanwhile: it runs what stands there now */
     }

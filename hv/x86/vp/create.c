@@ -6,6 +6,7 @@
 #include "hv/boot/memory.h"
 #include "hv/guest/config.h"
 #include "hv/guest/firmware.h"
+#include "hv/mmu/mmu.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/vp/wall_clock.h"
 #include "hv/x86/vp/x86.h"
@@ -47,6 +48,11 @@ const char *arch_backend_name(void)
 const char *arch_stage2(struct vmmu_nested_config *config)
 {
     return backend->stage2(config);
+}
+
+void arch_shadow(struct vmmu_shadow_config *config)
+{
+    backend->shadow(config);
 }
 
 /* --- hooks of the board --- */
@@ -246,7 +252,8 @@ static void build_cpuid(struct vp *vp)
         .hyperv = vp->partition->arch->enlightened ? &vp->partition->arch->hyperv : NULL,
         .apic_id = vp->index,
         .vp_count = vp->partition->vp_count,
-        .withhold = x86_has_xsave() ? 0 : X86_WITHHOLD_XSAVE,
+        .withhold = (x86_has_xsave() ? 0 : X86_WITHHOLD_XSAVE) |
+                    (arch->walks_guest ? 0 : X86_WITHHOLD_PCID), /* tables of ours have one tag a VP */
     };
     const struct x86_msrs_config msrs_config = {
         .maxphyaddr = host_maxphyaddr(),
@@ -274,6 +281,7 @@ const char *arch_vp_create(struct vp *vp)
     vp->arch = memory_at(at);
     __builtin_memset(vp->arch, 0, sizeof *vp->arch);
     vp->arch->backend = backend;
+    vp->arch->walks_guest = mmu_root(vp).nested;
     vmmu_hyperv_vp_init(&vp->arch->hyperv, vp->index);
     build_cpuid(vp);
     if (!x86_extended_create(vp)) {
@@ -314,6 +322,7 @@ void arch_vp_start(struct vp *vp, const struct guest_start *start)
     state->rip = start->rip;
     state->rflags = RFLAGS_RESET;
     vp->arch->state_complete = false;
+    x86_paging_changed(vp);
 }
 
 /* --- what the neutral loop asks all the time --- */

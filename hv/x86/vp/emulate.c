@@ -125,6 +125,7 @@ static enum vmmu_status memory_write(void *context, const struct vmmu_insn_bytes
     }
     if (at) {
         store_bytes(at, bytes->size_bytes, value);
+        mmu_wrote(vp->partition, gpa, bytes->size_bytes);
     } else {
         device_write(vp, gpa, bytes->size_bytes, value);
     }
@@ -222,7 +223,11 @@ static enum vmmu_status memory_exchange(void *context, const struct vmmu_insn_by
     if (!at) {
         return exchange_device(vp, gpa, bytes->size_bytes, expected, desired);
     }
-    return exchange_ram(at, bytes->size_bytes, expected, desired) ? VMMU_OK : VMMU_RACED;
+    if (!exchange_ram(at, bytes->size_bytes, expected, desired)) {
+        return VMMU_RACED;
+    }
+    mmu_wrote(vp->partition, gpa, bytes->size_bytes);
+    return VMMU_OK;
 }
 
 static enum vmmu_status port_in(void *context, uint16_t port, unsigned size_bytes, uint64_t *value)
@@ -262,7 +267,7 @@ enum vp_next x86_give_up(struct vp *vp, const char *what)
     return VP_STOP;
 }
 
-enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn)
+bool x86_try(struct vp *vp, const struct vmmu_insn *insn)
 {
     const struct vmmu_insn_memory memory = x86_insn_memory(vp);
     struct vmmu_insn_outcome outcome = { 0 };
@@ -273,9 +278,9 @@ enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn)
         if (outcome.single_step) {
             x86_single_step(vp);
         }
-        return VP_RESUME;
-    case VMMU_GUEST_FAULT: x86_raise_fault(vp, &outcome.fault); return VP_RESUME;
-    case VMMU_RACED: return VP_RESUME;
+        return true;
+    case VMMU_GUEST_FAULT: x86_raise_fault(vp, &outcome.fault); return true;
+    case VMMU_RACED: return true;
     case VMMU_UNSUPPORTED:
     case VMMU_ABSENT:
     case VMMU_STAGE2:
@@ -284,7 +289,15 @@ enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn)
     case VMMU_INVALID:
     case VMMU_VIOLATED: break;
     }
-    return x86_give_up(vp, "an instruction reaches a device in a way that is not known here");
+    return false;
+}
+
+enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn)
+{
+    if (!x86_try(vp, insn)) {
+        return x86_give_up(vp, "an instruction reaches a device in a way that is not known here");
+    }
+    return VP_RESUME;
 }
 
 enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit)

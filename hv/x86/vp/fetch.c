@@ -49,16 +49,21 @@ static void remember(struct vp *vp, struct x86_fetch_memo *memo, uint64_t page,
 
     memo->code = NULL;
     memo->width_bytes = paging == VMMU_X86_PAGING_32BIT ? 4 : 8;
+    memo->count = 0;
     for (unsigned i = 0; i < walk->step_count; i++) {
         const struct vmmu_x86_step *step = &walk->steps[i];
 
-        memo->entries[i].at = mmu_at(vp->partition, (vmmu_gpa){ step->address }, memo->width_bytes);
-        memo->entries[i].value = step->value | step->marks;
-        if (!memo->entries[i].at) {
+        if (step->stage == VMMU_X86_STAGE_REGISTER) {
+            continue; /* whoever loads it forgets what was remembered */
+        }
+
+        memo->entries[memo->count].at = mmu_at(vp->partition, (vmmu_gpa){ step->address }, memo->width_bytes);
+        memo->entries[memo->count].value = step->value | step->marks;
+        if (!memo->entries[memo->count].at) {
             return;
         }
+        memo->count++;
     }
-    memo->count = walk->step_count;
     memo->page = page;
     memo->cr0 = state->cr0;
     memo->cr3 = vp->arch->backend->read_control(vp, 3);

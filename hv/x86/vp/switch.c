@@ -3,7 +3,8 @@
  * PKRS, DR0 to DR3, TSC_AUX.
  *
  * The hypervisor uses none of it, so it stays the guest's across exits, and moves only when another VP runs
- * on this processor. (PKRU and PKRS govern nothing here: CR4.PKE and CR4.PKS are off in the hypervisor.)
+ * on this processor. (PKRU governs user pages only, of which the hypervisor has none; PKRS governs nothing
+ * here: CR4.PKS is off.)
  */
 #include "hv/boot/host.h"
 #include "hv/boot/memory.h"

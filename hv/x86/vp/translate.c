@@ -20,7 +20,8 @@
 static uint64_t without_pdpte_mark(const struct vp *vp, uint64_t address, uint64_t value)
 {
     const struct vmmu_x86_mode *mode = &vp->arch->mode;
-    const bool is_pdpte = mode->paging == VMMU_X86_PAGING_PAE && address - mode->root.v < PDPTES_BYTES;
+    const bool is_pdpte =
+        mode->pdpte_in_memory && mode->paging == VMMU_X86_PAGING_PAE && address - mode->root.v < PDPTES_BYTES;
 
     return is_pdpte ? value & ~PTE_ACCESSED : value;
 }
@@ -64,15 +65,11 @@ struct vmmu_ram x86_ram(struct vp *vp)
     return (struct vmmu_ram){ .context = vp, .load = ram_load, .exchange = ram_exchange };
 }
 
-/* PKRU and PKRS stay in the processor's registers across an exit; reading PKRU needs CR4.PKE for a moment. */
+/* PKRU and PKRS stay in the processor's registers across an exit. */
 static void read_keys(struct vp *vp, struct vmmu_x86_paging_registers *registers)
 {
     if (registers->cr4 & VMMU_X86_CR4_PKE) {
-        const uint64_t cr4 = read_cr4();
-
-        write_cr4(cr4 | VMMU_X86_CR4_PKE);
         registers->pkru = rdpkru();
-        write_cr4(cr4);
     }
     if (registers->cr4 & VMMU_X86_CR4_PKS) {
         uint64_t pkrs = 0;
@@ -86,7 +83,8 @@ static bool same_registers(const struct vmmu_x86_paging_registers *a,
                            const struct vmmu_x86_paging_registers *b)
 {
     return a->cr0 == b->cr0 && a->cr3 == b->cr3 && a->cr4 == b->cr4 && a->efer == b->efer &&
-           a->pkru == b->pkru && a->pkrs == b->pkrs;
+           a->pkru == b->pkru && a->pkrs == b->pkrs && a->pdpte[0] == b->pdpte[0] &&
+           a->pdpte[1] == b->pdpte[1] && a->pdpte[2] == b->pdpte[2] && a->pdpte[3] == b->pdpte[3];
 }
 
 const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys)

@@ -10,6 +10,7 @@
 #include <vmmu/hyperv.h>
 #include <vmmu/insn.h>
 #include <vmmu/mode.h>
+#include <vmmu/shadow.h>
 #include <vmmu/walk.h>
 
 #include "hv/dev/pc.h"
@@ -33,6 +34,7 @@
 #define X86_VECTOR_MC   18
 
 #define X86_MSR_TSC     0x10u
+#define X86_MSR_PAT     0x277u
 #define X86_MSR_PKRS    0x6E1u
 #define X86_MSR_EFER    0xC0000080u
 #define X86_MSR_TSC_AUX 0xC0000103u
@@ -60,6 +62,9 @@ struct x86_backend {
     /* What the second stage offers; fills all but `vps`. */
     const char *(*stage2)(struct vmmu_nested_config *config);
 
+    /* What walking tables of ours takes of the processor; fills what is its own. */
+    void (*shadow)(struct vmmu_shadow_config *config);
+
     /* Control structures for a VP, in the processor's reset state. NULL, or why not. */
     const char *(*vp_create)(struct vp *vp);
 
@@ -80,6 +85,12 @@ struct x86_backend {
     void (*write_control)(struct vp *vp, unsigned number, uint64_t value);
     void (*write_efer)(struct vp *vp, uint64_t value);
 
+    /*
+     * Walk the tables at @root in place of the guest's, who goes on seeing its own control registers. Called
+     * whenever these have been written.
+     */
+    void (*write_root)(struct vp *vp, const struct vmmu_shadow_root *root);
+
     /* MSRs that the processor switches or that guests use directly. False: there is no such register here. */
     bool (*read_msr)(struct vp *vp, uint32_t index, uint64_t *value);
     bool (*write_msr)(struct vp *vp, uint32_t index, uint64_t value);
@@ -89,6 +100,9 @@ struct x86_backend {
     void (*write_tsc_offset)(struct vp *vp, uint64_t offset);
 
     void (*write_tpr)(struct vp *vp, uint8_t cr8);
+
+    /* Do not deliver again the event whose delivery the last exit cut short: it is over. */
+    void (*forget_event)(struct vp *vp);
 
     /* Add bits to DR6, ahead of a #DB. */
     void (*raise_debug)(struct vp *vp, uint64_t dr6_bits);
@@ -157,6 +171,16 @@ struct vp_arch {
     struct vmmu_x86_paging_registers mode_registers; /* what `mode` was made from */
     struct vmmu_x86_mode mode;
     bool mode_valid;
+    bool walks_guest;      /* the processor walks the guest's own tables; else ours in their place, and: */
+    uint64_t pdpte[4];     /* the PDPTE registers */
+    uint32_t entered_pkru; /* protection keys as the tables were last told of */
+    uint32_t entered_pkrs;
+    uint64_t fault_va; /* the last page fault */
+    uint64_t fault_rip;
+    uint32_t fault_error_code;
+    uint32_t fault_repeats; /* that the tables did not explain */
+    uint64_t dropped_page;  /* the last page that was given up as a table */
+    uint64_t dropped_rip;
     uint64_t port_last; /* the last IN or OUT that exited, and what stands behind it */
     uint64_t port_next;
     uint64_t port_pair; /* an IN or OUT that another one follows at once */
@@ -248,6 +272,12 @@ void x86_single_step(struct vp *vp);
 
 /* --- emulate.c --- */
 
+/*
+ * Perform @insn. False: it is not known how, and nothing was changed. What it raises is queued.
+ */
+VMMU_MUST_USE
+bool x86_try(struct vp *vp, const struct vmmu_insn *insn);
+
 /* Perform @insn, string port accesses included. */
 enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn);
 
@@ -280,6 +310,17 @@ bool x86_write_efer(struct vp *vp, uint64_t value);
 
 /* The registers that decide about paging, from complete state. */
 struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp);
+
+/* --- linear.c --- */
+
+/* CR0, CR3, CR4 or EFER has been written: translate as they say now. */
+void x86_paging_changed(struct vp *vp);
+
+/* Load the PDPTE registers, for paging by @next, where we hold them. False: #GP, and nothing was changed. */
+VMMU_MUST_USE
+bool x86_load_pdptes(struct vp *vp, const struct vmmu_x86_paging_registers *next);
+
+enum vp_next x86_page_fault_exit(struct vp *vp, const struct exit *exit);
 
 /* --- port.c --- */
 

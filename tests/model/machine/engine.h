@@ -37,14 +37,13 @@ struct engine_event {
     uint64_t address;  /* OP_INVLPG, OP_INVPCID */
     uint64_t value;    /* as the instruction had it */
     uint8_t type;      /* OP_INVPCID */
-    const struct vmmu_x86_paging_registers *before;
-    const struct vmmu_x86_paging_registers *after;
 };
 
 struct engine_class {
     const char *name;
     bool intel; /* whose second stage, or either */
     bool amd;
+    uint16_t least_table_pages; /* with which it works; 0: with any number */
 
     /* NULL if the setting cannot be had with this technique. */
     struct engine *(*create)(struct world *world);
@@ -54,13 +53,18 @@ struct engine_class {
     void (*load)(struct engine *engine, unsigned vp, const struct vmmu_x86_mode *mode,
                  struct guest_state *state);
 
+    /* The processor enters the guest: what it loads only then; NULL: nothing. */
+    void (*enter)(struct engine *engine, unsigned vp);
+
     /* A page fault of the hardware that the technique intercepts; NULL: faults are the guest's own. */
     struct engine_verdict (*page_fault)(struct engine *engine, unsigned vp, uint64_t va,
                                         struct vmmu_x86_access access, const struct vmmu_x86_fault *fault);
     /* A refusal of the second stage; NULL: there is none. */
     struct engine_verdict (*stage2_fault)(struct engine *engine, unsigned vp,
                                           const struct vmmu_x86_stage2_fault *fault);
-    /* A guest instruction that the technique intercepts; NULL: the processor executes them all, and invalidates by itself. */
+    /* The guest instructions that the technique intercepts, one bit each by enum op_kind; the processor executes the others. */
+    uint32_t intercepts;
+    /* One of those. What the processor remembers is untouched. */
     void (*control)(struct engine *engine, unsigned vp, const struct engine_event *event);
     /* After ENGINE_EMULATE: the store is done. */
     void (*guest_wrote)(struct engine *engine, unsigned vp, uint64_t gpa, unsigned width_bytes);
@@ -79,6 +83,8 @@ struct engine_class {
                                 const struct vmmu_nested_harvester *harvester);
     /* What the technique itself says of a page; NULL if it cannot tell. */
     enum vmmu_status (*lookup)(const struct engine *engine, uint64_t gpa, struct vmmu_nested_page *out);
+    /* Hold its tables against those of guests and the host's map; NULL: there is nothing to compare. */
+    void (*check)(struct engine *engine);
 };
 
 /* Ends with NULL. */

@@ -8,7 +8,21 @@
 #include <stdlib.h>
 
 /* History that the reference may drag along before the guest flushes. */
-#define BURDEN 600U
+#define BURDEN           600U
+
+#define SWEEP_ONCE_IN    40U
+#define ADOPTION_ONCE_IN 24U
+
+/* What a technique without second stage wants otherwise: tables hardly enough, and guests' large pages in many pieces. */
+static void shadow_setting(const struct engine_class *class, struct luck *luck, struct setting *setting)
+{
+    static const uint16_t spare[] = { 0, 0, 0, 8, 24, 64, 184, 984 };
+
+    setting->table_pages = (uint16_t)(class->least_table_pages + spare[luck_below(luck, 8)]);
+    if (luck_once_in(luck, 2)) {
+        setting->largest = 1;
+    }
+}
 
 void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
 {
@@ -27,7 +41,7 @@ void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
         .tagged = !intel || !luck_once_in(&luck, 4),
         .tags = (uint8_t)(1 + luck_below(&luck, 4)),
         .second_dirty = !intel || !luck_once_in(&luck, 3),
-        .execute_only = intel && luck_once_in(&luck, 2),
+        .execute_only = intel && luck_once_in(&luck, 2) && class->stage2_fault,
         .second_levels = luck_once_in(&luck, 5) ? 5 : 4,
         .largest = luck_once_in(&luck, 5) ? 1 : (uint8_t)(2 + luck_below(&luck, 2)),
         .gib_pages = !luck_once_in(&luck, 4),
@@ -41,6 +55,9 @@ void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
         .table_pages = pages[luck_below(&luck, 8)],
         .tlb_entries = entries[luck_below(&luck, 4)],
     };
+    if (class->page_fault) {
+        shadow_setting(class, &luck, setting);
+    }
 }
 
 struct generator *generator_create(struct world *world)
@@ -51,6 +68,7 @@ struct generator *generator_create(struct world *world)
         return NULL;
     }
     generator->world = world;
+    generator->shadowed = engines[world_setting(world)->engine]->page_fault != NULL;
     generator->luck = luck_from(world_setting(world)->seed ^ UINT64_C(0x09E4E7A7));
     generate_setup(generator);
     return generator;
@@ -118,6 +136,10 @@ static void generate_activity(struct generator *generator)
         }
     } else if (luck_once_in(luck, 16) && !generate_can_write(generator, vp)) {
         generate_repair(generator, vp);
+    } else if (generator->shadowed && luck_once_in(luck, SWEEP_ONCE_IN)) {
+        generate_sweep(generator, vp);
+    } else if (generator->shadowed && luck_once_in(luck, ADOPTION_ONCE_IN)) {
+        generate_adoption(generator, vp);
     } else if (draw < 310) {
         generate_access(generator, vp);
     } else if (draw < 530) {

@@ -80,6 +80,47 @@ void generate_access(struct generator *generator, unsigned vp)
     generate_op(generator, op);
 }
 
+/* A linear address in a page of a gigabyte, if one is found soon. */
+static bool find_gigabyte(struct generator *generator, unsigned vp, uint64_t *address)
+{
+    struct vmmu_x86_walk_result walk;
+
+    if (reference_mode(world_reference(generator->world), vp)->paging == VMMU_X86_PAGING_NONE) {
+        *address = GUEST_HIGH_BASE;
+        return true;
+    }
+    for (unsigned tries = 0; tries < 16; tries++) {
+        *address = generate_address(generator, vp);
+        if (generate_walk(generator, vp, *address, (struct vmmu_x86_access){ .kind = VMMU_X86_READ },
+                          &walk) &&
+            walk.translation.page_bytes == VMMU_1G_BYTES) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void generate_sweep(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const uint8_t flags = draw_access_flags(luck);
+    uint64_t address;
+
+    if (!find_gigabyte(generator, vp, &address)) {
+        generate_access(generator, vp);
+        return;
+    }
+    for (unsigned i = 16 + luck_below(luck, 96); i > 0; i--) {
+        generate_op(generator, (struct op){ .kind = luck_once_in(luck, 3) ? OP_WRITE : OP_READ,
+                                            .vp = (uint8_t)vp,
+                                            .flags = flags,
+                                            .width = 8,
+                                            .address = (address & ~(VMMU_1G_BYTES - 1)) +
+                                                       luck_below(luck, 512) * VMMU_2M_BYTES +
+                                                       luck_below(luck, 4) * VMMU_PAGE_BYTES });
+    }
+}
+
 /* A value for CR3 that fits the paging of @vp. */
 static uint64_t draw_cr3(struct generator *generator, unsigned vp)
 {

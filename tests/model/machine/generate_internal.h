@@ -33,6 +33,8 @@
 
 struct generator {
     struct world *world;
+    bool
+        shadowed; /* by a technique without second stage: tables have one shadow for each way of being reached */
     struct luck luck;
     uint32_t head;
     uint32_t tail;
@@ -71,6 +73,9 @@ void generate_edit(struct generator *generator, unsigned vp);
 /* Edit an entry that translates @address, if one does, and nothing else. */
 void generate_edit_of(struct generator *generator, unsigned vp, uint64_t address);
 
+/* A page that another VP has been writing becomes a table, under its hands. */
+void generate_adoption(struct generator *generator, unsigned vp);
+
 /* An address that may be of interest on @vp. */
 uint64_t generate_address(struct generator *generator, unsigned vp);
 
@@ -78,6 +83,9 @@ uint64_t generate_address(struct generator *generator, unsigned vp);
 
 void generate_access(struct generator *generator, unsigned vp);
 void generate_flush(struct generator *generator, unsigned vp);
+
+/* Accesses all over a gigabyte that the guest maps by one page, or has without paging. */
+void generate_sweep(struct generator *generator, unsigned vp);
 void generate_toggle(struct generator *generator, unsigned vp);
 
 /* To another context and back, with an edit there and an invalidation of one kind or another. */

@@ -39,10 +39,14 @@ static uint64_t slot32(uint64_t table, uint64_t index)
     return table + index * 4;
 }
 
-static uint64_t draw_table(struct luck *luck, unsigned level)
+static uint64_t draw_table(struct generator *generator, unsigned level)
 {
+    struct luck *luck = &generator->luck;
     const struct shelf shelf = shelves[level];
 
+    if (level == 1 && generator->shadowed && luck_once_in(luck, 8)) {
+        return POOL(POOL_PT32 + luck_below(luck, 4)); /* made for entries of four bytes */
+    }
     if (level == 1 && luck_once_in(luck, 4)) {
         return FAR_TABLE(luck_below(luck, 2));
     }
@@ -92,8 +96,9 @@ uint64_t generate_address(struct generator *generator, unsigned vp)
 }
 
 /* Flags of an entry: one in @stingy lacks a right. Links are generous, so that walks go deep. */
-#define OF_LEAF 5U
-#define OF_LINK 16U
+#define OF_LEAF           5U
+#define OF_LINK           16U
+#define OF_LINK_FOR_ROLES 6U
 static uint64_t draw_flags(struct luck *luck, unsigned stingy)
 {
     uint64_t flags = ENTRY_P | ENTRY_W | ENTRY_U;
@@ -152,9 +157,21 @@ static uint64_t draw_entry(struct generator *generator, unsigned level)
     }
     /* Now and then a table of the wrong level, itself perhaps: tables mapped into themselves. */
     const unsigned below = luck_once_in(luck, 10) ? level : level - 1;
-    const uint64_t entry = draw_table(luck, below) | draw_flags(luck, OF_LINK);
+    const uint64_t entry =
+        draw_table(generator, below) | draw_flags(luck, generator->shadowed ? OF_LINK_FOR_ROLES : OF_LINK);
 
     return luck_once_in(luck, 30) ? entry | ENTRY_NX : entry;
+}
+
+/* A page table of 32-bit paging; or one made for entries of eight bytes. */
+static uint64_t draw_short_table(struct generator *generator)
+{
+    struct luck *luck = &generator->luck;
+
+    if (generator->shadowed && luck_once_in(luck, 4)) {
+        return POOL(shelves[1].first + luck_below(luck, shelves[1].count));
+    }
+    return POOL(POOL_PT32 + luck_below(luck, 4));
 }
 
 static void poke(struct generator *generator, uint64_t gpa, uint64_t value, uint8_t width)
@@ -205,12 +222,12 @@ static void lay_short_tables(struct generator *generator)
     for (unsigned i = 0; i < 4; i++) {
         const uint64_t present = luck_once_in(luck, 8) ? 0 : ENTRY_P;
 
-        poke(generator, slot(POOL(POOL_PDPT + i / 2), i % 2), draw_table(luck, 2) | present, 8);
+        poke(generator, slot(POOL(POOL_PDPT + i / 2), i % 2), draw_table(generator, 2) | present, 8);
     }
     for (unsigned i = 0; i < 6; i++) {
         const uint64_t large =
             luck_below(luck, 2) * UINT64_C(0x400000) | draw_flags(luck, OF_LEAF) | ENTRY_PS;
-        const uint64_t table = POOL(POOL_PT32 + luck_below(luck, 4)) | draw_flags(luck, OF_LINK);
+        const uint64_t table = draw_short_table(generator) | draw_flags(luck, OF_LINK);
 
         poke(generator, slot32(POOL(POOL_PD32 + i / 3), i % 3), luck_once_in(luck, 3) ? large : table, 4);
     }
@@ -282,7 +299,7 @@ static struct target draw_target(struct generator *generator)
 {
     struct luck *luck = &generator->luck;
     const unsigned level = 1 + luck_below(luck, 3);
-    const uint64_t gpa = slot(draw_table(luck, level), draw_index(luck, level));
+    const uint64_t gpa = slot(draw_table(generator, level), draw_index(luck, level));
 
     return (struct target){
         .gpa = gpa,
@@ -312,7 +329,7 @@ static uint64_t draw_value(struct generator *generator, const struct target *tar
     const unsigned draw = luck_below(luck, 32);
 
     if (target->pdpte && draw < 31) {
-        return draw_table(luck, 2) | (draw < 3 ? 0 : ENTRY_P);
+        return draw_table(generator, 2) | (draw < 3 ? 0 : ENTRY_P);
     }
     if (draw < 14 && (target->value & ENTRY_P)) {
         return turn_flags(luck, target);
@@ -327,7 +344,7 @@ static uint64_t draw_value(struct generator *generator, const struct target *tar
         return draw_entry(generator, target->level);
     }
     if (target->level == 2 && luck_once_in(luck, 2)) {
-        return POOL(POOL_PT32 + luck_below(luck, 4)) | draw_flags(luck, OF_LINK);
+        return draw_short_table(generator) | draw_flags(luck, OF_LINK);
     }
     return draw_leaf(generator, target->level) & UINT32_MAX & ~(target->level == 2 ? VMMU_2M_BYTES : 0);
 }
@@ -397,6 +414,25 @@ static bool draw_edit(struct generator *generator, unsigned vp, struct target *t
     return target->gpa < GUEST_LOW_BYTES;
 }
 
+/* Writes that are not one entry: two of four bytes at once, or the flags of one alone. */
+static void vary_width(struct generator *generator, struct op *op)
+{
+    struct luck *luck = &generator->luck;
+
+    if (op->width == 4 && luck_once_in(luck, 3)) {
+        op->width = 8;
+        if (op->address % 8 != 0) {
+            op->address -= 4;
+            op->value = op->value << 32 | (luck_next(luck) & UINT32_MAX);
+        } else {
+            op->value |= (uint64_t)draw_short_table(generator) << 32 | draw_flags(luck, OF_LEAF) << 32;
+        }
+    } else if (luck_once_in(luck, 8)) {
+        op->width = (uint8_t)(1 + luck_below(luck, 2));
+        op->value &= op->width == 1 ? 0xFF : 0xFFFF;
+    }
+}
+
 static void write_entry(struct generator *generator, unsigned vp, const struct target *target)
 {
     const struct vmmu_x86_mode *mode = reference_mode(world_reference(generator->world), vp);
@@ -405,11 +441,17 @@ static void write_entry(struct generator *generator, unsigned vp, const struct t
     if (mode->paging != VMMU_X86_PAGING_NONE) {
         at += mode->address_bits == 32 ? DIRECT_32 : DIRECT_LONG;
     }
-    generate_op(generator, (struct op){ .kind = OP_WRITE,
-                                        .vp = (uint8_t)vp,
-                                        .address = at,
-                                        .value = draw_value(generator, target),
-                                        .width = target->bytes });
+
+    struct op op = { .kind = OP_WRITE,
+                     .vp = (uint8_t)vp,
+                     .address = at,
+                     .value = draw_value(generator, target),
+                     .width = target->bytes };
+
+    if (generator->shadowed) {
+        vary_width(generator, &op);
+    }
+    generate_op(generator, op);
 }
 
 void generate_edit_of(struct generator *generator, unsigned vp, uint64_t address)
@@ -446,4 +488,51 @@ void generate_edit(struct generator *generator, unsigned vp)
     follow_up(generator, vp, &target);
     use(generator, vp, target.address, 3);
     use(generator, vp, alias, 1);
+}
+
+/* Where @vp writes guest-physical memory. */
+static uint64_t direct_address(struct generator *generator, unsigned vp, uint64_t gpa)
+{
+    const struct vmmu_x86_mode *mode = reference_mode(world_reference(generator->world), vp);
+
+    if (mode->paging == VMMU_X86_PAGING_NONE) {
+        return gpa;
+    }
+    return gpa + (mode->address_bits == 32 ? DIRECT_32 : DIRECT_LONG);
+}
+
+static void write_by(struct generator *generator, unsigned vp, uint64_t gpa, uint64_t value)
+{
+    generate_op(generator, (struct op){ .kind = OP_WRITE,
+                                        .vp = (uint8_t)vp,
+                                        .address = direct_address(generator, vp, gpa),
+                                        .value = value,
+                                        .width = 8 });
+}
+
+void generate_adoption(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const unsigned other = luck_below(luck, world_setting(generator->world)->vps);
+    const uint64_t address = generator->recent[luck_below(luck, RECENT)];
+    const uint64_t table = draw_table(generator, 1);
+    const uint64_t entry = table + ((address >> VMMU_PAGE_SHIFT) & 511) * 8;
+    struct vmmu_x86_walk_result walk;
+
+    (void)generate_walk(generator, vp, address, (struct vmmu_x86_access){ .kind = VMMU_X86_READ }, &walk);
+    for (unsigned i = 0; i < walk.step_count; i++) {
+        const struct vmmu_x86_step *step = &walk.steps[i];
+
+        if (step->level != 2 || step->entry_bytes != 8 || step->address >= GUEST_LOW_BYTES) {
+            continue;
+        }
+        write_by(generator, vp, step->address, 0);
+        for (unsigned turn = 0; turn < 4; turn++) {
+            write_by(generator, other, entry, draw_leaf(generator, 1));
+        }
+        write_by(generator, vp, step->address, table | draw_flags(luck, OF_LINK));
+        use(generator, vp, address, 3);
+        write_by(generator, other, entry, draw_leaf(generator, 1));
+        use(generator, vp, address, 3);
+    }
 }

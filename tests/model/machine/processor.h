@@ -25,6 +25,8 @@
 struct guest_state {
     struct vmmu_x86_mode mode; /* as the hardware has it: a technique without nesting puts its root here */
     struct vmmu_x86_tags tags;
+    bool
+        host_tables; /* not nested: the tables are the host's alone, and a walk through guest memory strays */
     bool nested;
     struct vmmu_x86_stage2 stage2; /* if nested; its `ram` is not used */
 };
@@ -88,6 +90,9 @@ struct processor_result processor_access(struct processor *processor, const stru
  */
 void processor_speculate(struct processor *processor, const struct guest_state *state, uint64_t va,
                          struct luck *luck);
+
+/* What lib/x86/invalidate asks of the registers of the hardware in @mode: the PCID, and how wide linear addresses are. */
+struct vmmu_x86_paging_registers processor_registers(const struct vmmu_x86_mode *mode);
 
 /* Do what instructions say. */
 void processor_invalidate(struct processor *processor, const struct vmmu_tlb_scopes *scopes);

@@ -10,8 +10,7 @@ void processor_invalidate(struct processor *processor, const struct vmmu_tlb_sco
     (void)vmmu_tlb_invalidate(&processor->tlb, scopes);
 }
 
-/* What lib/x86/invalidate asks of the registers: the PCID, and how wide linear addresses are. */
-static struct vmmu_x86_paging_registers registers_of(const struct vmmu_x86_mode *mode)
+struct vmmu_x86_paging_registers processor_registers(const struct vmmu_x86_mode *mode)
 {
     const bool five = mode->paging == VMMU_X86_PAGING_5LEVEL;
     const bool long_mode = five || mode->paging == VMMU_X86_PAGING_4LEVEL;
@@ -27,7 +26,7 @@ void forget_fault(struct crossing *crossing)
 {
     const struct processor_result *result = &crossing->result;
     const struct vmmu_x86_tags *tags = &crossing->state->tags;
-    const struct vmmu_x86_paging_registers now = registers_of(&crossing->state->mode);
+    const struct vmmu_x86_paging_registers now = processor_registers(&crossing->state->mode);
     const vmmu_gva va = { crossing->va };
     struct vmmu_tlb_scopes scopes = { 0 };
 

@@ -180,7 +180,12 @@ static enum progress reach(struct crossing *crossing, struct descent *descent)
 
 static bool is_table_memory(const struct crossing *crossing, enum memory_owner owner)
 {
-    return owner == OWNER_GUEST || (owner == OWNER_TABLES && !crossing->state->nested);
+    const struct guest_state *state = crossing->state;
+
+    if (state->host_tables) {
+        return owner == OWNER_TABLES;
+    }
+    return owner == OWNER_GUEST || (owner == OWNER_TABLES && !state->nested);
 }
 
 /* --- marking --- */

@@ -55,6 +55,14 @@ void reference_destroy(struct reference *reference)
     }
 }
 
+void reference_hold_pdptes(struct reference *reference)
+{
+    for (unsigned i = 0; i < reference->vps; i++) {
+        reference->vp[i].registers.pdpte_in_memory = false;
+        reference->vp[i].mode.pdpte_in_memory = false;
+    }
+}
+
 uint64_t reference_load(const struct reference *reference, uint64_t gpa, unsigned width_bytes)
 {
     return history_load(reference->history, gpa, width_bytes);

@@ -23,6 +23,14 @@ struct reference;
 struct reference *reference_create(const struct vmmu_x86_cpu *cpu, bool intel, unsigned vps);
 void reference_destroy(struct reference *reference);
 
+/*
+ * Have the PDPTEs of PAE paging held in registers whoever made the processor: as AMD has it without a second stage. At
+ * reset only.
+ *
+ * Spec: APM 2 "Page-Translation-Table Entry Fields", SDM 3A "PDPTE Registers".
+ */
+void reference_hold_pdptes(struct reference *reference);
+
 /* Guest memory now. Width 1, 2, 4 or 8, aligned. Where guest_has_memory() says no: zero, and stores vanish. */
 uint64_t reference_load(const struct reference *reference, uint64_t gpa, unsigned width_bytes);
 /* A store by anybody: a guest's write, or accessed and dirty bits that a processor set. A moment of its own. */

@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PHYSICAL_BITS 40
+#define PHYSICAL_BITS   40
+
+/* How often tables are held against others as a whole. */
+#define CHECKED_ONCE_IN 24
 
 const char *const check_names[CHECKS] = {
     [CHECK_TRANSLATION] = "translation",
@@ -106,6 +109,9 @@ static const struct engine_class *class_of(const struct setting *setting)
         setting->processors > MODEL_PROCESSORS || setting->tlb_entries == 0) {
         return NULL;
     }
+    if (setting->table_pages < engines[index]->least_table_pages) {
+        return NULL;
+    }
     return setting->tags != 0 && (setting->tagged || setting->intel) ? engines[index] : NULL;
 }
 
@@ -162,6 +168,9 @@ static bool start(struct world *world)
     world->reference = reference_create(&world->cpu, world->setting.intel, world->setting.vps);
     if (!world->memory || !world->reference || !start_processors(world) || !world_tables_start(world)) {
         return false;
+    }
+    if (is_shadowed(world)) {
+        reference_hold_pdptes(world->reference);
     }
     world->engine = world->class->create(world);
     if (!world->engine) {
@@ -285,5 +294,8 @@ bool world_step(struct world *world, const struct op *op)
         world->counters.idle++;
     }
     resume_all(world);
+    if (world->class->check && world_once_in(world, CHECKED_ONCE_IN)) {
+        world->class->check(world->engine);
+    }
     return !world->finding.found;
 }

@@ -74,6 +74,16 @@ void world_apply(struct world *world, const struct vmmu_plan *plan);
  */
 void world_hand_over(struct world *world, const struct vmmu_plan *plan);
 
+/*
+ * For engines: some VP may do something now, as between two stores to tables. And: an entry of a guest's table at @hpa
+ * was marked by the host, as a processor marks it.
+ */
+void world_act(struct world *world);
+void world_mark(struct world *world, uint64_t hpa, unsigned width_bytes, uint64_t value);
+
+/* The host asks for what the engine must refuse, or has done so: violated() is what is wanted. */
+void world_provoke(struct world *world, bool provoking);
+
 /* Chance of the operation under way: true once in @times. */
 bool world_once_in(struct world *world, uint32_t times);
 

@@ -156,6 +156,30 @@ void world_marked(void *context, uint64_t hpa, unsigned width_bytes, uint64_t va
     reference_store(world->reference, gpa, width_bytes, value);
 }
 
+void world_mark(struct world *world, uint64_t hpa, unsigned width_bytes, uint64_t value)
+{
+    uint64_t gpa;
+    bool on_b;
+
+    memory_store(world->memory, hpa, width_bytes, value);
+    if (host_guest_address(hpa, &gpa, &on_b)) {
+        world_used(world, gpa, true);
+    }
+    world_marked(world, hpa, width_bytes, value);
+}
+
+/*
+ * What a guest writes between two stores of the engine's: mostly what stands there, for scripts know their tables; but
+ * where tables are followed, the same with another flag is what is hard to follow.
+ */
+static uint64_t value_between(struct world *world, const struct guest_access *access, uint64_t expected)
+{
+    if (!world_once_in(world, is_shadowed(world) ? 2 : 4)) {
+        return expected;
+    }
+    return is_shadowed(world) ? expected ^ BIT64(luck_below(&world->luck, 8)) : access->value;
+}
+
 static void transfer(struct world *world, const struct guest_access *access, uint64_t hpa, uint64_t gpa)
 {
     const unsigned width_bytes = access->width_bytes;
@@ -164,8 +188,7 @@ static void transfer(struct world *world, const struct guest_access *access, uin
 
     expected = reference_load(world->reference, gpa, width_bytes);
     if (access->access.kind == VMMU_X86_WRITE) {
-        /* Between two stores of the engine's a guest mostly writes what stands there: scripts know their tables. */
-        const uint64_t value = world->acting && !world_once_in(world, 4) ? expected : access->value;
+        const uint64_t value = world->acting ? value_between(world, access, expected) : access->value;
 
         memory_store(world->memory, hpa, width_bytes, value);
         world_has_content(world, gpa);
@@ -204,13 +227,22 @@ static void reached(struct world *world, const struct guest_access *access,
                      world->map.now[host_page(end.gpa)]);
     }
     world_judge(world, access, &end, true);
+    if (is_shadowed(world)) {
+        world_used(world, end.gpa, access->access.kind == VMMU_X86_WRITE);
+    }
     transfer(world, access, result->hpa, end.gpa);
     world->counters.reached++;
 }
 
-/* A page fault takes along the fragments of the page that the guest's tables map there. */
+/*
+ * A page fault takes along the fragments of the page that the guest's tables map there. A fault that is injected takes
+ * nothing.
+ */
 static void forget_page(struct world *world, uint8_t vp, uint64_t address)
 {
+    if (is_shadowed(world)) {
+        return;
+    }
     const struct vmmu_x86_tags tags = world_state(world, vp).tags;
     const uint64_t page_bytes = reference_page_bytes(world->reference, vp, address);
     const struct vmmu_tlb_scopes scopes = vmmu_invalidate_page_fault(
@@ -246,7 +278,7 @@ bool world_attempt(struct world *world, const struct guest_access *access, struc
     switch (result->end) {
     case PROCESSOR_REACHED: reached(world, access, result); return true;
     case PROCESSOR_GUEST_FAULT:
-        if (world->class->page_fault) {
+        if (is_shadowed(world) && result->fault.vector == VMMU_X86_VECTOR_PF) {
             return false;
         }
         deliver(world, access, &result->fault);
@@ -267,7 +299,7 @@ static struct engine_verdict ask(struct world *world, const struct guest_access 
                                  const struct processor_result *result)
 {
     if (result->end == PROCESSOR_GUEST_FAULT) {
-        return world->class->page_fault(world->engine, access->vp, access->address, access->access,
+        return world->class->page_fault(world->engine, access->vp, result->fault.cr2, access->access,
                                         &result->fault);
     }
     return world->class->stage2_fault(world->engine, access->vp, &result->stage2);
@@ -296,14 +328,43 @@ static void check_verdict(struct world *world, const struct engine_verdict *verd
     }
 }
 
-/* The host performs the guest's write. */
-static void emulate(struct world *world, const struct guest_access *access, uint64_t gpa)
+/*
+ * Without a second stage: a device is where the host does not grant the access to the page, or to a table on the way what
+ * a walk needs of it.
+ */
+static void check_device(struct world *world, const struct guest_access *access, uint64_t gpa)
 {
-    if (!host_grants(&world->map, gpa, VMMU_X86_RIGHT_WRITE)) {
-        world_report(world, CHECK_EXIT, "a write to gpa %#" PRIx64 " was to be performed, where no memory is",
-                     gpa);
+    const struct reference_access asked = as_reference(access);
+    const struct reference_result place = { .end = END_REACHES, .gpa = gpa };
+    const bool reads = host_grants(&world->map, gpa, VMMU_X86_RIGHT_READ);
+
+    if (!(reads && host_grants(&world->map, gpa, VMMU_X86_RIGHT_WRITE)) &&
+        reference_may_walk(world->reference, &asked, gpa)) {
         return;
     }
+    world_judge(world, access, &place, true);
+    if (host_grants(&world->map, gpa, host_right(access->access.kind))) {
+        world_report(world, CHECK_EXIT,
+                     "VP %u: %s of %#" PRIx64 " was judged to be a device's at gpa %#" PRIx64
+                     ", where the host has memory",
+                     access->vp, kind_of(access), access->address, gpa);
+    }
+}
+
+/* The host writes in the guest's name. */
+static void emulate(struct world *world, const struct guest_access *access, uint64_t gpa)
+{
+    const struct reference_result place = { .end = END_REACHES, .gpa = gpa };
+
+    world_judge(world, access, &place, true);
+    if (access->access.kind != VMMU_X86_WRITE || !host_grants(&world->map, gpa, VMMU_X86_RIGHT_WRITE)) {
+        world_report(world, CHECK_EXIT,
+                     "VP %u: %s of %#" PRIx64 " is to be emulated at gpa %#" PRIx64
+                     ", which it must not write",
+                     access->vp, kind_of(access), access->address, gpa);
+        return;
+    }
+    world_used(world, gpa, true);
     transfer(world, access, host_frame(world->map.now[host_page(gpa)], gpa), gpa);
     world->class->guest_wrote(world->engine, access->vp, gpa, access->width_bytes);
 }
@@ -324,6 +385,8 @@ static bool resolve(struct world *world, const struct guest_access *access,
     case ENGINE_DEVICE:
         if (result->end == PROCESSOR_STAGE2) {
             check_verdict(world, &verdict, result);
+        } else if (verdict.answer == ENGINE_DEVICE) {
+            check_device(world, access, verdict.gpa);
         }
         world->counters.devices += verdict.answer == ENGINE_DEVICE;
         return verdict.answer == ENGINE_RETRY;
@@ -405,14 +468,15 @@ bool world_step_access(struct world *world, const struct op *op)
     struct processor_result result = { .end = PROCESSOR_STAGE2 };
     struct reference_result fresh;
     struct guest_access access;
+    bool walked;
 
     if (!access_of(op, &access)) {
         return false;
     }
     remember(world, &access);
-    world_walk(world, &access, &fresh);
+    walked = world_walk(world, &access, &fresh);
     run(world, &access, &result);
-    world->counters.stale += is_stale(&result, &fresh);
+    world->counters.stale += walked && is_stale(&result, &fresh);
     return true;
 }
 
@@ -474,6 +538,9 @@ void world_act(struct world *world)
     world->acting = true;
     world->counters.between_stores++;
     access = world->vps[vp].recent[luck_below(&world->luck, world->vps[vp].recent_count)];
+    if (is_shadowed(world) && access.access.kind != VMMU_X86_WRITE) {
+        access = world->vps[vp].recent[luck_below(&world->luck, world->vps[vp].recent_count)];
+    }
     if (world_once_in(world, 2)) {
         access_between(world, &access);
     } else {

@@ -131,6 +131,22 @@ static bool can_load_pdptes(const struct world *world, const struct op *op)
     return host_grants(&world->map, vmmu_mode_root(VMMU_X86_PAGING_PAE, cr3).v, VMMU_X86_RIGHT_READ);
 }
 
+/* Where the hardware is, and what its registers were: under shadows not the guest's. */
+static void describe(struct world *world, struct instruction *instruction)
+{
+    const struct op *op = instruction->op;
+    const struct guest_state state = world_state(world, op->vp);
+
+    instruction->tags = state.tags;
+    if (is_shadowed(world)) {
+        instruction->before = processor_registers(&state.mode);
+        instruction->page_bytes = world_hardware_page_bytes(world, &state.mode, op->address);
+    } else {
+        instruction->before = *reference_registers(world->reference, op->vp);
+        instruction->page_bytes = reference_page_bytes(world->reference, op->vp, op->address);
+    }
+}
+
 /* Linear addresses outside 64-bit modes have 32 bits. */
 static uint64_t linear_address(const struct world *world, const struct op *op)
 {
@@ -149,20 +165,16 @@ bool world_step_control(struct world *world, const struct op *op)
     }
     world_enter(world, op->vp);
     asked.address = linear_address(world, op);
-    instruction.before = *reference_registers(world->reference, op->vp);
-    instruction.tags = world_state(world, op->vp).tags;
-    instruction.page_bytes = reference_page_bytes(world->reference, op->vp, asked.address);
+    describe(world, &instruction);
     if (perform(world, &asked) != VMMU_OK) {
         return false;
     }
-    if (world->class->control) {
+    if ((world->class->intercepts >> op->kind) & 1) {
         const struct engine_event event = {
             .kind = op->kind,
             .address = asked.address,
             .value = op->value,
             .type = op->width,
-            .before = &instruction.before,
-            .after = reference_registers(world->reference, op->vp),
         };
 
         world_exit(world, op->vp);

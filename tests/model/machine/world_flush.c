@@ -44,6 +44,29 @@ static void flush_by_invept(struct world *world, struct world_processor *process
     forget_pending(processor);
 }
 
+/* Linear mappings know no second stage. Without a VPID, each entry starts from nothing. */
+static void flush_by_invvpid(struct world *world, struct world_processor *processor, uint8_t vp)
+{
+    const bool all = world_once_in(world, 4);
+    const struct vmmu_x86_invalidation operands = {
+        .type = all ? VMMU_X86_INVVPID_ALL : VMMU_X86_INVVPID_CONTEXT,
+        .descriptor = { all ? 0 : processor->tag[vp] },
+    };
+    struct vmmu_tlb_scopes scopes;
+
+    if (world->setting.tagged) {
+        if (vmmu_invalidate_invvpid(&world->cpu, &operands, &scopes) != VMMU_OK) {
+            world_report(world, CHECK_PROGRESS, "INVVPID fails with VPID %u", processor->tag[vp]);
+            return;
+        }
+        processor_invalidate(processor->machine, &scopes);
+        if (all) {
+            forget_pending(processor);
+        }
+    }
+    processor->pending[vp] = (struct vmmu_plan){ .count = 0 };
+}
+
 static void flush_by_vmrun(struct world *world, struct world_processor *processor, uint8_t vp)
 {
     const bool all = world_once_in(world, 4);
@@ -73,6 +96,8 @@ void world_flush_pending(struct world *world, uint8_t vp)
     if (world->precisely) {
         processor_apply(processor->machine, &state, &processor->pending[vp]);
         processor->pending[vp] = (struct vmmu_plan){ .count = 0 };
+    } else if (world->setting.intel && !state.nested) {
+        flush_by_invvpid(world, processor, vp);
     } else if (world->setting.intel) {
         flush_by_invept(world, processor, &state);
     } else {
@@ -154,11 +179,13 @@ void world_settle(struct world *world)
     close_all(world);
 }
 
-/* A flush of everything serves all that was put off: only their epochs are still to be told. */
+/* A flush of everything, everywhere, serves all that was put off: only their epochs are still to be told. */
 void world_apply(struct world *world, const struct vmmu_plan *plan)
 {
+    const uint64_t vps = BIT64(world->setting.vps) - 1;
+
     apply(world, plan);
-    if (plan->whole_tag) {
+    if (plan->whole_tag && (plan->vps & vps) == vps) {
         for (unsigned i = 0; i < world->later_count; i++) {
             vmmu_table_flushed(&world->tables, world->later[i].epoch);
         }

@@ -109,6 +109,12 @@ struct world {
     struct world_marks marks;
 };
 
+/* Whether processors walk tables of the technique alone, so that what the hardware finds is not yet what the guest sees. */
+static inline bool is_shadowed(const struct world *world)
+{
+    return world->class->page_fault != NULL;
+}
+
 static inline bool is_checked(const struct world *world, enum check check)
 {
     return (world->checks >> check) & 1;
@@ -124,9 +130,6 @@ bool world_step_speculate(struct world *world, const struct op *op);
  * was judged.
  */
 bool world_attempt(struct world *world, const struct guest_access *access, struct processor_result *result);
-
-/* Let some VP do something while the host is busy: between two stores to tables, between two processors' flushes. */
-void world_act(struct world *world);
 
 /* What the second stage took the refused access for: tables may count as written. */
 enum vmmu_x86_access_kind world_kind(const struct world *world, const struct vmmu_x86_stage2_fault *fault);
@@ -151,8 +154,14 @@ void world_judge_exit(struct world *world, const struct guest_access *access,
 
 /* --- world_walker.c --- */
 
-/* Walk by the library before an access: its result must be permitted, and agree with the host's map. */
-void world_walk(struct world *world, const struct guest_access *access, struct reference_result *out);
+/* Bytes of the page that tables in the machine's own memory map at @address now; 4 KiB if they map none. */
+uint64_t world_hardware_page_bytes(struct world *world, const struct vmmu_x86_mode *mode, uint64_t address);
+
+/*
+ * Walk by the library before an access: its result must be permitted, and agree with the host's map. False if there is
+ * none: the second stage refuses, or there is no second stage.
+ */
+bool world_walk(struct world *world, const struct guest_access *access, struct reference_result *out);
 
 /* The same of one page by the second stage alone, between two stores: it is as it was, or as it shall be. */
 void world_probe(struct world *world);

@@ -158,7 +158,7 @@ bool world_step_log_start(struct world *world, const struct op *op)
 {
     const enum vmmu_nested_log log =
         op->value == VMMU_NESTED_LOG_DIRTY_BITS ? VMMU_NESTED_LOG_DIRTY_BITS : VMMU_NESTED_LOG_WRITE_PROTECT;
-    const bool no_bits = world->setting.intel && !world->setting.second_dirty;
+    const bool no_bits = !world->class->harvest || (world->setting.intel && !world->setting.second_dirty);
     const enum vmmu_status expected =
         log == VMMU_NESTED_LOG_DIRTY_BITS && no_bits ? VMMU_UNSUPPORTED : VMMU_OK;
     enum vmmu_status status;

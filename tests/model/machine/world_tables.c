@@ -105,6 +105,11 @@ static bool owns(void *context, vmmu_hpa at, uint64_t size_bytes)
     return memory_is_owned(world->memory, at.v, size_bytes, OWNER_GUEST);
 }
 
+void world_provoke(struct world *world, bool provoking)
+{
+    world->provoking = provoking;
+}
+
 static void violated(void *context, const char *what)
 {
     struct world *world = context;

@@ -136,6 +136,9 @@ void world_resume(struct world *world, uint8_t vp)
     if (world->vps[vp].outside) {
         world_flush_pending(world, vp);
         cross(world, vp);
+        if (world->class->enter) {
+            world->class->enter(world->engine, vp);
+        }
         world->vps[vp].outside = false;
     }
 }

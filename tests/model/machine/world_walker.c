@@ -29,6 +29,21 @@ static enum vmmu_status exchange(void *context, uint64_t address, unsigned width
     return VMMU_ABSENT;
 }
 
+uint64_t world_hardware_page_bytes(struct world *world, const struct vmmu_x86_mode *mode, uint64_t address)
+{
+    const struct vmmu_ram ram = { .context = world, .load = load, .exchange = exchange };
+    struct vmmu_x86_mode observer = *mode;
+    struct vmmu_x86_walk_result walk;
+
+    observer.smap = false;
+    observer.user_keys = observer.system_keys = false;
+    if (vmmu_x86_walk(&observer, &ram, (vmmu_gva){ address },
+                      (struct vmmu_x86_access){ .kind = VMMU_X86_READ }, &walk) != VMMU_OK) {
+        return VMMU_PAGE_BYTES;
+    }
+    return walk.translation.page_bytes;
+}
+
 static void check_frame(struct world *world, const struct vmmu_x86_nested_result *walk,
                         enum vmmu_x86_access_kind kind)
 {
@@ -57,7 +72,7 @@ static void check_refusal(struct world *world, const struct guest_access *access
     }
 }
 
-void world_walk(struct world *world, const struct guest_access *access, struct reference_result *out)
+bool world_walk(struct world *world, const struct guest_access *access, struct reference_result *out)
 {
     const struct vmmu_ram ram = { .context = world, .load = load, .exchange = exchange };
     const vmmu_gva va = { access->address };
@@ -65,7 +80,7 @@ void world_walk(struct world *world, const struct guest_access *access, struct r
     struct vmmu_x86_nested_result walk;
 
     if (!state.nested) {
-        return;
+        return false;
     }
     state.stage2.ram = &ram;
     switch (vmmu_x86_walk_nested(&state.mode, &state.stage2, va, access->access, &walk)) {
@@ -73,12 +88,12 @@ void world_walk(struct world *world, const struct guest_access *access, struct r
         *out = (struct reference_result){ .end = END_REACHES, .gpa = walk.guest.gpa.v };
         world_judge_walker(world, access, out);
         check_frame(world, &walk, access->access.kind);
-        return;
+        return true;
     case VMMU_GUEST_FAULT:
         *out = (struct reference_result){ .end = END_FAULTS, .fault = walk.fault };
         world_judge_walker(world, access, out);
-        return;
-    case VMMU_STAGE2: check_refusal(world, access, &walk.stage2_fault); return;
+        return true;
+    case VMMU_STAGE2: check_refusal(world, access, &walk.stage2_fault); return false;
     case VMMU_ABSENT:
     case VMMU_RACED:
     case VMMU_FLUSH_RETRY:
@@ -87,8 +102,9 @@ void world_walk(struct world *world, const struct guest_access *access, struct r
     case VMMU_UNSUPPORTED:
     case VMMU_VIOLATED:
         world_report(world, CHECK_TRANSLATION, "the library's walker failed at %#" PRIx64, access->address);
-        return;
+        return false;
     }
+    return false;
 }
 
 /* --- between two stores --- */

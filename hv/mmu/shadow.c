@@ -1,0 +1,283 @@
+/*
+ * The technique `shadow`: the processor walks tables of ours in place of the guest's, for machines whose
+ * processor translates once only.
+ *
+ * The engine (shadow.h) decides; this file tells it where guest memory is, applies its plans, and ends the
+ * partition if it cannot go on. Nothing is mapped beforehand: the guest's faults fill the tables.
+ */
+#include <vmmu/shadow.h>
+
+#include "hv/boot/memory.h"
+#include "hv/mmu/state.h"
+#include "hv/vp/arch.h"
+
+/*
+ * Shadow pages of a partition at most, for each page of its memory: a guest maps its memory some few times
+ * over, by tables that each serve 512 pages. What cannot be held at a time is made again when it is used.
+ */
+#define GUEST_PAGES_FOR_EACH 64
+#define POOL_LEAST           1024u
+#define POOL_MOST            65536u
+
+/* Beside the pool: pages in quarantine. */
+#define QUARANTINE_PAGES     64u
+
+/* --- guest memory, as the engine asks for it --- */
+
+/* Where no memory is, table entries read as all ones, as from a bus that nobody drives. */
+static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
+{
+    const void *entry = mmu_at(context, (vmmu_gpa){ address }, width_bytes);
+
+    if (!entry) {
+        *value = width_bytes == 4 ? UINT32_MAX : UINT64_MAX;
+    } else if (width_bytes == 4) {
+        *value = __atomic_load_n((const uint32_t *)entry, __ATOMIC_ACQUIRE);
+    } else {
+        *value = __atomic_load_n((const uint64_t *)entry, __ATOMIC_ACQUIRE);
+    }
+    return VMMU_OK;
+}
+
+static enum vmmu_status ram_exchange(void *context, uint64_t address, unsigned width_bytes, uint64_t expected,
+                                     uint64_t desired)
+{
+    void *entry = mmu_writable_at(context, (vmmu_gpa){ address }, width_bytes);
+    bool stored = true;
+
+    if (entry && width_bytes == 4) {
+        uint32_t expected32 = (uint32_t)expected;
+
+        stored = __atomic_compare_exchange_n((uint32_t *)entry, &expected32, (uint32_t)desired, false,
+                                             __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    } else if (entry) {
+        stored = __atomic_compare_exchange_n((uint64_t *)entry, &expected, desired, false, __ATOMIC_ACQ_REL,
+                                             __ATOMIC_ACQUIRE);
+    }
+    return stored ? VMMU_OK : VMMU_RACED;
+}
+
+static bool overlay_within(const struct mmu *mmu, uint64_t base, uint64_t size_bytes)
+{
+    for (unsigned i = 0; i < mmu->overlay_count; i++) {
+        if (mmu->overlays[i].gpa.v - base < size_bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The largest page around @gpa that lies in one slot, aligned in both spaces, under no overlay. */
+static uint64_t piece_bytes(const struct partition *partition, vmmu_gpa gpa, vmmu_hpa at)
+{
+    static const uint64_t sizes[] = { VMMU_1G_BYTES, VMMU_2M_BYTES };
+
+    for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        const uint64_t base = gpa.v & ~(sizes[i] - 1);
+
+        if (vmmu_is_aligned(gpa.v - at.v, sizes[i]) &&
+            guest_memory_at(&partition->memory, (vmmu_gpa){ base }, sizes[i]) &&
+            !overlay_within(partition->mmu, base, sizes[i])) {
+            return sizes[i];
+        }
+    }
+    return VMMU_PAGE_BYTES;
+}
+
+static enum vmmu_status backing(void *context, vmmu_gpa gpa, struct vmmu_shadow_backing *out)
+{
+    const struct partition *partition = context;
+    const struct mmu_overlay *overlay = mmu_overlay_over(partition->mmu, gpa);
+    uint64_t size_bytes;
+    vmmu_hpa at;
+
+    if (overlay) {
+        *out = (struct vmmu_shadow_backing){ .frame = overlay->page,
+                                             .size_bytes = VMMU_PAGE_BYTES,
+                                             .rights = overlay->rights,
+                                             .type = VMMU_X86_TYPE_WB };
+        return VMMU_OK;
+    }
+    if (!guest_memory_hpa(&partition->memory, gpa, &at)) {
+        return VMMU_ABSENT;
+    }
+    size_bytes = piece_bytes(partition, gpa, at);
+    *out = (struct vmmu_shadow_backing){ .frame = { at.v & ~(size_bytes - 1) },
+                                         .size_bytes = size_bytes,
+                                         .rights = VMMU_X86_RIGHTS_ALL,
+                                         .type = VMMU_X86_TYPE_WB };
+    return VMMU_OK;
+}
+
+/* --- the technique --- */
+
+static uint32_t pool_pages(const struct partition *partition)
+{
+    const uint64_t wanted = guest_memory_bytes(&partition->memory) / (VMMU_PAGE_BYTES * GUEST_PAGES_FOR_EACH);
+
+    if (wanted < POOL_LEAST) {
+        return POOL_LEAST;
+    }
+    return wanted < POOL_MOST ? (uint32_t)wanted : POOL_MOST;
+}
+
+static uint32_t shadow_table_pages(const struct partition *partition)
+{
+    return pool_pages(partition) + QUARANTINE_PAGES;
+}
+
+static const char *shadow_create(struct partition *partition)
+{
+    struct mmu *mmu = partition->mmu;
+    struct vmmu_shadow_config config = { .ram = &mmu->ram,
+                                         .context = partition,
+                                         .backing = backing,
+                                         .pool_pages = pool_pages(partition),
+                                         .vps = BIT64(partition->vp_count) - 1 };
+    const size_t bytes = vmmu_shadow_memory_bytes(config.pool_pages);
+    vmmu_hpa at;
+
+    mmu->ram = (struct vmmu_ram){ .context = partition, .load = ram_load, .exchange = ram_exchange };
+    arch_shadow(&config);
+    if (!memory_take(bytes, VMMU_PAGE_BYTES, false, &at)) {
+        return "no memory is left for the account of shadow pages";
+    }
+    if (vmmu_shadow_init(&mmu->shadow, &config, &mmu->memory, memory_at(at), bytes) != VMMU_OK) {
+        return "the shadow tables could not be started";
+    }
+    return NULL;
+}
+
+/* Whether the engine has done what it was asked for; else the partition ends. */
+static bool went_well(struct partition *partition, enum vmmu_status status)
+{
+    switch (status) {
+    case VMMU_OK:
+    case VMMU_RACED: return true;
+    case VMMU_NO_MEMORY:
+        partition_end(partition, PARTITION_STOPPED, 0, "no memory is left for shadow pages");
+        return false;
+    case VMMU_FLUSH_RETRY:
+        partition_end(partition, PARTITION_STOPPED, 0, "the shadow tables make no progress");
+        return false;
+    case VMMU_GUEST_FAULT:
+    case VMMU_STAGE2:
+    case VMMU_ABSENT:
+    case VMMU_INVALID:
+    case VMMU_UNSUPPORTED:
+    case VMMU_VIOLATED: break;
+    }
+    partition_end(partition, PARTITION_STOPPED, 0, "the shadow tables could not follow the guest");
+    return false;
+}
+
+static bool shadow_enter(struct vp *vp, const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root)
+{
+    struct partition *partition = vp->partition;
+    enum vmmu_status status;
+
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_enter(&partition->mmu->shadow, vp->index, mode, root));
+    return went_well(partition, status);
+}
+
+static bool shadow_linear_fault(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
+                                struct vmmu_shadow_verdict *verdict)
+{
+    struct partition *partition = vp->partition;
+    struct mmu *mmu = partition->mmu;
+    enum vmmu_status status;
+
+    mmu->faults++;
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_fault(&mmu->shadow, vp->index, va, access, verdict));
+    if (status == VMMU_RACED) {
+        verdict->answer = VMMU_SHADOW_RETRY;
+    }
+    return went_well(partition, status);
+}
+
+static void shadow_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes)
+{
+    enum vmmu_status status;
+
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_wrote(&partition->mmu->shadow, gpa, bytes));
+    (void)went_well(partition, status);
+}
+
+static void shadow_drop(struct partition *partition, vmmu_gpa gpa)
+{
+    enum vmmu_status status;
+
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_drop(&partition->mmu->shadow, gpa));
+    (void)went_well(partition, status);
+}
+
+static void shadow_set_guest_pat(struct partition *partition, uint64_t pat)
+{
+    enum vmmu_status status;
+
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_set_guest_pat(&partition->mmu->shadow, pat));
+    (void)went_well(partition, status);
+}
+
+/* The list of overlays says it already: what was made from what stood there goes, translations and tables. */
+static bool shadow_unmap(struct partition *partition, vmmu_gpa gpa)
+{
+    enum vmmu_status status;
+
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_forget(&partition->mmu->shadow, gpa, VMMU_PAGE_BYTES));
+    if (!went_well(partition, status)) {
+        return false;
+    }
+    shadow_drop(partition, gpa);
+    return true;
+}
+
+static bool shadow_map(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights)
+{
+    (void)page;
+    (void)rights;
+    return shadow_unmap(partition, gpa);
+}
+
+static struct mmu_root shadow_root(const struct vp *vp)
+{
+    (void)vp;
+    return (struct mmu_root){ .nested = false };
+}
+
+static void shadow_report(const struct partition *partition, struct json *json)
+{
+    const struct vmmu_shadow_counters *counters = &partition->mmu->shadow.counters;
+
+    json_number(json, "faults", partition->mmu->faults);
+    json_number(json, "fills", counters->fills);
+    json_number(json, "prefills", counters->prefills);
+    json_number(json, "reflected", counters->reflected);
+    json_number(json, "spurious_faults", counters->spurious);
+    json_number(json, "write_traps", counters->write_traps);
+    json_number(json, "dropped", counters->dropped);
+    json_number(json, "evicted", counters->evicted);
+    json_number(json, "pages", counters->pages);
+    json_number(json, "peak_pages", counters->peak_pages);
+    json_number(json, "split_pages", counters->split_pages);
+    json_number(json, "zapped", counters->zapped);
+    json_number(json, "stores", counters->stores);
+    json_number(json, "roots_found", counters->roots_found);
+    json_number(json, "roots_made", counters->roots_made);
+    json_number(json, "violations", counters->violations);
+}
+
+const struct mmu_technique mmu_shadow = {
+    .name = "shadow",
+    .table_pages = shadow_table_pages,
+    .create = shadow_create,
+    .root = shadow_root,
+    .map = shadow_map,
+    .unmap = shadow_unmap,
+    .report = shadow_report,
+    .enter = shadow_enter,
+    .linear_fault = shadow_linear_fault,
+    .wrote = shadow_wrote,
+    .drop = shadow_drop,
+    .set_guest_pat = shadow_set_guest_pat,
+};

@@ -1,0 +1,174 @@
+/*
+ * Guests that run on tables of ours (hv/mmu decides about those): their paging registers, their page faults,
+ * and their writes to tables of their own.
+ *
+ * Invariant: a write that cannot be performed here, for whatever reason, is not performed at all. The page that it
+ * goes to stops being followed as a table, and the guest writes it by itself.
+ */
+#include "hv/mmu/mmu.h"
+#include "hv/x86/vp/x86.h"
+
+/* Faults in a row that the tables do not explain, until one is taken for another kind of access. */
+#define REFUSALS 8
+
+#define CR4_KEYS (VMMU_X86_CR4_PKE | VMMU_X86_CR4_PKS)
+
+void x86_paging_changed(struct vp *vp)
+{
+    struct vp_arch *arch = vp->arch;
+    const struct vmmu_x86_mode *mode;
+    struct vmmu_shadow_root root;
+
+    if (arch->walks_guest) {
+        return;
+    }
+    mode = x86_mode(vp, true);
+    if (!mode) {
+        (void)x86_give_up(vp, "the guest's paging registers are in a state that no processor has");
+        return;
+    }
+    arch->entered_pkru = mode->pkru;
+    arch->entered_pkrs = mode->pkrs;
+    if (mmu_enter(vp, mode, &root)) {
+        arch->backend->write_root(vp, &root);
+    }
+}
+
+bool x86_load_pdptes(struct vp *vp, const struct vmmu_x86_paging_registers *next)
+{
+    struct vp_arch *arch = vp->arch;
+    const struct vmmu_ram ram = x86_ram(vp);
+
+    if (arch->walks_guest) {
+        return true;
+    }
+    x86_forget_fetches(vp); /* what they remember does not tell these registers */
+    return vmmu_mode_load_pdptes(&arch->cpu, &ram, next->cr3, arch->pdpte) == VMMU_OK;
+}
+
+/* Protection keys change without an exit. */
+static void settle_keys(struct vp *vp)
+{
+    const struct vp_arch *arch = vp->arch;
+    const struct vmmu_x86_mode *mode;
+
+    if (arch->backend->read_control(vp, 4) & CR4_KEYS) {
+        mode = x86_mode(vp, true);
+        if (mode && (mode->pkru != arch->entered_pkru || mode->pkrs != arch->entered_pkrs)) {
+            x86_paging_changed(vp);
+        }
+    }
+}
+
+/* --- writes to tables --- */
+
+/*
+ * Whether @insn writes memory once, by its own operand. What comes in streams (string instructions, the
+ * stack) is more likely to use the page anew than to change a table.
+ */
+static bool writes_a_table(const struct vmmu_insn *insn)
+{
+    return insn->destination.kind == VMMU_INSN_OPERAND_MEMORY && insn->repeat == VMMU_INSN_REPEAT_NONE &&
+           insn->operation < VMMU_INSN_MOVS && insn->operation != VMMU_INSN_PUSH;
+}
+
+/*
+ * The processor itself looks after an event's frame, and after breakpoints on data. A page that is given up and
+ * comes again is in use as a table all the same: its writes are performed if they can be.
+ */
+static void write_table(struct vp *vp, const struct exit *exit, vmmu_gpa gpa)
+{
+    struct vp_arch *arch = vp->arch;
+    const uint64_t page = gpa.v >> VMMU_PAGE_SHIFT;
+    const bool again = arch->dropped_page == page && arch->dropped_rip == arch->state.rip;
+    const struct vmmu_insn *insn;
+
+    if (exit->delivering || arch->backend->has_breakpoints(vp) || x86_peek(vp, &insn) != VMMU_OK ||
+        !(again || writes_a_table(insn)) || !x86_try(vp, insn)) {
+        arch->dropped_page = page;
+        arch->dropped_rip = arch->state.rip;
+        mmu_drop(vp->partition, gpa);
+    }
+}
+
+/* --- page faults --- */
+
+static enum vmmu_x86_access_kind kind_of(uint32_t error_code)
+{
+    if (error_code & VMMU_X86_PF_FETCH) {
+        return VMMU_X86_EXECUTE;
+    }
+    return error_code & VMMU_X86_PF_WRITE ? VMMU_X86_WRITE : VMMU_X86_READ;
+}
+
+/* The guest's own fault; together with an exception in whose delivery it was raised it may make a double fault. */
+static void reflect(struct vp *vp, const struct exit *exit, const struct vmmu_x86_fault *fault)
+{
+    struct vp_arch *arch = vp->arch;
+
+    if (exit->delivering) {
+        arch->backend->forget_event(vp);
+        if (exit->page_fault.first != EXIT_NO_EXCEPTION) {
+            arch->exception =
+                (struct x86_event){ .kind = X86_EVENT_EXCEPTION, .vector = exit->page_fault.first };
+            arch->exception_pending = true;
+        }
+    }
+    x86_raise_fault(vp, fault);
+}
+
+static enum vp_next reach_device(struct vp *vp, const struct exit *exit, vmmu_gpa gpa,
+                                 enum vmmu_x86_access_kind kind)
+{
+    const struct exit memory = {
+        .kind = EXIT_MEMORY,
+        .delivering = exit->delivering,
+        .memory = { .gpa = gpa, .write = kind == VMMU_X86_WRITE, .execute = kind == VMMU_X86_EXECUTE }
+    };
+
+    return arch_vp_emulate(vp, &memory);
+}
+
+/*
+ * An implicit access at CPL 0 to 2 is told from others by nothing but that EFLAGS.AC does not count for it. Where the
+ * tables allow an explicit one, and the processor goes on refusing, it was the other.
+ */
+static bool seems_implicit(struct vp *vp, const struct exit_page_fault *fault)
+{
+    struct vp_arch *arch = vp->arch;
+    const bool again = fault->va.v == arch->fault_va && fault->error_code == arch->fault_error_code &&
+                       arch->state.rip == arch->fault_rip;
+
+    arch->fault_va = fault->va.v;
+    arch->fault_rip = arch->state.rip;
+    arch->fault_error_code = fault->error_code;
+    arch->fault_repeats = again ? arch->fault_repeats + 1 : 0;
+    return fault->implicit || (arch->fault_repeats >= REFUSALS && arch->state.rflags & X86_RFLAGS_AC);
+}
+
+enum vp_next x86_page_fault_exit(struct vp *vp, const struct exit *exit)
+{
+    const struct exit_page_fault *fault = &exit->page_fault;
+    const struct vmmu_x86_access access = { .kind = kind_of(fault->error_code),
+                                            .marks = VMMU_X86_MARKS_AS_IT_GOES,
+                                            .user = fault->error_code & VMMU_X86_PF_USER,
+                                            .implicit = seems_implicit(vp, fault),
+                                            .eflags_ac = (vp->arch->state.rflags & X86_RFLAGS_AC) != 0 };
+    struct vmmu_shadow_verdict verdict;
+
+    settle_keys(vp);
+    if (!mmu_linear_fault(vp, fault->va, access, &verdict)) {
+        return VP_STOP;
+    }
+    if (verdict.answer != VMMU_SHADOW_RETRY) {
+        vp->arch->fault_va = ~fault->va.v; /* explained: none is like it */
+    }
+    switch (verdict.answer) {
+    case VMMU_SHADOW_RETRY: return VP_RESUME;
+    case VMMU_SHADOW_INJECT: reflect(vp, exit, &verdict.fault); return VP_RESUME;
+    case VMMU_SHADOW_DEVICE:
+    case VMMU_SHADOW_DENIED: return reach_device(vp, exit, verdict.gpa, access.kind);
+    case VMMU_SHADOW_EMULATE: write_table(vp, exit, verdict.gpa); return VP_RESUME;
+    }
+    __builtin_unreachable();
+}

@@ -1,0 +1,193 @@
+/*
+ * Page faults of the hardware: whose they are, and what to do about ours.
+ *
+ * One walk of the guest's tables, marking them as a processor would, decides all. A fault of the guest's is
+ * the guest's; then the backing is asked, then whether a table is written; and what is left is filled in.
+ */
+#include "lib/x86/shadow/fault.h"
+
+/* Races with other processors' writes of tables that have no shadow yet; each was a step of theirs. */
+#define RACES 8
+
+static enum vmmu_status answer(struct shadow_fault *fault, enum vmmu_shadow_answer what, uint64_t gpa)
+{
+    fault->verdict->answer = what;
+    fault->verdict->gpa.v = gpa;
+    return VMMU_OK;
+}
+
+static enum vmmu_status back(const struct shadow_fault *fault, uint64_t gpa, struct vmmu_shadow_backing *out)
+{
+    const struct vmmu_shadow_config *const config = &fault->edit.shadow->config;
+
+    return config->backing(config->context, (vmmu_gpa){ gpa }, out);
+}
+
+/* --- the guest's tables --- */
+
+/* The entry that the walk could not load, after the last one that it did. */
+static uint64_t missing_entry(const struct shadow_fault *fault)
+{
+    const struct vmmu_x86_format *const format = vmmu_format_of(&fault->mode->layout);
+    const struct vmmu_x86_walk_result *const walk = &fault->walk;
+    unsigned level = format->levels;
+    uint64_t table = fault->mode->root.v;
+
+    if (walk->step_count != 0) {
+        const struct vmmu_x86_step *const last = &walk->steps[walk->step_count - 1];
+
+        table = vmmu_format_table(&format->level[last->level], last->value);
+        level = last->level - 1U;
+    }
+    return table + (uint64_t)vmmu_format_index(&format->level[level], fault->address) * format->entry_bytes;
+}
+
+/* A table lies in no memory, or where the walk may not mark it. */
+static enum vmmu_status no_table(struct shadow_fault *fault)
+{
+    const struct vmmu_x86_format *const format = vmmu_format_of(&fault->mode->layout);
+    const struct vmmu_x86_walk_result *const walk = &fault->walk;
+    struct vmmu_shadow_backing backing;
+
+    if (walk->step_count != 0) {
+        const struct vmmu_x86_step *const last = &walk->steps[walk->step_count - 1];
+        const bool is_leaf = vmmu_format_is_leaf(&format->level[last->level], last->value);
+
+        if (is_leaf || (last->marks != 0 && (back(fault, last->address, &backing) != VMMU_OK ||
+                                             !(backing.rights & VMMU_X86_RIGHT_WRITE)))) {
+            return answer(fault, VMMU_SHADOW_DENIED, last->address);
+        }
+    }
+    return answer(fault, VMMU_SHADOW_DEVICE, missing_entry(fault));
+}
+
+/* A mark means something else to who reads entries of another size in the same frame. */
+static void follow_marks(struct shadow_fault *fault)
+{
+    for (unsigned i = 0; i < fault->walk.step_count; i++) {
+        const struct vmmu_x86_step *const step = &fault->walk.steps[i];
+
+        if (step->marks != 0 && step->stage == VMMU_X86_STAGE_GUEST) {
+            vmmu_shadow_follow(&fault->edit, step->address, step->entry_bytes, step->entry_bytes);
+        }
+    }
+}
+
+static enum vmmu_status walk(struct shadow_fault *fault)
+{
+    const struct vmmu_ram *const ram = fault->edit.shadow->config.ram;
+    enum vmmu_status status = VMMU_RACED;
+
+    for (unsigned turn = 0; turn < RACES && status == VMMU_RACED; turn++) {
+        status = vmmu_x86_walk(fault->mode, ram, (vmmu_gva){ fault->address }, fault->access, &fault->walk);
+        follow_marks(fault);
+    }
+    return status;
+}
+
+/* --- the page --- */
+
+static uint8_t needed_right(const struct shadow_fault *fault)
+{
+    static const uint8_t needs[] = {
+        [VMMU_X86_READ] = VMMU_X86_RIGHT_READ,
+        [VMMU_X86_WRITE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_WRITE,
+        [VMMU_X86_EXECUTE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE,
+    };
+
+    return needs[fault->access.kind];
+}
+
+static enum vmmu_status emulate(struct shadow_fault *fault, bool table)
+{
+    fault->edit.shadow->counters.write_traps += table;
+    return answer(fault, VMMU_SHADOW_EMULATE, fault->walk.translation.gpa.v);
+}
+
+/* The guest's tables allow the access, and so does the backing: have ours allow it. */
+static enum vmmu_status allow(struct shadow_fault *fault)
+{
+    const uint64_t frame = shadow_frame_of(fault->walk.translation.gpa.v);
+    const bool writes = fault->access.kind == VMMU_X86_WRITE;
+    enum vmmu_status status;
+
+    if (writes && vmmu_shadow_is_walked(&fault->edit, frame)) {
+        return emulate(fault, true);
+    }
+    if (writes) {
+        (void)vmmu_shadow_remove_tables(&fault->edit, frame);
+    }
+    vmmu_shadow_plan_tables(fault);
+    status = vmmu_shadow_obtain_path(fault, fault->top - 1U, fault->table_level);
+    if (status != VMMU_OK) {
+        return status;
+    }
+    if (!vmmu_shadow_plan_leaf(fault)) {
+        return emulate(fault, false);
+    }
+    /* The page that is written may be one of the tables that lead to it. */
+    if (writes && vmmu_shadow_first_table(&fault->edit, frame) != SHADOW_NONE) {
+        return emulate(fault, true);
+    }
+    vmmu_shadow_plan_direct(fault);
+    status = vmmu_shadow_obtain_path(fault, fault->table_level - 1U, fault->leaf.level);
+    if (status == VMMU_OK) {
+        status = vmmu_shadow_fill(fault);
+    }
+    return status == VMMU_OK ? answer(fault, VMMU_SHADOW_RETRY, fault->walk.translation.gpa.v) : status;
+}
+
+static enum vmmu_status decide(struct shadow_fault *fault)
+{
+    const uint8_t needed = needed_right(fault);
+    const enum vmmu_status status = walk(fault);
+
+    switch (status) {
+    case VMMU_OK: break;
+    case VMMU_GUEST_FAULT:
+        fault->verdict->fault = fault->walk.fault;
+        fault->edit.shadow->counters.reflected++;
+        return answer(fault, VMMU_SHADOW_INJECT, 0);
+    case VMMU_RACED: return answer(fault, VMMU_SHADOW_RETRY, 0);
+    case VMMU_ABSENT: return no_table(fault);
+    case VMMU_STAGE2:
+    case VMMU_FLUSH_RETRY:
+    case VMMU_NO_MEMORY:
+    case VMMU_INVALID:
+    case VMMU_UNSUPPORTED:
+    case VMMU_VIOLATED: return status;
+    }
+    const uint64_t gpa = fault->walk.translation.gpa.v;
+
+    if (back(fault, gpa, &fault->backing) != VMMU_OK) {
+        return answer(fault, VMMU_SHADOW_DEVICE, gpa);
+    }
+    if ((fault->backing.rights & needed) != needed) {
+        return answer(fault, VMMU_SHADOW_DENIED, gpa);
+    }
+    fault->table_level =
+        fault->mode->paging == VMMU_X86_PAGING_NONE ? fault->top : fault->walk.translation.level;
+    return allow(fault);
+}
+
+struct vmmu_outcome vmmu_shadow_fault(struct vmmu_shadow *shadow, unsigned vp, vmmu_gva va,
+                                      struct vmmu_x86_access access, struct vmmu_shadow_verdict *verdict)
+{
+    struct shadow_fault fault = { .access = access, .verdict = verdict };
+    const struct shadow_vp *now;
+
+    if (vp >= VMMU_SHADOW_VPS || shadow->state->vps[vp].root == SHADOW_NONE) {
+        return (struct vmmu_outcome){ .status = VMMU_INVALID };
+    }
+    if (!vmmu_shadow_begin(&fault.edit, shadow)) {
+        return vmmu_shadow_end(&fault.edit, VMMU_FLUSH_RETRY);
+    }
+    now = &shadow->state->vps[vp];
+    fault.mode = &now->mode;
+    fault.root = now->root;
+    fault.top = shadow->state->pages[now->root].role.level;
+    fault.address = now->mode.address_bits == 32 ? va.v & BITS64(31, 0) : va.v;
+    fault.access.marks = VMMU_X86_MARKS_AS_IT_GOES;
+    *verdict = (struct vmmu_shadow_verdict){ .answer = VMMU_SHADOW_RETRY };
+    return vmmu_shadow_end(&fault.edit, decide(&fault));
+}

@@ -1,0 +1,117 @@
+/*
+ * Fills: a leaf and the links that lead to it, made from the leaf upwards, so that nothing is linked before
+ * it is whole.
+ *
+ * Invariant: what a processor may have cached of an entry is at all times as the entry is, or has less rights. Anything else
+ * than more rights is therefore made in two steps, with a flush between.
+ */
+#include "lib/x86/shadow/fault.h"
+
+enum vmmu_status vmmu_shadow_obtain_path(struct shadow_fault *fault, unsigned from, unsigned to)
+{
+    if (from < to) {
+        return VMMU_OK;
+    }
+    return vmmu_shadow_obtain(&fault->edit, &fault->path[to], from - to + 1, 0);
+}
+
+static struct shadow_spot spot_at(const struct shadow_fault *fault, unsigned level)
+{
+    const uint32_t page = level == fault->top ? fault->root : fault->path[level].page;
+    const struct vmmu_x86_level *const format = shadow_level(&fault->edit.state->pages[page]);
+
+    return (struct shadow_spot){ page, vmmu_format_index(format, fault->address) };
+}
+
+static uint64_t frame_of(const struct shadow_fault *fault)
+{
+    return fault->walk.translation.gpa.v & ~(shadow_bytes(fault->leaf.level) - 1);
+}
+
+/* Bits in which a leaf may change while processors have it cached. */
+static uint64_t changeable(const struct shadow_fault *fault)
+{
+    const struct vmmu_x86_format *const format = &vmmu_x86_formats[VMMU_X86_FORMAT_5LEVEL];
+    const struct vmmu_x86_level *const level = &format->level[fault->leaf.level];
+
+    return vmmu_format_rights_mask(format) | level->accessed | level->dirty;
+}
+
+/* Whether all that stands on the way is what shall stand there, or nothing. What does not is removed. */
+static bool clear_the_way(struct shadow_fault *fault, uint64_t value)
+{
+    struct shadow_edit *const edit = &fault->edit;
+    const struct shadow_spot leaf = spot_at(fault, fault->leaf.level);
+    bool clear = true;
+
+    for (unsigned level = fault->top; level > fault->leaf.level; level--) {
+        const struct shadow_spot spot = spot_at(fault, level);
+        const uint64_t target = shadow_slot_at(edit, spot)->target;
+
+        if (target != SHADOW_NO_TARGET && target != (SHADOW_LINK | fault->path[level - 1].page)) {
+            vmmu_shadow_zap(edit, spot);
+            clear = false;
+        }
+    }
+    if (!clear || shadow_slot_at(edit, leaf)->target == SHADOW_NO_TARGET) {
+        return clear;
+    }
+    if (shadow_is_link(shadow_slot_at(edit, leaf)) ||
+        ((vmmu_shadow_entry(edit, leaf) ^ value) & ~changeable(fault)) != 0) {
+        vmmu_shadow_zap(edit, leaf);
+        return false;
+    }
+    return true;
+}
+
+static void put_leaf(struct shadow_fault *fault, uint64_t value)
+{
+    struct shadow_edit *const edit = &fault->edit;
+    const struct shadow_spot spot = spot_at(fault, fault->leaf.level);
+
+    if (shadow_slot_at(edit, spot)->target == SHADOW_NO_TARGET) {
+        vmmu_shadow_put_leaf(edit, spot, frame_of(fault), value);
+    } else if (vmmu_shadow_entry(edit, spot) != value) {
+        vmmu_shadow_change_leaf(edit, spot, value);
+    } else {
+        edit->shadow->counters.spurious++;
+        return;
+    }
+    edit->shadow->counters.fills++;
+}
+
+static bool is_owned(const struct shadow_fault *fault)
+{
+    const struct vmmu_host *const host = fault->edit.shadow->memory->host;
+    const uint64_t bytes = shadow_bytes(fault->leaf.level);
+    const uint64_t limit = BIT64(fault->edit.shadow->config.maxphyaddr);
+
+    return vmmu_range_fits(fault->leaf.hpa, bytes, limit) &&
+           host->owns(host->context, (vmmu_hpa){ fault->leaf.hpa }, bytes);
+}
+
+enum vmmu_status vmmu_shadow_fill(struct shadow_fault *fault)
+{
+    struct shadow_edit *const edit = &fault->edit;
+    const struct vmmu_host *const host = edit->shadow->memory->host;
+    const uint64_t value = vmmu_shadow_leaf(edit->state, &fault->leaf);
+
+    if (!is_owned(fault)) {
+        edit->shadow->counters.violations++;
+        host->violated(host->context, "a shadow entry for memory that is not the partition's");
+        return VMMU_VIOLATED;
+    }
+    if (!clear_the_way(fault, value)) {
+        return VMMU_FLUSH_RETRY;
+    }
+    put_leaf(fault, value);
+    for (unsigned level = fault->leaf.level + 1; level <= fault->top; level++) {
+        const struct shadow_spot spot = spot_at(fault, level);
+
+        if (shadow_slot_at(edit, spot)->target == SHADOW_NO_TARGET) {
+            vmmu_shadow_put_link(edit, spot, fault->path[level - 1].page);
+        }
+    }
+    vmmu_shadow_touch(edit, fault->root);
+    return VMMU_OK;
+}

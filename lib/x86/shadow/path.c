@@ -1,0 +1,159 @@
+/*
+ * The way from the root to a leaf: which shadow pages and which leaf a walk of the guest's tables calls for.
+ *
+ * Decided from the copies of the guest's entries that the walk took, and from nothing else. Levels of shadows are those of
+ * the guest's tables; those of 32-bit paging have twice as many entries, and are cut into quadrants.
+ */
+#include "lib/x86/shadow/fault.h"
+
+/* Which part of a table of 32-bit paging translates @address: of 1 GiB at level 2, of 2 MiB at level 1. */
+static uint8_t quadrant_of(const struct vmmu_x86_mode *mode, unsigned level, uint64_t address)
+{
+    if (mode->paging != VMMU_X86_PAGING_32BIT) {
+        return 0;
+    }
+    return (uint8_t)(level == 2 ? address / shadow_bytes(3) : (address / shadow_bytes(2)) & 1);
+}
+
+void vmmu_shadow_plan_tables(struct shadow_fault *fault)
+{
+    const struct vmmu_x86_mode *const mode = fault->mode;
+    const struct vmmu_x86_format *const format = vmmu_format_of(&mode->layout);
+    uint64_t grants = ~UINT64_C(0);
+
+    for (unsigned i = 0; i < fault->walk.step_count; i++) {
+        const struct vmmu_x86_step *const step = &fault->walk.steps[i];
+
+        if (step->level < fault->top) {
+            struct shadow_stop *const stop = &fault->path[step->level];
+
+            stop->wanted = true;
+            stop->frame = shadow_frame_of(step->address);
+            stop->role = vmmu_shadow_table_role(mode, step->level, vmmu_format_rights(format, grants));
+            stop->role.quadrant = quadrant_of(mode, step->level, fault->address);
+        }
+        grants &= vmmu_format_grants(format, &format->level[step->level], step->value);
+    }
+}
+
+/* --- the leaf --- */
+
+static enum vmmu_x86_memory_type guest_type(const struct shadow_fault *fault)
+{
+    const uint64_t pat = fault->edit.shadow->config.guest_pat;
+
+    if (fault->mode->paging == VMMU_X86_PAGING_NONE) {
+        return VMMU_X86_TYPE_WB;
+    }
+    return (enum vmmu_x86_memory_type)((pat >> (fault->walk.translation.pat_index * 8)) & 7);
+}
+
+/*
+ * What the guest's entries allow to stand in a leaf. A page is written through a leaf only once
+ * it is dirty. Without CR0.WP, a page that is no user's may always be written: by supervisors, who are all that
+ * get to it.
+ */
+static uint8_t guest_rights(const struct shadow_fault *fault)
+{
+    const struct vmmu_x86_translation *const found = &fault->walk.translation;
+    const bool supervisors_write = !fault->mode->write_protect && !(found->rights & VMMU_X86_RIGHT_USER);
+
+    if (fault->mode->paging == VMMU_X86_PAGING_NONE) {
+        return VMMU_X86_RIGHTS_ALL;
+    }
+    if (!found->dirty) {
+        return found->rights & (uint8_t)~VMMU_X86_RIGHT_WRITE;
+    }
+    return found->rights | (supervisors_write ? VMMU_X86_RIGHT_WRITE : 0);
+}
+
+/* Whether what the hardware judges a leaf with @rights by, CR0.WP set, lets the access through. */
+static bool passes(const struct shadow_fault *fault, uint8_t rights)
+{
+    struct vmmu_x86_mode hardware = *fault->mode;
+
+    hardware.write_protect = true;
+    return vmmu_walk_judge(&hardware, fault->access, rights, fault->walk.translation.key) == 0;
+}
+
+/*
+ * Without CR0.WP, a supervisor writes a user's page that is read-only: let it, by a leaf that is no user's for the while.
+ * Whoever comes as a user faults, and gets the other leaf back.
+ */
+static bool lend_to_supervisor(struct shadow_fault *fault, uint8_t *rights)
+{
+    const uint64_t frame = shadow_frame_of(fault->walk.translation.gpa.v);
+    const uint8_t lax = vmmu_shadow_table_role(fault->mode, 1, 0).lax;
+
+    if ((lax & SHADOW_LAX_USER) && fault->edit.state->excused != frame) {
+        return false;
+    }
+    *rights = (uint8_t)((*rights | VMMU_X86_RIGHT_WRITE) & ~VMMU_X86_RIGHT_USER);
+    if (lax & SHADOW_LAX_SMEP) {
+        *rights &= (uint8_t)~VMMU_X86_RIGHT_EXECUTE;
+    }
+    return true;
+}
+
+/* The largest level that page, backing and format have, and that maps no table that it lets be written. */
+static uint8_t largest_level(const struct shadow_fault *fault, uint8_t rights)
+{
+    const uint64_t gpa = fault->walk.translation.gpa.v;
+    uint8_t level = fault->edit.shadow->config.largest_level;
+
+    level = level < fault->top ? level : fault->top - 1;
+    for (; level > 1; level--) {
+        const uint64_t bytes = shadow_bytes(level);
+
+        if (fault->walk.translation.page_bytes >= bytes && fault->backing.size_bytes >= bytes &&
+            !((rights & VMMU_X86_RIGHT_WRITE) && vmmu_shadow_region_has_tables(&fault->edit, gpa, level))) {
+            break;
+        }
+    }
+    return level;
+}
+
+bool vmmu_shadow_plan_leaf(struct shadow_fault *fault)
+{
+    const struct vmmu_x86_translation *const found = &fault->walk.translation;
+    const uint64_t inside = found->gpa.v & (fault->backing.size_bytes - 1);
+    struct shadow_leaf *const leaf = &fault->leaf;
+    uint8_t rights = guest_rights(fault);
+    bool lets = true;
+
+    /* What pages that piece a large one together are told apart by. */
+    *leaf = (struct shadow_leaf){
+        .rights = rights,
+        .key = found->key,
+        .global = found->global,
+        .dirty = found->dirty,
+        .type = guest_type(fault),
+    };
+    for (unsigned level = 0; level <= SHADOW_LEVELS && level < fault->table_level; level++) {
+        fault->path[level].role = vmmu_shadow_direct_role(fault->mode, level, leaf);
+    }
+    if (!fault->mode->write_protect && !passes(fault, rights)) {
+        lets = lend_to_supervisor(fault, &rights);
+    }
+    rights &= fault->backing.rights | VMMU_X86_RIGHT_USER;
+    leaf->level = largest_level(fault, rights);
+    if (vmmu_shadow_first_table(&fault->edit, shadow_frame_of(found->gpa.v)) != SHADOW_NONE) {
+        rights &= (uint8_t)~VMMU_X86_RIGHT_WRITE;
+    }
+    leaf->rights = rights;
+    leaf->type = vmmu_shadow_combine(leaf->type, fault->backing.type);
+    leaf->hpa = (fault->backing.frame.v + inside) & ~(shadow_bytes(leaf->level) - 1);
+    return lets;
+}
+
+void vmmu_shadow_plan_direct(struct shadow_fault *fault)
+{
+    const uint64_t gpa = fault->walk.translation.gpa.v;
+
+    for (unsigned level = fault->leaf.level; level < fault->table_level; level++) {
+        struct shadow_stop *const stop = &fault->path[level];
+
+        stop->wanted = true;
+        stop->frame = gpa & ~(shadow_bytes(level + 1) - 1);
+    }
+}

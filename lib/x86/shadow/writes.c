@@ -1,0 +1,129 @@
+/*
+ * Writes to the guest's tables.
+ *
+ * Whatever was made from an entry that was written is removed, and made anew by the fault that wants it.
+ */
+#include "lib/x86/shadow/internal.h"
+
+/* A root that is not in use keeps its shadow over so many writes. */
+#define IDLE_ROOT_WRITES 2U
+
+/* Entries of a shadow from `first` up to, not including, `end`. */
+struct stretch {
+    uint32_t first;
+    uint32_t end;
+};
+
+/* Which entries of @page stand for bytes [from, to) of the guest's table. */
+static struct stretch stretch_of(const struct shadow_page *page, uint32_t from, uint32_t to)
+{
+    const uint32_t bytes = vmmu_x86_formats[page->role.format].entry_bytes;
+    struct stretch touched = { from / bytes, (to - 1) / bytes + 1 };
+    uint32_t base = 0;
+
+    if (bytes == 4) {
+        /* At level 2 an entry of 4 MiB is two of ours. */
+        const uint32_t each = page->role.level == 2 ? 2 : 1;
+
+        touched = (struct stretch){ touched.first * each, touched.end * each };
+        base = page->role.quadrant * ENTRIES;
+    }
+    touched.first = touched.first > base ? touched.first - base : 0;
+    touched.end = touched.end > base ? touched.end - base : 0;
+    touched.end = touched.end < ENTRIES ? touched.end : ENTRIES;
+    return touched;
+}
+
+void vmmu_shadow_follow(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes, unsigned spared)
+{
+    const uint32_t from = (uint32_t)(gpa & (VMMU_PAGE_BYTES - 1));
+    uint32_t page = vmmu_shadow_first_table(edit, shadow_frame_of(gpa));
+
+    while (page != SHADOW_NONE) {
+        const struct shadow_page *const table = &edit->state->pages[page];
+
+        if (vmmu_x86_formats[table->role.format].entry_bytes != spared) {
+            const struct stretch touched = stretch_of(table, from, from + bytes);
+
+            for (uint32_t i = touched.first; i < touched.end; i++) {
+                vmmu_shadow_zap(edit, (struct shadow_spot){ page, i });
+            }
+        }
+        page = vmmu_shadow_next_table(edit, page);
+    }
+}
+
+static bool is_root(const struct shadow_page *page)
+{
+    return page->role.level == vmmu_x86_formats[page->role.format].levels &&
+           (page->role.format == VMMU_X86_FORMAT_4LEVEL || page->role.format == VMMU_X86_FORMAT_5LEVEL);
+}
+
+bool vmmu_shadow_is_walked(const struct shadow_edit *edit, uint64_t frame)
+{
+    uint32_t page = vmmu_shadow_first_table(edit, frame);
+
+    for (; page != SHADOW_NONE; page = vmmu_shadow_next_table(edit, page)) {
+        struct shadow_page *const table = &edit->state->pages[page];
+
+        if (!table->linked || table->parents != SHADOW_NONE || table->pins != 0 ||
+            (is_root(table) && ++table->writes <= IDLE_ROOT_WRITES)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t vmmu_shadow_remove_tables(struct shadow_edit *edit, uint64_t frame)
+{
+    uint32_t page = vmmu_shadow_first_table(edit, frame);
+    uint32_t stay = 0;
+
+    while (page != SHADOW_NONE) {
+        const uint32_t next = vmmu_shadow_next_table(edit, page);
+
+        if (edit->state->pages[page].pins == 0) {
+            vmmu_shadow_remove(edit, page);
+        } else {
+            vmmu_shadow_clear(edit, page);
+            stay++;
+        }
+        page = next;
+    }
+    return stay;
+}
+
+struct vmmu_outcome vmmu_shadow_wrote(struct vmmu_shadow *shadow, vmmu_gpa gpa, uint32_t bytes)
+{
+    struct shadow_edit edit;
+
+    if (bytes == 0 || (gpa.v & (VMMU_PAGE_BYTES - 1)) + bytes > VMMU_PAGE_BYTES) {
+        return (struct vmmu_outcome){ .status = VMMU_INVALID };
+    }
+    if (!vmmu_shadow_begin(&edit, shadow)) {
+        return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
+    }
+    vmmu_shadow_follow(&edit, gpa.v, bytes, 0);
+    if (vmmu_shadow_first_table(&edit, shadow_frame_of(gpa.v)) != SHADOW_NONE) {
+        vmmu_shadow_settle(&edit, shadow->config.vps);
+    }
+    return vmmu_shadow_end(&edit, VMMU_OK);
+}
+
+struct vmmu_outcome vmmu_shadow_drop(struct vmmu_shadow *shadow, vmmu_gpa gpa)
+{
+    const uint64_t frame = shadow_frame_of(gpa.v);
+    struct shadow_edit edit;
+
+    if (!vmmu_shadow_begin(&edit, shadow)) {
+        return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
+    }
+    if (vmmu_shadow_first_table(&edit, frame) == SHADOW_NONE) {
+        shadow->state->excused = frame;
+    } else {
+        (void)vmmu_shadow_remove_tables(&edit, frame);
+        vmmu_shadow_settle(&edit, shadow->config.vps);
+        shadow->counters.dropped++;
+    }
+    return vmmu_shadow_end(&edit, VMMU_OK);
+}

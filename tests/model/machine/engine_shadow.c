@@ -1,0 +1,314 @@
+/*
+ * Shadow paging: page faults and control instructions exit; the processor walks tables of the library's.
+ *
+ * The hardware's registers are made of the guest's: paging and CR0.WP always on, PAE or long mode as deep as the shadow is,
+ * EFER.NXE on, no PCIDs, and the guest's own PGE, SMEP, SMAP and PKE, the last three only while its paging is on.
+ */
+#include "tests/model/machine/engine_shadow_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define PHYSICAL_BITS     40
+
+/* WB, WT, UC-, UC, WB, WP, UC-, WC; and the guest's: WB, WC, UC-, UC, WT, WP, UC-, WB. */
+#define HOST_PAT          UINT64_C(0x0107050600070406)
+#define GUEST_PAT         UINT64_C(0x0607050400070106)
+
+/* The host has the wrong frame in mind, and the library is to refuse it. */
+#define LIES_ONCE_IN      128
+
+#define NEW_PAT_ONCE_IN   32
+
+/* An emulator gives up on a write once in so many. */
+#define UNDECODED_ONCE_IN 4
+
+/* --- what hardware is loaded with --- */
+
+static enum vmmu_status machine_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
+{
+    struct world *world = context;
+
+    if (address >= HOST_LIMIT) {
+        return VMMU_ABSENT;
+    }
+    *value = memory_load(world_memory(world), address, width_bytes);
+    return VMMU_OK;
+}
+
+static struct vmmu_x86_paging_registers hardware_registers(const struct engine *engine,
+                                                           const struct vmmu_x86_mode *guest,
+                                                           const struct vmmu_shadow_root *root)
+{
+    const bool paged = guest->paging != VMMU_X86_PAGING_NONE;
+    const bool long_mode = root->format != VMMU_X86_FORMAT_PAE;
+
+    return (struct vmmu_x86_paging_registers){
+        .cr0 = VMMU_X86_CR0_PE | VMMU_X86_CR0_ET | VMMU_X86_CR0_WP | VMMU_X86_CR0_PG,
+        .cr3 = root->cr3,
+        .cr4 = VMMU_X86_CR4_PAE | (root->format == VMMU_X86_FORMAT_5LEVEL ? VMMU_X86_CR4_LA57 : 0) |
+               (guest->global_pages ? VMMU_X86_CR4_PGE : 0) | (paged && guest->smep ? VMMU_X86_CR4_SMEP : 0) |
+               (paged && guest->smap ? VMMU_X86_CR4_SMAP : 0) |
+               (paged && guest->user_keys ? VMMU_X86_CR4_PKE : 0),
+        .efer = VMMU_X86_EFER_NXE | (long_mode ? VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA : 0),
+        .pkru = guest->pkru,
+        .pdpte_in_memory = !world_setting(engine->world)->intel,
+    };
+}
+
+/* The depth that tables for @guest have. */
+static enum vmmu_x86_format_name format_for(const struct vmmu_x86_mode *guest)
+{
+    if (guest->paging == VMMU_X86_PAGING_5LEVEL) {
+        return VMMU_X86_FORMAT_5LEVEL;
+    }
+    return guest->paging == VMMU_X86_PAGING_4LEVEL ? VMMU_X86_FORMAT_4LEVEL : VMMU_X86_FORMAT_PAE;
+}
+
+/* The VP translates as its registers say from now on. */
+static void change_root(struct engine *engine, unsigned vp)
+{
+    const struct vmmu_x86_mode *guest = reference_mode(world_reference(engine->world), vp);
+    struct shadow_vp *own = &engine->vps[vp];
+    enum vmmu_status status;
+
+    own->pkru = guest->pkru;
+    SHADOW_DO(engine, status, vmmu_shadow_enter(&engine->shadow, vp, guest, &own->root));
+    if (status != VMMU_OK) {
+        world_report(engine->world, CHECK_PROGRESS, "VP %u: entering an address space ended in status %d", vp,
+                     status);
+        return;
+    }
+    const struct vmmu_x86_paging_registers registers = hardware_registers(engine, guest, &own->root);
+
+    if (own->root.format != format_for(guest) ||
+        vmmu_mode_make(&engine->cpu, &registers, &own->hardware) != VMMU_OK ||
+        memory_owner_of(world_memory(engine->world), own->hardware.root.v) != OWNER_TABLES) {
+        world_report(engine->world, CHECK_TABLES, "VP %u: no hardware runs on CR3 %#" PRIx64 " in format %d",
+                     vp, own->root.cr3, own->root.format);
+    }
+}
+
+static void load(struct engine *engine, unsigned vp, const struct vmmu_x86_mode *mode,
+                 struct guest_state *state)
+{
+    state->mode = engine->vps[vp].hardware;
+    state->mode.pkru = mode->pkru;
+    state->host_tables = true;
+    state->nested = false;
+}
+
+/* VM entry loads the four entries of PAE's root into registers; they must be good. */
+static void enter(struct engine *engine, unsigned vp)
+{
+    struct shadow_vp *own = &engine->vps[vp];
+
+    if (own->hardware.paging == VMMU_X86_PAGING_PAE && !own->hardware.pdpte_in_memory &&
+        vmmu_mode_load_pdptes(&engine->cpu, &engine->machine, own->root.cr3, own->hardware.pdpte) !=
+            VMMU_OK) {
+        world_report(engine->world, CHECK_TABLES, "VP %u: VM entry fails for PDPTEs at %#" PRIx64, vp,
+                     own->root.cr3);
+    }
+}
+
+/* --- life --- */
+
+static struct vmmu_x86_cpu cpu_of(const struct setting *setting)
+{
+    return (struct vmmu_x86_cpu){
+        .maxphyaddr = PHYSICAL_BITS,
+        .pae = true,
+        .pge = true,
+        .nx = true,
+        .long_mode = true,
+        .gib_pages = true,
+        .la57 = true,
+        .smep = true,
+        .smap = true,
+        .pku = true,
+        .bit8_reserved = !setting->intel,
+    };
+}
+
+static bool start(struct engine *engine, const struct setting *setting)
+{
+    const struct vmmu_shadow_config config = {
+        .ram = &engine->ram,
+        .context = engine,
+        .backing = backing_of,
+        .pool_pages = setting->table_pages,
+        .maxphyaddr = PHYSICAL_BITS,
+        .largest_level = setting->largest,
+        .pat = HOST_PAT,
+        .guest_pat = GUEST_PAT,
+        .vps = BIT64(setting->vps) - 1,
+    };
+    const size_t bytes = vmmu_shadow_memory_bytes(setting->table_pages);
+
+    engine->account = bytes != 0 ? malloc(bytes) : NULL;
+    return engine->account && vmmu_shadow_init(&engine->shadow, &config, world_tables(engine->world),
+                                               engine->account, bytes) == VMMU_OK;
+}
+
+static struct engine *create(struct world *world)
+{
+    const struct setting *setting = world_setting(world);
+    struct engine *engine = calloc(1, sizeof *engine);
+
+    if (!engine) {
+        return NULL;
+    }
+    engine->world = world;
+    engine->cpu = cpu_of(setting);
+    engine->ram = (struct vmmu_ram){ engine, backing_load, backing_exchange };
+    engine->machine = (struct vmmu_ram){ .context = world, .load = machine_load };
+    if (!start(engine, setting)) {
+        free(engine->account);
+        free(engine);
+        return NULL;
+    }
+    for (unsigned vp = 0; vp < setting->vps; vp++) {
+        change_root(engine, vp);
+    }
+    return engine;
+}
+
+static void destroy(struct engine *engine)
+{
+    vmmu_shadow_destroy(&engine->shadow);
+    free(engine->account);
+    free(engine);
+}
+
+/* --- running --- */
+
+/*
+ * Whether a page that a supervisor may write, though it is a user's and read-only, must stay one for the sake of SMAP or
+ * keys: only an emulator can write it then and keep to the architecture.
+ */
+static bool must_be_emulated(const struct vmmu_x86_mode *guest)
+{
+    return guest->paging != VMMU_X86_PAGING_NONE && !guest->write_protect &&
+           (guest->smap || guest->user_keys || guest->system_keys);
+}
+
+/* An emulator that knows the instruction writes; one that does not wants the table gone. */
+static struct engine_verdict write_table(struct engine *engine, unsigned vp, uint64_t gpa)
+{
+    struct engine_verdict verdict = { .answer = ENGINE_EMULATE, .gpa = gpa };
+    enum vmmu_status status;
+
+    if (!must_be_emulated(reference_mode(world_reference(engine->world), vp)) &&
+        world_once_in(engine->world, UNDECODED_ONCE_IN)) {
+        SHADOW_DO(engine, status, vmmu_shadow_drop(&engine->shadow, (vmmu_gpa){ gpa }));
+        verdict.answer = status == VMMU_OK ? ENGINE_RETRY : ENGINE_BROKEN;
+    }
+    return verdict;
+}
+
+static struct engine_verdict page_fault(struct engine *engine, unsigned vp, uint64_t va,
+                                        struct vmmu_x86_access access, const struct vmmu_x86_fault *fault)
+{
+    struct vmmu_shadow_verdict told = { .answer = VMMU_SHADOW_RETRY };
+    struct engine_verdict verdict = { .answer = ENGINE_BROKEN };
+    enum vmmu_status status;
+
+    (void)fault;
+    if (engine->vps[vp].pkru != reference_mode(world_reference(engine->world), vp)->pkru) {
+        change_root(engine, vp); /* WRPKRU does not exit */
+    }
+    engine->writing = access.kind == VMMU_X86_WRITE;
+    engine->lying = world_once_in(engine->world, LIES_ONCE_IN);
+    world_provoke(engine->world, engine->lying);
+    SHADOW_DO(engine, status, vmmu_shadow_fault(&engine->shadow, vp, (vmmu_gva){ va }, access, &told));
+    world_provoke(engine->world, false);
+    if (engine->lying) {
+        engine->lying = false;
+        engine->lies += status == VMMU_VIOLATED;
+        shadow_check(engine);
+        verdict.answer = ENGINE_RETRY;
+        return verdict;
+    }
+    verdict.gpa = told.gpa.v;
+    verdict.fault = told.fault;
+    if (status == VMMU_RACED) {
+        verdict.answer = ENGINE_RETRY;
+        return verdict;
+    }
+    if (status != VMMU_OK) {
+        world_report(engine->world, CHECK_PROGRESS, "a fault at %#" PRIx64 " ended in status %d", va, status);
+        return verdict;
+    }
+    switch (told.answer) {
+    case VMMU_SHADOW_RETRY: verdict.answer = ENGINE_RETRY; break;
+    case VMMU_SHADOW_INJECT: verdict.answer = ENGINE_INJECT; break;
+    case VMMU_SHADOW_DEVICE: verdict.answer = ENGINE_DEVICE; break;
+    case VMMU_SHADOW_DENIED:
+        verdict.answer =
+            engine->writing && backing_log_write(engine, told.gpa.v) ? ENGINE_RETRY : ENGINE_DEVICE;
+        break;
+    case VMMU_SHADOW_EMULATE: return write_table(engine, vp, told.gpa.v);
+    }
+    return verdict;
+}
+
+/* The guest turns its PAT around, by a WRMSR that is no operation of the model's, for nobody sees it. */
+static void change_pat(struct engine *engine)
+{
+    const uint64_t pat = engine->shadow.config.guest_pat;
+    enum vmmu_status status;
+
+    SHADOW_DO(engine, status, vmmu_shadow_set_guest_pat(&engine->shadow, pat << 8 | pat >> 56));
+    if (status != VMMU_OK) {
+        world_report(engine->world, CHECK_PROGRESS, "a new PAT ended in status %d", status);
+    }
+}
+
+/* INVPCID removes nothing that shadows know: they are in step. */
+static void control(struct engine *engine, unsigned vp, const struct engine_event *event)
+{
+    if (world_once_in(engine->world, NEW_PAT_ONCE_IN)) {
+        change_pat(engine);
+    }
+    if (event->kind != OP_INVPCID) {
+        change_root(engine, vp);
+    }
+}
+
+static void guest_wrote(struct engine *engine, unsigned vp, uint64_t gpa, unsigned width_bytes)
+{
+    enum vmmu_status status;
+
+    (void)vp;
+    (void)backing_log_write(engine, gpa);
+    SHADOW_DO(engine, status, vmmu_shadow_wrote(&engine->shadow, (vmmu_gpa){ gpa }, width_bytes));
+    if (status != VMMU_OK) {
+        world_report(engine->world, CHECK_PROGRESS, "a write to gpa %#" PRIx64 " ended in status %d", gpa,
+                     status);
+    }
+}
+
+const struct engine_class engine_shadow = {
+    .name = "shadow",
+    .intel = true,
+    .amd = true,
+    .least_table_pages = VMMU_SHADOW_FLOOR_PAGES,
+    .intercepts = UINT32_C(1) << OP_CR0 | UINT32_C(1) << OP_CR3 | UINT32_C(1) << OP_CR4 |
+                  UINT32_C(1) << OP_EFER | UINT32_C(1) << OP_INVPCID,
+    .create = create,
+    .destroy = destroy,
+    .load = load,
+    .enter = enter,
+    .page_fault = page_fault,
+    .control = control,
+    .guest_wrote = guest_wrote,
+    .map = backing_map,
+    .unmap = backing_unmap,
+    .protect = backing_protect,
+    .split = backing_split,
+    .merge = backing_merge,
+    .log_start = backing_log_start,
+    .log_collect = backing_log_collect,
+    .log_stop = backing_log_stop,
+    .check = shadow_check,
+};
