@@ -108,6 +108,11 @@ struct vmmu_shadow {
     struct vmmu_table_memory *memory;
     struct vmmu_shadow_state *state;
     struct vmmu_shadow_counters counters;
+    /*
+     * Read it before each entry to the guest, of any virtual processor: while it is set, INVLPG is intercepted, and comes to
+     * vmmu_shadow_invlpg. It may change in every operation; where it is set for others' sake, the plan names them.
+     */
+    bool watches_invlpg;
 };
 
 /* Bytes, aligned to 8, that shadows of @pool_pages pages are kept account of in; 0 if it is below the floor or beyond 2^20. */
@@ -138,9 +143,9 @@ struct vmmu_shadow_root {
 
 /**
  * @vp, which is not in guest mode, translates by @mode from now on: find its root or make it, and say in *root what to load.
- * Each MOV to CR3 and each change of another paging register comes here, and so does the first entry. With a
- * root that is in use already this is cheap and asks for no flush: so PKRU and PKRS, which change without an exit, are told
- * before vmmu_shadow_fault. The PDPTEs of PAE paging are those in @mode, until the next call.
+ * Each MOV to CR3 and each change of another paging register comes here, whatever it changes, and so do the first
+ * entry, a task switch and INVPCID: the guest may count on what it changed in its tables from now on. The
+ * PDPTEs of PAE paging are those in @mode, until the next call.
  *
  * The plan flushes what @vp must not use any more. What the guest's own instruction promises to flush needs nothing besides.
  *
@@ -156,6 +161,22 @@ struct vmmu_shadow_root {
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_shadow_enter(struct vmmu_shadow *shadow, unsigned vp,
                                       const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root);
+
+/**
+ * @vp, which was entered before, executed INVLPG of @va. To be called while `watches_invlpg` is set; harmless otherwise.
+ *
+ * Returns
+ *   VMMU_OK           done
+ *   VMMU_FLUSH_RETRY  too many plans are under way
+ *   VMMU_INVALID      @vp was never entered
+ *
+ * Spec: SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches".
+ */
+VMMU_MUST_USE
+struct vmmu_outcome vmmu_shadow_invlpg(struct vmmu_shadow *shadow, unsigned vp, vmmu_gva va);
+
+/* PKRU and IA32_PKRS of @vp, which was entered before, are these: they change without an exit, so tell before vmmu_shadow_fault. */
+void vmmu_shadow_set_keys(struct vmmu_shadow *shadow, unsigned vp, uint32_t pkru, uint32_t pkrs);
 
 enum vmmu_shadow_answer {
     VMMU_SHADOW_RETRY,  /* the tables allow it now, or did already: let the guest run again */

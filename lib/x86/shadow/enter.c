@@ -180,3 +180,26 @@ struct vmmu_outcome vmmu_shadow_enter(struct vmmu_shadow *shadow, unsigned vp,
     }
     return vmmu_shadow_end(&edit, status);
 }
+
+void vmmu_shadow_set_keys(struct vmmu_shadow *shadow, unsigned vp, uint32_t pkru, uint32_t pkrs)
+{
+    if (is_vp(shadow, vp)) {
+        shadow->state->vps[vp].mode.pkru = pkru;
+        shadow->state->vps[vp].mode.pkrs = pkrs;
+    }
+}
+
+struct vmmu_outcome vmmu_shadow_invlpg(struct vmmu_shadow *shadow, unsigned vp, vmmu_gva va)
+{
+    struct shadow_edit edit;
+
+    (void)va;
+    if (!is_vp(shadow, vp) || shadow->state->vps[vp].root == SHADOW_NONE) {
+        return (struct vmmu_outcome){ .status = VMMU_INVALID };
+    }
+    if (!vmmu_shadow_begin(&edit, shadow)) {
+        return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
+    }
+    vmmu_shadow_settle(&edit, shadow->config.vps);
+    return vmmu_shadow_end(&edit, VMMU_OK);
+}
