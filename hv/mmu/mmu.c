@@ -165,6 +165,16 @@ bool mmu_linear_fault(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
     return vp->partition->mmu->technique->linear_fault(vp, va, access, verdict);
 }
 
+void mmu_set_keys(struct vp *vp, uint32_t pkru, uint32_t pkrs)
+{
+    vp->partition->mmu->technique->set_keys(vp, pkru, pkrs);
+}
+
+void mmu_invlpg(struct vp *vp, vmmu_gva va)
+{
+    vp->partition->mmu->technique->invlpg(vp, va);
+}
+
 void mmu_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes)
 {
     const struct mmu_technique *technique = partition->mmu->technique;

@@ -22,11 +22,12 @@ enum mmu_verdict {
 struct mmu_root {
     bool
         nested; /* it walks the guest's tables, and `value` translates guest-physical addresses; else see mmu_enter() */
-    uint64_t value; /* as vmmu_nested_root() gives it */
+    uint64_t value;             /* as vmmu_nested_root() gives it */
+    const bool *watches_invlpg; /* while it is set, INVLPG comes to mmu_invlpg(); NULL where `nested` */
 };
 
 /*
- * One way to make guest memory. The last five calls are for a processor that walks tables of ours in
+ * One way to make guest memory. The last seven calls are for a processor that walks tables of ours in
  * place of the guest's; NULL where mmu_root() says `nested`.
  */
 struct mmu_technique {
@@ -42,6 +43,8 @@ struct mmu_technique {
     bool (*enter)(struct vp *vp, const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root);
     bool (*linear_fault)(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
                          struct vmmu_shadow_verdict *verdict);
+    void (*set_keys)(struct vp *vp, uint32_t pkru, uint32_t pkrs);
+    void (*invlpg)(struct vp *vp, vmmu_gva va);
     void (*wrote)(struct partition *partition, vmmu_gpa gpa, uint32_t bytes);
     void (*drop)(struct partition *partition, vmmu_gpa gpa);
     void (*set_guest_pat)(struct partition *partition, uint64_t pat);
@@ -70,6 +73,12 @@ bool mmu_enter(struct vp *vp, const struct vmmu_x86_mode *mode, struct vmmu_shad
 VMMU_MUST_USE
 bool mmu_linear_fault(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
                       struct vmmu_shadow_verdict *verdict);
+
+/* The VP's protection keys, as they are now. To be told before mmu_linear_fault(), since they change without an exit. */
+void mmu_set_keys(struct vp *vp, uint32_t pkru, uint32_t pkrs);
+
+/* The VP has executed INVLPG of @va, which the processor's own TLB has been told of. */
+void mmu_invlpg(struct vp *vp, vmmu_gva va);
 
 /* The hypervisor has written to guest memory, within one page, on a running guest's behalf. */
 void mmu_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes);

@@ -195,6 +195,20 @@ static bool shadow_linear_fault(struct vp *vp, vmmu_gva va, struct vmmu_x86_acce
     return went_well(partition, status);
 }
 
+static void shadow_set_keys(struct vp *vp, uint32_t pkru, uint32_t pkrs)
+{
+    vmmu_shadow_set_keys(&vp->partition->mmu->shadow, vp->index, pkru, pkrs);
+}
+
+static void shadow_invlpg(struct vp *vp, vmmu_gva va)
+{
+    struct partition *partition = vp->partition;
+    enum vmmu_status status;
+
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_invlpg(&partition->mmu->shadow, vp->index, va));
+    (void)went_well(partition, status);
+}
+
 static void shadow_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes)
 {
     enum vmmu_status status;
@@ -241,8 +255,7 @@ static bool shadow_map(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page,
 
 static struct mmu_root shadow_root(const struct vp *vp)
 {
-    (void)vp;
-    return (struct mmu_root){ .nested = false };
+    return (struct mmu_root){ .nested = false, .watches_invlpg = &vp->partition->mmu->shadow.watches_invlpg };
 }
 
 static void shadow_report(const struct partition *partition, struct json *json)
@@ -277,6 +290,8 @@ const struct mmu_technique mmu_shadow = {
     .report = shadow_report,
     .enter = shadow_enter,
     .linear_fault = shadow_linear_fault,
+    .set_keys = shadow_set_keys,
+    .invlpg = shadow_invlpg,
     .wrote = shadow_wrote,
     .drop = shadow_drop,
     .set_guest_pat = shadow_set_guest_pat,

@@ -30,6 +30,7 @@ enum exit_kind {
     EXIT_X86_RDPMC,
     EXIT_X86_PAGE_FAULT, /* `page_fault`: tables of ours, walked in place of the guest's, refused an access */
     EXIT_X86_TASK_SWITCH,
+    EXIT_X86_INVLPG, /* `invlpg`: while the MMU wants to know */
     EXIT_KINDS
 };
 
@@ -66,6 +67,11 @@ struct exit_page_fault {
     bool implicit;       /* an access that the processor made as a supervisor for the user's instruction */
 };
 
+struct exit_invlpg {
+    bool told; /* the processor says which address: `va`; else the instruction does */
+    vmmu_gva va;
+};
+
 struct exit {
     enum exit_kind kind;
     uint8_t insn_bytes; /* length of the instruction, where the processor says so; else 0 */
@@ -79,6 +85,7 @@ struct exit {
         struct exit_port port;
         struct exit_exception exception;
         struct exit_page_fault page_fault;
+        struct exit_invlpg invlpg;
         const char *why;
     };
     uint64_t raw[3]; /* the hardware's own code and qualifiers, for the trace only */

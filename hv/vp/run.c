@@ -32,6 +32,7 @@ const char *const exit_names[EXIT_KINDS] = {
     [EXIT_X86_RDPMC] = "rdpmc",
     [EXIT_X86_PAGE_FAULT] = "page-fault",
     [EXIT_X86_TASK_SWITCH] = "task-switch",
+    [EXIT_X86_INVLPG] = "invlpg",
 };
 
 void partition_end(struct partition *partition, enum partition_outcome outcome, uint64_t value,
@@ -172,7 +173,8 @@ static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
     case EXIT_X86_CACHE:
     case EXIT_X86_UNOFFERED:
     case EXIT_X86_RDPMC:
-    case EXIT_X86_TASK_SWITCH: return arch_vp_exit(vp, exit);
+    case EXIT_X86_TASK_SWITCH:
+    case EXIT_X86_INVLPG: return arch_vp_exit(vp, exit);
     case EXIT_KINDS: break;
     }
     __builtin_unreachable();

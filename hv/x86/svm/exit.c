@@ -129,6 +129,10 @@ void svm_read_exit(struct vp *vp, struct exit *exit)
         port_record(control, exit);
     } else if (code == SVM_EXIT_MSR) {
         exit->kind = control->exit_info1 ? EXIT_X86_MSR_WRITE : EXIT_X86_MSR_READ;
+    } else if (code == SVM_EXIT_INVLPG) {
+        exit->kind = EXIT_X86_INVLPG;
+        exit->invlpg =
+            (struct exit_invlpg){ .told = svm_processor.decode_assists, .va = { control->exit_info1 } };
     } else if (simple_record(code, exit)) {
         if (code == SVM_EXIT_VINTR) {
             svm_close_interrupt_window(svm);

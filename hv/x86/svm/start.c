@@ -9,6 +9,7 @@
 #define FEATURE_NESTED_PAGING   (1u << 0) /* of 0x8000000A EDX */
 #define FEATURE_NEXT_RIP        (1u << 3)
 #define FEATURE_FLUSH_BY_ASID   (1u << 6)
+#define FEATURE_DECODE_ASSISTS  (1u << 7)
 
 #define MSR_VM_CR               0xC0010114u
 #define VM_CR_R_INIT            BIT64(1) /* INIT becomes #SX instead of a reset that nobody could refuse */
@@ -75,6 +76,7 @@ const char *svm_start(void)
     cpu->nested_paging = cpuid(CPUID_SVM, 0).edx & FEATURE_NESTED_PAGING;
     cpu->next_rip = cpuid(CPUID_SVM, 0).edx & FEATURE_NEXT_RIP;
     cpu->flush_by_asid = cpuid(CPUID_SVM, 0).edx & FEATURE_FLUSH_BY_ASID;
+    cpu->decode_assists = cpuid(CPUID_SVM, 0).edx & FEATURE_DECODE_ASSISTS;
     /* None is left: the first guest flushes what others may have left under any tag before us. */
     cpu->next_asid = cpu->asids;
     cpu->asid_generation = 1;

@@ -120,6 +120,7 @@ static const char *vp_create(struct vp *vp)
     svm->vmcb = memory_at(svm->vmcb_at);
     vp->arch->svm = svm;
     svm->own_tables = !mmu_root(vp).nested;
+    svm->watches_invlpg = mmu_root(vp).watches_invlpg;
     fill_control(vp, &svm->vmcb->control);
     fill_reset_state(&svm->vmcb->save);
     vp->arch->state.rflags = svm->vmcb->save.rflags;
@@ -164,7 +165,22 @@ static void flush(struct vp *vp)
     vp->arch->svm->flush = true;
 }
 
+/* INVLPGA leaves alone what is cached above the page; whoever changed that asked for a flush of all. */
+static void flush_page(struct vp *vp, vmmu_gva va)
+{
+    __asm__ volatile("invlpga %%rax, %%ecx" : : "a"(va.v), "c"(vp->arch->svm->vmcb->control.asid) : "memory");
+}
+
 /* --- in and out --- */
+
+static void watch_invlpg(struct svm_vp *svm)
+{
+    struct svm_control *control = &svm->vmcb->control;
+
+    if (*svm->watches_invlpg != (control->intercepts1 >> SVM_I1_INVLPG & 1)) {
+        control->intercepts1 ^= 1u << SVM_I1_INVLPG;
+    }
+}
 
 static void enter(struct vp *vp, struct exit *exit)
 {
@@ -174,6 +190,9 @@ static void enter(struct vp *vp, struct exit *exit)
 
     if (svm->flush || svm->asid_generation != svm_processor.asid_generation) {
         svm_prepare_tag(vp);
+    }
+    if (svm->own_tables) {
+        watch_invlpg(svm);
     }
     vmcb->save.rax = state->gpr[VMMU_X86_RAX];
     vmcb->save.rsp = state->gpr[VMMU_X86_RSP];
@@ -268,5 +287,6 @@ const struct x86_backend x86_svm = {
     .inject = svm_inject,
     .open_window = svm_open_window,
     .flush = flush,
+    .flush_page = flush_page,
     .report = report,
 };

@@ -21,6 +21,7 @@ struct svm_vp {
      */
     bool own_tables;
     uint64_t cr0, cr3, cr4, efer;
+    const bool *watches_invlpg;
 };
 
 /* What this processor offers. */
@@ -29,6 +30,7 @@ struct svm_processor {
     bool nested_paging;
     bool next_rip;
     bool flush_by_asid;
+    bool decode_assists;
     uint32_t next_asid;
     uint64_t asid_generation;
     vmmu_hpa host_vmcb; /* where the host's own FS, GS, TR... are kept */

@@ -27,8 +27,6 @@ void x86_paging_changed(struct vp *vp)
         (void)x86_give_up(vp, "the guest's paging registers are in a state that no processor has");
         return;
     }
-    arch->entered_pkru = mode->pkru;
-    arch->entered_pkrs = mode->pkrs;
     if (mmu_enter(vp, mode, &root)) {
         arch->backend->write_root(vp, &root);
     }
@@ -47,17 +45,48 @@ bool x86_load_pdptes(struct vp *vp, const struct vmmu_x86_paging_registers *next
 }
 
 /* Protection keys change without an exit. */
-static void settle_keys(struct vp *vp)
+static void tell_keys(struct vp *vp)
 {
-    const struct vp_arch *arch = vp->arch;
     const struct vmmu_x86_mode *mode;
 
-    if (arch->backend->read_control(vp, 4) & CR4_KEYS) {
+    if (vp->arch->backend->read_control(vp, 4) & CR4_KEYS) {
         mode = x86_mode(vp, true);
-        if (mode && (mode->pkru != arch->entered_pkru || mode->pkrs != arch->entered_pkrs)) {
-            x86_paging_changed(vp);
+        if (mode) {
+            mmu_set_keys(vp, mode->pkru, mode->pkrs);
         }
     }
+}
+
+/* --- INVLPG, while the MMU wants to know --- */
+
+/* What is not canonical names no page. */
+static void invalidate(struct vp *vp, vmmu_gva va)
+{
+    const struct vmmu_x86_mode *mode = x86_mode(vp, false);
+
+    if (!mode || !vmmu_walk_is_canonical(mode, va)) {
+        return;
+    }
+    vp->arch->backend->flush_page(vp, va);
+    mmu_invlpg(vp, va);
+}
+
+enum vp_next x86_invlpg_exit(struct vp *vp, const struct exit *exit)
+{
+    const struct vmmu_insn *insn;
+
+    if (exit->invlpg.told) {
+        if (x86_skip(vp, exit)) {
+            invalidate(vp, exit->invlpg.va);
+        }
+        return VP_RESUME;
+    }
+    if (x86_fetch(vp, &insn) != VMMU_OK || insn->operation != VMMU_INSN_INVLPG) {
+        return VP_RESUME; /* a fault is queued, or the guest has changed its code: it runs what stands there now */
+    }
+    invalidate(vp, vmmu_insn_address(insn, x86_state(vp)));
+    x86_retire(vp, insn->length);
+    return VP_RESUME;
 }
 
 /* --- writes to tables --- */
@@ -156,7 +185,7 @@ enum vp_next x86_page_fault_exit(struct vp *vp, const struct exit *exit)
                                             .eflags_ac = (vp->arch->state.rflags & X86_RFLAGS_AC) != 0 };
     struct vmmu_shadow_verdict verdict;
 
-    settle_keys(vp);
+    tell_keys(vp);
     if (!mmu_linear_fault(vp, fault->va, access, &verdict)) {
         return VP_STOP;
     }

@@ -127,6 +127,9 @@ struct x86_backend {
     /* Forget all of the guest's translations before the next entry. */
     void (*flush)(struct vp *vp);
 
+    /* Forget the translation of the guest's page at @va, now. */
+    void (*flush_page)(struct vp *vp, vmmu_gva va);
+
     void (*report)(struct vp *vp, struct json *json);
 };
 
@@ -171,10 +174,8 @@ struct vp_arch {
     struct vmmu_x86_paging_registers mode_registers; /* what `mode` was made from */
     struct vmmu_x86_mode mode;
     bool mode_valid;
-    bool walks_guest;      /* the processor walks the guest's own tables; else ours in their place, and: */
-    uint64_t pdpte[4];     /* the PDPTE registers */
-    uint32_t entered_pkru; /* protection keys as the tables were last told of */
-    uint32_t entered_pkrs;
+    bool walks_guest;  /* the processor walks the guest's own tables; else ours in their place, and: */
+    uint64_t pdpte[4]; /* the PDPTE registers */
     uint64_t fault_va; /* the last page fault */
     uint64_t fault_rip;
     uint32_t fault_error_code;
@@ -320,6 +321,7 @@ void x86_paging_changed(struct vp *vp);
 VMMU_MUST_USE
 bool x86_load_pdptes(struct vp *vp, const struct vmmu_x86_paging_registers *next);
 
+enum vp_next x86_invlpg_exit(struct vp *vp, const struct exit *exit);
 enum vp_next x86_page_fault_exit(struct vp *vp, const struct exit *exit);
 
 /* --- port.c --- */
