@@ -62,9 +62,12 @@ struct engine_class {
     /* A refusal of the second stage; NULL: there is none. */
     struct engine_verdict (*stage2_fault)(struct engine *engine, unsigned vp,
                                           const struct vmmu_x86_stage2_fault *fault);
-    /* The guest instructions that the technique intercepts, one bit each by enum op_kind; the processor executes the others. */
-    uint32_t intercepts;
-    /* One of those. What the processor remembers is untouched. */
+    /*
+     * Whether the technique intercepts this guest instruction, OP_INVLPG to OP_INVPCID, as @vp was entered last; the
+     * processor executes the others. NULL: it intercepts none.
+     */
+    bool (*intercepts)(const struct engine *engine, unsigned vp, enum op_kind kind);
+    /* One of those. What the processor remembers is untouched, but that it loses the page of an INVLPG afterwards. */
     void (*control)(struct engine *engine, unsigned vp, const struct engine_event *event);
     /* After ENGINE_EMULATE: the store is done. */
     void (*guest_wrote)(struct engine *engine, unsigned vp, uint64_t gpa, unsigned width_bytes);

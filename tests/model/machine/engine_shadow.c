@@ -1,5 +1,6 @@
 /*
- * Shadow paging: page faults and control instructions exit; the processor walks tables of the library's.
+ * Shadow paging: page faults and control instructions exit, INVLPG while the library watches it; the processor walks
+ * tables of the library's.
  *
  * The hardware's registers are made of the guest's: paging and CR0.WP always on, PAE or long mode as deep as the shadow is,
  * EFER.NXE on, no PCIDs, and the guest's own PGE, SMEP, SMAP and PKE, the last three only while its paging is on.
@@ -72,7 +73,6 @@ static void change_root(struct engine *engine, unsigned vp)
     struct shadow_vp *own = &engine->vps[vp];
     enum vmmu_status status;
 
-    own->pkru = guest->pkru;
     SHADOW_DO(engine, status, vmmu_shadow_enter(&engine->shadow, vp, guest, &own->root));
     if (status != VMMU_OK) {
         world_report(engine->world, CHECK_PROGRESS, "VP %u: entering an address space ended in status %d", vp,
@@ -98,11 +98,15 @@ static void load(struct engine *engine, unsigned vp, const struct vmmu_x86_mode 
     state->nested = false;
 }
 
-/* VM entry loads the four entries of PAE's root into registers; they must be good. */
+/*
+ * VM entry loads the four entries of PAE's root into registers; they must be good. Which instructions exit is settled until the
+ * guest is left again.
+ */
 static void enter(struct engine *engine, unsigned vp)
 {
     struct shadow_vp *own = &engine->vps[vp];
 
+    own->intercepts_invlpg = engine->shadow.watches_invlpg;
     if (own->hardware.paging == VMMU_X86_PAGING_PAE && !own->hardware.pdpte_in_memory &&
         vmmu_mode_load_pdptes(&engine->cpu, &engine->machine, own->root.cr3, own->hardware.pdpte) !=
             VMMU_OK) {
@@ -209,14 +213,14 @@ static struct engine_verdict write_table(struct engine *engine, unsigned vp, uin
 static struct engine_verdict page_fault(struct engine *engine, unsigned vp, uint64_t va,
                                         struct vmmu_x86_access access, const struct vmmu_x86_fault *fault)
 {
+    const struct vmmu_x86_mode *guest = reference_mode(world_reference(engine->world), vp);
     struct vmmu_shadow_verdict told = { .answer = VMMU_SHADOW_RETRY };
     struct engine_verdict verdict = { .answer = ENGINE_BROKEN };
     enum vmmu_status status;
 
     (void)fault;
-    if (engine->vps[vp].pkru != reference_mode(world_reference(engine->world), vp)->pkru) {
-        change_root(engine, vp); /* WRPKRU does not exit */
-    }
+    /* WRPKRU does not exit. */
+    vmmu_shadow_set_keys(&engine->shadow, vp, guest->pkru, guest->pkrs);
     engine->writing = access.kind == VMMU_X86_WRITE;
     engine->lying = world_once_in(engine->world, LIES_ONCE_IN);
     world_provoke(engine->world, engine->lying);
@@ -264,13 +268,33 @@ static void change_pat(struct engine *engine)
     }
 }
 
-/* INVPCID removes nothing that shadows know: they are in step. */
+static bool intercepts(const struct engine *engine, unsigned vp, enum op_kind kind)
+{
+    const uint32_t always = UINT32_C(1) << OP_CR0 | UINT32_C(1) << OP_CR3 | UINT32_C(1) << OP_CR4 |
+                            UINT32_C(1) << OP_EFER | UINT32_C(1) << OP_INVPCID;
+
+    return ((always >> kind) & 1) || (kind == OP_INVLPG && engine->vps[vp].intercepts_invlpg);
+}
+
+static void invalidate_page(struct engine *engine, unsigned vp, uint64_t va)
+{
+    enum vmmu_status status;
+
+    SHADOW_DO(engine, status, vmmu_shadow_invlpg(&engine->shadow, vp, (vmmu_gva){ va }));
+    if (status != VMMU_OK) {
+        world_report(engine->world, CHECK_PROGRESS, "VP %u: INVLPG of %#" PRIx64 " ended in status %d", vp,
+                     va, status);
+    }
+}
+
 static void control(struct engine *engine, unsigned vp, const struct engine_event *event)
 {
     if (world_once_in(engine->world, NEW_PAT_ONCE_IN)) {
         change_pat(engine);
     }
-    if (event->kind != OP_INVPCID) {
+    if (event->kind == OP_INVLPG) {
+        invalidate_page(engine, vp, event->address);
+    } else {
         change_root(engine, vp);
     }
 }
@@ -293,8 +317,7 @@ const struct engine_class engine_shadow = {
     .intel = true,
     .amd = true,
     .least_table_pages = VMMU_SHADOW_FLOOR_PAGES,
-    .intercepts = UINT32_C(1) << OP_CR0 | UINT32_C(1) << OP_CR3 | UINT32_C(1) << OP_CR4 |
-                  UINT32_C(1) << OP_EFER | UINT32_C(1) << OP_INVPCID,
+    .intercepts = intercepts,
     .create = create,
     .destroy = destroy,
     .load = load,

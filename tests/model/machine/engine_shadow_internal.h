@@ -19,7 +19,7 @@
 struct shadow_vp {
     struct vmmu_shadow_root root;
     struct vmmu_x86_mode hardware; /* but for what is loaded each time */
-    uint32_t pkru;                 /* the guest's, when the library was told last */
+    bool intercepts_invlpg;        /* since it entered the guest */
 };
 
 struct engine {

@@ -366,7 +366,10 @@ static void emulate(struct world *world, const struct guest_access *access, uint
     }
     world_used(world, gpa, true);
     transfer(world, access, host_frame(world->map.now[host_page(gpa)], gpa), gpa);
+    /* The instruction is not over: nobody can count on its write yet, as who invalidates by himself would. */
+    world->emulating = true;
     world->class->guest_wrote(world->engine, access->vp, gpa, access->width_bytes);
+    world->emulating = false;
 }
 
 /* The exit is dealt with. True if the access goes on. */
@@ -541,7 +544,9 @@ void world_act(struct world *world)
     if (is_shadowed(world) && access.access.kind != VMMU_X86_WRITE) {
         access = world->vps[vp].recent[luck_below(&world->luck, world->vps[vp].recent_count)];
     }
-    if (world_once_in(world, 2)) {
+    if (is_shadowed(world) && world_once_in(world, 8)) {
+        world_invlpg_between(world, vp, access.address);
+    } else if (world_once_in(world, 2)) {
         access_between(world, &access);
     } else {
         state = world_state(world, vp);

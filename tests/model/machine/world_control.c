@@ -8,6 +8,7 @@
 struct instruction {
     const struct op *op;
     struct vmmu_x86_tags tags;
+    struct vmmu_x86_mode mode; /* the hardware's */
     struct vmmu_x86_paging_registers before;
     uint64_t page_bytes; /* of the page at its address */
 };
@@ -110,7 +111,36 @@ static void forget(struct world *world, const struct instruction *instruction)
     }
 }
 
+/*
+ * What a host does in the place of an INVLPG that it intercepts: the page is gone under the guest's tag. That promises less
+ * than the instruction, for links on other ways may stay. Without a tag, the exit was enough.
+ */
+static void forget_page_of_guest(struct world *world, const struct instruction *instruction)
+{
+    const struct vmmu_x86_tags *tags = &instruction->tags;
+    const vmmu_gva address = { instruction->op->address };
+    const struct vmmu_x86_invalidation operands = { .type = VMMU_X86_INVVPID_ADDRESS,
+                                                    .descriptor = { tags->space, address.v } };
+    struct vmmu_tlb_scopes scopes;
+
+    if (!tags->tagged || !vmmu_walk_is_canonical(&instruction->mode, address)) {
+        return;
+    }
+    if (tags->vendor == VMMU_X86_AMD) {
+        scopes = vmmu_invalidate_invlpga(address, tags->space, instruction->page_bytes);
+    } else if (vmmu_invalidate_invvpid(&world->cpu, &operands, &scopes) != VMMU_OK) {
+        world_report(world, CHECK_PROGRESS, "INVVPID fails for VPID %u", tags->space);
+        return;
+    }
+    processor_invalidate(world_processor(world, instruction->op->vp)->machine, &scopes);
+}
+
 /* --- the instruction --- */
+
+static bool is_intercepted(const struct world *world, uint8_t vp, enum op_kind kind)
+{
+    return world->class->intercepts && world->class->intercepts(world->engine, vp, kind);
+}
 
 /*
  * An instruction that loads PDPTEs exits where the host maps none of the memory that they are in, and a host
@@ -138,6 +168,7 @@ static void describe(struct world *world, struct instruction *instruction)
     const struct guest_state state = world_state(world, op->vp);
 
     instruction->tags = state.tags;
+    instruction->mode = state.mode;
     if (is_shadowed(world)) {
         instruction->before = processor_registers(&state.mode);
         instruction->page_bytes = world_hardware_page_bytes(world, &state.mode, op->address);
@@ -169,7 +200,7 @@ bool world_step_control(struct world *world, const struct op *op)
     if (perform(world, &asked) != VMMU_OK) {
         return false;
     }
-    if ((world->class->intercepts >> op->kind) & 1) {
+    if (is_intercepted(world, op->vp, op->kind)) {
         const struct engine_event event = {
             .kind = op->kind,
             .address = asked.address,
@@ -179,9 +210,27 @@ bool world_step_control(struct world *world, const struct op *op)
 
         world_exit(world, op->vp);
         world->class->control(world->engine, op->vp, &event);
+        if (op->kind == OP_INVLPG) {
+            forget_page_of_guest(world, &instruction);
+        }
         world_resume(world, op->vp);
     } else {
         forget(world, &instruction);
     }
     return true;
+}
+
+void world_invlpg_between(struct world *world, uint8_t vp, uint64_t address)
+{
+    struct op asked = { .kind = OP_INVLPG, .vp = vp, .address = address };
+    struct instruction instruction = { .op = &asked };
+
+    if (world->emulating || is_intercepted(world, vp, OP_INVLPG)) {
+        world_exit(world, vp);
+        return;
+    }
+    asked.address = linear_address(world, &asked);
+    describe(world, &instruction);
+    (void)perform(world, &asked);
+    forget(world, &instruction);
 }

@@ -93,6 +93,7 @@ struct world {
     uint32_t given_pages; /* to the engine */
     uint32_t stores;      /* of the operation under way */
     bool acting;          /* processors are doing something between two stores */
+    bool emulating;       /* the host wrote in a guest's name, and has not done what goes with it */
     bool provoking;       /* the host asks for what the engine must refuse */
 
     /* Flushing. */
@@ -169,6 +170,9 @@ void world_probe(struct world *world);
 /* --- world_control.c --- */
 
 bool world_step_control(struct world *world, const struct op *op);
+
+/* The VP, which is in its guest, comes to an INVLPG while others are at work: done, or it waits for the host's lock. */
+void world_invlpg_between(struct world *world, uint8_t vp, uint64_t address);
 
 /* --- world_host.c --- */
 
