@@ -82,6 +82,7 @@ struct vmmu_x86_format {
     uint64_t write_through;
     uint64_t cache_disable;
     uint64_t key;         /* protection key, in a leaf */
+    uint64_t software;    /* a bit that processors ignore in every present entry: the owner's to use */
     uint64_t memory_type; /* EPT, in a leaf */
     uint64_t ignore_pat;  /* EPT, in a leaf */
     uint8_t entry_bytes;

@@ -90,6 +90,10 @@ struct vmmu_shadow_counters {
     uint64_t write_traps; /* writes to tables that had a shadow */
     uint64_t dropped;     /* shadows given up because a write could not be followed */
     uint64_t evicted;     /* shadows given up for room */
+    uint64_t syncs;       /* tables compared with the guest's */
+    uint64_t opened;      /* tables that the guest may write again */
+    uint64_t closed;      /* tables that were write-protected */
+    uint64_t invlpgs;     /* that came here */
     uint64_t pages;       /* shadow pages now */
     uint64_t peak_pages;
     uint64_t split_pages; /* of `pages`: those that split a large guest page */

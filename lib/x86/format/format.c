@@ -15,6 +15,7 @@
 #define D            BIT64(6)
 #define PS           BIT64(7)
 #define G            BIT64(8)
+#define SOFTWARE     BIT64(9)
 #define NX           BIT64(63)
 
 #define PAT_4K       BIT64(7)
@@ -38,13 +39,13 @@
 
 #define COMMON_32BIT                                                                                         \
     .entry_bytes = 4, .levels = 2, .present = P, .read = P, .write = RW, .user = US, .large = PS,            \
-    .global = G, .write_through = PWT, .cache_disable = PCD
+    .global = G, .write_through = PWT, .cache_disable = PCD, .software = SOFTWARE
 
 /* --- PAE, 4-level, 5-level: entries of eight bytes --- */
 
 #define COMMON_64BIT                                                                                         \
     .entry_bytes = 8, .present = P, .inverted = NX, .read = P, .write = RW, .user = US, .execute = NX,       \
-    .large = PS, .global = G, .write_through = PWT, .cache_disable = PCD
+    .large = PS, .global = G, .write_through = PWT, .cache_disable = PCD, .software = SOFTWARE
 
 #define KEYS .key = BITS64(62, 59), .key_shift = 59
 

@@ -90,7 +90,7 @@ static uint32_t *frame_head(const struct vmmu_shadow_state *state, uint64_t fram
     return &state->frames[hash(frame, 0, state->frames_shift)];
 }
 
-static uint32_t *region_count(const struct vmmu_shadow_state *state, uint64_t gpa, unsigned level)
+uint32_t *vmmu_shadow_region_count(const struct vmmu_shadow_state *state, uint64_t gpa, unsigned level)
 {
     const uint64_t base = gpa & ~(shadow_bytes(level) - 1);
 
@@ -142,6 +142,7 @@ static void start_pages(struct vmmu_shadow_state *state, uint32_t pool_pages)
     state->free = 0;
     state->oldest = SHADOW_NONE;
     state->newest = SHADOW_NONE;
+    fill(state->first, SHADOW_LIVES, SHADOW_NONE);
 }
 
 static void start(struct vmmu_shadow_state *state, uint32_t pool_pages)
@@ -275,11 +276,6 @@ uint32_t vmmu_shadow_next_table(const struct shadow_edit *edit, uint32_t page)
     return table_from(edit, edit->state->pages[page].frame, edit->state->pages[page].next);
 }
 
-bool vmmu_shadow_region_has_tables(const struct shadow_edit *edit, uint64_t gpa, unsigned level)
-{
-    return *region_count(edit->state, gpa, level) != 0;
-}
-
 static void enlist(struct vmmu_shadow_state *state, uint32_t index)
 {
     struct shadow_page *const page = &state->pages[index];
@@ -291,10 +287,6 @@ static void enlist(struct vmmu_shadow_state *state, uint32_t index)
         state->pages[*head].previous = index;
     }
     *head = index;
-    if (page->role.kind == SHADOW_TABLE) {
-        ++*region_count(state, page->frame, 2);
-        ++*region_count(state, page->frame, 3);
-    }
 }
 
 static void delist(struct vmmu_shadow_state *state, const struct shadow_page *page)
@@ -306,10 +298,6 @@ static void delist(struct vmmu_shadow_state *state, const struct shadow_page *pa
     }
     if (page->next != SHADOW_NONE) {
         state->pages[page->next].previous = page->previous;
-    }
-    if (page->role.kind == SHADOW_TABLE) {
-        --*region_count(state, page->frame, 2);
-        --*region_count(state, page->frame, 3);
     }
 }
 
@@ -335,13 +323,13 @@ uint32_t vmmu_shadow_take(struct shadow_edit *edit, uint64_t frame, const struct
 
     VMMU_ASSERT(index != SHADOW_NONE);
     state->free = page->next;
-    *page = (struct shadow_page){
-        .frame = frame, .role = *role, .life = SHADOW_FRESH, .parents = SHADOW_NONE, .turn = state->turn
-    };
+    *page =
+        (struct shadow_page){ .frame = frame, .role = *role, .parents = SHADOW_NONE, .turn = state->turn };
     page->table = vmmu_table_take(edit->shadow->memory, zone, &page->at);
     __builtin_memset(page->table, 0, VMMU_PAGE_BYTES);
     enlist(state, index);
     become_newest(state, index);
+    vmmu_shadow_set_life(state, index, role->kind == SHADOW_TABLE ? SHADOW_OPEN : SHADOW_CLOSED);
     count_page(edit->shadow, page);
     return index;
 }
@@ -350,11 +338,15 @@ void vmmu_shadow_give(struct shadow_edit *edit, uint32_t index, bool reachable)
 {
     struct vmmu_shadow_state *const state = edit->state;
     struct shadow_page *const page = &state->pages[index];
+    const bool was_protecting = shadow_is_protecting(page);
+    const uint64_t frame = page->frame;
 
     VMMU_ASSERT(page->entries == 0 && page->parents == SHADOW_NONE && page->pins == 0);
     if (page->role.kind == SHADOW_TOP) {
         state->vps[page->frame / VMMU_PAGE_BYTES].top = SHADOW_NONE;
     }
+    state->removals++;
+    vmmu_shadow_set_life(state, index, SHADOW_FREE);
     edit->shadow->counters.pages--;
     edit->shadow->counters.split_pages -= page->role.kind == SHADOW_DIRECT;
     delist(state, page);
@@ -366,4 +358,7 @@ void vmmu_shadow_give(struct shadow_edit *edit, uint32_t index, bool reachable)
     }
     *page = (struct shadow_page){ .next = state->free };
     state->free = index;
+    if (was_protecting) {
+        vmmu_shadow_unprotect(edit, frame);
+    }
 }

@@ -20,9 +20,9 @@ static bool meets(const struct range *range, uint64_t base, uint64_t bytes)
 
 static void change_page(struct shadow_edit *edit, const struct range *range, uint64_t frame)
 {
-    vmmu_shadow_narrow(edit, frame, range->rights);
+    vmmu_shadow_narrow(edit, frame, range->rights, false);
     if (!range->tables_stay) {
-        (void)vmmu_shadow_remove_tables(edit, frame);
+        vmmu_shadow_remove_tables(edit, frame);
     }
 }
 
@@ -47,13 +47,13 @@ static void change_of(struct shadow_edit *edit, const struct range *range, uint3
     for (uint32_t i = 0; page->entries != 0 && i < ENTRIES; i++) {
         const struct shadow_slot *const slot = shadow_slot_at(edit, (struct shadow_spot){ index, i });
 
-        if (shadow_is_leaf(slot) && meets(range, slot->target, bytes)) {
-            vmmu_shadow_narrow(edit, slot->target, range->rights);
+        if (shadow_is_leaf(slot) && meets(range, shadow_leaf_frame(slot), bytes)) {
+            vmmu_shadow_narrow(edit, shadow_leaf_frame(slot), range->rights, false);
         }
     }
     if (!range->tables_stay && page->role.kind == SHADOW_TABLE &&
         meets(range, page->frame, VMMU_PAGE_BYTES)) {
-        (void)vmmu_shadow_remove_tables(edit, page->frame);
+        vmmu_shadow_remove_tables(edit, page->frame);
     }
 }
 

@@ -10,12 +10,24 @@
 
 static uint32_t *head_of(struct vmmu_shadow_state *state, uint32_t slot)
 {
-    const uint64_t target = state->slots[slot].target;
+    const struct shadow_slot *const at = &state->slots[slot];
 
-    if (target & SHADOW_LINK) {
-        return &state->pages[target & ~SHADOW_LINK].parents;
+    if (shadow_is_link(at)) {
+        return &state->pages[shadow_linked_page(at)].parents;
     }
-    return vmmu_shadow_leaf_head(state, target, state->pages[slot / ENTRIES].role.level);
+    return vmmu_shadow_leaf_head(state, shadow_leaf_frame(at), state->pages[slot / ENTRIES].role.level);
+}
+
+/* An entry of the page there has come, or gone. */
+static void count_entry(struct vmmu_shadow_state *state, uint32_t slot, uint32_t by)
+{
+    struct shadow_page *const page = &state->pages[slot / ENTRIES];
+
+    page->entries += by;
+    page->present[slot % ENTRIES / 64] ^= BIT64(slot % 64);
+    if (page->life == SHADOW_OPEN || page->life == SHADOW_CLOSING) {
+        state->stale_entries += by;
+    }
 }
 
 static void attach(struct shadow_edit *edit, uint32_t slot, uint64_t target)
@@ -32,7 +44,7 @@ static void attach(struct shadow_edit *edit, uint32_t slot, uint64_t target)
         slots[*head].previous = slot;
     }
     *head = slot;
-    edit->state->pages[slot / ENTRIES].entries++;
+    count_entry(edit->state, slot, 1);
 }
 
 static void detach(struct shadow_edit *edit, uint32_t slot)
@@ -50,7 +62,7 @@ static void detach(struct shadow_edit *edit, uint32_t slot)
         slots[next].previous = previous;
     }
     slots[slot].target = SHADOW_NO_TARGET;
-    edit->state->pages[slot / ENTRIES].entries--;
+    count_entry(edit->state, slot, UINT32_MAX);
 }
 
 /* --- stores --- */
@@ -77,27 +89,55 @@ static uint64_t store(struct shadow_edit *edit, struct shadow_spot spot, uint64_
     return expected;
 }
 
-void vmmu_shadow_put_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint64_t frame, uint64_t value)
+void vmmu_shadow_put_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint64_t target, uint64_t value)
 {
-    attach(edit, shadow_slot_of(spot), frame);
+    attach(edit, shadow_slot_of(spot), target);
     (void)store(edit, spot, value);
 }
 
-void vmmu_shadow_put_link(struct shadow_edit *edit, struct shadow_spot spot, uint32_t child)
+/* The topmost entries under PAE have no bits for rights. */
+static uint64_t link_value(const struct shadow_edit *edit, struct shadow_spot spot, uint32_t child,
+                           uint8_t rights)
 {
     const struct shadow_page *const parent = &edit->state->pages[spot.page];
-    struct shadow_page *const page = &edit->state->pages[child];
+    const struct vmmu_x86_format *const format = shadow_format(parent);
     const struct vmmu_x86_level *const level = shadow_level(parent);
+    const uint64_t link = vmmu_format_link(format, level, edit->state->pages[child].at.v) | level->accessed;
+    const uint64_t mask = vmmu_format_rights_mask(format) & ~level->implied & ~format->present;
 
-    attach(edit, shadow_slot_of(spot), SHADOW_LINK | child);
-    page->linked = true;
-    page->pins += parent->role.kind == SHADOW_TOP;
-    (void)store(edit, spot, vmmu_format_link(shadow_format(parent), level, page->at.v) | level->accessed);
+    return (link & ~mask) | (vmmu_format_rights_bits(format, rights) & mask);
 }
 
-void vmmu_shadow_change_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint64_t value)
+void vmmu_shadow_put_link(struct shadow_edit *edit, struct shadow_spot spot, uint32_t child, uint64_t flags,
+                          uint8_t rights)
+{
+    struct shadow_page *const page = &edit->state->pages[child];
+
+    attach(edit, shadow_slot_of(spot), shadow_link_to(child) | flags);
+    page->linked = true;
+    if (edit->state->pages[spot.page].role.kind == SHADOW_TOP) {
+        vmmu_shadow_pin(edit, child);
+    }
+    (void)store(edit, spot, link_value(edit, spot, child, rights));
+}
+
+void vmmu_shadow_change_link(struct shadow_edit *edit, struct shadow_spot spot, uint64_t flags,
+                             uint8_t rights)
+{
+    struct shadow_slot *const slot = shadow_slot_at(edit, spot);
+    const uint32_t child = shadow_linked_page(slot);
+
+    slot->target = shadow_link_to(child) | flags;
+    vmmu_shadow_change(edit, spot, link_value(edit, spot, child, rights));
+}
+
+void vmmu_shadow_change(struct shadow_edit *edit, struct shadow_spot spot, uint64_t value)
 {
     const struct vmmu_x86_format *const format = shadow_format(&edit->state->pages[spot.page]);
+
+    if (vmmu_shadow_entry(edit, spot) == value) {
+        return;
+    }
     const uint64_t old = store(edit, spot, value);
     const uint64_t lost = (old ^ format->inverted) & ~(value ^ format->inverted);
 
@@ -106,14 +146,36 @@ void vmmu_shadow_change_leaf(struct shadow_edit *edit, struct shadow_spot spot, 
     }
 }
 
-/* A page has lost a parent. One that pieces a large page together is good for nothing without. */
-static void orphan(struct shadow_edit *edit, uint32_t index, bool was_pinned)
+void vmmu_shadow_pin(struct shadow_edit *edit, uint32_t index)
 {
     struct shadow_page *const page = &edit->state->pages[index];
 
-    page->pins -= was_pinned;
-    if (page->role.kind == SHADOW_DIRECT && page->parents == SHADOW_NONE && page->pins == 0) {
+    page->pins++;
+    if (page->life == SHADOW_PARKED) {
+        vmmu_shadow_set_life(edit->state, index, SHADOW_OPEN);
+    }
+}
+
+/* A page has lost a parent, or is a root no more. One that leads nowhere is good for nothing, but for the guest's roots. */
+static void orphan(struct shadow_edit *edit, uint32_t index)
+{
+    const struct shadow_page *const page = &edit->state->pages[index];
+
+    if (page->parents != SHADOW_NONE || page->pins != 0) {
+        return;
+    }
+    if (!shadow_is_root(page)) {
         vmmu_shadow_remove(edit, index);
+    } else if (page->life == SHADOW_OPEN) {
+        vmmu_shadow_park(edit, index);
+    }
+}
+
+void vmmu_shadow_unpin(struct shadow_edit *edit, uint32_t index)
+{
+    edit->state->pages[index].pins--;
+    if (edit->state->pages[index].role.kind != SHADOW_TOP) {
+        orphan(edit, index);
     }
 }
 
@@ -137,8 +199,13 @@ void vmmu_shadow_zap(struct shadow_edit *edit, struct shadow_spot spot)
     detach(edit, slot);
     edit->flush_vps |= walkers_of(edit, spot.page);
     edit->shadow->counters.zapped++;
-    if (shadow_is_link(&was)) {
-        orphan(edit, (uint32_t)was.target, edit->state->pages[spot.page].role.kind == SHADOW_TOP);
+    if (!shadow_is_link(&was)) {
+        return;
+    }
+    if (edit->state->pages[spot.page].role.kind == SHADOW_TOP) {
+        vmmu_shadow_unpin(edit, shadow_linked_page(&was));
+    } else {
+        orphan(edit, shadow_linked_page(&was));
     }
 }
 
@@ -146,7 +213,9 @@ void vmmu_shadow_zap(struct shadow_edit *edit, struct shadow_spot spot)
 
 void vmmu_shadow_clear(struct shadow_edit *edit, uint32_t page)
 {
-    for (uint32_t i = 0; edit->state->pages[page].entries != 0 && i < ENTRIES; i++) {
+    const struct shadow_page *const table = &edit->state->pages[page];
+
+    for (uint32_t i = shadow_next_present(table, 0); i < ENTRIES; i = shadow_next_present(table, i + 1)) {
         vmmu_shadow_zap(edit, (struct shadow_spot){ page, i });
     }
 }
@@ -157,16 +226,15 @@ void vmmu_shadow_clear(struct shadow_edit *edit, uint32_t page)
  */
 static void abandon_entries(struct shadow_edit *edit, uint32_t page)
 {
-    for (uint32_t i = 0; edit->state->pages[page].entries != 0 && i < ENTRIES; i++) {
+    const struct shadow_page *const table = &edit->state->pages[page];
+
+    for (uint32_t i = shadow_next_present(table, 0); i < ENTRIES; i = shadow_next_present(table, i + 1)) {
         const uint32_t slot = page * ENTRIES + i;
         const struct shadow_slot was = edit->state->slots[slot];
 
-        if (was.target == SHADOW_NO_TARGET) {
-            continue;
-        }
         detach(edit, slot);
         if (shadow_is_link(&was)) {
-            orphan(edit, (uint32_t)was.target, false);
+            orphan(edit, shadow_linked_page(&was));
         }
     }
 }
@@ -198,8 +266,8 @@ void vmmu_shadow_remove(struct shadow_edit *edit, uint32_t index)
 
 /* --- by guest frame --- */
 
-/* Whether the leaf at @spot, of guest frame @frame, has rights beyond @rights; and take them. */
-static void narrow_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint8_t rights)
+/* Take from the leaf at @spot what @rights does not have; @held: to be given back. */
+static void narrow_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint8_t rights, bool held)
 {
     const struct shadow_page *const page = &edit->state->pages[spot.page];
     const struct vmmu_x86_format *const format = shadow_format(page);
@@ -207,20 +275,21 @@ static void narrow_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint8
     const uint64_t entry = vmmu_shadow_entry(edit, spot);
     const uint8_t has = vmmu_format_rights(format, vmmu_format_grants(format, level, entry));
     const uint8_t lost = has & (uint8_t) ~(rights | VMMU_X86_RIGHT_USER);
+    uint64_t keeps = entry & ~vmmu_format_rights_mask(format);
 
-    if (lost == 0) {
-        return;
+    if (!held && !(rights & VMMU_X86_RIGHT_WRITE)) {
+        keeps &= ~format->software;
+    } else if (lost & VMMU_X86_RIGHT_WRITE) {
+        keeps |= format->software;
     }
-    if ((lost & VMMU_X86_RIGHT_READ) || page->role.level > 1) {
+    if (lost != 0 && ((lost & VMMU_X86_RIGHT_READ) || page->role.level > 1)) {
         vmmu_shadow_zap(edit, spot);
-        return;
+    } else {
+        vmmu_shadow_change(edit, spot, keeps | vmmu_format_rights_bits(format, has & (uint8_t)~lost));
     }
-    vmmu_shadow_change_leaf(edit, spot,
-                            (entry & ~vmmu_format_rights_mask(format)) |
-                                vmmu_format_rights_bits(format, has & (uint8_t)~lost));
 }
 
-void vmmu_shadow_narrow(struct shadow_edit *edit, uint64_t gpa, uint8_t rights)
+void vmmu_shadow_narrow(struct shadow_edit *edit, uint64_t gpa, uint8_t rights, bool held)
 {
     const struct vmmu_shadow_state *const state = edit->state;
 
@@ -231,8 +300,9 @@ void vmmu_shadow_narrow(struct shadow_edit *edit, uint64_t gpa, uint8_t rights)
         while (slot != SHADOW_NONE) {
             const uint32_t next = state->slots[slot].next;
 
-            if (state->slots[slot].target == frame && state->pages[slot / ENTRIES].role.level == level) {
-                narrow_leaf(edit, shadow_spot_of(slot), rights);
+            if (shadow_leaf_frame(&state->slots[slot]) == frame &&
+                state->pages[slot / ENTRIES].role.level == level) {
+                narrow_leaf(edit, shadow_spot_of(slot), rights, held);
             }
             slot = next;
         }

@@ -12,9 +12,14 @@ bool vmmu_shadow_begin(struct shadow_edit *edit, struct vmmu_shadow *shadow)
     return vmmu_table_ready(shadow->memory);
 }
 
+bool vmmu_shadow_is_unsettled(const struct shadow_edit *edit)
+{
+    return vmmu_table_is_unflushed(edit->shadow->memory, 0, UINT64_MAX, false);
+}
+
 void vmmu_shadow_settle(struct shadow_edit *edit, uint64_t vps)
 {
-    if (vmmu_table_is_unflushed(edit->shadow->memory, 0, UINT64_MAX, false)) {
+    if (vmmu_shadow_is_unsettled(edit)) {
         edit->flush_vps |= vps;
     }
 }

@@ -40,14 +40,14 @@ static struct shadow_stop quadrant_of(const struct vmmu_x86_mode *mode, unsigned
 
 static void link_quadrant(struct shadow_edit *edit, struct shadow_spot spot, const struct shadow_stop *stop)
 {
-    const uint64_t target = stop->wanted ? SHADOW_LINK | stop->page : SHADOW_NO_TARGET;
+    const uint64_t target = stop->wanted ? shadow_link_to(stop->page) : SHADOW_NO_TARGET;
 
     if (shadow_slot_at(edit, spot)->target == target) {
         return;
     }
     vmmu_shadow_zap(edit, spot);
     if (stop->wanted) {
-        vmmu_shadow_put_link(edit, spot, stop->page);
+        vmmu_shadow_put_link(edit, spot, stop->page, 0, VMMU_X86_RIGHTS_ALL);
     }
 }
 
@@ -55,24 +55,23 @@ static void link_quadrant(struct shadow_edit *edit, struct shadow_spot spot, con
 
 static void use_root(struct shadow_edit *edit, unsigned vp, uint32_t root)
 {
-    struct shadow_page *const pages = edit->state->pages;
     struct shadow_vp *const now = &edit->state->vps[vp];
+    const uint32_t before = now->root;
 
-    if (now->root == root) {
+    if (before == root) {
         return;
     }
-    pages[root].pins++;
-    pages[root].linked = true;
-    pages[root].writes = 0;
-    if (now->root != SHADOW_NONE) {
-        pages[now->root].pins--;
-        /* Nobody will walk these entries until the virtual processor comes back, and they may be others then. */
-        if (now->root == now->top) {
-            vmmu_shadow_clear(edit, now->root);
-        }
-    }
+    vmmu_shadow_pin(edit, root);
+    edit->state->pages[root].linked = true;
     now->root = root;
     edit->flush_vps |= BIT64(vp);
+    if (before != SHADOW_NONE) {
+        /* Nobody will walk these entries until the virtual processor comes back, and they may be others then. */
+        if (before == now->top) {
+            vmmu_shadow_clear(edit, before);
+        }
+        vmmu_shadow_unpin(edit, before);
+    }
 }
 
 /* What was never linked or walked from is new. */
@@ -100,20 +99,25 @@ static enum vmmu_status enter_long(struct shadow_edit *edit, unsigned vp, const 
     };
     const enum vmmu_status status = vmmu_shadow_obtain(edit, &root, 1, 0);
 
-    if (status == VMMU_OK) {
-        count_root(edit, &root, 1);
-        use_root(edit, vp, root.page);
+    if (status != VMMU_OK) {
+        return status;
     }
-    return status;
+    if (!edit->state->pages[root.page].linked) {
+        struct shadow_prefill prefill = { .edit = edit, .mode = mode };
+
+        vmmu_shadow_prefill_root(&prefill, root.page);
+        edit->state->pages[root.page].checked = edit->state->turn;
+    }
+    count_root(edit, &root, 1);
+    use_root(edit, vp, root.page);
+    return VMMU_OK;
 }
 
 static uint32_t take_top(struct shadow_edit *edit, unsigned vp)
 {
     const struct shadow_role role = { .kind = SHADOW_TOP, .level = TOP_LEVEL };
-    const uint32_t top = vmmu_shadow_take(edit, vp * VMMU_PAGE_BYTES, &role);
 
-    edit->state->pages[top].life = SHADOW_LIVE;
-    return top;
+    return vmmu_shadow_take(edit, vp * VMMU_PAGE_BYTES, &role);
 }
 
 static enum vmmu_status enter_pae(struct shadow_edit *edit, unsigned vp, const struct vmmu_x86_mode *mode)
@@ -174,6 +178,7 @@ struct vmmu_outcome vmmu_shadow_enter(struct vmmu_shadow *shadow, unsigned vp,
     }
     status = is_long(mode) ? enter_long(&edit, vp, mode) : enter_pae(&edit, vp, mode);
     if (status == VMMU_OK) {
+        vmmu_shadow_sync_all(&edit);
         vmmu_shadow_settle(&edit, BIT64(vp));
         shadow->state->vps[vp].mode = *mode;
         *root = root_of(&edit, vp);
@@ -187,19 +192,4 @@ void vmmu_shadow_set_keys(struct vmmu_shadow *shadow, unsigned vp, uint32_t pkru
         shadow->state->vps[vp].mode.pkru = pkru;
         shadow->state->vps[vp].mode.pkrs = pkrs;
     }
-}
-
-struct vmmu_outcome vmmu_shadow_invlpg(struct vmmu_shadow *shadow, unsigned vp, vmmu_gva va)
-{
-    struct shadow_edit edit;
-
-    (void)va;
-    if (!is_vp(shadow, vp) || shadow->state->vps[vp].root == SHADOW_NONE) {
-        return (struct vmmu_outcome){ .status = VMMU_INVALID };
-    }
-    if (!vmmu_shadow_begin(&edit, shadow)) {
-        return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
-    }
-    vmmu_shadow_settle(&edit, shadow->config.vps);
-    return vmmu_shadow_end(&edit, VMMU_OK);
 }

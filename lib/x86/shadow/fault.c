@@ -104,6 +104,20 @@ static enum vmmu_status emulate(struct shadow_fault *fault, bool table)
     return answer(fault, VMMU_SHADOW_EMULATE, fault->walk.translation.gpa.v);
 }
 
+/* The guest writes a protected table: have it emulated, or open it. */
+static enum vmmu_status let_write(struct shadow_fault *fault, uint64_t frame)
+{
+    if (vmmu_shadow_prefers_emulation(&fault->edit, frame)) {
+        return emulate(fault, true);
+    }
+    if (!vmmu_shadow_watch(&fault->edit)) {
+        return VMMU_FLUSH_RETRY;
+    }
+    vmmu_shadow_open(&fault->edit, frame);
+    fault->edit.shadow->counters.write_traps++;
+    return VMMU_OK;
+}
+
 /* The guest's tables allow the access, and so does the backing: have ours allow it. */
 static enum vmmu_status allow(struct shadow_fault *fault)
 {
@@ -111,11 +125,11 @@ static enum vmmu_status allow(struct shadow_fault *fault)
     const bool writes = fault->access.kind == VMMU_X86_WRITE;
     enum vmmu_status status;
 
-    if (writes && vmmu_shadow_is_walked(&fault->edit, frame)) {
-        return emulate(fault, true);
-    }
-    if (writes) {
-        (void)vmmu_shadow_remove_tables(&fault->edit, frame);
+    if (writes && vmmu_shadow_is_protected(&fault->edit, frame)) {
+        status = let_write(fault, frame);
+        if (status != VMMU_OK || fault->verdict->answer == VMMU_SHADOW_EMULATE) {
+            return status;
+        }
     }
     vmmu_shadow_plan_tables(fault);
     status = vmmu_shadow_obtain_path(fault, fault->top - 1U, fault->table_level);
@@ -124,10 +138,6 @@ static enum vmmu_status allow(struct shadow_fault *fault)
     }
     if (!vmmu_shadow_plan_leaf(fault)) {
         return emulate(fault, false);
-    }
-    /* The page that is written may be one of the tables that lead to it. */
-    if (writes && vmmu_shadow_first_table(&fault->edit, frame) != SHADOW_NONE) {
-        return emulate(fault, true);
     }
     vmmu_shadow_plan_direct(fault);
     status = vmmu_shadow_obtain_path(fault, fault->table_level - 1U, fault->leaf.level);
@@ -147,6 +157,8 @@ static enum vmmu_status decide(struct shadow_fault *fault)
     case VMMU_GUEST_FAULT:
         fault->verdict->fault = fault->walk.fault;
         fault->edit.shadow->counters.reflected++;
+        /* A processor that raises it keeps nothing of the address. */
+        vmmu_shadow_sync_path(&fault->edit, fault->root, fault->address);
         return answer(fault, VMMU_SHADOW_INJECT, 0);
     case VMMU_RACED: return answer(fault, VMMU_SHADOW_RETRY, 0);
     case VMMU_ABSENT: return no_table(fault);

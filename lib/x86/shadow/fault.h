@@ -17,7 +17,9 @@ struct shadow_fault {
     struct vmmu_shadow_verdict *verdict;
     uint8_t top;         /* level of the root */
     uint8_t table_level; /* of the guest's leaf: shadow pages below are direct. Unpaged: `top` */
-    struct shadow_leaf leaf;
+    uint64_t entries[SHADOW_LEVELS + 1];        /* of the guest, by level, as the walk left them */
+    struct shadow_leaf guest_leaf;              /* as the guest has it */
+    struct shadow_leaf leaf;                    /* as it is to be */
     struct shadow_stop path[SHADOW_LEVELS + 1]; /* by level, from `top` - 1 to `leaf.level` */
 };
 

@@ -28,36 +28,55 @@ static uint64_t frame_of(const struct shadow_fault *fault)
     return fault->walk.translation.gpa.v & ~(shadow_bytes(fault->leaf.level) - 1);
 }
 
+/* What of the guest's entry at @level our entry is made from, beside the address. */
+static uint64_t flags_at(const struct shadow_fault *fault, unsigned level)
+{
+    const struct shadow_page *const page = &fault->edit.state->pages[spot_at(fault, level).page];
+
+    return page->role.kind == SHADOW_TABLE ? vmmu_shadow_flags(page, fault->entries[level]) : 0;
+}
+
+/* What a link at @level, in a page of the path, grants. */
+static uint8_t rights_at(const struct shadow_fault *fault, unsigned level)
+{
+    const struct shadow_page *const page = &fault->edit.state->pages[spot_at(fault, level).page];
+
+    /* The rights of a large page stand in the leaves that piece it together. */
+    if (page->role.kind != SHADOW_TABLE || level <= fault->table_level) {
+        return VMMU_X86_RIGHTS_ALL;
+    }
+    return vmmu_shadow_link_rights(&page->role, fault->entries[level]);
+}
+
 /* Bits in which a leaf may change while processors have it cached. */
 static uint64_t changeable(const struct shadow_fault *fault)
 {
     const struct vmmu_x86_format *const format = &vmmu_x86_formats[VMMU_X86_FORMAT_5LEVEL];
     const struct vmmu_x86_level *const level = &format->level[fault->leaf.level];
 
-    return vmmu_format_rights_mask(format) | level->accessed | level->dirty;
+    return vmmu_format_rights_mask(format) | format->software | level->accessed | level->dirty;
 }
 
-/* Whether all that stands on the way is what shall stand there, or nothing. What does not is removed. */
+/* Whether all that stands on the way is what shall stand there, or nothing; if not, one thing more is removed. */
 static bool clear_the_way(struct shadow_fault *fault, uint64_t value)
 {
     struct shadow_edit *const edit = &fault->edit;
     const struct shadow_spot leaf = spot_at(fault, fault->leaf.level);
-    bool clear = true;
+    const struct shadow_slot *const slot = shadow_slot_at(edit, leaf);
 
     for (unsigned level = fault->top; level > fault->leaf.level; level--) {
         const struct shadow_spot spot = spot_at(fault, level);
-        const uint64_t target = shadow_slot_at(edit, spot)->target;
+        const struct shadow_slot *const here = shadow_slot_at(edit, spot);
 
-        if (target != SHADOW_NO_TARGET && target != (SHADOW_LINK | fault->path[level - 1].page)) {
+        if (here->target != SHADOW_NO_TARGET &&
+            !(shadow_is_link(here) && shadow_linked_page(here) == fault->path[level - 1].page)) {
             vmmu_shadow_zap(edit, spot);
-            clear = false;
+            return false;
         }
     }
-    if (!clear || shadow_slot_at(edit, leaf)->target == SHADOW_NO_TARGET) {
-        return clear;
-    }
-    if (shadow_is_link(shadow_slot_at(edit, leaf)) ||
-        ((vmmu_shadow_entry(edit, leaf) ^ value) & ~changeable(fault)) != 0) {
+    if (slot->target != SHADOW_NO_TARGET &&
+        (shadow_is_link(slot) || shadow_leaf_frame(slot) != frame_of(fault) ||
+         ((vmmu_shadow_entry(edit, leaf) ^ value) & ~changeable(fault)) != 0)) {
         vmmu_shadow_zap(edit, leaf);
         return false;
     }
@@ -68,16 +87,48 @@ static void put_leaf(struct shadow_fault *fault, uint64_t value)
 {
     struct shadow_edit *const edit = &fault->edit;
     const struct shadow_spot spot = spot_at(fault, fault->leaf.level);
+    struct shadow_slot *const slot = shadow_slot_at(edit, spot);
+    const uint64_t target = frame_of(fault) | flags_at(fault, fault->leaf.level);
 
-    if (shadow_slot_at(edit, spot)->target == SHADOW_NO_TARGET) {
-        vmmu_shadow_put_leaf(edit, spot, frame_of(fault), value);
-    } else if (vmmu_shadow_entry(edit, spot) != value) {
-        vmmu_shadow_change_leaf(edit, spot, value);
-    } else {
-        edit->shadow->counters.spurious++;
+    edit->shadow->counters.fills++;
+    if (slot->target == SHADOW_NO_TARGET) {
+        vmmu_shadow_put_leaf(edit, spot, target, value);
         return;
     }
-    edit->shadow->counters.fills++;
+    edit->shadow->counters.spurious += vmmu_shadow_entry(edit, spot) == value;
+    slot->target = target;
+    vmmu_shadow_change(edit, spot, value);
+}
+
+static void put_link(struct shadow_fault *fault, unsigned level)
+{
+    struct shadow_edit *const edit = &fault->edit;
+    const struct shadow_spot spot = spot_at(fault, level);
+    const uint64_t flags = flags_at(fault, level);
+    const struct shadow_slot *const slot = shadow_slot_at(edit, spot);
+
+    if (slot->target == SHADOW_NO_TARGET) {
+        vmmu_shadow_put_link(edit, spot, fault->path[level - 1].page, flags, rights_at(fault, level));
+    } else if ((slot->target & SHADOW_FLAG_BITS) != flags) {
+        vmmu_shadow_change_link(edit, spot, flags, rights_at(fault, level));
+    }
+}
+
+/* What is likely to be wanted next. */
+static void prefill(struct shadow_fault *fault)
+{
+    const struct shadow_spot spot = spot_at(fault, fault->leaf.level);
+    const struct shadow_page *const page = &fault->edit.state->pages[spot.page];
+    struct shadow_prefill more = { .edit = &fault->edit,
+                                   .mode = fault->mode,
+                                   .gpa = fault->walk.translation.gpa.v,
+                                   .backing = fault->backing };
+
+    if (page->role.kind == SHADOW_TABLE) {
+        vmmu_shadow_prefill_around(&more, spot);
+    } else if (page->role.level == 1 && page->entries == 1) {
+        vmmu_shadow_prefill_direct(&more, spot.page, &fault->guest_leaf);
+    }
 }
 
 static bool is_owned(const struct shadow_fault *fault)
@@ -106,12 +157,9 @@ enum vmmu_status vmmu_shadow_fill(struct shadow_fault *fault)
     }
     put_leaf(fault, value);
     for (unsigned level = fault->leaf.level + 1; level <= fault->top; level++) {
-        const struct shadow_spot spot = spot_at(fault, level);
-
-        if (shadow_slot_at(edit, spot)->target == SHADOW_NO_TARGET) {
-            vmmu_shadow_put_link(edit, spot, fault->path[level - 1].page);
-        }
+        put_link(fault, level);
     }
+    prefill(fault);
     vmmu_shadow_touch(edit, fault->root);
     return VMMU_OK;
 }

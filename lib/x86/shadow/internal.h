@@ -6,12 +6,17 @@
  * chain of the guest frame that they map, links on the chain of the page that they point to, which are that
  * page's parents. So whatever concerns a guest frame is found without a search.
  *
+ * A page is born open: the guest may write its table, and what was made from it is as stale as a TLB might be.
+ * When the guest does what invalidates a TLB, open pages are compared with their tables (sync.c). One that
+ * stays as it is for a while is closed: its table is write-protected.
+ *
  * Invariants
  * - A slot has a target if and only if its entry is present, and is on that target's chain and no other.
- * - A frame with a table page in the account is mapped by no entry that allows writing.
+ * - A frame with a page that is SHADOW_CLOSING or SHADOW_CLOSED is mapped by no entry that allows writing.
+ * - A page that is SHADOW_CLOSED agrees with its table.
  * - A page's `pins` count the roots in use that it is or that link to it; pinned pages are never removed.
- * - A page that is SHADOW_FRESH has no entry: a processor may still write the guest's table through
- *   something cached.
+ * - A page that was linked and is so no more is a root, or pinned, or gone.
+ * - While pages that are neither closed nor parked have entries, INVLPG is intercepted.
  */
 #ifndef LIB_X86_SHADOW_INTERNAL_H
 #define LIB_X86_SHADOW_INTERNAL_H
@@ -57,10 +62,25 @@ struct shadow_role {
     uint8_t dirty;    /* direct: the guest's page is, so that a supervisor without CR0.WP may write it */
 };
 
+/*
+ * The life of a page that stands for a table. Other pages are SHADOW_CLOSED always: nobody can write what they are made from.
+ *
+ *   from       to       when
+ *   (born)     OPEN
+ *   OPEN       CLOSING  it has agreed with its table over some of the guest's flushes
+ *   CLOSING    CLOSED   no processor can have cached a right to write the table, and it still agrees
+ *   CLOSING    OPEN     a write to the table comes first, or something does not agree
+ *   CLOSED     OPEN     a write to the table that is not to be emulated
+ *   OPEN       PARKED   it is a root, and no virtual processor's any more
+ *   PARKED     OPEN     a virtual processor comes back to it
+ */
 enum shadow_life {
     SHADOW_FREE,
-    SHADOW_FRESH, /* its frame is write-protected, which processors may not know yet */
-    SHADOW_LIVE,  /* in step */
+    SHADOW_OPEN,
+    SHADOW_PARKED, /* open, and walked by nobody: not compared before it is used again */
+    SHADOW_CLOSING,
+    SHADOW_CLOSED,
+    SHADOW_LIVES,
 };
 
 struct shadow_page {
@@ -77,19 +97,29 @@ struct shadow_page {
     uint32_t previous;
     uint32_t older; /* by last use */
     uint32_t newer;
-    uint32_t turn;   /* of the operation that used it last */
-    uint32_t writes; /* to the guest's table since it was last a root */
+    uint32_t turn;    /* of the operation that used it last */
+    uint32_t checked; /* turn of the operation that compared it last */
+    uint32_t calm;    /* how often it was found unchanged since it was found changed */
+    uint32_t writes;  /* that were emulated since it was closed */
+    uint32_t before;  /* of the same life */
+    uint32_t after;
+    uint64_t present[ENTRIES / 64]; /* which entries are */
 };
 
-/* Slot N is entry N % 512 of page N / 512. */
+/*
+ * Slot N is entry N % 512 of page N / 512. Its target: the guest frame that a leaf maps, or SHADOW_LINK and the
+ * page that a link points to in place of a frame; and, in tables, the flags of the guest's entry that it was made from.
+ */
 struct shadow_slot {
-    uint64_t
-        target; /* of a leaf: the guest frame; of a link: SHADOW_LINK and the page; or SHADOW_NO_TARGET */
+    uint64_t target; /* or SHADOW_NO_TARGET */
     uint32_t next;
     uint32_t previous;
 };
 
-#define SHADOW_LINK BIT64(63)
+#define SHADOW_LINK       BIT64(52)
+#define SHADOW_FRAME_BITS BITS64(51, 12)
+/* What a processor looks at in an entry beside the address. */
+#define SHADOW_FLAG_BITS  (BITS64(63, 59) | BITS64(8, 0))
 
 struct shadow_vp {
     struct vmmu_x86_mode mode;
@@ -102,14 +132,20 @@ struct vmmu_shadow_state {
     struct shadow_slot *slots;
     uint32_t *frames;     /* chains of pages by hash of `frame` */
     uint32_t *leaves;     /* chains of slots by hash of target */
-    uint32_t *regions[2]; /* how many frames of tables lie in regions of 2 MiB and 1 GiB, by hash */
+    uint32_t *regions[2]; /* how many protected tables lie in regions of 2 MiB and 1 GiB, by hash */
     uint32_t frames_shift;
     uint32_t leaves_shift;
     uint32_t regions_shift;
     uint32_t free;
     uint32_t oldest;
     uint32_t newest;
-    uint32_t turn;        /* the operation under way */
+    uint32_t turn;                /* the operation under way */
+    uint32_t first[SHADOW_LIVES]; /* of the pages of each life, the newest first */
+    uint32_t parked;              /* how many pages are */
+    uint32_t stale_entries;       /* of pages that are open or closing */
+    uint32_t removals;            /* pages removed, ever */
+    uint32_t quiet;               /* flushes of the guest's since an entry might have been stale */
+    bool watch_is_known;          /* every virtual processor intercepts INVLPG */
     uint64_t excused;     /* a frame that a supervisor may write by giving up what SHADOW_LAX_USER keeps */
     uint8_t pat_index[8]; /* host's, by memory type */
     struct shadow_vp vps[VMMU_SHADOW_VPS];
@@ -160,6 +196,7 @@ static inline uint64_t shadow_frame_of(uint64_t address)
     return address & ~(VMMU_PAGE_BYTES - 1);
 }
 
+/* All bits are set in SHADOW_NO_TARGET. */
 static inline bool shadow_is_link(const struct shadow_slot *slot)
 {
     return slot->target != SHADOW_NO_TARGET && (slot->target & SHADOW_LINK) != 0;
@@ -170,9 +207,56 @@ static inline bool shadow_is_leaf(const struct shadow_slot *slot)
     return (slot->target & SHADOW_LINK) == 0;
 }
 
+/* The guest frame that a leaf maps. */
+static inline uint64_t shadow_leaf_frame(const struct shadow_slot *slot)
+{
+    return slot->target & SHADOW_FRAME_BITS;
+}
+
+static inline uint64_t shadow_link_to(uint32_t page)
+{
+    return SHADOW_LINK | (uint64_t)page << VMMU_PAGE_SHIFT;
+}
+
+/* The page that a link points to. */
+static inline uint32_t shadow_linked_page(const struct shadow_slot *slot)
+{
+    return (uint32_t)((slot->target & SHADOW_FRAME_BITS) >> VMMU_PAGE_SHIFT);
+}
+
+/* Whether the frame of the page's table may not be written. */
+static inline bool shadow_is_protecting(const struct shadow_page *page)
+{
+    return page->life >= SHADOW_CLOSING && page->role.kind == SHADOW_TABLE;
+}
+
 static inline struct shadow_slot *shadow_slot_at(const struct shadow_edit *edit, struct shadow_spot spot)
 {
     return &edit->state->slots[shadow_slot_of(spot)];
+}
+
+/* Whether the page stands for the topmost table that the guest's own paging registers name: it is kept while unused. */
+static inline bool shadow_is_root(const struct shadow_page *page)
+{
+    const uint8_t levels = vmmu_x86_formats[page->role.format].levels;
+
+    /* Under PAE the registers name four tables of level 2. */
+    return page->role.kind == SHADOW_TABLE &&
+           page->role.level == (page->role.format == VMMU_X86_FORMAT_PAE ? levels - 1 : levels);
+}
+
+/* The first entry of @page that is present, at or after @from; or ENTRIES. */
+static inline uint32_t shadow_next_present(const struct shadow_page *page, uint32_t from)
+{
+    for (uint32_t word = from / 64; word < ENTRIES / 64; word++) {
+        const uint64_t here =
+            page->present[word] & (word == from / 64 ? ~UINT64_C(0) << (from % 64) : ~UINT64_C(0));
+
+        if (here != 0) {
+            return word * 64 + (uint32_t)__builtin_ctzll(here);
+        }
+    }
+    return ENTRIES;
 }
 
 /* --- account.c: which pages there are --- */
@@ -180,14 +264,11 @@ static inline struct shadow_slot *shadow_slot_at(const struct shadow_edit *edit,
 /* The page that stands for @frame in @role, or SHADOW_NONE. */
 uint32_t vmmu_shadow_find(const struct shadow_edit *edit, uint64_t frame, const struct shadow_role *role);
 
-/* The first page of kind SHADOW_TABLE for @frame, at or after @from on its chain; or SHADOW_NONE. */
+/* The first page of kind SHADOW_TABLE for @frame; or SHADOW_NONE. */
 uint32_t vmmu_shadow_first_table(const struct shadow_edit *edit, uint64_t frame);
 uint32_t vmmu_shadow_next_table(const struct shadow_edit *edit, uint32_t page);
 
-/* Whether frames in the @level (2 or 3) region around @gpa may have tables. Never no where one has. */
-bool vmmu_shadow_region_has_tables(const struct shadow_edit *edit, uint64_t gpa, unsigned level);
-
-/* Take a page of the account and of table memory, both of which have one; it is empty, and newest. */
+/* Take a page of the account and of table memory, both of which have one; it is empty, open, and newest. */
 uint32_t vmmu_shadow_take(struct shadow_edit *edit, uint64_t frame, const struct shadow_role *role);
 
 /* Give an empty page back that nothing links to. @reachable: processors may still walk it. */
@@ -199,16 +280,57 @@ void vmmu_shadow_touch(struct shadow_edit *edit, uint32_t page);
 /* The head of a chain that every leaf is on which maps guest frame @frame at @level, beside others. */
 uint32_t *vmmu_shadow_leaf_head(const struct vmmu_shadow_state *state, uint64_t frame, unsigned level);
 
+/* Protected tables in the region of @level (2 or 3) around @gpa, and perhaps in others. */
+uint32_t *vmmu_shadow_region_count(const struct vmmu_shadow_state *state, uint64_t gpa, unsigned level);
+
+/* --- life.c: which tables the guest may write --- */
+
+/* Have the page live so. Its frame's protection is the caller's affair. */
+void vmmu_shadow_set_life(struct vmmu_shadow_state *state, uint32_t index, enum shadow_life life);
+
+/* Whether the frame of @gpa may not be written, for one of its pages is closing or closed. */
+bool vmmu_shadow_is_protected(const struct shadow_edit *edit, uint64_t frame);
+
+/* Write-protect the table of an open page. */
+void vmmu_shadow_close(struct shadow_edit *edit, uint32_t index);
+
+/* Have all pages of the table in @frame open, and let the guest write it. vmmu_shadow_watch() came first. */
+void vmmu_shadow_open(struct shadow_edit *edit, uint64_t frame);
+
+/* Give leaves that map @frame back what they lost because it was protected, if it is no more. */
+void vmmu_shadow_unprotect(struct shadow_edit *edit, uint64_t frame);
+
+/* A root that is nobody's is kept, but its table is the guest's. */
+void vmmu_shadow_park(struct shadow_edit *edit, uint32_t index);
+
+/*
+ * Have INVLPG intercepted, for entries may become stale. False if some virtual processor may not do so yet: end the
+ * operation with VMMU_FLUSH_RETRY.
+ */
+bool vmmu_shadow_watch(struct shadow_edit *edit);
+
+/* INVLPG is intercepted no more, if no entry can be stale. */
+void vmmu_shadow_relax(struct shadow_edit *edit);
+
 /* --- chains.c: entries and what they point to --- */
 
-/* Store @value, a leaf that maps guest frame @frame, where nothing stands. */
-void vmmu_shadow_put_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint64_t frame, uint64_t value);
+/* Store @value, a leaf with target @target, where nothing stands. */
+void vmmu_shadow_put_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint64_t target, uint64_t value);
 
-/* Link @child where nothing stands. */
-void vmmu_shadow_put_link(struct shadow_edit *edit, struct shadow_spot spot, uint32_t child);
+/* Link @child, for a guest's entry with @flags that grants @rights, where nothing stands. */
+void vmmu_shadow_put_link(struct shadow_edit *edit, struct shadow_spot spot, uint32_t child, uint64_t flags,
+                          uint8_t rights);
 
-/* Store @value where a leaf of the same guest frame stands. Flushes, if that takes anything away. */
-void vmmu_shadow_change_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint64_t value);
+/* The link there is of a guest's entry with @flags now, that grants @rights. */
+void vmmu_shadow_change_link(struct shadow_edit *edit, struct shadow_spot spot, uint64_t flags,
+                             uint8_t rights);
+
+/* A root that is @index, or links to it, is in use; or is no more. */
+void vmmu_shadow_pin(struct shadow_edit *edit, uint32_t index);
+void vmmu_shadow_unpin(struct shadow_edit *edit, uint32_t index);
+
+/* Store @value where an entry with the same target stands. Flushes, if that takes any right away. */
+void vmmu_shadow_change(struct shadow_edit *edit, struct shadow_spot spot, uint64_t value);
 
 /* Remove what stands there, if anything does, and have it flushed. */
 void vmmu_shadow_zap(struct shadow_edit *edit, struct shadow_spot spot);
@@ -223,9 +345,10 @@ void vmmu_shadow_remove(struct shadow_edit *edit, uint32_t index);
 uint64_t vmmu_shadow_entry(const struct shadow_edit *edit, struct shadow_spot spot);
 
 /*
- * Take from every leaf that maps a part of the page of @gpa what @rights does not have. Leaves larger than 4 KiB go altogether.
+ * Take from every leaf that maps a part of the page of @gpa what @rights does not have; @held: to be given back by
+ * vmmu_shadow_unprotect. Leaves larger than 4 KiB go altogether.
  */
-void vmmu_shadow_narrow(struct shadow_edit *edit, uint64_t gpa, uint8_t rights);
+void vmmu_shadow_narrow(struct shadow_edit *edit, uint64_t gpa, uint8_t rights, bool held);
 
 /* --- roles.c: what shadow pages and entries mean --- */
 
@@ -237,6 +360,7 @@ struct shadow_leaf {
     uint8_t key;
     bool global;
     bool dirty; /* the guest's page */
+    bool held;  /* it may be written but for a table that stands there */
     enum vmmu_x86_memory_type type;
 };
 
@@ -250,6 +374,19 @@ struct shadow_role vmmu_shadow_direct_role(const struct vmmu_x86_mode *mode, uns
 /* What a guest's page is like while its paging is off. */
 struct shadow_leaf vmmu_shadow_flat(void);
 
+/*
+ * What @entry, a leaf of the guest's in the table of a page with @role, allows to stand in ours, with the guest's type and
+ * no frame.
+ */
+struct shadow_leaf vmmu_shadow_guest_leaf(const struct vmmu_shadow_config *config,
+                                          const struct shadow_role *role, uint64_t entry);
+
+/* What the guest's entry @entry, in a table of a page with @role, grants; in a link of ours, that is. */
+uint8_t vmmu_shadow_link_rights(const struct shadow_role *role, uint64_t entry);
+
+/* The access that the role of a table below has, if @entry points to it. */
+uint8_t vmmu_shadow_access_below(const struct shadow_role *role, uint64_t entry);
+
 uint64_t vmmu_shadow_leaf(const struct vmmu_shadow_state *state, const struct shadow_leaf *leaf);
 
 /* The memory type that guest type @guest makes of memory of type @host. */
@@ -259,7 +396,21 @@ enum vmmu_x86_memory_type vmmu_shadow_combine(enum vmmu_x86_memory_type guest,
 /* For each memory type the entry of @pat that has it, or else one of UC. False without WB or UC. */
 bool vmmu_shadow_index_pat(uint64_t pat, uint8_t index[8]);
 
-/* --- room.c: pages enough, and frames protected --- */
+/* --- guest.c: the guest's entries as shadow pages see them --- */
+
+/* Where the guest's entry is that the entry of ours at @index of a table's page is made from. */
+uint64_t vmmu_shadow_entry_address(const struct shadow_page *page, uint32_t index);
+
+/* Bytes from the base of a large page of the guest's to what the entry at @index maps of it: 32-bit paging has 4 MiB. */
+uint64_t vmmu_shadow_piece_offset(const struct shadow_page *page, uint32_t index);
+
+/* What of @entry, of the guest's table of @page, our entry is made from, beside the address. */
+uint64_t vmmu_shadow_flags(const struct shadow_page *page, uint64_t entry);
+
+/* Whether what stands at @spot, of a table's page, is what a walk would make of the guest's @entry, or less. */
+bool vmmu_shadow_agrees(const struct shadow_edit *edit, struct shadow_spot spot, uint64_t entry);
+
+/* --- room.c: pages enough --- */
 
 /* A shadow page that is wanted, and where it is. */
 struct shadow_stop {
@@ -273,13 +424,41 @@ struct shadow_stop {
  * Find the pages of @stops, or make them; and have @below_4g more pages below 4 GiB to take.
  *
  * Returns
- *   VMMU_OK           every stop's page may get entries: no processor can write its table unseen
- *   VMMU_FLUSH_RETRY  something was write-protected or evicted, or earlier plans are under way
+ *   VMMU_OK           every stop's page may get entries
+ *   VMMU_FLUSH_RETRY  something was evicted, INVLPG is not intercepted everywhere, or earlier plans are under way
  *   VMMU_NO_MEMORY    the host gave too few pages, and what may be evicted was
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_shadow_obtain(struct shadow_edit *edit, struct shadow_stop *stops, unsigned count,
                                     uint32_t below_4g);
+
+/* --- sync.c: what the guest's flushes bring in step --- */
+
+/* The guest's tables count now, all of them. */
+void vmmu_shadow_sync_all(struct shadow_edit *edit);
+
+/* What leads to @address from @root counts now. */
+void vmmu_shadow_sync_path(struct shadow_edit *edit, uint32_t root, uint64_t address);
+
+/* --- prefill.c: entries that nobody has asked for yet --- */
+
+/* Where entries are made that no fault asked for. */
+struct shadow_prefill {
+    struct shadow_edit *edit;
+    const struct vmmu_x86_mode *mode;
+    uint64_t gpa; /* some address within the backing, which is of size 0 before the first is known */
+    struct vmmu_shadow_backing backing;
+};
+
+/* Entries around @spot, of a table's page, that the guest has made ready. */
+void vmmu_shadow_prefill_around(struct shadow_prefill *prefill, struct shadow_spot spot);
+
+/* All entries of a root. */
+void vmmu_shadow_prefill_root(struct shadow_prefill *prefill, uint32_t page);
+
+/* All leaves of a direct page of level 1, made like @leaf. */
+void vmmu_shadow_prefill_direct(struct shadow_prefill *prefill, uint32_t page,
+                                const struct shadow_leaf *leaf);
 
 /* --- edit.c: beginning and end of an operation --- */
 
@@ -292,6 +471,9 @@ bool vmmu_shadow_begin(struct shadow_edit *edit, struct vmmu_shadow *shadow);
  */
 void vmmu_shadow_settle(struct shadow_edit *edit, uint64_t vps);
 
+/* Whether some processor may not have flushed what an earlier operation asked it to. */
+bool vmmu_shadow_is_unsettled(const struct shadow_edit *edit);
+
 /* End with @status: the whole outcome. */
 struct vmmu_outcome vmmu_shadow_end(struct shadow_edit *edit, enum vmmu_status status);
 
@@ -303,10 +485,10 @@ struct vmmu_outcome vmmu_shadow_end(struct shadow_edit *edit, enum vmmu_status s
  */
 void vmmu_shadow_follow(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes, unsigned spared);
 
-/* Whether some table of @frame may be walked: it has parents or is a root, or will soon. */
-bool vmmu_shadow_is_walked(const struct shadow_edit *edit, uint64_t frame);
+/* Whether a write to the protected table in @frame is better emulated than let through. */
+bool vmmu_shadow_prefers_emulation(struct shadow_edit *edit, uint64_t frame);
 
-/* Remove every table of @frame that is not pinned. How many stay. */
-uint32_t vmmu_shadow_remove_tables(struct shadow_edit *edit, uint64_t frame);
+/* Remove every table of @frame that is not pinned, and empty the others. */
+void vmmu_shadow_remove_tables(struct shadow_edit *edit, uint64_t frame);
 
 #endif

@@ -32,40 +32,12 @@ void vmmu_shadow_plan_tables(struct shadow_fault *fault)
             stop->role = vmmu_shadow_table_role(mode, step->level, vmmu_format_rights(format, grants));
             stop->role.quadrant = quadrant_of(mode, step->level, fault->address);
         }
+        fault->entries[step->level] = step->value | step->marks;
         grants &= vmmu_format_grants(format, &format->level[step->level], step->value);
     }
 }
 
 /* --- the leaf --- */
-
-static enum vmmu_x86_memory_type guest_type(const struct shadow_fault *fault)
-{
-    const uint64_t pat = fault->edit.shadow->config.guest_pat;
-
-    if (fault->mode->paging == VMMU_X86_PAGING_NONE) {
-        return VMMU_X86_TYPE_WB;
-    }
-    return (enum vmmu_x86_memory_type)((pat >> (fault->walk.translation.pat_index * 8)) & 7);
-}
-
-/*
- * What the guest's entries allow to stand in a leaf. A page is written through a leaf only once
- * it is dirty. Without CR0.WP, a page that is no user's may always be written: by supervisors, who are all that
- * get to it.
- */
-static uint8_t guest_rights(const struct shadow_fault *fault)
-{
-    const struct vmmu_x86_translation *const found = &fault->walk.translation;
-    const bool supervisors_write = !fault->mode->write_protect && !(found->rights & VMMU_X86_RIGHT_USER);
-
-    if (fault->mode->paging == VMMU_X86_PAGING_NONE) {
-        return VMMU_X86_RIGHTS_ALL;
-    }
-    if (!found->dirty) {
-        return found->rights & (uint8_t)~VMMU_X86_RIGHT_WRITE;
-    }
-    return found->rights | (supervisors_write ? VMMU_X86_RIGHT_WRITE : 0);
-}
 
 /* Whether what the hardware judges a leaf with @rights by, CR0.WP set, lets the access through. */
 static bool passes(const struct shadow_fault *fault, uint8_t rights)
@@ -106,41 +78,50 @@ static uint8_t largest_level(const struct shadow_fault *fault, uint8_t rights)
         const uint64_t bytes = shadow_bytes(level);
 
         if (fault->walk.translation.page_bytes >= bytes && fault->backing.size_bytes >= bytes &&
-            !((rights & VMMU_X86_RIGHT_WRITE) && vmmu_shadow_region_has_tables(&fault->edit, gpa, level))) {
+            !((rights & VMMU_X86_RIGHT_WRITE) &&
+              *vmmu_shadow_region_count(fault->edit.state, gpa, level) != 0)) {
             break;
         }
     }
     return level;
 }
 
+/* What the guest's own leaf allows, wherever that is. */
+static struct shadow_leaf guest_leaf(const struct shadow_fault *fault)
+{
+    const unsigned level = fault->table_level;
+    const uint32_t table = level == fault->top ? fault->root : fault->path[level].page;
+
+    if (fault->mode->paging == VMMU_X86_PAGING_NONE) {
+        return vmmu_shadow_flat();
+    }
+    return vmmu_shadow_guest_leaf(&fault->edit.shadow->config, &fault->edit.state->pages[table].role,
+                                  fault->entries[level]);
+}
+
 bool vmmu_shadow_plan_leaf(struct shadow_fault *fault)
 {
-    const struct vmmu_x86_translation *const found = &fault->walk.translation;
-    const uint64_t inside = found->gpa.v & (fault->backing.size_bytes - 1);
+    const uint64_t gpa = fault->walk.translation.gpa.v;
+    const uint64_t inside = gpa & (fault->backing.size_bytes - 1);
     struct shadow_leaf *const leaf = &fault->leaf;
-    uint8_t rights = guest_rights(fault);
     bool lets = true;
 
+    fault->guest_leaf = guest_leaf(fault);
+    *leaf = fault->guest_leaf;
     /* What pages that piece a large one together are told apart by. */
-    *leaf = (struct shadow_leaf){
-        .rights = rights,
-        .key = found->key,
-        .global = found->global,
-        .dirty = found->dirty,
-        .type = guest_type(fault),
-    };
     for (unsigned level = 0; level <= SHADOW_LEVELS && level < fault->table_level; level++) {
         fault->path[level].role = vmmu_shadow_direct_role(fault->mode, level, leaf);
     }
-    if (!fault->mode->write_protect && !passes(fault, rights)) {
-        lets = lend_to_supervisor(fault, &rights);
+    if (!fault->mode->write_protect && !passes(fault, leaf->rights)) {
+        lets = lend_to_supervisor(fault, &leaf->rights);
     }
-    rights &= fault->backing.rights | VMMU_X86_RIGHT_USER;
-    leaf->level = largest_level(fault, rights);
-    if (vmmu_shadow_first_table(&fault->edit, shadow_frame_of(found->gpa.v)) != SHADOW_NONE) {
-        rights &= (uint8_t)~VMMU_X86_RIGHT_WRITE;
+    leaf->rights &= fault->backing.rights | VMMU_X86_RIGHT_USER;
+    leaf->level = largest_level(fault, leaf->rights);
+    if ((leaf->rights & VMMU_X86_RIGHT_WRITE) &&
+        vmmu_shadow_is_protected(&fault->edit, shadow_frame_of(gpa))) {
+        leaf->rights &= (uint8_t)~VMMU_X86_RIGHT_WRITE;
+        leaf->held = leaf->level == 1;
     }
-    leaf->rights = rights;
     leaf->type = vmmu_shadow_combine(leaf->type, fault->backing.type);
     leaf->hpa = (fault->backing.frame.v + inside) & ~(shadow_bytes(leaf->level) - 1);
     return lets;

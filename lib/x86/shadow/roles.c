@@ -18,11 +18,13 @@ static uint8_t lax_of(const struct vmmu_x86_mode *mode)
 
 struct shadow_role vmmu_shadow_table_role(const struct vmmu_x86_mode *mode, unsigned level, uint8_t access)
 {
+    const uint8_t lax = lax_of(mode);
+
     return (struct shadow_role){
         .kind = SHADOW_TABLE,
         .level = (uint8_t)level,
-        .access = access,
-        .lax = lax_of(mode),
+        .access = lax != 0 ? access : VMMU_X86_RIGHTS_ALL,
+        .lax = lax,
         .format = (uint8_t)mode->layout.format,
         .nx = mode->nx,
     };
@@ -48,6 +50,50 @@ struct shadow_leaf vmmu_shadow_flat(void)
     return (struct shadow_leaf){ .rights = VMMU_X86_RIGHTS_ALL, .type = VMMU_X86_TYPE_WB };
 }
 
+/* What @entry of the guest's grants by itself. */
+static uint8_t grants_of(const struct shadow_role *role, uint64_t entry)
+{
+    const struct vmmu_x86_format *const format = &vmmu_x86_formats[role->format];
+
+    return vmmu_format_rights(format, vmmu_format_grants(format, &format->level[role->level], entry));
+}
+
+uint8_t vmmu_shadow_link_rights(const struct shadow_role *role, uint64_t entry)
+{
+    return role->lax != 0 ? VMMU_X86_RIGHTS_ALL : grants_of(role, entry);
+}
+
+uint8_t vmmu_shadow_access_below(const struct shadow_role *role, uint64_t entry)
+{
+    return role->lax != 0 ? role->access & grants_of(role, entry) : VMMU_X86_RIGHTS_ALL;
+}
+
+/*
+ * A page is written through a leaf only once it is dirty. Without CR0.WP, a page that is no user's may always be
+ * written: by supervisors, who are all that get to it.
+ */
+struct shadow_leaf vmmu_shadow_guest_leaf(const struct vmmu_shadow_config *config,
+                                          const struct shadow_role *role, uint64_t entry)
+{
+    const struct vmmu_x86_format *const format = &vmmu_x86_formats[role->format];
+    const struct vmmu_x86_level *const level = &format->level[role->level];
+    struct shadow_leaf leaf = {
+        .rights = role->access & grants_of(role, entry),
+        .key = (uint8_t)vmmu_format_key(format, entry),
+        .global = (entry & format->global) != 0,
+        .dirty = (entry & level->dirty) != 0,
+        .type = (enum vmmu_x86_memory_type)(
+            (config->guest_pat >> (vmmu_format_pat_index(format, level, entry) * 8)) & 7),
+    };
+
+    if (!leaf.dirty) {
+        leaf.rights &= (uint8_t)~VMMU_X86_RIGHT_WRITE;
+    } else if (role->lax != 0 && !(leaf.rights & VMMU_X86_RIGHT_USER)) {
+        leaf.rights |= VMMU_X86_RIGHT_WRITE;
+    }
+    return leaf;
+}
+
 uint64_t vmmu_shadow_leaf(const struct vmmu_shadow_state *state, const struct shadow_leaf *leaf)
 {
     const struct vmmu_x86_format *const format = &vmmu_x86_formats[VMMU_X86_FORMAT_5LEVEL];
@@ -55,7 +101,8 @@ uint64_t vmmu_shadow_leaf(const struct vmmu_shadow_state *state, const struct sh
 
     return vmmu_format_leaf(format, level, leaf->hpa, leaf->rights) | level->accessed | level->dirty |
            vmmu_format_pat_bits(format, level, state->pat_index[leaf->type]) |
-           (leaf->global ? format->global : 0) | ((uint64_t)leaf->key << format->key_shift);
+           (leaf->global ? format->global : 0) | (leaf->held ? format->software : 0) |
+           ((uint64_t)leaf->key << format->key_shift);
 }
 
 /* --- memory types --- */

@@ -1,5 +1,5 @@
 /*
- * Shadow pages when they are needed: found, or made; room for them; and their guest tables write-protected.
+ * Shadow pages when they are needed: found, or made; and room for them.
  *
  * Invariant: a page that this operation uses is not evicted by it, nor is one that is pinned. An operation that evicted ends
  * there and is called again, so that it never holds on to what is gone.
@@ -63,17 +63,6 @@ static enum vmmu_status make_room(struct shadow_edit *edit, uint32_t any, uint32
     return status;
 }
 
-/* Whether @page may get entries: no processor can write its table unseen. */
-static bool is_ready(struct shadow_edit *edit, struct shadow_page *page)
-{
-    if (page->life == SHADOW_FRESH && page->role.kind == SHADOW_TABLE &&
-        (edit->flush_vps != 0 || vmmu_table_is_unflushed(edit->shadow->memory, 0, UINT64_MAX, false))) {
-        return false;
-    }
-    page->life = SHADOW_LIVE;
-    return true;
-}
-
 /* Find those of @stops that there are, and count the others. */
 static uint32_t find_all(struct shadow_edit *edit, struct shadow_stop *stops, unsigned count)
 {
@@ -102,16 +91,13 @@ static void make_page(struct shadow_edit *edit, struct shadow_stop *stop)
         return;
     }
     stop->page = vmmu_shadow_take(edit, stop->frame, &stop->role);
-    if (stop->role.kind == SHADOW_TABLE) {
-        vmmu_shadow_narrow(edit, stop->frame, VMMU_X86_RIGHTS_ALL & ~VMMU_X86_RIGHT_WRITE);
-    }
 }
 
 enum vmmu_status vmmu_shadow_obtain(struct shadow_edit *edit, struct shadow_stop *stops, unsigned count,
                                     uint32_t below_4g)
 {
     const uint32_t missing = find_all(edit, stops, count);
-    bool ready = true;
+    bool stale = false;
 
     if (missing + below_4g != 0) {
         const enum vmmu_status status = make_room(edit, missing, below_4g);
@@ -126,7 +112,7 @@ enum vmmu_status vmmu_shadow_obtain(struct shadow_edit *edit, struct shadow_stop
         }
     }
     for (unsigned i = 0; i < count; i++) {
-        ready = (!stops[i].wanted || is_ready(edit, &edit->state->pages[stops[i].page])) && ready;
+        stale = stale || (stops[i].wanted && edit->state->pages[stops[i].page].life != SHADOW_CLOSED);
     }
-    return ready ? VMMU_OK : VMMU_FLUSH_RETRY;
+    return stale && !vmmu_shadow_watch(edit) ? VMMU_FLUSH_RETRY : VMMU_OK;
 }

@@ -5,8 +5,8 @@
  */
 #include "lib/x86/shadow/internal.h"
 
-/* A root that is not in use keeps its shadow over so many writes. */
-#define IDLE_ROOT_WRITES 2U
+/* So many writes to a table are emulated before it is opened. */
+#define EMULATED_WRITES 4U
 
 /* Entries of a shadow from `first` up to, not including, `end`. */
 struct stretch {
@@ -53,44 +53,42 @@ void vmmu_shadow_follow(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes, 
     }
 }
 
-static bool is_root(const struct shadow_page *page)
-{
-    return page->role.level == vmmu_x86_formats[page->role.format].levels &&
-           (page->role.format == VMMU_X86_FORMAT_4LEVEL || page->role.format == VMMU_X86_FORMAT_5LEVEL);
-}
-
-bool vmmu_shadow_is_walked(const struct shadow_edit *edit, uint64_t frame)
+/*
+ * A table of the last level is opened: many of its entries are written, mostly. So is a root that nobody uses: a process
+ * has ended, mostly.
+ */
+bool vmmu_shadow_prefers_emulation(struct shadow_edit *edit, uint64_t frame)
 {
     uint32_t page = vmmu_shadow_first_table(edit, frame);
 
     for (; page != SHADOW_NONE; page = vmmu_shadow_next_table(edit, page)) {
         struct shadow_page *const table = &edit->state->pages[page];
 
-        if (!table->linked || table->parents != SHADOW_NONE || table->pins != 0 ||
-            (is_root(table) && ++table->writes <= IDLE_ROOT_WRITES)) {
-            return true;
+        if (shadow_is_protecting(table) &&
+            (table->role.level == 1 || (shadow_is_root(table) && table->pins == 0) ||
+             ++table->writes > EMULATED_WRITES)) {
+            return false;
         }
     }
-    return false;
+    return true;
 }
 
-uint32_t vmmu_shadow_remove_tables(struct shadow_edit *edit, uint64_t frame)
+void vmmu_shadow_remove_tables(struct shadow_edit *edit, uint64_t frame)
 {
     uint32_t page = vmmu_shadow_first_table(edit, frame);
-    uint32_t stay = 0;
 
     while (page != SHADOW_NONE) {
+        const uint32_t removals = edit->state->removals;
         const uint32_t next = vmmu_shadow_next_table(edit, page);
 
         if (edit->state->pages[page].pins == 0) {
             vmmu_shadow_remove(edit, page);
-        } else {
-            vmmu_shadow_clear(edit, page);
-            stay++;
+            page = vmmu_shadow_first_table(edit, frame);
+            continue;
         }
-        page = next;
+        vmmu_shadow_clear(edit, page);
+        page = edit->state->removals == removals ? next : vmmu_shadow_first_table(edit, frame);
     }
-    return stay;
 }
 
 struct vmmu_outcome vmmu_shadow_wrote(struct vmmu_shadow *shadow, vmmu_gpa gpa, uint32_t bytes)
@@ -118,12 +116,14 @@ struct vmmu_outcome vmmu_shadow_drop(struct vmmu_shadow *shadow, vmmu_gpa gpa)
     if (!vmmu_shadow_begin(&edit, shadow)) {
         return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
     }
-    if (vmmu_shadow_first_table(&edit, frame) == SHADOW_NONE) {
+    if (!vmmu_shadow_is_protected(&edit, frame)) {
         shadow->state->excused = frame;
-    } else {
-        (void)vmmu_shadow_remove_tables(&edit, frame);
-        vmmu_shadow_settle(&edit, shadow->config.vps);
-        shadow->counters.dropped++;
+        return vmmu_shadow_end(&edit, VMMU_OK);
     }
+    if (!vmmu_shadow_watch(&edit)) {
+        return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
+    }
+    vmmu_shadow_open(&edit, frame);
+    shadow->counters.dropped++;
     return vmmu_shadow_end(&edit, VMMU_OK);
 }

@@ -1,0 +1,135 @@
+/*
+ * What the guest's flushes bring in step: open pages are compared with their tables, and what does not agree goes.
+ *
+ * A processor may keep what it has cached until it is told to invalidate it, and open pages make use of that: so this
+ * is done where the guest tells, for all pages at once. Those that stay as they are get closed.
+ */
+#include "lib/x86/shadow/internal.h"
+
+/* A page that agreed so many times in a row is closed: its table is not being worked on. By level. */
+static const uint8_t calm_enough[SHADOW_LEVELS + 1] = { 0, 3, 2, 2, 2, 2 };
+
+static void check_entry(struct shadow_edit *edit, struct shadow_spot spot)
+{
+    const struct shadow_page *const page = &edit->state->pages[spot.page];
+    const struct vmmu_ram *const ram = edit->shadow->config.ram;
+    uint64_t entry;
+
+    if (ram->load(ram->context, vmmu_shadow_entry_address(page, spot.index),
+                  vmmu_x86_formats[page->role.format].entry_bytes, &entry) != VMMU_OK ||
+        !vmmu_shadow_agrees(edit, spot, entry)) {
+        vmmu_shadow_zap(edit, spot);
+    }
+}
+
+/* Whether all entries agreed. */
+static bool check_page(struct shadow_edit *edit, uint32_t index)
+{
+    const struct shadow_page *const page = &edit->state->pages[index];
+    const uint64_t zapped = edit->shadow->counters.zapped;
+
+    for (uint32_t i = shadow_next_present(page, 0); i < ENTRIES; i = shadow_next_present(page, i + 1)) {
+        check_entry(edit, (struct shadow_spot){ index, i });
+    }
+    edit->shadow->counters.syncs++;
+    return edit->shadow->counters.zapped == zapped;
+}
+
+static void calm_down(struct shadow_edit *edit, uint32_t index)
+{
+    struct shadow_page *const page = &edit->state->pages[index];
+
+    if (++page->calm < calm_enough[page->role.level]) {
+        return;
+    }
+    if (page->parents == SHADOW_NONE && page->pins == 0) {
+        vmmu_shadow_remove(edit, index);
+    } else {
+        vmmu_shadow_close(edit, index);
+    }
+}
+
+static void sync_page(struct shadow_edit *edit, uint32_t index)
+{
+    struct shadow_page *const page = &edit->state->pages[index];
+
+    page->checked = edit->state->turn;
+    if (page->life == SHADOW_CLOSING) {
+        /* As long as some processor can write the table, to have compared it says nothing. */
+        const bool counts = !vmmu_shadow_is_unsettled(edit);
+
+        (void)check_page(edit, index);
+        if (counts) {
+            vmmu_shadow_set_life(edit->state, index, SHADOW_CLOSED);
+        }
+    } else if (check_page(edit, index)) {
+        calm_down(edit, index);
+    } else {
+        page->calm = 0;
+    }
+}
+
+/* Pages of @level and above that live so, whatever happens to others meanwhile. */
+static void sync_life(struct shadow_edit *edit, enum shadow_life life, unsigned level)
+{
+    const struct vmmu_shadow_state *const state = edit->state;
+    uint32_t page = state->first[life];
+
+    while (page != SHADOW_NONE) {
+        const uint32_t removals = state->removals;
+        const uint32_t after = state->pages[page].after;
+
+        if (state->pages[page].checked != state->turn && state->pages[page].role.level >= level) {
+            sync_page(edit, page);
+        }
+        page = state->removals == removals ? after : state->first[life];
+    }
+}
+
+void vmmu_shadow_sync_all(struct shadow_edit *edit)
+{
+    sync_life(edit, SHADOW_CLOSING, 1);
+    sync_life(edit, SHADOW_OPEN, 1);
+    vmmu_shadow_relax(edit);
+}
+
+void vmmu_shadow_sync_path(struct shadow_edit *edit, uint32_t root, uint64_t address)
+{
+    const struct vmmu_shadow_state *const state = edit->state;
+    struct shadow_spot spot = { .page = root };
+
+    for (;;) {
+        const struct shadow_page *const page = &state->pages[spot.page];
+
+        spot.index = vmmu_format_index(shadow_level(page), address);
+        if (shadow_slot_at(edit, spot)->target != SHADOW_NO_TARGET && page->life != SHADOW_CLOSED) {
+            check_entry(edit, spot);
+        }
+        if (!shadow_is_link(shadow_slot_at(edit, spot))) {
+            return;
+        }
+        spot.page = shadow_linked_page(shadow_slot_at(edit, spot));
+    }
+}
+
+struct vmmu_outcome vmmu_shadow_invlpg(struct vmmu_shadow *shadow, unsigned vp, vmmu_gva va)
+{
+    struct shadow_edit edit;
+    const struct shadow_vp *now;
+
+    if (vp >= VMMU_SHADOW_VPS || shadow->state->vps[vp].root == SHADOW_NONE) {
+        return (struct vmmu_outcome){ .status = VMMU_INVALID };
+    }
+    if (!vmmu_shadow_begin(&edit, shadow)) {
+        return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
+    }
+    now = &shadow->state->vps[vp];
+    shadow->counters.invlpgs++;
+    /* Of tables above the last no processor keeps anything, whatever the address. */
+    sync_life(&edit, SHADOW_CLOSING, 2);
+    sync_life(&edit, SHADOW_OPEN, 2);
+    vmmu_shadow_sync_path(&edit, now->root, now->mode.address_bits == 32 ? va.v & BITS64(31, 0) : va.v);
+    vmmu_shadow_relax(&edit);
+    vmmu_shadow_settle(&edit, shadow->config.vps);
+    return vmmu_shadow_end(&edit, VMMU_OK);
+}
