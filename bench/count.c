@@ -7,7 +7,12 @@
  * causes no exit.
  *
  * A line of output:  mark NUMBER all=INSTRUCTIONS guest=INSTRUCTIONS entries=VMRUNS
- * The mark "entry" is printed whenever the address given as entry=ADDRESS is executed.
+ * The mark "entry", number 0, is printed whenever the address given as entry=ADDRESS is executed.
+ *
+ * Under our own hypervisor it tells more, if asked; bench/benchlib/reasons.py reads it:
+ *   reasons=on           behind each mark, exits by reason and the counters of the MMU (hypervisor.h)
+ *   profile=on           behind each mark, how often each of the hypervisor's instructions was executed
+ *   trace=MARK+SKIP+MOST each exit behind that mark, one line each: MOST of them, after the first SKIP
  *
  * Debian ships no header for plugins; what is used of the interface (version 1) is declared here.
  */
@@ -16,6 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "hypervisor.h"
 
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_info;
@@ -58,22 +65,56 @@ static uint64_t executed_guest; /* up to the last exit */
 static uint64_t entered_at;     /* executed_all at the VMRUN that the guest runs under */
 static uint64_t entries;
 static bool in_guest;
+static uint64_t exited_at; /* executed_all at the last exit */
 static uint64_t entry_address;
 static uint64_t vmrun_places[VMRUN_PLACES];
 static unsigned vmrun_count;
+
+static bool reasons;
+static bool profile;
+static uint64_t profiled[HYPERVISOR_WINDOW_BYTES]; /* executions, by the instruction's place in the window */
+static unsigned trace_mark;
+static unsigned trace_skip;
+static unsigned trace_left; /* exits still to be printed, once the mark has been seen */
+static unsigned trace_most;
 
 static void print_counts(const char *kind, unsigned number)
 {
     const uint64_t guest = executed_guest + (in_guest ? executed_all - entered_at : 0);
 
     fprintf(out, "%s %u all=%lu guest=%lu entries=%lu\n", kind, number, executed_all, guest, entries);
+    if (reasons) {
+        hypervisor_print(out);
+    }
+    for (unsigned i = 0; profile && i < HYPERVISOR_WINDOW_BYTES; i++) {
+        if (profiled[i]) {
+            fprintf(out, "at %x %lu\n", i, profiled[i]);
+        }
+    }
     fflush(out);
+}
+
+static void start_trace(unsigned mark)
+{
+    trace_left = trace_most && mark == trace_mark ? trace_skip + trace_most : 0;
 }
 
 static void on_mark(unsigned processor, void *number)
 {
+    const unsigned mark = (unsigned)(uintptr_t)number;
+
     (void)processor;
-    print_counts("mark", (unsigned)(uintptr_t)number);
+    print_counts("mark", mark);
+    start_trace(mark);
+}
+
+static void look_at_hypervisor(void)
+{
+    const struct entry_counts counts = { .hypervisor = executed_all - exited_at,
+                                         .guest = exited_at - entered_at };
+
+    hypervisor_entry(out, &counts, trace_left && trace_left <= trace_most);
+    trace_left -= trace_left > 0;
 }
 
 static void on_entry(unsigned processor, void *argument)
@@ -81,12 +122,16 @@ static void on_entry(unsigned processor, void *argument)
     (void)processor;
     (void)argument;
     print_counts("entry", 0);
+    start_trace(0);
 }
 
 static void on_vmrun(unsigned processor, void *argument)
 {
     (void)processor;
     (void)argument;
+    if (reasons) {
+        look_at_hypervisor();
+    }
     entries++;
     entered_at = executed_all;
     in_guest = true;
@@ -98,7 +143,8 @@ static void on_exit_place(unsigned processor, void *argument)
     (void)processor;
     (void)argument;
     if (in_guest) {
-        executed_guest += executed_all - entered_at - 1;
+        exited_at = executed_all - 1;
+        executed_guest += exited_at - entered_at;
         in_guest = false;
     }
 }
@@ -139,6 +185,10 @@ static void watch(struct qemu_plugin_insn *insn)
     const uint64_t address = qemu_plugin_insn_vaddr(insn);
 
     qemu_plugin_register_vcpu_insn_exec_inline(insn, PLUGIN_ADD, &executed_all, 1);
+    if (profile && address - HYPERVISOR_WINDOW < HYPERVISOR_WINDOW_BYTES) {
+        qemu_plugin_register_vcpu_insn_exec_inline(insn, PLUGIN_ADD, &profiled[address - HYPERVISOR_WINDOW],
+                                                   1);
+    }
     if (follows_vmrun(address)) {
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_exit_place, PLUGIN_NO_REGISTERS, NULL);
     }
@@ -172,21 +222,38 @@ static void on_end(qemu_plugin_id_t id, void *argument)
     fclose(out);
 }
 
+/* Whether @argument is understood. */
+static bool take_argument(const char *argument)
+{
+    if (strncmp(argument, "out=", 4) == 0) {
+        out = fopen(argument + 4, "w");
+        if (!out) {
+            perror(argument + 4);
+        }
+        return out;
+    }
+    if (strncmp(argument, "entry=", 6) == 0) {
+        entry_address = strtoull(argument + 6, NULL, 0);
+        return true;
+    }
+    if (strcmp(argument, "reasons=on") == 0) {
+        reasons = hypervisor_attach();
+        return reasons;
+    }
+    if (strcmp(argument, "profile=on") == 0) {
+        profile = true;
+        return true;
+    }
+    return sscanf(argument, "trace=%u+%u+%u", &trace_mark, &trace_skip, &trace_most) == 3;
+}
+
 int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int count, char **arguments)
 {
     (void)info;
     out = stderr;
     for (int i = 0; i < count; i++) {
-        if (strncmp(arguments[i], "out=", 4) == 0) {
-            out = fopen(arguments[i] + 4, "w");
-            if (!out) {
-                perror(arguments[i] + 4);
-                return -1;
-            }
-        } else if (strncmp(arguments[i], "entry=", 6) == 0) {
-            entry_address = strtoull(arguments[i] + 6, NULL, 0);
-        } else {
-            fprintf(stderr, "count: unknown argument %s\n", arguments[i]);
+        if (!take_argument(arguments[i])) {
+            fprintf(stderr, "count: argument %s\n", arguments[i]);
             return -1;
         }
     }

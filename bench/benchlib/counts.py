@@ -4,6 +4,7 @@ import dataclasses
 
 INIT = 1
 GUEST_START = 50
+BOOT = "boot"
 
 # Each workload's beginning and its operations; the end is the next number.
 WORKLOADS = {"fork": (10, 500), "mmap": (20, 10 * 16384), "pipe": (30, 5000), "cpuid": (40, 10000), "inb": (60, 5000)}
@@ -11,28 +12,34 @@ WORKLOADS = {"fork": (10, 500), "mmap": (20, 10 * 16384), "pipe": (30, 5000), "c
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """The counts at one mark."""
+    """The counts at one mark, and the lines behind it about the hypervisor, if they were asked for."""
 
     kind: str
     number: int
     all: int
     guest: int
     entries: int
+    lines: list
 
 
 def read(path):
     """The marks in @path, in the order in which they were passed."""
     marks = []
     for line in path.read_text().splitlines():
-        kind, number, *fields = line.split()
+        kind, _, rest = line.partition(" ")
+        if kind not in ("mark", "entry", "end"):
+            marks[-1].lines.append(line)
+            continue
+        number, *fields = rest.split()
         values = dict(field.split("=") for field in fields)
-        marks.append(Mark(kind, int(number), int(values["all"]), int(values["guest"]), int(values["entries"])))
+        marks.append(Mark(kind, int(number), int(values["all"]), int(values["guest"]), int(values["entries"]), []))
     return marks
 
 
-def complete(marks):
-    """Whether the last workload ended."""
-    return any(mark.kind == "mark" and mark.number == WORKLOADS["inb"][0] + 1 for mark in marks)
+def complete(marks, only=None):
+    """Whether the last workload ended, or the one of the name @only."""
+    last = INIT if only == BOOT else WORKLOADS[only or "inb"][0] + 1
+    return any(mark.kind == "mark" and mark.number == last for mark in marks)
 
 
 def phases(marks):
@@ -40,9 +47,10 @@ def phases(marks):
     # The guest's kernel enters its own code once it is decompressed. Under KVM the host's kernel did so before it.
     init = _position(marks, INIT)
     entry = max(at for at, mark in enumerate(marks[:init]) if mark.kind == "entry")
-    result = [("boot", 1, marks[entry], marks[init])]
+    result = [(BOOT, 1, marks[entry], marks[init])]
     for name, (number, operations) in WORKLOADS.items():
-        result.append((name, operations, marks[_position(marks, number)], marks[_position(marks, number + 1)]))
+        if complete(marks, name):
+            result.append((name, operations, marks[_position(marks, number)], marks[_position(marks, number + 1)]))
     return result
 
 

@@ -19,6 +19,7 @@ class Images:
     initrd: pathlib.Path
     hypervisor: pathlib.Path
     kvm_initrd: pathlib.Path
+    guest_words: str
 
 
 def folder():
@@ -28,23 +29,27 @@ def folder():
     return path
 
 
-def prepare(kvm):
-    """Build what is missing or older than its source."""
+def prepare(kvm, guest_words):
+    """Build what is missing or older than its source; the guest is told @guest_words."""
     guest = guests.find("debian-amd64")
-    plugin = _built("count.so", [BENCH / "count.c"], ["gcc", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"])
-    workload = _built("workload", [BENCH / "guest" / "workload.c", BENCH / "mark.h"],
+    plugin = _built("count.so", [BENCH / "count.c", BENCH / "hypervisor.c"],
+                    [BENCH / "hypervisor.h", *places.TREE.glob("include/vmmu/*.h"), *places.TREE.glob("hv/*/*.h")],
+                    ["gcc", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", f"-I{places.TREE}/include",
+                     f"-I{places.TREE}"])
+    workload = _built("workload", [BENCH / "guest" / "workload.c"], [BENCH / "mark.h"],
                       ["musl-gcc", "-O2", "-static", "-no-pie", "-s", "-Wall", "-Wextra", "-Werror",
                        "-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"])
     kernel = guests.prepare(guest).kernel
     initrd = folder() / "initrd.cpio"
     places.write_whole(initrd, _archive(workload).bytes())
-    return Images(plugin, kernel, initrd, places.HYPERVISOR, _kvm_initrd(kernel, initrd) if kvm else None)
+    return Images(plugin, kernel, initrd, places.HYPERVISOR,
+                  _kvm_initrd(kernel, initrd, guest_words) if kvm else None, guest_words)
 
 
-def _built(name, sources, compiler):
+def _built(name, sources, headers, compiler):
     out = folder() / name
-    if not out.exists() or any(source.stat().st_mtime > out.stat().st_mtime for source in sources):
-        subprocess.run(compiler + ["-o", str(out), str(sources[0])], check=True)
+    if not out.exists() or any(path.stat().st_mtime > out.stat().st_mtime for path in [*sources, *headers]):
+        subprocess.run([*compiler, "-o", str(out), *map(str, sources)], check=True)
     return out
 
 
@@ -65,10 +70,10 @@ def _archive(workload):
     return archive
 
 
-def _kvm_initrd(kernel, initrd):
+def _kvm_initrd(kernel, initrd, guest_words):
     from . import kvm  # only where it is asked for: it fetches the kernel's modules
 
-    return kvm.initrd(folder(), kernel, initrd)
+    return kvm.initrd(folder(), kernel, initrd, guest_words)
 
 
 def die(sentence):

@@ -4,13 +4,13 @@ import subprocess
 
 from vmlib import cpio, debian, guests, places
 
-from . import images, machines
+from . import images
 
 MODULES = ("virt/lib/irqbypass", "arch/x86/kvm/kvm", "drivers/crypto/ccp/ccp", "arch/x86/kvm/kvm-amd")
 
 
-def initrd(folder, kernel, guest_initrd):
-    """Build the archive into @folder; the guest inside it boots @kernel with @guest_initrd. Returns its path."""
+def initrd(folder, kernel, guest_initrd, guest_words):
+    """Build the archive into @folder: inside it a guest boots @kernel with @guest_initrd. Returns its path."""
     vmm = folder / "vmm"
     subprocess.run(["gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", str(vmm),
                     str(images.BENCH / "kvm" / "vmm.c")], check=True)
@@ -24,7 +24,7 @@ def initrd(folder, kernel, guest_initrd):
     archive.file("init", (images.BENCH / "kvm" / "init").read_bytes(), 0o755)
     archive.file("guest/vmlinuz", kernel.read_bytes())
     archive.file("guest/initrd", guest_initrd.read_bytes())
-    archive.file("guest/command-line", machines.GUEST_WORDS.encode())
+    archive.file("guest/command-line", guest_words.encode())
     for name, data in _modules(folder):
         archive.file(f"lib/{name}", data)
     path = folder / "kvm.cpio"

@@ -16,7 +16,14 @@ EMULATOR = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max,-la57"]
 # Where Debian's kernel begins to run its own code, once it is decompressed.
 KERNEL_ENTRY = "0x1000000"
 
-GUEST_WORDS = "console=ttyS0 nokaslr reboot=t panic=-1 pci=off quiet bench.workload"
+GUEST_WORDS = "console=ttyS0 nokaslr reboot=t panic=-1 pci=off quiet"
+
+
+def guest_words(workload):
+    """The guest's command line: it runs all workloads, or that one, or (boot) none."""
+    if workload is None:
+        return f"{GUEST_WORDS} bench.workload"
+    return GUEST_WORDS if workload == counts.BOOT else f"{GUEST_WORDS} bench.workload={workload}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +36,15 @@ class Machine:
     kvm: bool = False
     words: str = ""
 
-    def command(self, images, folder):
-        """The emulator's arguments; it runs in @folder and writes the counts there."""
-        plugin = ["-plugin", f"{images.plugin},out=counts,entry={KERNEL_ENTRY}"]
+    def command(self, images, folder, asked=""):
+        """The emulator's arguments; it runs in @folder and writes the counts there. @asked: more for the plugin."""
+        plugin = ["-plugin", f"{images.plugin},out=counts,entry={KERNEL_ENTRY}{asked}"]
         return EMULATOR + EXACT + plugin + self.build(self, images, folder)
+
+    @property
+    def ours(self):
+        """Whether our own hypervisor runs there."""
+        return self.build is _hypervisor
 
     def rows(self, marks, folder):
         """The rows of a run whose marks are @marks."""
@@ -60,14 +72,16 @@ def _table_pages(path):
 def _native(machine, images, folder):
     del machine, folder
     return ["-M", "microvm,pit=on,pic=on,rtc=on,isa-serial=on,acpi=off,auto-kernel-cmdline=off", "-m", MEMORY,
-            "-serial", "stdio", "-kernel", str(images.kernel), "-initrd", str(images.initrd), "-append", GUEST_WORDS]
+            "-serial", "stdio", "-kernel", str(images.kernel), "-initrd", str(images.initrd), "-append",
+            images.guest_words]
 
 
 def _hypervisor(machine, images, folder):
     for name, target in (("kernel", images.kernel), ("initrd", images.initrd)):
         (folder / name).symlink_to(target.resolve())
-    modules = f"kernel kernel protocol=linux -- {GUEST_WORDS}".replace(",", ",,") + ",initrd initrd"
-    return ["-m", "512", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio", "-serial",
+    modules = f"kernel kernel protocol=linux -- {images.guest_words}".replace(",", ",,") + ",initrd initrd"
+    return ["-m", "512", "-object", "memory-backend-memfd,id=memory,size=512M", "-machine", "memory-backend=memory",
+            "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio", "-serial",
             "file:control", "-kernel", str(images.hypervisor), "-append",
             f"memory={MEMORY}M firmware=mp {machine.words}", "-initrd", modules]
 
@@ -81,8 +95,11 @@ def _kvm(machine, images, folder):
 MACHINES = {
     "native": Machine("native", "the guest straight on the emulated machine", _native),
     "nested": Machine("nested", "under the hypervisor, nested paging", _hypervisor, words="mmu=nested"),
+    "shadow": Machine("shadow", "under the hypervisor, shadow paging", _hypervisor, words="mmu=shadow"),
     "nested-plain": Machine("nested-plain", "the same without the Hyper-V interface", _hypervisor,
                             words="mmu=nested enlightenments=off"),
     "kvm-nested": Machine("kvm-nested", "under KVM, nested paging, its own clock (some minutes)", _kvm, kvm=True,
                           words="kvm.npt=1"),
+    "kvm-shadow": Machine("kvm-shadow", "under KVM, shadow paging, its own clock (some minutes)", _kvm, kvm=True,
+                          words="kvm.npt=0"),
 }

@@ -1,0 +1,30 @@
+/*
+ * What bench/count.c sees of our own hypervisor while a guest runs on it: the state in its memory, read from outside at each
+ * of the guest's entries. Nothing that is measured takes part, so the counts stay what they are without it.
+ */
+#ifndef BENCH_HYPERVISOR_H
+#define BENCH_HYPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Where the instructions of the hypervisor are linked to run. */
+#define HYPERVISOR_WINDOW       UINT64_C(0xffffffffffe00000)
+#define HYPERVISOR_WINDOW_BYTES 0x200000u
+
+struct entry_counts {
+    uint64_t hypervisor; /* instructions since the exit */
+    uint64_t guest;      /* instructions before it, since the last entry */
+};
+
+/* Find the emulated machine's memory in this process. False: it is not there; errors are printed. */
+bool hypervisor_attach(void);
+
+/* The guest is about to be entered: account for the exit before, and print it while `trace` is set. */
+void hypervisor_entry(FILE *out, const struct entry_counts *counts, bool trace);
+
+/* Print what has been accounted for since the beginning: lines "exits" and "counters". */
+void hypervisor_print(FILE *out);
+
+#endif
