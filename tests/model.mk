@@ -2,7 +2,8 @@
 
 MODEL         := $(BUILD)/model
 MODEL_FLAGS   := $(STANDARD) -O2 -g $(WARNINGS) $(INCLUDES) -DVMMU_DEBUG -D_GNU_SOURCE
-MODEL_SOURCES := $(LIB_SOURCES) $(sort $(wildcard tests/model/machine/*.c))
+MODEL_SOURCES := $(LIB_SOURCES) $(sort $(wildcard tests/model/machine/*.c)) \
+                 $(wildcard tests/unit/shadow/invariants*.c)
 MODEL_OBJECTS := $(MODEL_SOURCES:%.c=$(MODEL)/%.o)
 
 $(MODEL)/%.o: %.c

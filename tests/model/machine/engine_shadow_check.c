@@ -1,26 +1,17 @@
 /*
- * Live shadow tables, walked in memory as they stand, against the tables of the guests and what backs them.
+ * Live shadow tables, walked in memory as they stand, as each virtual processor's hardware has them.
  *
- * Shadows are in step: so a leaf that is there must be what the guest's tables give now, and allow no access that they
- * or the backing refuse; its guest entries must be marked; and nothing may write to a table that it came from.
+ * What holds of every page and entry is in tests/unit/shadow/invariants.h. Here is what only a whole walk shows: where all
+ * tables on the way are in step, a leaf must be what the guest's tables give now, and no access may go through that they refuse.
  */
 #include "tests/model/machine/engine_shadow_internal.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
-/* Writable leaves, and tables of one root, that a look takes in. */
-#define MOST_LEAVES 4096U
+#include "tests/unit/shadow/invariants.h"
+
+/* Tables of one root that a look takes in. */
 #define MOST_TABLES 2000U
-/* Pages of a large leaf that are looked at one by one. */
-#define SAMPLES     64U
-
-struct writable {
-    uint64_t gpa;
-    uint64_t size_bytes;
-    uint64_t va;
-};
 
 struct survey {
     struct engine *engine;
@@ -30,9 +21,13 @@ struct survey {
     struct vmmu_x86_mode hardware;
     const struct vmmu_x86_format *format;
     unsigned tables_seen;
-    unsigned writable_count;
-    struct writable writable[MOST_LEAVES];
-    uint8_t tables[HOST_PAGES / 8 + 1]; /* pages of guest memory from which leaves came */
+};
+
+/* What has been gathered on the way down to a table. */
+struct way {
+    uint64_t base; /* of the addresses below */
+    uint64_t grants;
+    bool in_step; /* all tables are, so far */
 };
 
 /* One leaf of the hardware's tables. */
@@ -86,92 +81,14 @@ static bool allows_too_much(const struct survey *survey, const struct leaf *leaf
     return false;
 }
 
-static bool is_backed(struct survey *survey, const struct leaf *leaf, uint64_t gpa)
-{
-    const uint64_t frame = leaf->frame + (gpa - (leaf->frame & (HOST_SIDE_BYTES - 1)));
-    const uint32_t page = host_page(gpa);
-    const uint8_t wanted = leaf->rights & HOST_RIGHTS;
-
-    return page != HOST_NO_PAGE && host_frame(survey->engine->backing[page], gpa) == frame &&
-           (wanted & ~backing_rights(survey->engine, gpa)) == 0;
-}
-
-static void check_backing(struct survey *survey, const struct leaf *leaf, uint64_t gpa)
-{
-    const uint64_t pages = leaf->size_bytes >> VMMU_PAGE_SHIFT;
-    const uint64_t stride = pages > SAMPLES ? pages / SAMPLES : 1;
-
-    for (uint64_t page = 0; page < pages; page += stride) {
-        if (!is_backed(survey, leaf, gpa + page * VMMU_PAGE_BYTES)) {
-            complain(survey, leaf, "it maps what the host does not give, or not so");
-            return;
-        }
-    }
-    if (!is_backed(survey, leaf, gpa + leaf->size_bytes - VMMU_PAGE_BYTES)) {
-        complain(survey, leaf, "its last page is not the host's to give");
-    }
-}
-
 /* --- one leaf --- */
 
-static unsigned type_of(uint64_t pat, unsigned index)
-{
-    const unsigned type = (unsigned)(pat >> (8 * index)) & 7;
-
-    return type == VMMU_X86_TYPE_UC_MINUS ? VMMU_X86_TYPE_UC : type;
-}
-
-/*
- * What the guest's PAT and the host's type are together: of write-back memory the PAT decides, and nothing but write
- * combining is more than uncached. Without paging there is no PAT.
- *
- * Spec: SDM 3A "Selecting Memory Types for Pentium III and More Recent Processor Families"; APM 2 "Combining Memory Types".
- */
-static unsigned wanted_type(const struct survey *survey, const struct vmmu_x86_walk_result *walk)
-{
-    const uint64_t pat = survey->engine->shadow.config.guest_pat;
-    const unsigned type = survey->guest.paging == VMMU_X86_PAGING_NONE
-                              ? VMMU_X86_TYPE_WB
-                              : type_of(pat, walk->translation.pat_index);
-
-    if (backing_type(walk->translation.gpa.v) == VMMU_X86_TYPE_WB || type == VMMU_X86_TYPE_WC) {
-        return type;
-    }
-    return VMMU_X86_TYPE_UC;
-}
-
-static void check_attributes(struct survey *survey, const struct leaf *leaf,
-                             const struct vmmu_x86_walk_result *walk)
-{
-    const uint64_t pat = survey->engine->shadow.config.pat;
-    const struct vmmu_x86_level *level = &survey->format->level[leaf->level];
-    const unsigned index = vmmu_format_pat_index(survey->format, level, leaf->value);
-
-    if ((leaf->value & survey->format->global) && !walk->translation.global) {
-        complain(survey, leaf, "it is global, and the guest's is not");
-    }
-    if (type_of(pat, index) != wanted_type(survey, walk)) {
-        complain(survey, leaf, "its memory type is not what guest and host make together");
-    }
-    if ((leaf->value & (level->accessed | level->dirty)) != (level->accessed | level->dirty) &&
-        (leaf->rights & VMMU_X86_RIGHT_WRITE)) {
-        complain(survey, leaf, "the hardware will have to mark it");
-    }
-}
-
-/* The tables that the guest's walk went through have shadows: they must be written by nobody. */
-static void note_tables(struct survey *survey, const struct leaf *leaf,
+/* The guest marked its entries before a leaf was made of them. */
+static void check_marks(struct survey *survey, const struct leaf *leaf,
                         const struct vmmu_x86_walk_result *walk)
 {
     for (unsigned i = 0; i < walk->step_count; i++) {
-        const struct vmmu_x86_step *step = &walk->steps[i];
-        const uint32_t page = host_page(step->address);
-
-        if (step->stage == VMMU_X86_STAGE_REGISTER || page == HOST_NO_PAGE) {
-            continue;
-        }
-        survey->tables[page / 8] |= (uint8_t)(1U << (page % 8));
-        if (step->marks != 0) {
+        if (walk->steps[i].stage != VMMU_X86_STAGE_REGISTER && walk->steps[i].marks != 0) {
             complain(survey, leaf, "the guest's entries are not all marked accessed");
         }
     }
@@ -201,17 +118,7 @@ static void look_at_leaf(struct survey *survey, const struct leaf *leaf)
     if (allows_too_much(survey, leaf, &walk.translation)) {
         complain(survey, leaf, "it allows what the guest's entries refuse");
     }
-    if ((leaf->rights & VMMU_X86_RIGHT_WRITE)) {
-        if (!walk.translation.dirty && survey->guest.paging != VMMU_X86_PAGING_NONE) {
-            complain(survey, leaf, "it can be written, and the guest's entry is not dirty");
-        }
-        if (survey->writable_count < MOST_LEAVES) {
-            survey->writable[survey->writable_count++] = (struct writable){ gpa, leaf->size_bytes, leaf->va };
-        }
-    }
-    check_backing(survey, leaf, gpa);
-    check_attributes(survey, leaf, &walk);
-    note_tables(survey, leaf, &walk);
+    check_marks(survey, leaf, &walk);
 }
 
 /* --- all of a root --- */
@@ -223,8 +130,7 @@ static uint64_t canonical(const struct survey *survey, uint64_t va)
     return survey->hardware.address_bits == 32 ? va : (uint64_t)((int64_t)(va << unused) >> unused);
 }
 
-static void look_at_table(struct survey *survey, unsigned number, uint64_t table, uint64_t base,
-                          uint64_t grants)
+static void look_at_table(struct survey *survey, unsigned number, uint64_t table, struct way way)
 {
     const struct vmmu_x86_level *level = &survey->format->level[number];
     struct world *world = survey->engine->world;
@@ -238,30 +144,34 @@ static void look_at_table(struct survey *survey, unsigned number, uint64_t table
     entries = memory_page(world_memory(world), table & ~(VMMU_PAGE_BYTES - 1));
     entries += (table & (VMMU_PAGE_BYTES - 1)) / sizeof *entries;
     survey->tables_seen++;
+    way.in_step = way.in_step && shadow_is_in_step(&survey->engine->shadow, (vmmu_hpa){ table });
     for (uint64_t i = 0; i < BIT64(level->index_bits) && survey->tables_seen < MOST_TABLES; i++) {
         const uint64_t value = entries[i];
 
         if (!vmmu_format_is_present(survey->format, value)) {
             continue;
         }
-        const uint64_t below = grants & vmmu_format_grants(survey->format, level, value);
+        const struct way below = {
+            .base = way.base | i << level->shift,
+            .grants = way.grants & vmmu_format_grants(survey->format, level, value),
+            .in_step = way.in_step,
+        };
         const struct leaf leaf = {
-            .va = canonical(survey, base | i << level->shift),
+            .va = canonical(survey, below.base),
             .value = value,
             .frame = vmmu_format_frame(level, value),
             .size_bytes = vmmu_format_level_bytes(level),
             .level = (uint8_t)number,
-            .rights = vmmu_format_rights(survey->format, below),
+            .rights = vmmu_format_rights(survey->format, below.grants),
         };
 
         if (vmmu_format_is_refused(&survey->hardware.layout, number, vmmu_format_is_leaf(level, value),
                                    value)) {
             complain(survey, &leaf, "it has a reserved bit set");
-        } else if (vmmu_format_is_leaf(level, value)) {
+        } else if (!vmmu_format_is_leaf(level, value)) {
+            look_at_table(survey, number - 1, vmmu_format_table(level, value), below);
+        } else if (way.in_step) {
             look_at_leaf(survey, &leaf);
-        } else {
-            look_at_table(survey, number - 1, vmmu_format_table(level, value), base | i << level->shift,
-                          below);
         }
     }
 }
@@ -277,58 +187,50 @@ static void look_at_vp(struct survey *survey, unsigned vp)
     survey->hardware.pkru = guest->pkru;
     survey->format = vmmu_format_of(&survey->hardware.layout);
     survey->tables_seen = 0;
-    look_at_table(survey, survey->format->levels, survey->hardware.root.v, 0, ~UINT64_C(0));
+    look_at_table(survey, survey->format->levels, survey->hardware.root.v,
+                  (struct way){ .grants = ~UINT64_C(0), .in_step = true });
 }
 
-/* --- what can be written --- */
-
-static void check_writable(struct survey *survey, const struct writable *writable)
-{
-    const uint32_t first = host_page(writable->gpa);
-    const uint32_t pages = (uint32_t)(writable->size_bytes >> VMMU_PAGE_SHIFT);
-
-    for (uint32_t page = first; page < first + pages; page++) {
-        if (page % 8 == 0 && survey->tables[page / 8] == 0) {
-            page += 7;
-        } else if (survey->tables[page / 8] >> (page % 8) & 1) {
-            world_report(survey->engine->world, CHECK_TABLES,
-                         "a leaf at %#" PRIx64 " lets the guest write gpa %#" PRIx64
-                         ", whose table is being shadowed",
-                         writable->va, host_page_gpa(page));
-            return;
-        }
-    }
-}
+/* --- all --- */
 
 static void check_accounts(const struct engine *engine)
 {
     const struct vmmu_shadow_counters *counters = &engine->shadow.counters;
     const struct vmmu_table_counters *tables = &world_tables(engine->world)->counters;
 
-    if (counters->pages > engine->shadow.config.pool_pages || counters->pages > tables->held_pages ||
-        counters->split_pages > counters->pages || counters->violations != engine->lies) {
+    if (counters->pages > tables->held_pages || counters->violations != engine->lies) {
         world_report(engine->world, CHECK_TABLES,
-                     "the shadow says %" PRIu64 " pages, %" PRIu64 " of them splitting, %" PRIu64
-                     " violations; table memory holds %u",
-                     counters->pages, counters->split_pages, counters->violations, tables->held_pages);
+                     "the shadow says %" PRIu64 " pages, %" PRIu64 " violations; table memory holds %u",
+                     counters->pages, counters->violations, tables->held_pages);
+    }
+}
+
+static void check_invariants(const struct survey *survey)
+{
+    const struct shadow_witness witness = {
+        .shadow = &survey->engine->shadow,
+        .cpu = world_cpu(survey->engine->world),
+        .ram = &survey->ram,
+    };
+    struct shadow_breach where;
+    const char *breach = shadow_breach(&witness, &where);
+
+    if (breach) {
+        world_report(survey->engine->world, CHECK_TABLES, "not so of shadow page %u, entry %u: %s",
+                     where.page, where.index, breach);
     }
 }
 
 void shadow_check(struct engine *engine)
 {
-    struct survey *survey = calloc(1, sizeof *survey);
+    struct survey survey = {
+        .engine = engine,
+        .ram = { .context = world_reference(engine->world), .load = guest_load },
+    };
 
-    if (!survey) {
-        abort();
-    }
-    survey->engine = engine;
-    survey->ram = (struct vmmu_ram){ .context = world_reference(engine->world), .load = guest_load };
+    check_invariants(&survey);
     for (unsigned vp = 0; vp < world_setting(engine->world)->vps; vp++) {
-        look_at_vp(survey, vp);
-    }
-    for (unsigned i = 0; i < survey->writable_count; i++) {
-        check_writable(survey, &survey->writable[i]);
+        look_at_vp(&survey, vp);
     }
     check_accounts(engine);
-    free(survey);
 }

@@ -51,6 +51,11 @@ const struct finding *world_finding(const struct world *world)
 
 /* --- questions --- */
 
+const struct vmmu_x86_cpu *world_cpu(const struct world *world)
+{
+    return &world->cpu;
+}
+
 const struct setting *world_setting(const struct world *world)
 {
     return &world->setting;

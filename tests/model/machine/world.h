@@ -60,6 +60,7 @@ const struct finding *world_finding(const struct world *world);
 
 /* For engines and generators. */
 const struct setting *world_setting(const struct world *world);
+const struct vmmu_x86_cpu *world_cpu(const struct world *world); /* the guest's processors */
 struct memory *world_memory(struct world *world);
 struct reference *world_reference(struct world *world);
 struct vmmu_table_memory *
