@@ -94,6 +94,19 @@ static bool parse_size(struct word word, uint64_t *size)
     return true;
 }
 
+/* A number from 1 that fits in 32 bits, with no unit. */
+static bool parse_count(struct word word, uint32_t *count)
+{
+    uint64_t value = 0;
+
+    if (word.length == 0 || word.text[word.length - 1] > '9' || !parse_size(word, &value) || value == 0 ||
+        value > UINT32_MAX) {
+        return false;
+    }
+    *count = (uint32_t)value;
+    return true;
+}
+
 static bool parse_switch(struct word word, bool *on)
 {
     *on = word_is(word, "on");
@@ -133,6 +146,15 @@ static const char *parse_option(struct word word, struct config *config)
     if (word_sets(word, "firmware", &value)) {
         return parse_firmware(value, &config->firmware) ? NULL : "firmware= wants acpi, mp or both";
     }
+    if (word_sets(word, "pool", &value)) {
+        return parse_count(value, &config->pool_pages) ? NULL : "pool= wants a number of shadow pages";
+    }
+    if (word_sets(word, "drop", &value)) {
+        return parse_count(value, &config->drop_exits) ? NULL : "drop= wants a number of exits";
+    }
+    if (word_sets(word, "seed", &value)) {
+        return parse_count(value, &config->seed) ? NULL : "seed= wants a number from 1";
+    }
     return "the hypervisor does not know this word";
 }
 
@@ -154,7 +176,8 @@ enum vmmu_status config_parse(const char *words, struct config *config, const ch
                                .technique = "nested",
                                .technique_length = sizeof "nested" - 1,
                                .enlightenments = true,
-                               .firmware = GUEST_FIRMWARE_ACPI };
+                               .firmware = GUEST_FIRMWARE_ACPI,
+                               .seed = 1 };
     if (word.length && !word_has(word, '=')) {
         word = next_word(&words); /* the file name, as some loaders pass it */
     }

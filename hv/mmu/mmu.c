@@ -1,6 +1,7 @@
 #include "hv/mmu/mmu.h"
 
 #include "hv/boot/memory.h"
+#include "hv/guest/config.h"
 #include "hv/mmu/state.h"
 #include "hv/vp/arch.h"
 
@@ -93,6 +94,13 @@ static bool host_owns(void *context, vmmu_hpa at, uint64_t size_bytes)
 
 /* --- partitions --- */
 
+/* Exits until the next time: 1 to twice the mean, by a multiplicative generator whose high bits are the good ones. */
+static uint32_t next_upset(struct mmu *mmu, uint32_t mean)
+{
+    mmu->upset_state = mmu->upset_state * UINT64_C(6364136223846793005) + 1;
+    return 1 + (uint32_t)((mmu->upset_state >> 32) * (2 * (uint64_t)mean) >> 32);
+}
+
 const char *mmu_create(struct partition *partition, const struct mmu_technique *technique)
 {
     const uint32_t limit = technique->table_pages(partition);
@@ -120,6 +128,13 @@ const char *mmu_create(struct partition *partition, const struct mmu_technique *
         .owns = host_owns,
         .violated = partition_violated,
     };
+    if (partition->config->drop_exits) {
+        if (!technique->drop_all) {
+            return "drop= is a test of mmu=shadow: this technique has no shadow pages";
+        }
+        mmu->upset_state = partition->config->seed;
+        mmu->upset_in = next_upset(mmu, partition->config->drop_exits);
+    }
     vmmu_table_init(&mmu->memory, &mmu->host, memory_at(at), limit, 8);
     partition->mmu = mmu;
     return technique->create(partition);
@@ -173,6 +188,18 @@ void mmu_set_keys(struct vp *vp, uint32_t pkru, uint32_t pkrs)
 void mmu_invlpg(struct vp *vp, vmmu_gva va)
 {
     vp->partition->mmu->technique->invlpg(vp, va);
+}
+
+void mmu_upset(struct partition *partition)
+{
+    struct mmu *mmu = partition->mmu;
+
+    if (!mmu->upset_in || --mmu->upset_in) {
+        return;
+    }
+    mmu->upset_in = next_upset(mmu, partition->config->drop_exits);
+    mmu->upsets++;
+    mmu->technique->drop_all(partition);
 }
 
 void mmu_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes)

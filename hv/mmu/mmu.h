@@ -27,7 +27,7 @@ struct mmu_root {
 };
 
 /*
- * One way to make guest memory. The last seven calls are for a processor that walks tables of ours in
+ * One way to make guest memory. The last eight calls are for a processor that walks tables of ours in
  * place of the guest's; NULL where mmu_root() says `nested`.
  */
 struct mmu_technique {
@@ -48,6 +48,7 @@ struct mmu_technique {
     void (*wrote)(struct partition *partition, vmmu_gpa gpa, uint32_t bytes);
     void (*drop)(struct partition *partition, vmmu_gpa gpa);
     void (*set_guest_pat)(struct partition *partition, uint64_t pat);
+    void (*drop_all)(struct partition *partition);
 };
 
 /* The technique of that name, which is @length characters long, or NULL. */
@@ -79,6 +80,9 @@ void mmu_set_keys(struct vp *vp, uint32_t pkru, uint32_t pkrs);
 
 /* The VP has executed INVLPG of @va, which the processor's own TLB has been told of. */
 void mmu_invlpg(struct vp *vp, vmmu_gva va);
+
+/* To be called before each entry to a guest: a test drops every shadow page now and then. */
+void mmu_upset(struct partition *partition);
 
 /* The hypervisor has written to guest memory, within one page, on a running guest's behalf. */
 void mmu_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes);

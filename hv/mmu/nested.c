@@ -6,6 +6,7 @@
  */
 #include <vmmu/nested.h>
 
+#include "hv/guest/config.h"
 #include "hv/mmu/state.h"
 #include "hv/vp/arch.h"
 
@@ -53,6 +54,9 @@ static const char *nested_create(struct partition *partition)
 
     if (missing) {
         return missing;
+    }
+    if (partition->config->pool_pages) {
+        return "pool= is for mmu=shadow: nested paging has no shadow pages";
     }
     config.vps = BIT64(partition->vp_count) - 1;
     if (vmmu_nested_init(&mmu->nested, &config, &mmu->memory) != VMMU_OK) {

@@ -8,6 +8,7 @@
 #include <vmmu/shadow.h>
 
 #include "hv/boot/memory.h"
+#include "hv/guest/config.h"
 #include "hv/mmu/state.h"
 #include "hv/vp/arch.h"
 
@@ -18,6 +19,11 @@
 #define GUEST_PAGES_FOR_EACH 64
 #define POOL_LEAST           1024u
 #define POOL_MOST            65536u
+#define POOL_BOUND           (1u << 20)
+
+/* A number as a text. */
+#define TEXT(number)         #number
+#define STRING(number)       TEXT(number)
 
 /* Beside the pool: pages in quarantine. */
 #define QUARANTINE_PAGES     64u
@@ -115,6 +121,9 @@ static uint32_t pool_pages(const struct partition *partition)
 {
     const uint64_t wanted = guest_memory_bytes(&partition->memory) / (VMMU_PAGE_BYTES * GUEST_PAGES_FOR_EACH);
 
+    if (partition->config->pool_pages) {
+        return partition->config->pool_pages;
+    }
     if (wanted < POOL_LEAST) {
         return POOL_LEAST;
     }
@@ -123,7 +132,16 @@ static uint32_t pool_pages(const struct partition *partition)
 
 static uint32_t shadow_table_pages(const struct partition *partition)
 {
-    return pool_pages(partition) + QUARANTINE_PAGES;
+    const uint32_t pages = pool_pages(partition); /* which shadow_create() looks at */
+
+    return (pages < POOL_BOUND ? pages : POOL_BOUND) + QUARANTINE_PAGES;
+}
+
+static uint32_t floor_pages(const struct partition *partition)
+{
+    const uint32_t of_vps = partition->vp_count * VMMU_SHADOW_FLOOR_FOR_A_VP;
+
+    return of_vps > VMMU_SHADOW_FLOOR_PAGES ? of_vps : VMMU_SHADOW_FLOOR_PAGES;
 }
 
 static const char *shadow_create(struct partition *partition)
@@ -139,6 +157,15 @@ static const char *shadow_create(struct partition *partition)
 
     mmu->ram = (struct vmmu_ram){ .context = partition, .load = ram_load, .exchange = ram_exchange };
     arch_shadow(&config);
+    if (config.pool_pages < floor_pages(partition)) {
+        return "the pool is below its floor: pool= wants " STRING(
+            VMMU_SHADOW_FLOOR_PAGES) " shadow pages or "
+                                     "more, and " STRING(
+                                         VMMU_SHADOW_FLOOR_FOR_A_VP) " for each virtual processor";
+    }
+    if (!bytes) {
+        return "the pool is larger than any guest can use: pool= wants 1048576 shadow pages at most";
+    }
     if (!memory_take(bytes, VMMU_PAGE_BYTES, false, &at)) {
         return "no memory is left for the account of shadow pages";
     }
@@ -233,6 +260,16 @@ static void shadow_set_guest_pat(struct partition *partition, uint64_t pat)
     (void)went_well(partition, status);
 }
 
+/* Every frame that there may be. */
+static void shadow_drop_all(struct partition *partition)
+{
+    enum vmmu_status status;
+
+    MMU_UNTIL_DONE(partition, status,
+                   vmmu_shadow_forget(&partition->mmu->shadow, (vmmu_gpa){ 0 }, BIT64(52)));
+    (void)went_well(partition, status);
+}
+
 /* The list of overlays says it already: what was made from what stood there goes, translations and tables. */
 static bool shadow_unmap(struct partition *partition, vmmu_gpa gpa)
 {
@@ -263,6 +300,8 @@ static void shadow_report(const struct partition *partition, struct json *json)
     const struct vmmu_shadow_counters *counters = &partition->mmu->shadow.counters;
 
     json_number(json, "faults", partition->mmu->faults);
+    json_number(json, "pool_pages", partition->mmu->shadow.config.pool_pages);
+    json_number(json, "all_dropped", partition->mmu->upsets);
     json_number(json, "fills", counters->fills);
     json_number(json, "prefills", counters->prefills);
     json_number(json, "reflected", counters->reflected);
@@ -295,4 +334,5 @@ const struct mmu_technique mmu_shadow = {
     .wrote = shadow_wrote,
     .drop = shadow_drop,
     .set_guest_pat = shadow_set_guest_pat,
+    .drop_all = shadow_drop_all,
 };

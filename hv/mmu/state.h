@@ -25,7 +25,10 @@ struct mmu {
     struct mmu_overlay overlays[MMU_OVERLAYS];
     struct vmmu_nested nested;
     struct vmmu_shadow shadow;
-    struct vmmu_ram ram; /* the guest's memory, for `shadow` */
+    struct vmmu_ram ram;  /* the guest's memory, for `shadow` */
+    uint64_t upset_state; /* of the generator of intervals */
+    uint32_t upset_in;    /* exits until every shadow page is dropped */
+    uint64_t upsets;
     uint64_t faults;
     uint64_t device_faults;
     uint64_t spurious_faults;

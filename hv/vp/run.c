@@ -204,6 +204,7 @@ static void run_vp(struct vp *vp)
             }
             arch_vp_events(vp);
         }
+        mmu_upset(vp->partition);
         host_timer_arm(next_look_ns(vp));
         vp->counters.entries++;
         arch_vp_enter(vp, &exit);

@@ -122,12 +122,14 @@ def _machine(chosen, least, most):
             raise status.refuse("--stats needs the hypervisor: --mmu none has none")
         if not chosen.enlightenments or chosen.firmware != "acpi":
             raise status.refuse("--mmu none has the emulator's own firmware and no Hyper-V interface to hide")
-    elif not places.HYPERVISOR.exists():
+    if chosen.mmu != "shadow" and (chosen.pool or chosen.drop):
+        raise status.refuse(f"--shadow-pool and --shadow-drop are for --mmu shadow: {chosen.mmu} has no shadow pages")
+    if chosen.mmu != hosts.NATIVE and not places.HYPERVISOR.exists():
         _build_hypervisor()
     if not host.installed:
         raise status.refuse(f"{host.emulator} is not here: run scripts/install {host.package}")
     return machine.Machine(host=host, technique=chosen.mmu, memory=memory, kernel=None, la57=chosen.la57,
-                           enlightenments=chosen.enlightenments, firmware=chosen.firmware)
+                           enlightenments=chosen.enlightenments, firmware=chosen.firmware, pool=chosen.pool, drop=chosen.drop)
 
 
 def _build_hypervisor():

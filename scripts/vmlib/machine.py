@@ -32,6 +32,8 @@ class Machine:
     la57: bool = False
     enlightenments: bool = True
     firmware: str = "acpi"
+    pool: int = None  # shadow pages at most
+    drop: tuple = None  # exits between two losses of all shadow pages, on average, and the seed
     # Natively: whether a value written to the debug-exit port ends the machine, or is recorded until it powers off.
     # The emulator's exit status keeps seven bits of it, the record keeps eight.
     record_status: bool = False
@@ -87,8 +89,11 @@ def _hypervisor(machine, folder):
 def hypervisor_words(machine):
     """The hypervisor's command line for @machine."""
     switch = "on" if machine.enlightenments else "off"
-    return (f"memory={machine.memory // sizes.MIB}M mmu={machine.technique} enlightenments={switch} "
-            f"firmware={machine.firmware}")
+    words = [f"memory={machine.memory // sizes.MIB}M", f"mmu={machine.technique}", f"enlightenments={switch}",
+             f"firmware={machine.firmware}"]
+    words += [f"pool={machine.pool}"] if machine.pool else []
+    words += [f"drop={machine.drop[0]} seed={machine.drop[1]}"] if machine.drop else []
+    return " ".join(words)
 
 
 def _mebibytes(size):

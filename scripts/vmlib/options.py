@@ -30,6 +30,8 @@ examples:
   scripts/vm run -- uname -a
   scripts/vm run --guest debian-i386 --file ./program --stats counters.json -- ./program --its-option
   scripts/vm run -- 'cd /proc && grep -c . meminfo'       one word is a line of shell, several are taken as they are
+  scripts/vm run --mmu shadow --shadow-pool 96 -- dmesg             with as few shadow pages as there may be
+  scripts/vm run --mmu shadow --shadow-drop 1000,7 -- dmesg         and with all of them lost at random, by seed 7
   scripts/vm boot --protocol multiboot --kernel build/tests/guests/paging.elf
 """
 
@@ -81,6 +83,18 @@ def _seconds(text):
     return seconds
 
 
+def _count(text):
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 32:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to {(1 << 32) - 1}")
+    return int(text)
+
+
+def _drop(text):
+    """The mean number of exits, and the seed of the intervals."""
+    exits, comma, seed = text.partition(",")
+    return _count(exits), _count(seed) if comma else 1
+
+
 def _shell(jobs):
     parser = jobs.add_parser("shell", help="an interactive guest", epilog=EPILOGUE,
                              formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -119,6 +133,10 @@ def _add_machine(parser):
         help="hide the Hyper-V interface from the guest")
     add("--firmware", choices=("acpi", "mp", "both"), default="acpi",
         help="the tables that describe the guest's machine (default %(default)s)")
+    add("--shadow-pool", metavar="PAGES", dest="pool", type=_count,
+        help="shadow pages at most, with --mmu shadow (default: a 64th of the guest's memory; the floor is 96)")
+    add("--shadow-drop", metavar="N[,SEED]", dest="drop", type=_drop,
+        help="a test of --mmu shadow: drop every shadow page about every N exits, at random")
     add("--stats", metavar="OUT.json", help="write the hypervisor's report of the partition")
     add("--timeout", metavar="S", help="seconds after which all is stopped")
     add("-v", "--verbose", action="store_true", help="show the guest's console, and let its kernel speak")

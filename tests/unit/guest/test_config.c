@@ -35,6 +35,35 @@ static void test_every_word_sets_what_it_names(void **state)
     EXPECT_EQ(config.firmware, GUEST_FIRMWARE_BOTH);
 }
 
+static void test_the_pool_and_its_test_switch_are_counts(void **state)
+{
+    struct config config;
+
+    (void)state;
+    EXPECT_EQ(config_parse("", &config, &error, &at), VMMU_OK);
+    EXPECT_EQ(config.pool_pages, 0);
+    EXPECT_EQ(config.drop_exits, 0);
+    EXPECT_EQ(config.seed, 1);
+    EXPECT_EQ(config_parse("mmu=shadow pool=96 drop=5000 seed=4294967295", &config, &error, &at), VMMU_OK);
+    EXPECT_EQ(config.pool_pages, 96);
+    EXPECT_EQ(config.drop_exits, 5000);
+    EXPECT_EQ(config.seed, UINT32_MAX);
+}
+
+static void test_counts_that_are_none_are_refused_with_the_word(void **state)
+{
+    static const char *const lines[] = { "pool=",      "pool=0",    "pool=4K", "pool=-1", "pool=4294967296",
+                                         "drop=often", "drop=0x10", "drop=1G", "seed=0",  "seed=:" };
+    struct config config;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        EXPECT_EQ(config_parse(lines[i], &config, &error, &at), VMMU_INVALID);
+        EXPECT(error && error[0]);
+        EXPECT(at == lines[i]);
+    }
+}
+
 static void test_a_first_word_without_an_equals_sign_is_the_file_name(void **state)
 {
     struct config config;
@@ -149,6 +178,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_empty_line_gives_the_defaults),
         cmocka_unit_test(test_every_word_sets_what_it_names),
+        cmocka_unit_test(test_the_pool_and_its_test_switch_are_counts),
+        cmocka_unit_test(test_counts_that_are_none_are_refused_with_the_word),
         cmocka_unit_test(test_a_first_word_without_an_equals_sign_is_the_file_name),
         cmocka_unit_test(test_sizes_that_are_none_are_refused_with_the_word),
         cmocka_unit_test(test_sizes_know_their_units),
