@@ -188,7 +188,8 @@ enum vmmu_shadow_answer {
     VMMU_SHADOW_DEVICE, /* no memory backs `gpa`: emulate the access */
     VMMU_SHADOW_DENIED, /* the backing of `gpa` refuses the access: a dirty log, or ROM */
     /*
-     * A write to `gpa` that no entry may allow: perform it, then call wrote; or call drop. The page holds a table; or
+     * A write to `gpa` that no entry may allow: perform it, then call wrote; or call drop. No other virtual processor runs
+     * between the write and what wrote() asks for. The page holds a table; or
      * CR0.WP is clear, a supervisor writes a user's read-only page, and SMAP or protection keys are in use.
      */
     VMMU_SHADOW_EMULATE,

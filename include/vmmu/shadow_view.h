@@ -45,7 +45,6 @@ enum vmmu_shadow_reason {
     VMMU_SHADOW_LENT,          /* CR0.WP is clear: a user's page is the supervisors' for a while */
     VMMU_SHADOW_TYPE_COMBINED, /* the backing's memory type counts, too */
     VMMU_SHADOW_TYPE_LACKING,  /* the host's PAT has no such type: it is uncached */
-    VMMU_SHADOW_NOT_GLOBAL,    /* CR4.PGE is clear, or was when ours was made */
     VMMU_SHADOW_REGISTER, /* the guest's processor holds its own in a register, and has not looked at memory since */
 
     /* The guest has changed its own, and ours stays until it invalidates, as in a TLB. */

@@ -103,7 +103,7 @@ static enum vmmu_status enter_long(struct shadow_edit *edit, unsigned vp, const 
         return status;
     }
     if (!edit->state->pages[root.page].linked) {
-        struct shadow_prefill prefill = { .edit = edit, .mode = mode };
+        struct shadow_prefill prefill = { .edit = edit, .mode = mode, .synced = true };
 
         vmmu_shadow_prefill_root(&prefill, root.page);
         edit->state->pages[root.page].checked = edit->state->turn;

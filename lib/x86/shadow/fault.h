@@ -48,7 +48,7 @@ enum vmmu_status vmmu_shadow_obtain_path(struct shadow_fault *fault, unsigned fr
  *
  * Returns
  *   VMMU_OK           they stand
- *   VMMU_FLUSH_RETRY  something else stood there, which is gone now
+ *   VMMU_FLUSH_RETRY  something else stood there, which is gone now; or pages were removed
  *   VMMU_VIOLATED     the backing gave a frame that is not the partition's
  */
 VMMU_MUST_USE

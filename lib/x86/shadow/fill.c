@@ -114,6 +114,26 @@ static void put_link(struct shadow_fault *fault, unsigned level)
     }
 }
 
+/*
+ * A new way to pages that are in use already: by it nobody can have cached what is stale in them, or in what lies below. Whether
+ * the path stands as it was.
+ */
+static bool refresh_what_joins(struct shadow_fault *fault)
+{
+    struct shadow_edit *const edit = &fault->edit;
+    const uint32_t removals = edit->state->removals;
+
+    for (unsigned level = fault->leaf.level + 1; level <= fault->top; level++) {
+        if (edit->state->stale_entries != 0 &&
+            shadow_slot_at(edit, spot_at(fault, level))->target == SHADOW_NO_TARGET &&
+            edit->state->pages[fault->path[level - 1].page].entries != 0) {
+            vmmu_shadow_refresh(edit);
+            return edit->state->removals == removals;
+        }
+    }
+    return true;
+}
+
 /* What is likely to be wanted next. */
 static void prefill(struct shadow_fault *fault)
 {
@@ -152,7 +172,7 @@ enum vmmu_status vmmu_shadow_fill(struct shadow_fault *fault)
         host->violated(host->context, "a shadow entry for memory that is not the partition's");
         return VMMU_VIOLATED;
     }
-    if (!clear_the_way(fault, value)) {
+    if (!clear_the_way(fault, value) || !refresh_what_joins(fault)) {
         return VMMU_FLUSH_RETRY;
     }
     put_leaf(fault, value);

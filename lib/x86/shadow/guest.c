@@ -51,8 +51,9 @@ bool vmmu_shadow_agrees(const struct shadow_edit *edit, struct shadow_spot spot,
     const bool is_leaf = vmmu_format_is_leaf(level, entry);
     uint64_t base;
 
-    /* A dirty bit that was set since makes nothing wrong. */
-    if (made_from != now && made_from != (now & ~level->dirty)) {
+    /* A dirty bit that was set since makes nothing wrong. What is reserved now may not have been set when it was made. */
+    if ((made_from != now && made_from != (now & ~level->dirty)) ||
+        (entry & (is_leaf ? level->leaf_reserved : level->table_reserved)) != 0) {
         return false;
     }
     base = is_leaf ? vmmu_format_frame(level, entry) + vmmu_shadow_piece_offset(page, spot.index)

@@ -437,6 +437,9 @@ enum vmmu_status vmmu_shadow_obtain(struct shadow_edit *edit, struct shadow_stop
 /* The guest's tables count now, all of them. */
 void vmmu_shadow_sync_all(struct shadow_edit *edit);
 
+/* The same, but the guest has given no sign that its tables are as they are to stay. */
+void vmmu_shadow_refresh(struct shadow_edit *edit);
+
 /* What leads to @address from @root counts now. */
 void vmmu_shadow_sync_path(struct shadow_edit *edit, uint32_t root, uint64_t address);
 
@@ -446,6 +449,7 @@ void vmmu_shadow_sync_path(struct shadow_edit *edit, uint32_t root, uint64_t add
 struct shadow_prefill {
     struct shadow_edit *edit;
     const struct vmmu_x86_mode *mode;
+    bool synced;  /* all pages will be compared with their tables before a processor runs */
     uint64_t gpa; /* some address within the backing, which is of size 0 before the first is known */
     struct vmmu_shadow_backing backing;
 };

@@ -76,7 +76,7 @@ static void prefill_leaf(struct shadow_prefill *prefill, struct shadow_spot spot
     }
 }
 
-/* A link for @entry, if there is a page for its table. */
+/* A link for @entry, if there is a page for its table in which nothing is stale. */
 static void prefill_link(struct shadow_prefill *prefill, struct shadow_spot spot, uint64_t entry)
 {
     struct shadow_edit *const edit = prefill->edit;
@@ -89,7 +89,8 @@ static void prefill_link(struct shadow_prefill *prefill, struct shadow_spot spot
     role.access = vmmu_shadow_access_below(&page->role, entry);
     role.quadrant = vmmu_shadow_piece_offset(page, spot.index) != 0;
     child = vmmu_shadow_find(edit, vmmu_format_table(level, entry), &role);
-    if (child != SHADOW_NONE) {
+    if (child != SHADOW_NONE &&
+        (prefill->synced || (role.level == 1 && edit->state->pages[child].life == SHADOW_CLOSED))) {
         vmmu_shadow_put_link(edit, spot, child, vmmu_shadow_flags(page, entry),
                              vmmu_shadow_link_rights(&page->role, entry));
         edit->shadow->counters.prefills++;

@@ -49,28 +49,28 @@ static void calm_down(struct shadow_edit *edit, uint32_t index)
     }
 }
 
-static void sync_page(struct shadow_edit *edit, uint32_t index)
+static void sync_page(struct shadow_edit *edit, uint32_t index, bool counts)
 {
     struct shadow_page *const page = &edit->state->pages[index];
 
     page->checked = edit->state->turn;
     if (page->life == SHADOW_CLOSING) {
         /* As long as some processor can write the table, to have compared it says nothing. */
-        const bool counts = !vmmu_shadow_is_unsettled(edit);
+        const bool settled = !vmmu_shadow_is_unsettled(edit);
 
         (void)check_page(edit, index);
-        if (counts) {
+        if (settled) {
             vmmu_shadow_set_life(edit->state, index, SHADOW_CLOSED);
         }
-    } else if (check_page(edit, index)) {
-        calm_down(edit, index);
-    } else {
+    } else if (!check_page(edit, index)) {
         page->calm = 0;
+    } else if (counts) {
+        calm_down(edit, index);
     }
 }
 
-/* Pages of @level and above that live so, whatever happens to others meanwhile. */
-static void sync_life(struct shadow_edit *edit, enum shadow_life life, unsigned level)
+/* Pages of @level and above that live so, whatever happens to others meanwhile. @counts: as a flush of the guest's. */
+static void sync_life(struct shadow_edit *edit, enum shadow_life life, unsigned level, bool counts)
 {
     const struct vmmu_shadow_state *const state = edit->state;
     uint32_t page = state->first[life];
@@ -80,7 +80,7 @@ static void sync_life(struct shadow_edit *edit, enum shadow_life life, unsigned 
         const uint32_t after = state->pages[page].after;
 
         if (state->pages[page].checked != state->turn && state->pages[page].role.level >= level) {
-            sync_page(edit, page);
+            sync_page(edit, page, counts);
         }
         page = state->removals == removals ? after : state->first[life];
     }
@@ -88,9 +88,15 @@ static void sync_life(struct shadow_edit *edit, enum shadow_life life, unsigned 
 
 void vmmu_shadow_sync_all(struct shadow_edit *edit)
 {
-    sync_life(edit, SHADOW_CLOSING, 1);
-    sync_life(edit, SHADOW_OPEN, 1);
+    sync_life(edit, SHADOW_CLOSING, 1, true);
+    sync_life(edit, SHADOW_OPEN, 1, true);
     vmmu_shadow_relax(edit);
+}
+
+void vmmu_shadow_refresh(struct shadow_edit *edit)
+{
+    sync_life(edit, SHADOW_CLOSING, 1, false);
+    sync_life(edit, SHADOW_OPEN, 1, false);
 }
 
 void vmmu_shadow_sync_path(struct shadow_edit *edit, uint32_t root, uint64_t address)
@@ -126,8 +132,8 @@ struct vmmu_outcome vmmu_shadow_invlpg(struct vmmu_shadow *shadow, unsigned vp, 
     now = &shadow->state->vps[vp];
     shadow->counters.invlpgs++;
     /* Of tables above the last no processor keeps anything, whatever the address. */
-    sync_life(&edit, SHADOW_CLOSING, 2);
-    sync_life(&edit, SHADOW_OPEN, 2);
+    sync_life(&edit, SHADOW_CLOSING, 2, true);
+    sync_life(&edit, SHADOW_OPEN, 2, true);
     vmmu_shadow_sync_path(&edit, now->root, now->mode.address_bits == 32 ? va.v & BITS64(31, 0) : va.v);
     vmmu_shadow_relax(&edit);
     vmmu_shadow_settle(&edit, shadow->config.vps);
