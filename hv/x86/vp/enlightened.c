@@ -153,14 +153,15 @@ static struct vmmu_hyperv_caller caller_of(struct vp *vp)
 }
 
 /*
- * The guest's own translations under nested paging carry the VP's tag: all of them go,
- * whatever part was named.
+ * All translations of the VPs that are named go, whatever part of them was; and tables that are walked in place of the
+ * guest's are brought up to date, as by a MOV to CR3.
  */
 static void perform_flush(struct vp *vp, const struct vmmu_hyperv_flush *flush)
 {
     for (unsigned i = 0; i < vp->partition->vp_count; i++) {
         if (flush->vps & BIT64(i)) {
             vp->arch->backend->flush(vp->partition->vps[i]);
+            x86_paging_changed(vp->partition->vps[i]);
         }
     }
 }

@@ -13,7 +13,9 @@
 
 static struct x86_fetch_memo *memo_of(struct vp *vp, uint64_t page)
 {
-    return &vp->arch->memos[page >> VMMU_PAGE_SHIFT & (X86_FETCH_MEMOS - 1)];
+    const uint64_t root = vp->arch->backend->read_control(vp, 3) >> VMMU_PAGE_SHIFT;
+
+    return &vp->arch->memos[(page >> VMMU_PAGE_SHIFT ^ root ^ root >> 4) & (X86_FETCH_MEMOS - 1)];
 }
 
 static bool same_context(struct vp *vp, const struct x86_fetch_memo *memo, uint64_t page)

@@ -101,21 +101,13 @@ static bool writes_a_table(const struct vmmu_insn *insn)
            insn->operation < VMMU_INSN_MOVS && insn->operation != VMMU_INSN_PUSH;
 }
 
-/*
- * The processor itself looks after an event's frame, and after breakpoints on data. A page that is given up and
- * comes again is in use as a table all the same: its writes are performed if they can be.
- */
+/* The processor itself looks after an event's frame, and after breakpoints on data. */
 static void write_table(struct vp *vp, const struct exit *exit, vmmu_gpa gpa)
 {
-    struct vp_arch *arch = vp->arch;
-    const uint64_t page = gpa.v >> VMMU_PAGE_SHIFT;
-    const bool again = arch->dropped_page == page && arch->dropped_rip == arch->state.rip;
     const struct vmmu_insn *insn;
 
-    if (exit->delivering || arch->backend->has_breakpoints(vp) || x86_peek(vp, &insn) != VMMU_OK ||
-        !(again || writes_a_table(insn)) || !x86_try(vp, insn)) {
-        arch->dropped_page = page;
-        arch->dropped_rip = arch->state.rip;
+    if (exit->delivering || vp->arch->backend->has_breakpoints(vp) || x86_peek(vp, &insn) != VMMU_OK ||
+        !writes_a_table(insn) || !x86_try(vp, insn)) {
         mmu_drop(vp->partition, gpa);
     }
 }

@@ -145,7 +145,7 @@ struct x86_overlay {
     vmmu_hpa page; /* 0 until first wanted */
 };
 
-#define X86_FETCH_MEMOS 8
+#define X86_FETCH_MEMOS 16
 
 /* A code page, and the walk that found it. */
 struct x86_fetch_memo {
@@ -180,9 +180,7 @@ struct vp_arch {
     uint64_t fault_rip;
     uint32_t fault_error_code;
     uint32_t fault_repeats; /* that the tables did not explain */
-    uint64_t dropped_page;  /* the last page that was given up as a table */
-    uint64_t dropped_rip;
-    uint64_t port_last; /* the last IN or OUT that exited, and what stands behind it */
+    uint64_t port_last;     /* the last IN or OUT that exited, and what stands behind it */
     uint64_t port_next;
     uint64_t port_pair; /* an IN or OUT that another one follows at once */
     struct x86_fetch_memo memos[X86_FETCH_MEMOS];
@@ -314,7 +312,7 @@ struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp);
 
 /* --- linear.c --- */
 
-/* CR0, CR3, CR4 or EFER has been written: translate as they say now. */
+/* CR0, CR3, CR4 or EFER has been written, or a flush of everything was asked for: translate as they and the tables say now. */
 void x86_paging_changed(struct vp *vp);
 
 /* Load the PDPTE registers, for paging by @next, where we hold them. False: #GP, and nothing was changed. */
