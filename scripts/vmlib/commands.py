@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 
-from . import cpio, guests, hosts, machine, options, outcome, places, progress, session, sizes, status
+from . import cpio, guests, hosts, images, machine, options, outcome, places, progress, session, sizes, status
 
 GUEST_LEAST = 128 * sizes.MIB
 IMAGE_LEAST = 4 * sizes.MIB
@@ -74,16 +74,18 @@ def run(chosen):
 
 
 def boot(chosen):
-    """Any image of the user's."""
+    """Any image of the user's, or one of Debian's."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    kernel = _existing(chosen.kernel, "--kernel")
+    image = images.find(chosen.image) if chosen.image else None
+    kernel = None if image else _existing(chosen.kernel, "--kernel")
     built = _machine(chosen, IMAGE_LEAST, IMAGE_MOST)
-    built.kernel = kernel
-    built.command_line = chosen.append
-    built.protocol = chosen.protocol
+    built.kernel = images.prepare(image) if image else kernel
+    built.command_line = " ".join(word for word in (image.words if image else "", chosen.append) if word)
+    built.protocol = chosen.protocol or (image.protocol if image else "linux")
+    carried = built.modules if built.protocol == "multiboot" else built.initrds
     for entry in chosen.initrd:
         path, _, text = (entry, "", "") if os.path.exists(entry) else entry.partition(" ")
-        built.initrds.append((_existing(path, "--initrd"), text))
+        carried.append((_existing(path, "--initrd"), text))
     if terminal:
         progress.say("Ctrl-A x ends the machine")
     run_session = session.Session(built, terminal=terminal, sinks={"console": _writer(sys.stdout)})
@@ -98,6 +100,8 @@ def list_all(_):
               says) for name, says in hosts.TECHNIQUES.items()]
     rows += [("guest", guest.name, "prepared" if guests.installed(guest) else "not fetched yet", guest.paging)
              for guest in guests.GUESTS.values()]
+    rows += [("image", image.name, "prepared" if images.installed(image) else "not fetched yet", image.says)
+             for image in images.IMAGES.values()]
     rows.append(("hypervisor", str(places.HYPERVISOR.relative_to(places.TREE)),
                  "built" if places.HYPERVISOR.exists() else "not built: make hv", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -146,17 +150,26 @@ def _guest_machine(chosen, work):
     for entry in chosen.file:
         _add_file(work, entry)
     built = _machine(chosen, GUEST_LEAST, guest.most_memory)
-    images = guests.prepare(guest)
-    built.kernel = images.kernel
-    built.initrds = [(images.initrd, "")]
+    made = guests.prepare(guest)
+    built.initrds = [(made.initrd, "")]
     names = [name for name in chosen.packages.split(",") if name]
     if names:
         built.initrds.append((guests.extras(guest, names), ""))
     built.work = work.bytes()
     _check_room(built)
-    words = [guests.COMMAND_LINE, "" if chosen.verbose else guests.QUIET, chosen.append]
-    built.command_line = " ".join(word for word in words if word)
+    words = [guests.COMMAND_LINE, guest.words, "" if chosen.verbose else guests.QUIET, chosen.append]
+    _enter(built, guest, made, " ".join(word for word in words if word))
     return built
+
+
+def _enter(built, guest, made, words):
+    """Let @built boot the kernel with @words for its command line; or what it runs under, which starts it."""
+    built.kernel, built.command_line = made.kernel, words
+    if made.under:
+        image = images.find(guest.under)
+        built.kernel, built.command_line = made.under, f"{image.words} {guest.under_words}"
+        built.protocol = image.protocol
+        built.modules = [(made.kernel, words)]
 
 
 def _check_room(built):

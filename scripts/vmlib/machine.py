@@ -26,7 +26,8 @@ class Machine:
     memory: int
     kernel: pathlib.Path
     command_line: str = ""
-    initrds: list = dataclasses.field(default_factory=list)  # (path, the module's own words)
+    modules: list = dataclasses.field(default_factory=list)  # (path, the module's own words), one by one
+    initrds: list = dataclasses.field(default_factory=list)  # (path, words): joined to one, behind the modules
     work: bytes = b""  # one more archive behind the initrds: what this run gives to the guest
     protocol: str = "linux"
     la57: bool = False
@@ -109,10 +110,10 @@ def _module(folder, path, name, text):
 
 def _carried(machine, folder):
     """The files that follow the kernel, as (path, words). Linux takes one initrd: archives behind each other."""
-    if machine.protocol == "multiboot" or not (machine.initrds or machine.work):
-        return machine.initrds
+    if not (machine.initrds or machine.work):
+        return machine.modules
     joined = folder / "joined"
     with open(joined, "wb") as out:
         for data in [path.read_bytes() for path, _ in machine.initrds] + [machine.work]:
             out.write(data + bytes(-len(data) % ARCHIVE_BOUNDARY))
-    return [(joined, "")]
+    return machine.modules + [(joined, "")]

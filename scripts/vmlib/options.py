@@ -114,11 +114,13 @@ def _boot(jobs):
     parser = jobs.add_parser("boot", help="boot any image", epilog=EPILOGUE,
                              formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_machine(parser)
-    parser.add_argument("--kernel", required=True, metavar="F", help="the image")
+    image = parser.add_mutually_exclusive_group(required=True)
+    image.add_argument("--kernel", metavar="F", help="the image")
+    image.add_argument("--image", metavar="NAME", help="one that Debian's packages hold: memtest86+, xen; see scripts/vm list")
     parser.add_argument("--initrd", action="append", default=[], metavar="F[ WORDS]",
                         help="an initrd, or a multiboot module and its string; may be repeated")
-    parser.add_argument("--protocol", choices=("linux", "multiboot"), default="linux",
-                        help="how the image is entered (default %(default)s)")
+    parser.add_argument("--protocol", choices=("linux", "multiboot"),
+                        help="how the image is entered (default linux, or the one of --image)")
 
 
 def _add_machine(parser):
