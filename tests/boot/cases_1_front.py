@@ -27,6 +27,8 @@ REFUSED_WORDS = {
     "run --file /proc/1/mem -- true": "/proc/1/mem",
     "boot": "--kernel",
     "boot --kernel /nonexistent/kernel": "no such file",
+    "boot --image doom": "no image doom",
+    "boot --image xen --kernel /etc/hostname": "not allowed with",
     "boot --kernel /etc/hostname --protocol chain": "invalid choice: 'chain'",
     "fly": "invalid choice: 'fly'",
     "": "required",
@@ -67,12 +69,13 @@ def _():
     expect_match(r"give it \d+M or more", ended.err, "errors")
 
 
-@case("list names the host, the techniques and the three guests")
+@case("list names the host, the techniques, the guests and the images")
 def _():
     ended = front.vm("list")
     expect_equal(ended.status, 0, "exit status")
     for pattern in (r"^host +amd +installed", r"^technique +nested +on amd", r"^guest +debian-amd64 ",
-                    r"^guest +debian-i386-pae ", r"^guest +debian-i386 ", r"^hypervisor +build/vmmu.elf"):
+                    r"^guest +debian-i386-pae ", r"^guest +debian-i386 ", r"^guest +debian-xen ", r"^image +memtest86\+ ",
+                    r"^image +memtest86\+ia32 ", r"^image +xen ", r"^hypervisor +build/vmmu.elf"):
         expect_match(pattern, ended.out, "list")
 
 

@@ -1,94 +1,44 @@
 """scripts/vm shell: on a terminal as a person uses it, and with standard input from elsewhere."""
 
-import contextlib
 import os
-import pty
-import select
-import signal
 import subprocess
 import termios
 import time
 
 import front
 from tap import case, expect, expect_equal, expect_match
+from terminal import terminal
 
 PROMPT = b":~# "
 
 
-class Terminal:
-    """A pseudo-terminal with scripts/vm shell on it."""
-
-    def __init__(self, *words):
-        self.master, slave = pty.openpty()
-        termios.tcsetwinsize(slave, (33, 101))
-        self.before = termios.tcgetattr(slave)
-        self.slave = slave
-        self.process = subprocess.Popen([front.VM, "shell", "--mmu", front.mmu, *words], stdin=slave, stdout=slave,
-                                        stderr=subprocess.PIPE, start_new_session=True)
-        self.seen = b""
-
-    def type(self, text):
-        """Type @text, as a person does: what was seen before no longer counts."""
-        self.seen = b""
-        os.write(self.master, text.encode())
-
-    def wait(self, wanted, seconds=front.BOOT_SECONDS):
-        """Read until @wanted is seen."""
-        deadline = time.monotonic() + seconds
-        while wanted not in self.seen:
-            ready, _, _ = select.select([self.master], [], [], max(0.0, deadline - time.monotonic()))
-            expect(ready, f"no {wanted!r} in {seconds} s: {self.seen[-1500:]!r}")
-            data = os.read(self.master, 4096)
-            expect(data, f"the terminal is gone before {wanted!r}")
-            self.seen += data
-        return self.seen.decode("utf-8", "replace")
-
-    def command(self, text):
-        """Type a command, and what it said up to the next prompt."""
-        self.type(text + "\n")
-        return self.wait(PROMPT, 60)
-
-    def end(self, seconds=60):
-        """The exit status of scripts/vm, once it is over."""
-        deadline = time.monotonic() + seconds
-        while self.process.poll() is None and time.monotonic() < deadline:
-            if select.select([self.master], [], [], 0.1)[0]:
-                self.seen += os.read(self.master, 4096)
-        expect(self.process.poll() is not None, f"still running after {seconds} s: {self.seen[-500:]!r}")
-        return self.process.returncode
+def shell_on_terminal(*words):
+    """scripts/vm shell with the technique under test."""
+    return terminal("shell", "--mmu", front.mmu, *words)
 
 
-@contextlib.contextmanager
-def terminal(*words):
-    """A Terminal that leaves nothing behind."""
-    opened = Terminal(*words)
-    try:
-        yield opened
-    finally:
-        if opened.process.poll() is None:
-            os.killpg(opened.process.pid, signal.SIGTERM)
-            opened.process.wait(10)
-        opened.process.stderr.close()
-        os.close(opened.master)
-        os.close(opened.slave)
+def command(shell, text):
+    """Type a command, and what it said up to the next prompt."""
+    shell.type(text + "\n")
+    return shell.wait(PROMPT, 60)
 
 
 @case("a shell on a terminal: Ctrl-C, job control, the window's size; poweroff leaves with 0 and restores the terminal")
 def _():
-    with terminal() as shell:
+    with shell_on_terminal() as shell:
         shell.wait(PROMPT)
-        expect_match(r"\b33 101\b", shell.command("stty size"), "size of the window")
+        expect_match(r"\b33 101\b", command(shell, "stty size"), "size of the window")
         shell.type("sleep 1000\n")
         time.sleep(2)
         shell.type("\x03")
         shell.wait(PROMPT, 60)
-        expect_match(r"status 130", shell.command('echo "status $?"'), "status after Ctrl-C")
-        shell.command("sleep 1000 &")
-        expect_match(r"\[1\]\+? +Running +sleep 1000", shell.command("jobs"), "jobs")
-        expect("job control turned off" not in shell.command("kill %1"), "no job control")
-        expect_match(r"/usr/sbin", shell.command("echo $PATH"), "PATH")
+        expect_match(r"status 130", command(shell, 'echo "status $?"'), "status after Ctrl-C")
+        command(shell, "sleep 1000 &")
+        expect_match(r"\[1\]\+? +Running +sleep 1000", command(shell, "jobs"), "jobs")
+        expect("job control turned off" not in command(shell, "kill %1"), "no job control")
+        expect_match(r"/usr/sbin", command(shell, "echo $PATH"), "PATH")
         for folder in ("proc", "sys", "dev"):
-            expect_match(rf" /{folder} ", shell.command(f"grep ' /{folder} ' /proc/mounts"), "mounts")
+            expect_match(rf" /{folder} ", command(shell, f"grep ' /{folder} ' /proc/mounts"), "mounts")
         shell.type("poweroff\n")
         expect_equal(shell.end(), 0, "exit status")
         expect_equal(termios.tcgetattr(shell.slave), shell.before, "terminal settings")
@@ -96,7 +46,7 @@ def _():
 
 @case("leaving the shell leaves the machine, with 0")
 def _():
-    with terminal() as shell:
+    with shell_on_terminal() as shell:
         shell.wait(PROMPT)
         shell.type("exit\n")
         expect_equal(shell.end(), 0, "exit status")
@@ -104,7 +54,7 @@ def _():
 
 @case("Ctrl-A x ends the machine at once and restores the terminal")
 def _():
-    with terminal("--guest", "debian-i386") as shell:
+    with shell_on_terminal("--guest", "debian-i386") as shell:
         shell.wait(PROMPT)
         shell.type("\x01x")
         expect_equal(shell.end(20), 0, "exit status")
