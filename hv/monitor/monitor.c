@@ -2,7 +2,10 @@
 
 #include "hv/boot/host.h"
 #include "hv/mmu/mmu.h"
+#include "hv/mmu/view.h"
 #include "hv/monitor/json.h"
+#include "hv/monitor/request.h"
+#include "hv/monitor/shadow_text.h"
 #include "hv/vp/arch.h"
 
 #define OBITUARY_EXITS 8
@@ -131,21 +134,71 @@ void monitor_refused(const char *message)
     put_control(NULL, '\n');
 }
 
+/* --- requests --- */
+
+static const struct format_sink control_text = { NULL, put_control };
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+    va_list values;
+
+    va_start(values, format);
+    format_text(&control_text, format, values);
+    va_end(values);
+}
+
+static void answer_shadow(const struct partition *partition)
+{
+    const struct vmmu_shadow_counters *counters = mmu_shadow_counters(partition);
+
+    if (counters) {
+        shadow_text_counters(&control_text, counters);
+    } else {
+        say("the processor walks the guest's own tables\n");
+    }
+}
+
+static void answer_walk(const struct partition *partition, const struct request *request)
+{
+    struct vmmu_shadow_view view;
+    enum vmmu_status status;
+
+    if (request->vp >= partition->vp_count) {
+        say("there is no VP %u\n", request->vp);
+        return;
+    }
+    status = mmu_view(partition->vps[request->vp], request->va, &view);
+    if (status == VMMU_OK) {
+        shadow_text_view(&control_text, request->vp, request->va, &view);
+    } else if (status == VMMU_GUEST_FAULT) {
+        say("%016lx is not canonical\n", (unsigned long)request->va.v);
+    } else if (status == VMMU_UNSUPPORTED) {
+        say("the processor walks the guest's own tables\n");
+    } else {
+        say("VP %u has not run yet\n", request->vp);
+    }
+}
+
+/* Text ends with an empty line, so that a program knows where. */
+static void answer(struct partition *partition, const struct request *request)
+{
+    switch (request->kind) {
+    case REQUEST_STATS: monitor_report(partition); return;
+    case REQUEST_SHADOW: answer_shadow(partition); break;
+    case REQUEST_WALK: answer_walk(partition, request); break;
+    case REQUEST_UNKNOWN: say("requests are: stats, shadow, walk ADDRESS [VP]\n"); break;
+    }
+    say("\n");
+}
+
 void monitor_poll(struct partition *partition)
 {
-    static const char request[] = "stats\n";
-    static unsigned matched; /* of the control port, which is the machine's */
+    static struct request_line line; /* of the control port, which is the machine's */
+    struct request request;
 
     while (host_serial_pending(HOST_SERIAL_CONTROL)) {
-        const char c = (char)host_serial_read(HOST_SERIAL_CONTROL);
-
-        if (c == '\r') {
-            continue;
-        }
-        matched = c == request[matched] ? matched + 1 : c == request[0];
-        if (matched == sizeof request - 1) {
-            matched = 0;
-            monitor_report(partition);
+        if (request_take(&line, (char)host_serial_read(HOST_SERIAL_CONTROL), &request)) {
+            answer(partition, &request);
         }
     }
 }

@@ -1,13 +1,13 @@
 /*
- * What a person or a program can ask about a running partition, and what is said when it ends: one JSON
- * document a line on the control port.
+ * What a person or a program can ask about a running partition (request.h), and what is said when it ends: on the control
+ * port, documents of JSON, one a line, and text for people, which begins with no brace and ends with an empty line.
  */
 #ifndef HV_MONITOR_MONITOR_H
 #define HV_MONITOR_MONITOR_H
 
 #include "hv/vp/vp.h"
 
-/* Answer requests that came in on the control port: the line "stats" asks for the document. */
+/* Answer requests that came in on the control port. */
 void monitor_poll(struct partition *partition);
 
 /* Write the document about @partition as it stands now. */

@@ -1,0 +1,110 @@
+#include "hv/monitor/request.h"
+
+static const char *past_blanks(const char *at)
+{
+    while (*at == ' ') {
+        at++;
+    }
+    return at;
+}
+
+/* What follows @word at *@at, which stays where it is if another word stands there. */
+static bool take_word(const char **at, const char *word)
+{
+    const char *next = past_blanks(*at);
+
+    while (*word && *next == *word) {
+        word++;
+        next++;
+    }
+    if (*word || (*next && *next != ' ')) {
+        return false;
+    }
+    *at = past_blanks(next);
+    return true;
+}
+
+static unsigned digit_of(char letter)
+{
+    if (letter >= '0' && letter <= '9') {
+        return (unsigned)(letter - '0');
+    }
+    letter |= 'a' ^ 'A';
+    return letter >= 'a' && letter <= 'f' ? (unsigned)(letter - 'a') + 10 : 16;
+}
+
+/* A number to @base, 16 at most, up to @most. */
+static bool take_number(const char **at, unsigned base, uint64_t most, uint64_t *value)
+{
+    const char *next = *at;
+
+    *value = 0;
+    if (base == 16 && next[0] == '0' && (next[1] == 'x' || next[1] == 'X')) {
+        next += 2;
+    }
+    if (digit_of(*next) >= base) {
+        return false;
+    }
+    for (; digit_of(*next) < base; next++) {
+        const unsigned digit = digit_of(*next);
+
+        if (*value > most / base || *value * base > most - digit) {
+            return false;
+        }
+        *value = *value * base + digit;
+    }
+    if (*next && *next != ' ') {
+        return false;
+    }
+    *at = past_blanks(next);
+    return true;
+}
+
+static struct request read_walk(const char *at)
+{
+    struct request request = { .kind = REQUEST_UNKNOWN };
+    uint64_t vp = 0;
+
+    if (take_number(&at, 16, UINT64_MAX, &request.va.v) && (!*at || take_number(&at, 10, UINT32_MAX, &vp)) &&
+        !*at) {
+        request.kind = REQUEST_WALK;
+        request.vp = (unsigned)vp;
+    }
+    return request;
+}
+
+static struct request read_line(const char *at)
+{
+    if (take_word(&at, "walk")) {
+        return read_walk(at);
+    }
+    if (take_word(&at, "stats") && !*at) {
+        return (struct request){ .kind = REQUEST_STATS };
+    }
+    if (take_word(&at, "shadow") && !*at) {
+        return (struct request){ .kind = REQUEST_SHADOW };
+    }
+    return (struct request){ .kind = REQUEST_UNKNOWN };
+}
+
+bool request_take(struct request_line *line, char letter, struct request *request)
+{
+    if (letter == '\r') {
+        return false;
+    }
+    if (letter != '\n') {
+        if (line->letters < REQUEST_LETTERS) {
+            line->text[line->letters] = letter;
+        }
+        line->letters += line->letters <= REQUEST_LETTERS;
+        return false;
+    }
+    if (line->letters > REQUEST_LETTERS) {
+        *request = (struct request){ .kind = REQUEST_UNKNOWN };
+    } else {
+        line->text[line->letters] = '\0';
+        *request = read_line(line->text);
+    }
+    line->letters = 0;
+    return *past_blanks(line->text) != '\0';
+}

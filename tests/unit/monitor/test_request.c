@@ -1,0 +1,121 @@
+/* What is asked on the control port: lines, and what they mean, whatever comes in. */
+#include "hv/monitor/request.h"
+
+#include <string.h>
+
+#include "tests/unit/test.h"
+
+/* Take @text. How many requests there were; the last one is in *request. */
+static unsigned take(struct request_line *line, const char *text, struct request *request)
+{
+    unsigned requests = 0;
+
+    for (; *text; text++) {
+        requests += request_take(line, *text, request);
+    }
+    return requests;
+}
+
+static struct request ask(const char *text)
+{
+    struct request_line line = { 0 };
+    struct request request = { 0 };
+
+    EXPECT_EQ(take(&line, text, &request), 1);
+    return request;
+}
+
+static void test_a_request_is_a_word_on_a_line(void **state)
+{
+    (void)state;
+    EXPECT_EQ(ask("stats\n").kind, REQUEST_STATS);
+    EXPECT_EQ(ask("shadow\n").kind, REQUEST_SHADOW);
+    EXPECT_EQ(ask("  stats  \r\n").kind, REQUEST_STATS);
+    EXPECT_EQ(ask("statistics\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("stat\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("stats now\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("help\n").kind, REQUEST_UNKNOWN);
+}
+
+static void test_a_walk_names_an_address_and_perhaps_a_processor(void **state)
+{
+    (void)state;
+    EXPECT_EQ(ask("walk ffff800000001000\n").kind, REQUEST_WALK);
+    EXPECT_EQ(ask("walk ffff800000001000\n").va.v, UINT64_C(0xFFFF800000001000));
+    EXPECT_EQ(ask("walk 0xC0DE 3\n").va.v, 0xC0DE);
+    EXPECT_EQ(ask("walk 0xC0DE 3\n").vp, 3);
+    EXPECT_EQ(ask("walk 0\n").va.v, 0);
+    EXPECT_EQ(ask("walk 0\n").vp, 0);
+    EXPECT_EQ(ask("walk ffffffffffffffff 4294967295\n").va.v, UINT64_MAX);
+    EXPECT_EQ(ask("walk ffffffffffffffff 4294967295\n").vp, UINT32_MAX);
+}
+
+static void test_numbers_that_are_none_or_too_large_are_refused(void **state)
+{
+    static const char *const lines[] = { "walk\n",         "walk \n",    "walk 0x\n",
+                                         "walk xyz\n",     "walk 12g\n", "walk 10000000000000000\n",
+                                         "walk 1 -1\n",    "walk 1 a\n", "walk 1 4294967296\n",
+                                         "walk 1 2 3\n",   "walk 1,2\n", "walk 1 18446744073709551616\n",
+                                         "walk 0x 0x0 \n", "walk -1\n" };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        EXPECT_EQ(ask(lines[i]).kind, REQUEST_UNKNOWN);
+    }
+}
+
+static void test_blank_lines_ask_nothing(void **state)
+{
+    struct request_line line = { 0 };
+    struct request request;
+
+    (void)state;
+    EXPECT_EQ(take(&line, "\n\r\n   \n\r\r\n", &request), 0);
+    EXPECT_EQ(take(&line, "stats\n\nshadow\n", &request), 2);
+    EXPECT_EQ(request.kind, REQUEST_SHADOW);
+}
+
+static void test_a_line_that_is_too_long_is_refused_as_a_whole(void **state)
+{
+    struct request_line line = { 0 };
+    struct request request;
+    unsigned letters = 0;
+
+    (void)state;
+    for (; letters < 100000; letters++) {
+        EXPECT(!request_take(&line, letters % 6 == 5 ? ' ' : "stats"[letters % 6], &request));
+    }
+    EXPECT_EQ(take(&line, "\n", &request), 1);
+    EXPECT_EQ(request.kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(take(&line, "stats\n", &request), 1);
+    EXPECT_EQ(request.kind, REQUEST_STATS);
+}
+
+static void test_no_byte_is_too_strange(void **state)
+{
+    struct request_line line = { 0 };
+    struct request request;
+    uint32_t luck = 1;
+
+    (void)state;
+    for (unsigned i = 0; i < 200000; i++) {
+        luck = luck * 1664525 + 1013904223;
+        if (request_take(&line, (char)(luck >> 24), &request)) {
+            EXPECT_EQ(request.kind, REQUEST_UNKNOWN);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_request_is_a_word_on_a_line),
+        cmocka_unit_test(test_a_walk_names_an_address_and_perhaps_a_processor),
+        cmocka_unit_test(test_numbers_that_are_none_or_too_large_are_refused),
+        cmocka_unit_test(test_blank_lines_ask_nothing),
+        cmocka_unit_test(test_a_line_that_is_too_long_is_refused_as_a_whole),
+        cmocka_unit_test(test_no_byte_is_too_strange),
+    };
+
+    return RUN_TESTS(tests);
+}
