@@ -147,6 +147,36 @@ static enum vmmu_status allow(struct shadow_fault *fault)
     return status == VMMU_OK ? answer(fault, VMMU_SHADOW_RETRY, fault->walk.translation.gpa.v) : status;
 }
 
+/*
+ * A processor that raises a page fault keeps nothing of the address: nor do open pages keep what the walk did not find. (What
+ * it found is what the fault was made from: the tables may be others again.)
+ */
+static void keep_nothing_stale(struct shadow_fault *fault)
+{
+    struct shadow_edit *const edit = &fault->edit;
+    struct shadow_spot spot = { .page = fault->root };
+
+    for (unsigned level = fault->top; level > 0; level--) {
+        const struct shadow_page *const page = &edit->state->pages[spot.page];
+        const struct shadow_slot *slot;
+        unsigned i = 0;
+
+        spot.index = vmmu_format_index(shadow_level(page), fault->address);
+        slot = shadow_slot_at(edit, spot);
+        while (i < fault->walk.step_count && fault->walk.steps[i].level != level) {
+            i++;
+        }
+        if (i < fault->walk.step_count && slot->target != SHADOW_NO_TARGET && page->life != SHADOW_CLOSED &&
+            !vmmu_shadow_agrees(edit, spot, fault->walk.steps[i].value | fault->walk.steps[i].marks)) {
+            vmmu_shadow_zap(edit, spot);
+        }
+        if (!shadow_is_link(slot)) {
+            return;
+        }
+        spot.page = shadow_linked_page(slot);
+    }
+}
+
 static enum vmmu_status decide(struct shadow_fault *fault)
 {
     const uint8_t needed = needed_right(fault);
@@ -157,8 +187,7 @@ static enum vmmu_status decide(struct shadow_fault *fault)
     case VMMU_GUEST_FAULT:
         fault->verdict->fault = fault->walk.fault;
         fault->edit.shadow->counters.reflected++;
-        /* A processor that raises it keeps nothing of the address. */
-        vmmu_shadow_sync_path(&fault->edit, fault->root, fault->address);
+        keep_nothing_stale(fault);
         return answer(fault, VMMU_SHADOW_INJECT, 0);
     case VMMU_RACED: return answer(fault, VMMU_SHADOW_RETRY, 0);
     case VMMU_ABSENT: return no_table(fault);

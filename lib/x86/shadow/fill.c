@@ -115,8 +115,8 @@ static void put_link(struct shadow_fault *fault, unsigned level)
 }
 
 /*
- * A new way to pages that are in use already: by it nobody can have cached what is stale in them, or in what lies below. Whether
- * the path stands as it was.
+ * Where a link is made to a page that is in use already, or becomes another: by it nobody can have cached what is stale in
+ * the page, or in what lies below. Whether the path stands as it was.
  */
 static bool refresh_what_joins(struct shadow_fault *fault)
 {
@@ -124,8 +124,9 @@ static bool refresh_what_joins(struct shadow_fault *fault)
     const uint32_t removals = edit->state->removals;
 
     for (unsigned level = fault->leaf.level + 1; level <= fault->top; level++) {
-        if (edit->state->stale_entries != 0 &&
-            shadow_slot_at(edit, spot_at(fault, level))->target == SHADOW_NO_TARGET &&
+        const struct shadow_slot *const slot = shadow_slot_at(edit, spot_at(fault, level));
+
+        if (edit->state->stale_entries != 0 && (slot->target & SHADOW_FLAG_BITS) != flags_at(fault, level) &&
             edit->state->pages[fault->path[level - 1].page].entries != 0) {
             vmmu_shadow_refresh(edit);
             return edit->state->removals == removals;
