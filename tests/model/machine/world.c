@@ -86,6 +86,11 @@ bool world_once_in(struct world *world, uint32_t times)
     return luck_once_in(&world->luck, times);
 }
 
+uint32_t world_below(struct world *world, uint32_t limit)
+{
+    return luck_below(&world->luck, limit);
+}
+
 bool world_host_maps(const struct world *world, uint64_t gpa, uint8_t *rights)
 {
     const uint32_t page = host_page(gpa);

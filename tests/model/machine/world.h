@@ -87,6 +87,7 @@ void world_provoke(struct world *world, bool provoking);
 
 /* Chance of the operation under way: true once in @times. */
 bool world_once_in(struct world *world, uint32_t times);
+uint32_t world_below(struct world *world, uint32_t limit); /* or a number below @limit */
 
 /* Record a finding, unless the check is switched off or there is one already. */
 __attribute__((format(printf, 3, 4))) void world_report(struct world *world, enum check check,

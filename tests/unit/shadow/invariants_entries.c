@@ -37,12 +37,22 @@ struct origin {
     bool leaf;
 };
 
+/* A piece of the backing, that is asked for once. */
+struct piece {
+    uint64_t base;
+    struct vmmu_shadow_backing backing; /* of no size: not asked yet */
+};
+
+#define PIECES 16U
+
 struct look {
     const struct shadow_witness *witness;
     const struct vmmu_shadow_state *state;
     struct shadow_breach *where;
     uint64_t *protected_frames; /* sorted, none twice */
     uint32_t protected_count;
+    uint32_t next_piece;
+    struct piece pieces[PIECES];
 };
 
 static bool entry_at(const struct look *look, uint32_t page, uint32_t index, struct entry *out)
@@ -111,26 +121,42 @@ static bool holds_protected(const struct look *look, uint64_t from, uint64_t byt
 
 /* --- against the host --- */
 
-static const char *within_backing(const struct look *look, const struct entry *entry, unsigned *type)
+/* The piece of the backing around @gpa, or NULL. */
+static const struct piece *piece_around(struct look *look, uint64_t gpa)
 {
     const struct vmmu_shadow_config *const config = &look->witness->shadow->config;
+    struct piece *piece;
+
+    for (unsigned i = 0; i < PIECES; i++) {
+        if (gpa - look->pieces[i].base < look->pieces[i].backing.size_bytes) {
+            return &look->pieces[i];
+        }
+    }
+    piece = &look->pieces[look->next_piece++ % PIECES];
+    if (config->backing(config->context, (vmmu_gpa){ gpa }, &piece->backing) != VMMU_OK) {
+        piece->backing.size_bytes = 0;
+        return NULL;
+    }
+    piece->base = gpa & ~(piece->backing.size_bytes - 1);
+    return piece;
+}
+
+static const char *within_backing(struct look *look, const struct entry *entry, unsigned *type)
+{
     const uint64_t hpa = vmmu_format_frame(entry->level, entry->value);
     const uint64_t end = shadow_leaf_frame(entry->slot) + vmmu_format_level_bytes(entry->level);
-    struct vmmu_shadow_backing backing;
     uint64_t gpa = shadow_leaf_frame(entry->slot);
 
     while (gpa < end) {
-        HOLDS(config->backing(config->context, (vmmu_gpa){ gpa }, &backing) == VMMU_OK,
-              "a leaf maps memory that there is");
+        const struct piece *const piece = piece_around(look, gpa);
 
-        const uint64_t into = gpa & (backing.size_bytes - 1);
-
-        HOLDS(backing.frame.v + into == hpa + (gpa - shadow_leaf_frame(entry->slot)),
+        HOLDS(piece, "a leaf maps memory that there is");
+        HOLDS(piece->backing.frame.v + (gpa - piece->base) == hpa + (gpa - shadow_leaf_frame(entry->slot)),
               "a leaf maps the frame that backs its page");
-        HOLDS((entry->rights & RIGHTS_OF_BACKING & ~backing.rights) == 0,
+        HOLDS((entry->rights & RIGHTS_OF_BACKING & ~piece->backing.rights) == 0,
               "a leaf allows nothing that the backing refuses");
-        *type = backing.type;
-        gpa += backing.size_bytes - into;
+        *type = piece->backing.type;
+        gpa = piece->base + piece->backing.size_bytes;
     }
     return NULL;
 }
@@ -329,7 +355,7 @@ static const char *piece(const struct entry *entry, uint64_t frame)
 
 /* --- one entry --- */
 
-static const char *leaf(const struct look *look, const struct entry *entry, bool in_step)
+static const char *leaf(struct look *look, const struct entry *entry, bool in_step)
 {
     const bool writes = (entry->rights & VMMU_X86_RIGHT_WRITE) != 0;
     const uint64_t frame = shadow_leaf_frame(entry->slot);
@@ -379,7 +405,7 @@ static const char *link(const struct look *look, const struct entry *entry, bool
                                             : piece_agrees(look, entry, &origin, child);
 }
 
-static const char *entries_of(const struct look *look, uint32_t page, bool in_step)
+static const char *entries_of(struct look *look, uint32_t page, bool in_step)
 {
     const char *breach = NULL;
 
@@ -418,7 +444,7 @@ const char *shadow_entry_breach(const struct shadow_witness *witness, struct sha
 
 /* --- all that a virtual processor reaches --- */
 
-static const char *reached_from(const struct look *look, uint32_t page, unsigned depth)
+static const char *reached_from(struct look *look, uint32_t page, unsigned depth)
 {
     const char *breach = entries_of(look, page, true);
 
