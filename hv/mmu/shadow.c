@@ -308,6 +308,9 @@ static void shadow_report(const struct partition *partition, struct json *json)
     json_number(json, "spurious_faults", counters->spurious);
     json_number(json, "write_traps", counters->write_traps);
     json_number(json, "dropped", counters->dropped);
+    json_number(json, "syncs", counters->syncs);
+    json_number(json, "opened", counters->opened);
+    json_number(json, "closed", counters->closed);
     json_number(json, "evicted", counters->evicted);
     json_number(json, "pages", counters->pages);
     json_number(json, "peak_pages", counters->peak_pages);
