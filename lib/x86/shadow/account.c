@@ -323,8 +323,9 @@ uint32_t vmmu_shadow_take(struct shadow_edit *edit, uint64_t frame, const struct
 
     VMMU_ASSERT(index != SHADOW_NONE);
     state->free = page->next;
-    *page =
-        (struct shadow_page){ .frame = frame, .role = *role, .parents = SHADOW_NONE, .turn = state->turn };
+    *page = (struct shadow_page){
+        .frame = frame, .role = *role, .parents = SHADOW_NONE, .emptied = ENTRIES, .turn = state->turn
+    };
     page->table = vmmu_table_take(edit->shadow->memory, zone, &page->at);
     __builtin_memset(page->table, 0, VMMU_PAGE_BYTES);
     enlist(state, index);

@@ -178,7 +178,7 @@ struct vmmu_outcome vmmu_shadow_enter(struct vmmu_shadow *shadow, unsigned vp,
     }
     status = is_long(mode) ? enter_long(&edit, vp, mode) : enter_pae(&edit, vp, mode);
     if (status == VMMU_OK) {
-        vmmu_shadow_sync_all(&edit);
+        vmmu_shadow_sync_all(&edit, mode);
         vmmu_shadow_settle(&edit, BIT64(vp));
         shadow->state->vps[vp].mode = *mode;
         *root = root_of(&edit, vp);

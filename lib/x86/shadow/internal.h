@@ -101,6 +101,7 @@ struct shadow_page {
     uint32_t checked; /* turn of the operation that compared it last */
     uint32_t calm;    /* how often it was found unchanged since it was found changed */
     uint32_t writes;  /* that were emulated since it was closed */
+    uint32_t emptied; /* an entry that did not agree and was not made again, or ENTRIES */
     uint32_t before;  /* of the same life */
     uint32_t after;
     uint64_t present[ENTRIES / 64]; /* which entries are */
@@ -434,8 +435,8 @@ enum vmmu_status vmmu_shadow_obtain(struct shadow_edit *edit, struct shadow_stop
 
 /* --- sync.c: what the guest's flushes bring in step --- */
 
-/* The guest's tables count now, all of them. */
-void vmmu_shadow_sync_all(struct shadow_edit *edit);
+/* The guest's tables count now, all of them; the virtual processor that says so goes on in @mode. */
+void vmmu_shadow_sync_all(struct shadow_edit *edit, const struct vmmu_x86_mode *mode);
 
 /* The same, but the guest has given no sign that its tables are as they are to stay. */
 void vmmu_shadow_refresh(struct shadow_edit *edit);
@@ -453,6 +454,12 @@ struct shadow_prefill {
     uint64_t gpa; /* some address within the backing, which is of size 0 before the first is known */
     struct vmmu_shadow_backing backing;
 };
+
+/* Make an entry at @spot, of a table's page, if nothing stands there. Whether the guest's entry is ready for use. */
+bool vmmu_shadow_prefill_entry(struct shadow_prefill *prefill, struct shadow_spot spot);
+
+/* Whether entries of @page may be judged by the mode of @prefill, if there is one. */
+bool vmmu_shadow_may_refill(const struct shadow_prefill *prefill, const struct shadow_page *page);
 
 /* Entries around @spot, of a table's page, that the guest has made ready. */
 void vmmu_shadow_prefill_around(struct shadow_prefill *prefill, struct shadow_spot spot);

@@ -97,8 +97,13 @@ static void prefill_link(struct shadow_prefill *prefill, struct shadow_spot spot
     }
 }
 
-/* Whether the guest's entry is ready for use; and if it is, and nothing stands there, an entry of ours. */
-static bool prefill_entry(struct shadow_prefill *prefill, struct shadow_spot spot)
+bool vmmu_shadow_may_refill(const struct shadow_prefill *prefill, const struct shadow_page *page)
+{
+    return prefill && prefill->mode->paging != VMMU_X86_PAGING_NONE &&
+           page->role.format == (uint8_t)prefill->mode->layout.format && page->role.nx == prefill->mode->nx;
+}
+
+bool vmmu_shadow_prefill_entry(struct shadow_prefill *prefill, struct shadow_spot spot)
 {
     const struct shadow_edit *const edit = prefill->edit;
     const struct shadow_page *const page = &edit->state->pages[spot.page];
@@ -130,17 +135,19 @@ void vmmu_shadow_prefill_around(struct shadow_prefill *prefill, struct shadow_sp
 {
     struct shadow_spot next = spot;
 
-    for (uint32_t i = 0; i < RUN_AFTER && ++next.index < ENTRIES && prefill_entry(prefill, next); i++) {
+    for (uint32_t i = 0; i < RUN_AFTER && ++next.index < ENTRIES && vmmu_shadow_prefill_entry(prefill, next);
+         i++) {
     }
     next = spot;
-    for (uint32_t i = 0; i < RUN_BEFORE && next.index-- > 0 && prefill_entry(prefill, next); i++) {
+    for (uint32_t i = 0; i < RUN_BEFORE && next.index-- > 0 && vmmu_shadow_prefill_entry(prefill, next);
+         i++) {
     }
 }
 
 void vmmu_shadow_prefill_root(struct shadow_prefill *prefill, uint32_t page)
 {
     for (uint32_t i = 0; i < ENTRIES; i++) {
-        (void)prefill_entry(prefill, (struct shadow_spot){ page, i });
+        (void)vmmu_shadow_prefill_entry(prefill, (struct shadow_spot){ page, i });
     }
 }
 

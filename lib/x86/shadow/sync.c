@@ -9,30 +9,56 @@
 /* A page that agreed so many times in a row is closed: its table is not being worked on. By level. */
 static const uint8_t calm_enough[SHADOW_LEVELS + 1] = { 0, 3, 2, 2, 2, 2 };
 
-static void check_entry(struct shadow_edit *edit, struct shadow_spot spot)
+/* A time to compare pages. */
+struct sync {
+    unsigned level;                /* from which upwards */
+    bool counts;                   /* as a flush of the guest's */
+    struct shadow_prefill *refill; /* NULL: what is removed stays away */
+};
+
+/*
+ * Remove the entry there if it does not agree. With @refill, what the guest has ready in its place takes it: if that is a
+ * leaf like it, what is cached of the old one is as stale as the guest has it.
+ */
+static void check_entry(struct shadow_edit *edit, struct shadow_spot spot, struct shadow_prefill *refill)
 {
-    const struct shadow_page *const page = &edit->state->pages[spot.page];
+    struct shadow_page *const page = &edit->state->pages[spot.page];
     const struct vmmu_ram *const ram = edit->shadow->config.ram;
+    const bool was_leaf = shadow_is_leaf(shadow_slot_at(edit, spot));
     uint64_t entry;
 
     if (ram->load(ram->context, vmmu_shadow_entry_address(page, spot.index),
-                  vmmu_x86_formats[page->role.format].entry_bytes, &entry) != VMMU_OK ||
-        !vmmu_shadow_agrees(edit, spot, entry)) {
-        vmmu_shadow_zap(edit, spot);
+                  vmmu_x86_formats[page->role.format].entry_bytes, &entry) == VMMU_OK &&
+        vmmu_shadow_agrees(edit, spot, entry)) {
+        return;
+    }
+    vmmu_shadow_zap(edit, spot);
+    page->emptied = spot.index;
+    if (was_leaf && page->role.level == 1 && vmmu_shadow_may_refill(refill, page)) {
+        (void)vmmu_shadow_prefill_entry(refill, spot);
     }
 }
 
-/* Whether all entries agreed. */
-static bool check_page(struct shadow_edit *edit, uint32_t index)
+/* Whether all entries agreed, and none was wanted. */
+static bool check_page(struct shadow_edit *edit, uint32_t index, struct shadow_prefill *refill)
 {
-    const struct shadow_page *const page = &edit->state->pages[index];
-    const uint64_t zapped = edit->shadow->counters.zapped;
+    struct shadow_page *const page = &edit->state->pages[index];
+    const uint64_t stores = edit->shadow->counters.stores;
 
+    /* Windows of a kernel's come and go in one place. */
+    if (page->role.level == 1 && page->emptied != ENTRIES && vmmu_shadow_may_refill(refill, page)) {
+        const uint32_t emptied = page->emptied;
+
+        page->emptied = ENTRIES;
+        if (!vmmu_shadow_prefill_entry(refill, (struct shadow_spot){ index, emptied })) {
+            page->emptied = emptied;
+        }
+    }
     for (uint32_t i = shadow_next_present(page, 0); i < ENTRIES; i = shadow_next_present(page, i + 1)) {
-        check_entry(edit, (struct shadow_spot){ index, i });
+        check_entry(edit, (struct shadow_spot){ index, i }, refill);
     }
     edit->shadow->counters.syncs++;
-    return edit->shadow->counters.zapped == zapped;
+    return edit->shadow->counters.stores == stores;
 }
 
 static void calm_down(struct shadow_edit *edit, uint32_t index)
@@ -49,7 +75,7 @@ static void calm_down(struct shadow_edit *edit, uint32_t index)
     }
 }
 
-static void sync_page(struct shadow_edit *edit, uint32_t index, bool counts)
+static void sync_page(struct shadow_edit *edit, uint32_t index, const struct sync *sync)
 {
     struct shadow_page *const page = &edit->state->pages[index];
 
@@ -58,19 +84,19 @@ static void sync_page(struct shadow_edit *edit, uint32_t index, bool counts)
         /* As long as some processor can write the table, to have compared it says nothing. */
         const bool settled = !vmmu_shadow_is_unsettled(edit);
 
-        (void)check_page(edit, index);
+        (void)check_page(edit, index, sync->refill);
         if (settled) {
             vmmu_shadow_set_life(edit->state, index, SHADOW_CLOSED);
         }
-    } else if (!check_page(edit, index)) {
+    } else if (!check_page(edit, index, sync->refill)) {
         page->calm = 0;
-    } else if (counts) {
+    } else if (sync->counts) {
         calm_down(edit, index);
     }
 }
 
-/* Pages of @level and above that live so, whatever happens to others meanwhile. @counts: as a flush of the guest's. */
-static void sync_life(struct shadow_edit *edit, enum shadow_life life, unsigned level, bool counts)
+/* Pages that live so, whatever happens to others meanwhile. */
+static void sync_life(struct shadow_edit *edit, enum shadow_life life, const struct sync *sync)
 {
     const struct vmmu_shadow_state *const state = edit->state;
     uint32_t page = state->first[life];
@@ -79,24 +105,33 @@ static void sync_life(struct shadow_edit *edit, enum shadow_life life, unsigned 
         const uint32_t removals = state->removals;
         const uint32_t after = state->pages[page].after;
 
-        if (state->pages[page].checked != state->turn && state->pages[page].role.level >= level) {
-            sync_page(edit, page, counts);
+        if (state->pages[page].checked != state->turn && state->pages[page].role.level >= sync->level) {
+            sync_page(edit, page, sync);
         }
         page = state->removals == removals ? after : state->first[life];
     }
 }
 
-void vmmu_shadow_sync_all(struct shadow_edit *edit)
+static void sync_pages(struct shadow_edit *edit, const struct sync *sync)
 {
-    sync_life(edit, SHADOW_CLOSING, 1, true);
-    sync_life(edit, SHADOW_OPEN, 1, true);
+    sync_life(edit, SHADOW_CLOSING, sync);
+    sync_life(edit, SHADOW_OPEN, sync);
+}
+
+void vmmu_shadow_sync_all(struct shadow_edit *edit, const struct vmmu_x86_mode *mode)
+{
+    struct shadow_prefill refill = { .edit = edit, .mode = mode };
+    const struct sync sync = { .level = 1, .counts = true, .refill = &refill };
+
+    sync_pages(edit, &sync);
     vmmu_shadow_relax(edit);
 }
 
 void vmmu_shadow_refresh(struct shadow_edit *edit)
 {
-    sync_life(edit, SHADOW_CLOSING, 1, false);
-    sync_life(edit, SHADOW_OPEN, 1, false);
+    static const struct sync sync = { .level = 1 };
+
+    sync_pages(edit, &sync);
 }
 
 void vmmu_shadow_sync_path(struct shadow_edit *edit, uint32_t root, uint64_t address)
@@ -109,7 +144,7 @@ void vmmu_shadow_sync_path(struct shadow_edit *edit, uint32_t root, uint64_t add
 
         spot.index = vmmu_format_index(shadow_level(page), address);
         if (shadow_slot_at(edit, spot)->target != SHADOW_NO_TARGET && page->life != SHADOW_CLOSED) {
-            check_entry(edit, spot);
+            check_entry(edit, spot, NULL);
         }
         if (!shadow_is_link(shadow_slot_at(edit, spot))) {
             return;
@@ -120,6 +155,7 @@ void vmmu_shadow_sync_path(struct shadow_edit *edit, uint32_t root, uint64_t add
 
 struct vmmu_outcome vmmu_shadow_invlpg(struct vmmu_shadow *shadow, unsigned vp, vmmu_gva va)
 {
+    static const struct sync uppers = { .level = 2, .counts = true };
     struct shadow_edit edit;
     const struct shadow_vp *now;
 
@@ -132,8 +168,7 @@ struct vmmu_outcome vmmu_shadow_invlpg(struct vmmu_shadow *shadow, unsigned vp, 
     now = &shadow->state->vps[vp];
     shadow->counters.invlpgs++;
     /* Of tables above the last no processor keeps anything, whatever the address. */
-    sync_life(&edit, SHADOW_CLOSING, 2, true);
-    sync_life(&edit, SHADOW_OPEN, 2, true);
+    sync_pages(&edit, &uppers);
     vmmu_shadow_sync_path(&edit, now->root, now->mode.address_bits == 32 ? va.v & BITS64(31, 0) : va.v);
     vmmu_shadow_relax(&edit);
     vmmu_shadow_settle(&edit, shadow->config.vps);
