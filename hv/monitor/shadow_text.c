@@ -167,7 +167,7 @@ void shadow_text_counters(const struct format_sink *sink, const struct vmmu_shad
         { "closed", counters->closed, "tables write-protected" },
         { "opened", counters->opened, "tables given back to the guest to write" },
         { "write traps", counters->write_traps, "writes to protected tables" },
-        { "dropped", counters->dropped, "of those, too many or not to be followed" },
+        { "dropped", counters->dropped, "of those, not to be emulated" },
         { "reflected", counters->reflected, "faults that were the guest's own" },
         { "spurious", counters->spurious, "faults that the tables did not confirm" },
         { "INVLPGs", counters->invlpgs, "that were intercepted" },
