@@ -210,6 +210,23 @@ static struct engine_verdict write_table(struct engine *engine, unsigned vp, uin
     return verdict;
 }
 
+static struct vmmu_outcome ask(struct engine *engine, unsigned vp, uint64_t va, struct vmmu_x86_access access,
+                               struct vmmu_shadow_verdict *verdict)
+{
+    engine->read_count = 0;
+    engine->decided = reference_time(world_reference(engine->world));
+    return vmmu_shadow_fault(&engine->shadow, vp, (vmmu_gva){ va }, access, verdict);
+}
+
+/*
+ * The guest's own fault was decided by what its walk read. If others have changed memory since, it is too late to judge it:
+ * have the guest run into it once more.
+ */
+static enum engine_answer reflect(const struct engine *engine)
+{
+    return reference_time(world_reference(engine->world)) == engine->decided ? ENGINE_INJECT : ENGINE_RETRY;
+}
+
 static struct engine_verdict page_fault(struct engine *engine, unsigned vp, uint64_t va,
                                         struct vmmu_x86_access access, const struct vmmu_x86_fault *fault)
 {
@@ -224,7 +241,7 @@ static struct engine_verdict page_fault(struct engine *engine, unsigned vp, uint
     engine->writing = access.kind == VMMU_X86_WRITE;
     engine->lying = world_once_in(engine->world, LIES_ONCE_IN);
     world_provoke(engine->world, engine->lying);
-    SHADOW_DO(engine, status, vmmu_shadow_fault(&engine->shadow, vp, (vmmu_gva){ va }, access, &told));
+    SHADOW_DO(engine, status, ask(engine, vp, va, access, &told));
     world_provoke(engine->world, false);
     if (engine->lying) {
         engine->lying = false;
@@ -245,7 +262,7 @@ static struct engine_verdict page_fault(struct engine *engine, unsigned vp, uint
     }
     switch (told.answer) {
     case VMMU_SHADOW_RETRY: verdict.answer = ENGINE_RETRY; break;
-    case VMMU_SHADOW_INJECT: verdict.answer = ENGINE_INJECT; break;
+    case VMMU_SHADOW_INJECT: verdict.answer = reflect(engine); break;
     case VMMU_SHADOW_DEVICE: verdict.answer = ENGINE_DEVICE; break;
     case VMMU_SHADOW_DENIED:
         verdict.answer =

@@ -382,6 +382,11 @@ unsigned reference_burden(const struct reference *reference)
     return most;
 }
 
+uint64_t reference_time(const struct reference *reference)
+{
+    return reference->now;
+}
+
 uint64_t reference_given_up(const struct reference *reference)
 {
     return reference->given_up;

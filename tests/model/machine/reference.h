@@ -108,6 +108,9 @@ unsigned reference_burden_of(const struct reference *reference, unsigned vp);
 /* The same of the most burdened VP. Above a few thousand the reference gives up what it cannot compute. */
 unsigned reference_burden(const struct reference *reference);
 
+/* Moments so far: each store to guest memory, each change of a register, each invalidation. */
+uint64_t reference_time(const struct reference *reference);
+
 /*
  * How many answers were PERMITTED only because too much history was dragged along to tell. Each is a check that did not
  * take place.
