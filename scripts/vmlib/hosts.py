@@ -10,6 +10,7 @@ import shutil
 from .status import refuse
 
 NATIVE = "none"
+SHADOW = "shadow"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +33,14 @@ class Host:
 HOSTS = {
     host.name: host
     for host in (
-        Host("amd", "qemu-system-x86_64", "qemu-system-x86", "max", ("nested", "shadow", NATIVE),
+        Host("amd", "qemu-system-x86_64", "qemu-system-x86", "max", ("nested", SHADOW, NATIVE),
              "AMD SVM, with nested paging and without, emulated by QEMU"),
     )
 }
 
 TECHNIQUES = {
     "nested": "the processor walks the guest's tables and ours (AMD NPT)",
-    "shadow": "the processor walks tables of ours in place of the guest's (AMD SVM without NPT)",
+    SHADOW: "the processor walks tables of ours in place of the guest's (AMD SVM without NPT)",
     NATIVE: "no hypervisor: the same guest straight on the emulated machine, for comparison",
 }
 

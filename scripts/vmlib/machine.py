@@ -11,6 +11,9 @@ from . import hosts, places, sizes
 # The hypervisor's own memory, its tables and its record of the partition, beside the guest's memory and the modules.
 HYPERVISOR_BYTES = 128 * sizes.MIB
 
+# For tables in place of the guest's own: 16 KiB, a shadow page and its account, for each 256 KiB of the guest's memory.
+SHADOW_SHARE = 16
+
 DEBUG_EXIT_PORT = 0xF4
 
 # Linux's unpacker looks for the next archive at a multiple of four; ours end at a block.
@@ -82,7 +85,8 @@ def _hypervisor(machine, folder):
     for at, (path, text) in enumerate(carried):
         modules.append(_module(folder, path, f"module{at}", f"initrd -- {text}" if text else "initrd"))
     size = sum(path.stat().st_size for path in [machine.kernel] + [path for path, _ in carried])
-    return ["-m", _mebibytes(machine.memory + HYPERVISOR_BYTES + size),
+    tables = machine.memory // SHADOW_SHARE if machine.technique == hosts.SHADOW else 0
+    return ["-m", _mebibytes(machine.memory + HYPERVISOR_BYTES + tables + size),
             "-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT},iosize=4",
             "-kernel", str(places.HYPERVISOR), "-append", hypervisor_words(machine), "-initrd", ",".join(modules)]
 

@@ -1,12 +1,13 @@
 """The front door where nothing boots: what it refuses, what it lists, the archives that it writes."""
 
 import os
+import pathlib
 import shutil
 import subprocess
 
 import front
 from tap import case, cases, expect, expect_equal, expect_match
-from vmlib import cpio, outcome, sizes, status
+from vmlib import cpio, hosts, machine, outcome, sizes, status
 
 REFUSED_MEMORY = ("0", "1K", "100T", "-5", "", "garbage", "12.5M", "512Q", "64M", "99999999999999999999", "0x200")
 REFUSED_WORDS = {
@@ -77,6 +78,23 @@ def _():
                     r"^guest +debian-i386-pae ", r"^guest +debian-i386 ", r"^guest +debian-xen ", r"^image +memtest86\+ ",
                     r"^image +memtest86\+ia32 ", r"^image +xen ", r"^hypervisor +build/vmmu.elf"):
         expect_match(pattern, ended.out, "list")
+
+
+@case("a machine under shadow paging has room for a shadow page and its account for each 64 pages of a large guest")
+def _():
+    memory = 16 << 30
+    # vmmu_shadow_memory_bytes() comes to 8.9 KiB for a page of the pool at most, and the page itself is one of 4 KiB.
+    needed = memory // (64 * 4096) * (9 + 4) << 10
+    with front.scratch() as folder:
+        kernel = pathlib.Path(folder, "image")
+        kernel.write_bytes(b"image")
+        for technique, least in (("shadow", memory + needed), ("nested", memory)):
+            built = machine.Machine(host=hosts.find("amd", technique), technique=technique, memory=memory, kernel=kernel)
+            place = pathlib.Path(folder, technique)
+            place.mkdir()
+            words = machine.command(built, place, dict.fromkeys(("console", "control", "output", "errors"), "null"))
+            size = sizes.parse(words[words.index("-m") + 1])
+            expect(size > least, f"{technique}: {size >> 20} MiB are too few")
 
 
 @case("--help tells every exit status")
