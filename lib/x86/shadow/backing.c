@@ -6,6 +6,35 @@
  */
 #include "lib/x86/shadow/internal.h"
 
+bool vmmu_shadow_is_owned(const struct shadow_edit *edit, uint64_t hpa, uint64_t bytes)
+{
+    const struct vmmu_host *const host = edit->shadow->memory->host;
+
+    return vmmu_range_fits(hpa, bytes, BIT64(edit->shadow->config.maxphyaddr)) &&
+           host->owns(host->context, (vmmu_hpa){ hpa }, bytes);
+}
+
+enum vmmu_status vmmu_shadow_back(const struct shadow_edit *edit, uint64_t gpa, uint8_t needed,
+                                  struct vmmu_shadow_backing *out)
+{
+    const struct vmmu_shadow_config *const config = &edit->shadow->config;
+    struct vmmu_shadow_state *const state = edit->state;
+    enum vmmu_status status;
+
+    if (((gpa ^ state->backed) & ~(state->backing.size_bytes - 1)) == 0 && state->backing.size_bytes != 0 &&
+        (state->backing.rights & needed) == needed) {
+        *out = state->backing;
+        return VMMU_OK;
+    }
+    status = config->backing(config->context, (vmmu_gpa){ gpa }, out);
+    /* Nothing that is wrong is believed for longer. */
+    if (status == VMMU_OK && vmmu_shadow_is_owned(edit, out->frame.v, out->size_bytes)) {
+        state->backed = gpa;
+        state->backing = *out;
+    }
+    return status;
+}
+
 struct range {
     uint64_t first;
     uint64_t last;
@@ -75,6 +104,7 @@ static struct vmmu_outcome change(struct vmmu_shadow *shadow, vmmu_gpa gpa, uint
         !vmmu_range_fits(gpa.v, size_bytes, BIT64(VMMU_PAGE_SHIFT + 40))) {
         return (struct vmmu_outcome){ .status = VMMU_INVALID };
     }
+    shadow->state->backing.size_bytes = 0;
     if (!vmmu_shadow_begin(&edit, shadow)) {
         return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
     }

@@ -16,13 +16,6 @@ static enum vmmu_status answer(struct shadow_fault *fault, enum vmmu_shadow_answ
     return VMMU_OK;
 }
 
-static enum vmmu_status back(const struct shadow_fault *fault, uint64_t gpa, struct vmmu_shadow_backing *out)
-{
-    const struct vmmu_shadow_config *const config = &fault->edit.shadow->config;
-
-    return config->backing(config->context, (vmmu_gpa){ gpa }, out);
-}
-
 /* --- the guest's tables --- */
 
 /* The entry that the walk could not load, after the last one that it did. */
@@ -53,7 +46,8 @@ static enum vmmu_status no_table(struct shadow_fault *fault)
         const struct vmmu_x86_step *const last = &walk->steps[walk->step_count - 1];
         const bool is_leaf = vmmu_format_is_leaf(&format->level[last->level], last->value);
 
-        if (is_leaf || (last->marks != 0 && (back(fault, last->address, &backing) != VMMU_OK ||
+        if (is_leaf || (last->marks != 0 && (vmmu_shadow_back(&fault->edit, last->address,
+                                                              VMMU_X86_RIGHT_WRITE, &backing) != VMMU_OK ||
                                              !(backing.rights & VMMU_X86_RIGHT_WRITE)))) {
             return answer(fault, VMMU_SHADOW_DENIED, last->address);
         }
@@ -147,6 +141,24 @@ static enum vmmu_status allow(struct shadow_fault *fault)
     return status == VMMU_OK ? answer(fault, VMMU_SHADOW_RETRY, fault->walk.translation.gpa.v) : status;
 }
 
+/* What the walk found at @level; or NULL. */
+static const struct vmmu_x86_step *step_at(const struct shadow_fault *fault, unsigned level)
+{
+    for (unsigned i = 0; i < fault->walk.step_count; i++) {
+        if (fault->walk.steps[i].level == level) {
+            return &fault->walk.steps[i];
+        }
+    }
+    return NULL;
+}
+
+static void zap_unless_agrees(struct shadow_edit *edit, struct shadow_spot spot, uint64_t entry)
+{
+    if (shadow_slot_at(edit, spot)->target != SHADOW_NO_TARGET && !vmmu_shadow_agrees(edit, spot, entry)) {
+        vmmu_shadow_zap(edit, spot);
+    }
+}
+
 /*
  * A processor that raises a page fault keeps nothing of the address: nor do open pages keep what the walk did not find. (What
  * it found is what the fault was made from: the tables may be others again.)
@@ -158,22 +170,22 @@ static void keep_nothing_stale(struct shadow_fault *fault)
 
     for (unsigned level = fault->top; level > 0; level--) {
         const struct shadow_page *const page = &edit->state->pages[spot.page];
-        const struct shadow_slot *slot;
-        unsigned i = 0;
+        const struct vmmu_x86_step *const step = step_at(fault, level);
 
         spot.index = vmmu_format_index(shadow_level(page), fault->address);
-        slot = shadow_slot_at(edit, spot);
-        while (i < fault->walk.step_count && fault->walk.steps[i].level != level) {
-            i++;
+        if (step && page->life != SHADOW_CLOSED) {
+            const struct shadow_spot half = { spot.page, spot.index ^ 1 };
+
+            zap_unless_agrees(edit, spot, step->value | step->marks);
+            /* The other half of a page of 4 MiB has the same address for the guest. */
+            if (vmmu_shadow_entry_address(page, half.index) == vmmu_shadow_entry_address(page, spot.index)) {
+                zap_unless_agrees(edit, half, step->value | step->marks);
+            }
         }
-        if (i < fault->walk.step_count && slot->target != SHADOW_NO_TARGET && page->life != SHADOW_CLOSED &&
-            !vmmu_shadow_agrees(edit, spot, fault->walk.steps[i].value | fault->walk.steps[i].marks)) {
-            vmmu_shadow_zap(edit, spot);
-        }
-        if (!shadow_is_link(slot)) {
+        if (!shadow_is_link(shadow_slot_at(edit, spot))) {
             return;
         }
-        spot.page = shadow_linked_page(slot);
+        spot.page = shadow_linked_page(shadow_slot_at(edit, spot));
     }
 }
 
@@ -200,7 +212,7 @@ static enum vmmu_status decide(struct shadow_fault *fault)
     }
     const uint64_t gpa = fault->walk.translation.gpa.v;
 
-    if (back(fault, gpa, &fault->backing) != VMMU_OK) {
+    if (vmmu_shadow_back(&fault->edit, gpa, needed, &fault->backing) != VMMU_OK) {
         return answer(fault, VMMU_SHADOW_DEVICE, gpa);
     }
     if ((fault->backing.rights & needed) != needed) {
@@ -230,5 +242,5 @@ struct vmmu_outcome vmmu_shadow_fault(struct vmmu_shadow *shadow, unsigned vp, v
     fault.address = now->mode.address_bits == 32 ? va.v & BITS64(31, 0) : va.v;
     fault.access.marks = VMMU_X86_MARKS_AS_IT_GOES;
     *verdict = (struct vmmu_shadow_verdict){ .answer = VMMU_SHADOW_RETRY };
-    return vmmu_shadow_end(&fault.edit, decide(&fault));
+    return vmmu_shadow_end(&fault.edit, vmmu_shadow_fault_quickly(&fault) ? VMMU_OK : decide(&fault));
 }

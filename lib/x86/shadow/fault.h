@@ -23,6 +23,11 @@ struct shadow_fault {
     struct shadow_stop path[SHADOW_LEVELS + 1]; /* by level, from `top` - 1 to `leaf.level` */
 };
 
+/* --- quick.c --- */
+
+/* Settle the fault by what stands already. False: nothing is decided. */
+bool vmmu_shadow_fault_quickly(struct shadow_fault *fault);
+
 /* --- path.c: which entries there must be --- */
 
 /* The shadow pages of the guest's tables that the walk used, below the root. */

@@ -152,23 +152,13 @@ static void prefill(struct shadow_fault *fault)
     }
 }
 
-static bool is_owned(const struct shadow_fault *fault)
-{
-    const struct vmmu_host *const host = fault->edit.shadow->memory->host;
-    const uint64_t bytes = shadow_bytes(fault->leaf.level);
-    const uint64_t limit = BIT64(fault->edit.shadow->config.maxphyaddr);
-
-    return vmmu_range_fits(fault->leaf.hpa, bytes, limit) &&
-           host->owns(host->context, (vmmu_hpa){ fault->leaf.hpa }, bytes);
-}
-
 enum vmmu_status vmmu_shadow_fill(struct shadow_fault *fault)
 {
     struct shadow_edit *const edit = &fault->edit;
     const struct vmmu_host *const host = edit->shadow->memory->host;
     const uint64_t value = vmmu_shadow_leaf(edit->state, &fault->leaf);
 
-    if (!is_owned(fault)) {
+    if (!vmmu_shadow_is_owned(edit, fault->leaf.hpa, shadow_bytes(fault->leaf.level))) {
         edit->shadow->counters.violations++;
         host->violated(host->context, "a shadow entry for memory that is not the partition's");
         return VMMU_VIOLATED;

@@ -140,13 +140,15 @@ struct vmmu_shadow_state {
     uint32_t free;
     uint32_t oldest;
     uint32_t newest;
-    uint32_t turn;                /* the operation under way */
-    uint32_t first[SHADOW_LIVES]; /* of the pages of each life, the newest first */
-    uint32_t parked;              /* how many pages are */
-    uint32_t stale_entries;       /* of pages that are open or closing */
-    uint32_t removals;            /* pages removed, ever */
-    uint32_t quiet;               /* flushes of the guest's since an entry might have been stale */
-    bool watch_is_known;          /* every virtual processor intercepts INVLPG */
+    uint32_t turn;                      /* the operation under way */
+    uint32_t first[SHADOW_LIVES];       /* of the pages of each life, the newest first */
+    uint32_t parked;                    /* how many pages are */
+    uint32_t stale_entries;             /* of pages that are open or closing */
+    uint32_t removals;                  /* pages removed, ever */
+    uint32_t quiet;                     /* flushes of the guest's since an entry might have been stale */
+    bool watch_is_known;                /* every virtual processor intercepts INVLPG */
+    uint64_t backed;                    /* an address for which `backing` was given */
+    struct vmmu_shadow_backing backing; /* of size 0: none */
     uint64_t excused;     /* a frame that a supervisor may write by giving up what SHADOW_LAX_USER keeps */
     uint8_t pat_index[8]; /* host's, by memory type */
     struct shadow_vp vps[VMMU_SHADOW_VPS];
@@ -283,6 +285,19 @@ uint32_t *vmmu_shadow_leaf_head(const struct vmmu_shadow_state *state, uint64_t 
 
 /* Protected tables in the region of @level (2 or 3) around @gpa, and perhaps in others. */
 uint32_t *vmmu_shadow_region_count(const struct vmmu_shadow_state *state, uint64_t gpa, unsigned level);
+
+/* --- backing.c: what is underneath --- */
+
+/*
+ * As config.backing, which may be spared: what it said last still holds unless forget or protect was called, or more rights
+ * than that has came back, of which @needed may be some.
+ */
+VMMU_MUST_USE
+enum vmmu_status vmmu_shadow_back(const struct shadow_edit *edit, uint64_t gpa, uint8_t needed,
+                                  struct vmmu_shadow_backing *out);
+
+/* Whether the partition owns [hpa, hpa + bytes), and entries can name it. */
+bool vmmu_shadow_is_owned(const struct shadow_edit *edit, uint64_t hpa, uint64_t bytes);
 
 /* --- life.c: which tables the guest may write --- */
 

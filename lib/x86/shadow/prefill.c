@@ -12,18 +12,14 @@
 /* Whether the backing around @gpa is known, and is the partition's. */
 static bool find_backing(struct shadow_prefill *prefill, uint64_t gpa)
 {
-    const struct vmmu_shadow *const shadow = prefill->edit->shadow;
-    const struct vmmu_shadow_config *const config = &shadow->config;
-    const struct vmmu_host *const host = shadow->memory->host;
     struct vmmu_shadow_backing *const backing = &prefill->backing;
 
     if (backing->size_bytes != 0 && ((gpa ^ prefill->gpa) & ~(backing->size_bytes - 1)) == 0) {
         return true;
     }
     prefill->gpa = gpa;
-    if (config->backing(config->context, (vmmu_gpa){ gpa }, backing) == VMMU_OK &&
-        vmmu_range_fits(backing->frame.v, backing->size_bytes, BIT64(config->maxphyaddr)) &&
-        host->owns(host->context, backing->frame, backing->size_bytes)) {
+    if (vmmu_shadow_back(prefill->edit, gpa, 0, backing) == VMMU_OK &&
+        vmmu_shadow_is_owned(prefill->edit, backing->frame.v, backing->size_bytes)) {
         return true;
     }
     backing->size_bytes = 0;

@@ -46,7 +46,8 @@ static bool check_page(struct shadow_edit *edit, uint32_t index, struct shadow_p
     const uint64_t stores = edit->shadow->counters.stores;
 
     /* Windows of a kernel's come and go in one place. */
-    if (page->role.level == 1 && page->emptied != ENTRIES && vmmu_shadow_may_refill(refill, page)) {
+    if (page->role.level == 1 && page->emptied != ENTRIES && vmmu_shadow_may_refill(refill, page) &&
+        vmmu_shadow_watch(edit)) {
         const uint32_t emptied = page->emptied;
 
         page->emptied = ENTRIES;
