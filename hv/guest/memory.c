@@ -28,7 +28,7 @@ enum vmmu_status guest_memory_add(struct guest_memory *memory, const struct gues
     return VMMU_OK;
 }
 
-static const struct guest_slot *slot_of(const struct guest_memory *memory, vmmu_gpa gpa)
+const struct guest_slot *guest_memory_slot(const struct guest_memory *memory, vmmu_gpa gpa)
 {
     for (unsigned i = 0; i < memory->count; i++) {
         const struct guest_slot *slot = &memory->slot[i];
@@ -42,7 +42,7 @@ static const struct guest_slot *slot_of(const struct guest_memory *memory, vmmu_
 
 void *guest_memory_at(const struct guest_memory *memory, vmmu_gpa gpa, uint64_t size)
 {
-    const struct guest_slot *slot = slot_of(memory, gpa);
+    const struct guest_slot *slot = guest_memory_slot(memory, gpa);
 
     if (slot == NULL || !vmmu_range_fits(gpa.v - slot->gpa.v, size, slot->size)) {
         return NULL;
@@ -52,7 +52,7 @@ void *guest_memory_at(const struct guest_memory *memory, vmmu_gpa gpa, uint64_t 
 
 bool guest_memory_hpa(const struct guest_memory *memory, vmmu_gpa gpa, vmmu_hpa *hpa)
 {
-    const struct guest_slot *slot = slot_of(memory, gpa);
+    const struct guest_slot *slot = guest_memory_slot(memory, gpa);
 
     if (slot == NULL) {
         return false;

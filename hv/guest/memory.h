@@ -33,6 +33,9 @@ struct guest_memory {
 VMMU_MUST_USE
 enum vmmu_status guest_memory_add(struct guest_memory *memory, const struct guest_slot *slot);
 
+/* The slot that @gpa lies in, or NULL. */
+const struct guest_slot *guest_memory_slot(const struct guest_memory *memory, vmmu_gpa gpa);
+
 /* Our pointer to [gpa, gpa + size), or NULL unless one slot holds all of it and @size is not zero. */
 void *guest_memory_at(const struct guest_memory *memory, vmmu_gpa gpa, uint64_t size);
 

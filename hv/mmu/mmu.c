@@ -72,15 +72,21 @@ static bool host_entry_exchange(void *context, void *entry, unsigned width_bytes
                                        __ATOMIC_ACQUIRE);
 }
 
+static bool slot_owns(const struct guest_slot *slot, vmmu_hpa at, uint64_t size_bytes)
+{
+    return at.v >= slot->hpa.v && vmmu_range_fits(at.v - slot->hpa.v, size_bytes, slot->size);
+}
+
 static bool host_owns(void *context, vmmu_hpa at, uint64_t size_bytes)
 {
     const struct partition *partition = context;
     const struct mmu *mmu = partition->mmu;
 
+    if (mmu->near && slot_owns(mmu->near, at, size_bytes)) {
+        return true;
+    }
     for (unsigned i = 0; i < partition->memory.count; i++) {
-        const struct guest_slot *slot = &partition->memory.slot[i];
-
-        if (at.v >= slot->hpa.v && vmmu_range_fits(at.v - slot->hpa.v, size_bytes, slot->size)) {
+        if (slot_owns(&partition->memory.slot[i], at, size_bytes)) {
             return true;
         }
     }
@@ -231,7 +237,7 @@ void mmu_set_guest_pat(struct partition *partition, uint64_t pat)
 
 /* --- overlays --- */
 
-const struct mmu_overlay *mmu_overlay_over(const struct mmu *mmu, vmmu_gpa gpa)
+const struct mmu_overlay *mmu_overlay_find(const struct mmu *mmu, vmmu_gpa gpa)
 {
     for (unsigned i = 0; i < mmu->overlay_count; i++) {
         if (gpa.v - mmu->overlays[i].gpa.v < VMMU_PAGE_BYTES) {
@@ -239,6 +245,28 @@ const struct mmu_overlay *mmu_overlay_over(const struct mmu *mmu, vmmu_gpa gpa)
         }
     }
     return NULL;
+}
+
+static void filter_overlays(struct mmu *mmu)
+{
+    mmu->overlay_filter = 0;
+    for (unsigned i = 0; i < mmu->overlay_count; i++) {
+        mmu->overlay_filter |= BIT64(mmu->overlays[i].gpa.v >> VMMU_PAGE_SHIFT & 63);
+    }
+}
+
+/* The list has @overlay from here on. */
+static void list_overlay(struct mmu *mmu, const struct mmu_overlay *overlay)
+{
+    mmu->overlays[mmu->overlay_count++] = *overlay;
+    filter_overlays(mmu);
+}
+
+/* Its order means nothing. */
+static void unlist_overlay(struct mmu *mmu, unsigned index)
+{
+    mmu->overlays[index] = mmu->overlays[--mmu->overlay_count];
+    filter_overlays(mmu);
 }
 
 bool mmu_overlay(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights)
@@ -249,15 +277,15 @@ bool mmu_overlay(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8
         return false;
     }
     /* The page is the partition's from here on, which the engine asks about. */
-    mmu->overlays[mmu->overlay_count++] = (struct mmu_overlay){ .rights = rights, .gpa = gpa, .page = page };
+    list_overlay(mmu, &(struct mmu_overlay){ .rights = rights, .gpa = gpa, .page = page });
     if (!mmu->technique->map(partition, gpa, page, rights)) {
-        mmu->overlay_count--;
+        unlist_overlay(mmu, mmu->overlay_count - 1);
         return false;
     }
     return true;
 }
 
-/* The list says what stands there before the tables do; its order means nothing. */
+/* The list says what stands there before the tables do. */
 bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa)
 {
     struct mmu *mmu = partition->mmu;
@@ -270,14 +298,14 @@ bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa)
         return false;
     }
     removed = *overlay;
-    mmu->overlays[overlay - mmu->overlays] = mmu->overlays[--mmu->overlay_count];
+    unlist_overlay(mmu, (unsigned)(overlay - mmu->overlays));
     if (guest_memory_hpa(&partition->memory, gpa, &under)) {
         done = mmu->technique->map(partition, gpa, under, VMMU_X86_RIGHTS_ALL);
     } else {
         done = mmu->technique->unmap(partition, gpa);
     }
     if (!done) {
-        mmu->overlays[mmu->overlay_count++] = removed;
+        list_overlay(mmu, &removed);
     }
     return done;
 }
@@ -287,11 +315,30 @@ static void *overlay_byte(const struct mmu_overlay *overlay, vmmu_gpa gpa)
     return (uint8_t *)memory_at(overlay->page) + (gpa.v - overlay->gpa.v);
 }
 
+const struct guest_slot *mmu_slot_find(const struct partition *partition, vmmu_gpa gpa)
+{
+    const struct guest_slot *slot = guest_memory_slot(&partition->memory, gpa);
+
+    if (slot) {
+        partition->mmu->near = slot;
+    }
+    return slot;
+}
+
+/* What stands at @gpa, overlays aside. */
+static void *memory_of(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes)
+{
+    const struct guest_slot *slot = mmu_slot_of(partition, gpa);
+    const uint64_t offset = slot ? gpa.v - slot->gpa.v : 0;
+
+    return slot && size_bytes <= slot->size - offset ? slot->host + offset : NULL;
+}
+
 const void *mmu_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes)
 {
     const struct mmu_overlay *overlay = mmu_overlay_over(partition->mmu, gpa);
 
-    return overlay ? overlay_byte(overlay, gpa) : guest_memory_at(&partition->memory, gpa, size_bytes);
+    return overlay ? overlay_byte(overlay, gpa) : memory_of(partition, gpa, size_bytes);
 }
 
 void *mmu_writable_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes)
@@ -301,7 +348,7 @@ void *mmu_writable_at(const struct partition *partition, vmmu_gpa gpa, uint64_t 
     if (overlay) {
         return overlay->rights & VMMU_X86_RIGHT_WRITE ? overlay_byte(overlay, gpa) : NULL;
     }
-    return guest_memory_at(&partition->memory, gpa, size_bytes);
+    return memory_of(partition, gpa, size_bytes);
 }
 
 /* --- what people see --- */

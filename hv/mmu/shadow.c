@@ -73,17 +73,16 @@ static bool overlay_within(const struct mmu *mmu, uint64_t base, uint64_t size_b
     return false;
 }
 
-/* The largest page around @gpa that lies in one slot, aligned in both spaces, under no overlay. */
-static uint64_t piece_bytes(const struct partition *partition, vmmu_gpa gpa, vmmu_hpa at)
+/* The largest page around @gpa that lies in @slot, aligned in both spaces, under no overlay. */
+static uint64_t piece_bytes(const struct mmu *mmu, const struct guest_slot *slot, vmmu_gpa gpa)
 {
     static const uint64_t sizes[] = { VMMU_1G_BYTES, VMMU_2M_BYTES };
 
     for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         const uint64_t base = gpa.v & ~(sizes[i] - 1);
 
-        if (vmmu_is_aligned(gpa.v - at.v, sizes[i]) &&
-            guest_memory_at(&partition->memory, (vmmu_gpa){ base }, sizes[i]) &&
-            !overlay_within(partition->mmu, base, sizes[i])) {
+        if (sizes[i] <= slot->size && base - slot->gpa.v <= slot->size - sizes[i] &&
+            vmmu_is_aligned(slot->gpa.v - slot->hpa.v, sizes[i]) && !overlay_within(mmu, base, sizes[i])) {
             return sizes[i];
         }
     }
@@ -94,8 +93,8 @@ static enum vmmu_status backing(void *context, vmmu_gpa gpa, struct vmmu_shadow_
 {
     const struct partition *partition = context;
     const struct mmu_overlay *overlay = mmu_overlay_over(partition->mmu, gpa);
+    const struct guest_slot *slot;
     uint64_t size_bytes;
-    vmmu_hpa at;
 
     if (overlay) {
         *out = (struct vmmu_shadow_backing){ .frame = overlay->page,
@@ -104,14 +103,16 @@ static enum vmmu_status backing(void *context, vmmu_gpa gpa, struct vmmu_shadow_
                                              .type = VMMU_X86_TYPE_WB };
         return VMMU_OK;
     }
-    if (!guest_memory_hpa(&partition->memory, gpa, &at)) {
+    slot = mmu_slot_of(partition, gpa);
+    if (!slot) {
         return VMMU_ABSENT;
     }
-    size_bytes = piece_bytes(partition, gpa, at);
-    *out = (struct vmmu_shadow_backing){ .frame = { at.v & ~(size_bytes - 1) },
-                                         .size_bytes = size_bytes,
-                                         .rights = VMMU_X86_RIGHTS_ALL,
-                                         .type = VMMU_X86_TYPE_WB };
+    size_bytes = piece_bytes(partition->mmu, slot, gpa);
+    *out =
+        (struct vmmu_shadow_backing){ .frame = { (slot->hpa.v + (gpa.v - slot->gpa.v)) & ~(size_bytes - 1) },
+                                      .size_bytes = size_bytes,
+                                      .rights = VMMU_X86_RIGHTS_ALL,
+                                      .type = VMMU_X86_TYPE_WB };
     return VMMU_OK;
 }
 

@@ -23,6 +23,9 @@ struct mmu {
     struct vmmu_table_memory memory;
     unsigned overlay_count; /* the first so many of `overlays` are in place */
     struct mmu_overlay overlays[MMU_OVERLAYS];
+    uint64_t overlay_filter; /* a bit for each page number modulo 64 that an overlay stands over */
+    /* The slot that was last asked for; nearly always the next one, too. NULL: none yet. */
+    const struct guest_slot *near;
     struct vmmu_nested nested;
     struct vmmu_shadow shadow;
     struct vmmu_ram ram;  /* the guest's memory, for `shadow` */
@@ -51,8 +54,29 @@ extern const struct mmu_technique mmu_shadow;
         }                                                                                                    \
     } while (0)
 
+/* The overlay at @gpa, or NULL; where mmu_overlay_may_be() says that there may be one. */
+const struct mmu_overlay *mmu_overlay_find(const struct mmu *mmu, vmmu_gpa gpa);
+
+static inline bool mmu_overlay_may_be(const struct mmu *mmu, vmmu_gpa gpa)
+{
+    return mmu->overlay_filter >> (gpa.v >> VMMU_PAGE_SHIFT & 63) & 1;
+}
+
 /* The overlay at @gpa, or NULL. */
-const struct mmu_overlay *mmu_overlay_over(const struct mmu *mmu, vmmu_gpa gpa);
+static inline const struct mmu_overlay *mmu_overlay_over(const struct mmu *mmu, vmmu_gpa gpa)
+{
+    return mmu_overlay_may_be(mmu, gpa) ? mmu_overlay_find(mmu, gpa) : NULL;
+}
+
+/* The slot that @gpa lies in, or NULL. */
+const struct guest_slot *mmu_slot_find(const struct partition *partition, vmmu_gpa gpa);
+
+static inline const struct guest_slot *mmu_slot_of(const struct partition *partition, vmmu_gpa gpa)
+{
+    const struct guest_slot *near = partition->mmu->near;
+
+    return near && gpa.v - near->gpa.v < near->size ? near : mmu_slot_find(partition, gpa);
+}
 
 /* Have the plan's VPs flush before they enter their guest again, and report its epoch. */
 void mmu_apply(struct partition *partition, const struct vmmu_plan *plan);

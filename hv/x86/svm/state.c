@@ -25,23 +25,37 @@ static uint16_t pack_rights(uint16_t rights)
     return (uint16_t)((rights & 0xFF) | (rights >> 4 & 0xF00));
 }
 
-void svm_read_state(struct vp *vp)
+static void read_segment(struct vp *vp, enum vmmu_x86_segment_name name)
 {
-    struct svm_save *save = save_of(vp);
+    const struct svm_segment *from = &save_of(vp)->segments[name];
+
+    vp->arch->state.segment[name] =
+        (struct vmmu_x86_segment){ .base = from->base,
+                                   .limit = from->limit,
+                                   .selector = from->selector,
+                                   .attributes = unpack_rights(from->attributes) };
+}
+
+void svm_read_code(struct vp *vp)
+{
     struct vmmu_x86_state *state = &vp->arch->state;
+    struct vmmu_x86_paging_registers registers;
 
+    svm_read_paging(vp, &registers);
+    state->cr0 = registers.cr0;
+    state->cr4 = registers.cr4;
+    state->efer = registers.efer;
+    state->cpl = save_of(vp)->cpl;
+    read_segment(vp, VMMU_X86_CS);
+}
+
+void svm_read_segments(struct vp *vp)
+{
     for (unsigned i = 0; i < VMMU_X86_SEGMENTS; i++) {
-        const struct svm_segment *from = &save->segments[i];
-
-        state->segment[i] = (struct vmmu_x86_segment){ .base = from->base,
-                                                       .limit = from->limit,
-                                                       .selector = from->selector,
-                                                       .attributes = unpack_rights(from->attributes) };
+        if (i != VMMU_X86_CS) {
+            read_segment(vp, (enum vmmu_x86_segment_name)i);
+        }
     }
-    state->cr0 = svm_read_control(vp, 0);
-    state->cr4 = svm_read_control(vp, 4);
-    state->efer = vp->arch->svm->own_tables ? vp->arch->svm->efer : save->efer & ~VMMU_X86_EFER_SVME;
-    state->cpl = save->cpl;
 }
 
 void svm_write_segment(struct vp *vp, enum vmmu_x86_segment_name name, const struct vmmu_x86_segment *segment)
@@ -85,7 +99,25 @@ static void write_guest_control(struct svm_vp *svm, unsigned number, uint64_t va
     }
 }
 
-uint64_t svm_read_control(struct vp *vp, unsigned number)
+void svm_read_paging(const struct vp *vp, struct vmmu_x86_paging_registers *registers)
+{
+    const struct svm_vp *svm = vp->arch->svm;
+    const struct svm_save *save = &svm->vmcb->save;
+
+    if (svm->own_tables) {
+        registers->cr0 = (save->cr0 & ~CR0_OURS) | (svm->cr0 & CR0_OURS);
+        registers->cr3 = svm->cr3;
+        registers->cr4 = svm->cr4;
+        registers->efer = svm->efer;
+    } else {
+        registers->cr0 = save->cr0;
+        registers->cr3 = save->cr3;
+        registers->cr4 = save->cr4;
+        registers->efer = save->efer & ~VMMU_X86_EFER_SVME;
+    }
+}
+
+uint64_t svm_read_control(const struct vp *vp, unsigned number)
 {
     const struct svm_save *save = save_of(vp);
 

@@ -78,11 +78,13 @@ void svm_leave_nmi(struct svm_vp *svm);
 /* At any exit: unblock NMIs if the IRET that was about to be executed has been. */
 void svm_settle_nmi(struct svm_vp *svm);
 
-void svm_read_state(struct vp *vp);
+void svm_read_code(struct vp *vp);
+void svm_read_segments(struct vp *vp);
+void svm_read_paging(const struct vp *vp, struct vmmu_x86_paging_registers *registers);
 void svm_write_segment(struct vp *vp, enum vmmu_x86_segment_name name,
                        const struct vmmu_x86_segment *segment);
 void svm_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit);
-uint64_t svm_read_control(struct vp *vp, unsigned number);
+uint64_t svm_read_control(const struct vp *vp, unsigned number);
 void svm_write_control(struct vp *vp, unsigned number, uint64_t value);
 void svm_write_efer(struct vp *vp, uint64_t value);
 void svm_write_root(struct vp *vp, const struct vmmu_shadow_root *root);

@@ -16,16 +16,13 @@
 
 struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp)
 {
-    const struct vmmu_x86_state *state = x86_state(vp);
     const struct vp_arch *arch = vp->arch;
+    struct vmmu_x86_paging_registers registers = { .pdpte = { arch->pdpte[0], arch->pdpte[1], arch->pdpte[2],
+                                                              arch->pdpte[3] },
+                                                   .pdpte_in_memory = arch->walks_guest };
 
-    return (struct vmmu_x86_paging_registers){ .cr0 = state->cr0,
-                                               .cr3 = arch->backend->read_control(vp, 3),
-                                               .cr4 = state->cr4,
-                                               .efer = state->efer,
-                                               .pdpte = { arch->pdpte[0], arch->pdpte[1], arch->pdpte[2],
-                                                          arch->pdpte[3] },
-                                               .pdpte_in_memory = arch->walks_guest };
+    arch->backend->read_paging(vp, &registers);
+    return registers;
 }
 
 /* Whether the PDPTEs load that a write which makes @next of @now has to load. */
@@ -43,7 +40,7 @@ static bool pdptes_load(struct vp *vp, const struct vmmu_x86_paging_registers *n
 static bool write_cr0_checked(struct vp *vp, uint64_t value)
 {
     struct vp_arch *arch = vp->arch;
-    struct vmmu_x86_state *state = x86_state(vp);
+    struct vmmu_x86_state *state = x86_code(vp);
     const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
     /* Not the mode: paging may not go on either while CS.L is set and long mode is still off. */
     const bool cs_long = state->segment[VMMU_X86_CS].attributes & SEGMENT_LONG;
@@ -93,7 +90,7 @@ static bool write_cr3_checked(struct vp *vp, uint64_t value)
 static bool write_cr4_checked(struct vp *vp, uint64_t value)
 {
     struct vp_arch *arch = vp->arch;
-    struct vmmu_x86_state *state = x86_state(vp);
+    struct vmmu_x86_state *state = x86_code(vp);
     const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
     struct vmmu_x86_paging_registers next = now;
 
@@ -124,7 +121,7 @@ static bool write_cr8_checked(struct vp *vp, uint64_t value)
 bool x86_write_efer(struct vp *vp, uint64_t value)
 {
     struct vp_arch *arch = vp->arch;
-    struct vmmu_x86_state *state = x86_state(vp);
+    struct vmmu_x86_state *state = x86_code(vp);
     const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
 
     if (vmmu_mode_check_efer(&arch->cpu, &now, value) != VMMU_OK) {
@@ -161,7 +158,7 @@ static uint64_t cr0_after_lmsw(uint64_t cr0, uint64_t source)
 
 static uint64_t read_control(struct vp *vp, unsigned number)
 {
-    return number == 0 ? x86_state(vp)->cr0 : vp->arch->backend->read_control(vp, number);
+    return vp->arch->backend->read_control(vp, number);
 }
 
 /* Perform MOV from a control register, or SMSW. */
@@ -177,7 +174,7 @@ static enum vmmu_status read_checked(struct vp *vp, const struct vmmu_insn *insn
 
 enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
 {
-    struct vmmu_x86_state *state = x86_state(vp);
+    struct vmmu_x86_state *state = x86_code(vp);
     const struct vmmu_insn_memory memory = x86_insn_memory(vp);
     struct vmmu_x86_fault fault;
     const struct vmmu_insn *insn;
@@ -200,7 +197,7 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
         }
         accepted = write_control_checked(vp, insn->destination.number, value[0]);
     } else if (insn->operation == VMMU_INSN_LMSW) {
-        status = vmmu_insn_load_source(insn, state, &memory, value, &fault);
+        status = vmmu_insn_load_source(insn, x86_state(vp), &memory, value, &fault);
 
         if (status == VMMU_GUEST_FAULT) {
             x86_raise_fault(vp, &fault);

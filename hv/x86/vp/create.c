@@ -321,7 +321,8 @@ void arch_vp_start(struct vp *vp, const struct guest_start *start)
     state->gpr[VMMU_X86_RSP] = start->rsp;
     state->rip = start->rip;
     state->rflags = RFLAGS_RESET;
-    vp->arch->state_complete = false;
+    vp->arch->code_complete = false;
+    vp->arch->segments_complete = false;
     x86_paging_changed(vp);
 }
 
@@ -330,7 +331,8 @@ void arch_vp_start(struct vp *vp, const struct guest_start *start)
 void arch_vp_enter(struct vp *vp, struct exit *exit)
 {
     x86_switch_to(vp);
-    vp->arch->state_complete = false;
+    vp->arch->code_complete = false;
+    vp->arch->segments_complete = false;
     backend->enter(vp, exit);
 }
 

@@ -163,7 +163,7 @@ void arch_vp_events(struct vp *vp)
     if (arch->exception_pending && !arch->backend->is_injecting(vp)) {
         arch->exception_pending = false;
         /* Real mode pushes no error codes. */
-        arch->exception.has_error_code &= (x86_state(vp)->cr0 & VMMU_X86_CR0_PE) != 0;
+        arch->exception.has_error_code &= (arch->backend->read_control(vp, 0) & VMMU_X86_CR0_PE) != 0;
         inject(vp, &arch->exception);
     }
     if (arch->nmi_pending) {

@@ -144,7 +144,7 @@ static vmmu_gva linear_rip(const struct vmmu_x86_state *state, enum vmmu_insn_wi
 static enum vmmu_status fetch_and_decode(struct vp *vp, const struct vmmu_insn **insn,
                                          struct vmmu_x86_fault *fault)
 {
-    const struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_x86_state *state = x86_code(vp);
     const enum vmmu_insn_width width = vmmu_insn_mode(state);
     struct vmmu_insn_cache *cache = &vp->arch->insn_cache;
     uint8_t bytes[FETCH_BYTES] __attribute__((aligned(8)));
@@ -209,7 +209,7 @@ void x86_retire_to(struct vp *vp, uint64_t next_rip)
 
 void x86_retire(struct vp *vp, unsigned bytes)
 {
-    const struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_x86_state *state = x86_code(vp);
     const uint64_t next = state->rip + bytes;
 
     /* EIP counts on beyond 64 KiB in 16-bit code too: only jumps cut it. */

@@ -47,13 +47,13 @@ bool x86_load_pdptes(struct vp *vp, const struct vmmu_x86_paging_registers *next
 /* Protection keys change without an exit. */
 static void tell_keys(struct vp *vp)
 {
-    const struct vmmu_x86_mode *mode;
+    const uint64_t cr4 = vp->arch->backend->read_control(vp, 4);
+    uint32_t pkru = 0;
+    uint32_t pkrs = 0;
 
-    if (vp->arch->backend->read_control(vp, 4) & CR4_KEYS) {
-        mode = x86_mode(vp, true);
-        if (mode) {
-            mmu_set_keys(vp, mode->pkru, mode->pkrs);
-        }
+    if (cr4 & CR4_KEYS) {
+        x86_read_keys(vp, cr4, &pkru, &pkrs);
+        mmu_set_keys(vp, pkru, pkrs);
     }
 }
 

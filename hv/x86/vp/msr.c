@@ -13,7 +13,7 @@ static bool backend_read(struct vp *vp, uint32_t index, uint64_t *value)
 {
     switch (index) {
     case X86_MSR_TSC: *value = x86_tsc(vp); return true;
-    case X86_MSR_EFER: *value = x86_state(vp)->efer; return true;
+    case X86_MSR_EFER: *value = x86_code(vp)->efer; return true;
     default: return vp->arch->backend->read_msr(vp, index, value);
     }
 }

@@ -10,6 +10,7 @@
 /* A walk that loses this many races in a row is left to the guest to repeat. */
 #define WALK_TRIES   16
 
+#define CR3_PCID     BITS64(11, 0)
 #define PDPTES_BYTES 32
 #define PTE_ACCESSED BIT64(5)
 
@@ -65,26 +66,41 @@ struct vmmu_ram x86_ram(struct vp *vp)
     return (struct vmmu_ram){ .context = vp, .load = ram_load, .exchange = ram_exchange };
 }
 
-/* PKRU and PKRS stay in the processor's registers across an exit. */
-static void read_keys(struct vp *vp, struct vmmu_x86_paging_registers *registers)
+void x86_read_keys(struct vp *vp, uint64_t cr4, uint32_t *pkru, uint32_t *pkrs)
 {
-    if (registers->cr4 & VMMU_X86_CR4_PKE) {
-        registers->pkru = rdpkru();
+    if (cr4 & VMMU_X86_CR4_PKE) {
+        *pkru = rdpkru();
     }
-    if (registers->cr4 & VMMU_X86_CR4_PKS) {
-        uint64_t pkrs = 0;
+    if (cr4 & VMMU_X86_CR4_PKS) {
+        uint64_t value = 0;
 
-        (void)vp->arch->backend->read_msr(vp, X86_MSR_PKRS, &pkrs);
-        registers->pkrs = (uint32_t)pkrs;
+        (void)vp->arch->backend->read_msr(vp, X86_MSR_PKRS, &value);
+        *pkrs = (uint32_t)value;
     }
 }
 
-static bool same_registers(const struct vmmu_x86_paging_registers *a,
-                           const struct vmmu_x86_paging_registers *b)
+/* Whether the mode is the same but for what renew() writes. */
+static bool same_rules(const struct vmmu_x86_paging_registers *a, const struct vmmu_x86_paging_registers *b)
 {
-    return a->cr0 == b->cr0 && a->cr3 == b->cr3 && a->cr4 == b->cr4 && a->efer == b->efer &&
-           a->pkru == b->pkru && a->pkrs == b->pkrs && a->pdpte[0] == b->pdpte[0] &&
-           a->pdpte[1] == b->pdpte[1] && a->pdpte[2] == b->pdpte[2] && a->pdpte[3] == b->pdpte[3];
+    return a->cr0 == b->cr0 && a->cr4 == b->cr4 && a->efer == b->efer;
+}
+
+static bool same_pdptes(const struct vmmu_x86_paging_registers *a, const struct vmmu_x86_paging_registers *b)
+{
+    return a->pdpte[0] == b->pdpte[0] && a->pdpte[1] == b->pdpte[1] && a->pdpte[2] == b->pdpte[2] &&
+           a->pdpte[3] == b->pdpte[3];
+}
+
+/* CR3 and the keys change all the time, and were checked when they were loaded. */
+static void renew(struct vp_arch *arch, const struct vmmu_x86_paging_registers *now)
+{
+    if (now->cr3 != arch->mode_registers.cr3) {
+        arch->mode.root = vmmu_mode_root(arch->mode.paging, now->cr3);
+        arch->mode.pcid = (uint16_t)(now->cr4 & VMMU_X86_CR4_PCIDE ? now->cr3 & CR3_PCID : 0);
+        arch->mode_registers.cr3 = now->cr3;
+    }
+    arch->mode.pkru = arch->mode_registers.pkru = now->pkru;
+    arch->mode.pkrs = arch->mode_registers.pkrs = now->pkrs;
 }
 
 const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys)
@@ -93,12 +109,15 @@ const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys)
     struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
 
     if (with_keys) {
-        read_keys(vp, &now);
+        x86_read_keys(vp, now.cr4, &now.pkru, &now.pkrs);
     } else {
         now.pkru = arch->mode_registers.pkru;
         now.pkrs = arch->mode_registers.pkrs;
     }
-    if (!arch->mode_valid || !same_registers(&now, &arch->mode_registers)) {
+    if (arch->mode_valid && same_rules(&now, &arch->mode_registers) &&
+        (arch->mode.paging != VMMU_X86_PAGING_PAE || same_pdptes(&now, &arch->mode_registers))) {
+        renew(arch, &now);
+    } else {
         arch->mode_registers = now;
         arch->mode_valid = vmmu_mode_make(&arch->cpu, &now, &arch->mode) == VMMU_OK;
     }
@@ -109,7 +128,7 @@ const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys)
 enum vmmu_status x86_walk(struct vp *vp, vmmu_gva va, enum vmmu_x86_access_kind kind,
                           struct vmmu_x86_walk_result *walk)
 {
-    const struct vmmu_x86_state *state = x86_state(vp);
+    const struct vmmu_x86_state *state = x86_code(vp);
     const struct vmmu_x86_mode *mode = x86_mode(vp, kind != VMMU_X86_EXECUTE);
     const struct vmmu_ram ram = x86_ram(vp);
     const struct vmmu_x86_access access = { .kind = kind,

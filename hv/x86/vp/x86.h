@@ -74,14 +74,18 @@ struct x86_backend {
      */
     void (*enter)(struct vp *vp, struct exit *exit);
 
-    /* Fill what enter() does not keep up: control registers, EFER, CPL, segments of arch->state. */
-    void (*read_state)(struct vp *vp);
+    /* Fill what enter() does not keep up of arch->state: control registers, EFER, CPL and CS; the other segments. */
+    void (*read_code)(struct vp *vp);
+    void (*read_segments)(struct vp *vp);
+
+    /* CR0, CR3, CR4 and EFER, the guest's own. The other members of @registers stay. */
+    void (*read_paging)(const struct vp *vp, struct vmmu_x86_paging_registers *registers);
 
     /* Load a segment; GDTR and IDTR; a control register (0, 2, 3, 4); EFER. No checks, no flush. */
     void (*write_segment)(struct vp *vp, enum vmmu_x86_segment_name name,
                           const struct vmmu_x86_segment *segment);
     void (*write_table)(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit);
-    uint64_t (*read_control)(struct vp *vp, unsigned number);
+    uint64_t (*read_control)(const struct vp *vp, unsigned number);
     void (*write_control)(struct vp *vp, unsigned number, uint64_t value);
     void (*write_efer)(struct vp *vp, uint64_t value);
 
@@ -163,7 +167,8 @@ struct x86_fetch_memo {
 
 struct vp_arch {
     struct vmmu_x86_state state;
-    bool state_complete; /* all of `state` is good; else only what enter() keeps up */
+    bool code_complete;     /* of `state`, what read_code() fills is good */
+    bool segments_complete; /* and what read_segments() fills; else only what enter() keeps up */
     const struct x86_backend *backend;
     struct svm_vp *svm;
     struct x86_event exception; /* to be injected before anything else */
@@ -209,14 +214,24 @@ static inline struct pc *x86_pc(const struct vp *vp)
     return &vp->partition->arch->pc;
 }
 
+/* Fill all of arch->state but segments other than CS. */
+static inline struct vmmu_x86_state *x86_code(struct vp *vp)
+{
+    if (!vp->arch->code_complete) {
+        vp->arch->backend->read_code(vp);
+        vp->arch->code_complete = true;
+    }
+    return &vp->arch->state;
+}
+
 /* Fill all of arch->state. */
 static inline struct vmmu_x86_state *x86_state(struct vp *vp)
 {
-    if (!vp->arch->state_complete) {
-        vp->arch->backend->read_state(vp);
-        vp->arch->state_complete = true;
+    if (!vp->arch->segments_complete) {
+        vp->arch->backend->read_segments(vp);
+        vp->arch->segments_complete = true;
     }
-    return &vp->arch->state;
+    return x86_code(vp);
 }
 
 /* --- events.c --- */
@@ -240,6 +255,9 @@ void x86_settle_eoi(struct vp *vp);
  * if there is no such mode.
  */
 const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys);
+
+/* PKRU and PKRS, which stay in the processor's registers across an exit; each stays as it is if @cr4 turns it off. */
+void x86_read_keys(struct vp *vp, uint64_t cr4, uint32_t *pkru, uint32_t *pkrs);
 
 /* Walk the guest's tables for an access at the present privilege; marks are set as a processor sets them. */
 enum vmmu_status x86_walk(struct vp *vp, vmmu_gva va, enum vmmu_x86_access_kind kind,
@@ -307,7 +325,7 @@ enum vp_next x86_xsetbv_exit(struct vp *vp, const struct exit *exit);
 /* WRMSR to EFER. False: #GP. */
 bool x86_write_efer(struct vp *vp, uint64_t value);
 
-/* The registers that decide about paging, from complete state. */
+/* The registers that decide about paging, but for PKRU and PKRS. */
 struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp);
 
 /* --- linear.c --- */
