@@ -113,10 +113,18 @@ static void sync_life(struct shadow_edit *edit, enum shadow_life life, const str
     }
 }
 
+/* From above: what is unlinked there needs no comparing. */
 static void sync_pages(struct shadow_edit *edit, const struct sync *sync)
 {
-    sync_life(edit, SHADOW_CLOSING, sync);
-    sync_life(edit, SHADOW_OPEN, sync);
+    struct sync uppers = *sync;
+
+    uppers.level = 2;
+    sync_life(edit, SHADOW_CLOSING, &uppers);
+    sync_life(edit, SHADOW_OPEN, &uppers);
+    if (sync->level < 2) {
+        sync_life(edit, SHADOW_CLOSING, sync);
+        sync_life(edit, SHADOW_OPEN, sync);
+    }
 }
 
 void vmmu_shadow_sync_all(struct shadow_edit *edit, const struct vmmu_x86_mode *mode)
