@@ -107,8 +107,8 @@ static void explain_pieces(const struct viewer *viewer, struct vmmu_shadow_view_
                    row, VMMU_SHADOW_TABLE_INSIDE);
 }
 
-/* The guest's leaf, as pages of ours are made from it. */
-static struct shadow_leaf guest_leaf(const struct viewer *viewer)
+/* The guest's leaf without @absent, as pages of ours are made from it. */
+static struct shadow_leaf guest_leaf(const struct viewer *viewer, uint64_t absent)
 {
     const struct vmmu_shadow_state *const state = viewer->edit.state;
     const struct vmmu_x86_step *const step = viewer_step(viewer, viewer->wanted.level);
@@ -117,18 +117,27 @@ static struct shadow_leaf guest_leaf(const struct viewer *viewer)
         return vmmu_shadow_flat();
     }
     return vmmu_shadow_guest_leaf(&viewer->edit.shadow->config, &state->pages[viewer->keeper].role,
-                                  step->value);
+                                  step->value & ~absent);
 }
 
-/* Whether direct page @child is made from such a page as the guest's is. */
+static bool is_made_from(const struct viewer *viewer, const struct shadow_page *child,
+                         const struct shadow_leaf *leaf)
+{
+    const struct shadow_role role = vmmu_shadow_direct_role(viewer->mode, child->role.level, leaf);
+
+    return __builtin_memcmp(&role, &child->role, sizeof(role)) == 0;
+}
+
+/* Whether direct page @child is made from such a page as the guest's is, or was before it became dirty. */
 static bool is_piece_of(const struct viewer *viewer, const struct shadow_page *child)
 {
     const uint64_t bytes = shadow_bytes(child->role.level + 1U);
-    const struct shadow_leaf leaf = guest_leaf(viewer);
-    const struct shadow_role role = vmmu_shadow_direct_role(viewer->mode, child->role.level, &leaf);
+    const struct vmmu_x86_format *const format = &vmmu_x86_formats[viewer->mode->layout.format];
+    const struct shadow_leaf now = guest_leaf(viewer, 0);
+    const struct shadow_leaf clean = guest_leaf(viewer, format->level[1].dirty);
 
     return viewer->wanted.known && child->frame == (viewer->wanted.gpa & ~(bytes - 1)) &&
-           __builtin_memcmp(&role, &child->role, sizeof(role)) == 0;
+           (is_made_from(viewer, child, &now) || is_made_from(viewer, child, &clean));
 }
 
 static void explain_split(struct viewer *viewer, struct vmmu_shadow_view_row *row,
@@ -281,9 +290,26 @@ static bool differs_from_memory(const struct viewer *viewer, const struct vmmu_x
     return ram->load(ram->context, at, step->entry_bytes, &value) != VMMU_OK || value != step->value;
 }
 
+/*
+ * Whether ours is made from the guest's entry as it is. A dirty bit that was set since makes nothing wrong; it stands in a link,
+ * too, where a table maps itself.
+ */
+static bool agrees(const struct viewer *viewer, const struct vmmu_shadow_view_row *row)
+{
+    const uint64_t dirty = vmmu_format_of(&viewer->mode->layout)->level[1].dirty;
+    const uint64_t value = row->guest.value;
+
+    if (!row->guest.present || is_refused(viewer, row) || lacks_accessed(viewer, row)) {
+        return false;
+    }
+    return viewer_page(viewer)->role.kind != SHADOW_TABLE ||
+           vmmu_shadow_agrees(&viewer->edit, viewer_spot(viewer), value) ||
+           vmmu_shadow_agrees(&viewer->edit, viewer_spot(viewer), value & ~dirty);
+}
+
 static void explain_present(struct viewer *viewer, struct vmmu_shadow_view_row *row)
 {
-    if (row->guest.there && (!row->guest.present || is_refused(viewer, row) || lacks_accessed(viewer, row))) {
+    if (row->guest.there && !agrees(viewer, row)) {
         changed(viewer, row);
         return;
     }

@@ -56,6 +56,12 @@ static void poke(uint64_t gpa, uint64_t value)
     memcpy(mirror.guest + gpa, &value, sizeof(value));
 }
 
+static void clear_write_protect(void)
+{
+    mirror.registers[0].cr0 &= ~VMMU_X86_CR0_WP;
+    mirror_enter(&mirror, 0);
+}
+
 /* --- both sides --- */
 
 static void test_both_walks_are_shown_with_addresses_and_values(void **state)
@@ -331,13 +337,34 @@ static void test_a_right_that_came_back_is_given_when_it_is_asked_for(void **sta
     mirror_finish(&mirror);
 }
 
-/* --- ours is another --- */
-
-static void clear_write_protect(void)
+static void test_half_of_a_page_that_the_other_half_made_dirty_is_given_w_when_it_is_asked_for(void **state)
 {
-    mirror.registers[0].cr0 &= ~VMMU_X86_CR0_WP;
-    mirror_enter(&mirror, 0);
+    (void)state;
+    start(VMMU_X86_PAGING_32BIT);
+    mirror_map(&mirror, 0, VA, 2, 0x400000 | G_ALL | G_LARGE);
+    (void)mirror_read(&mirror, 0, VA + 0x300000);
+    EXPECT_EQ(why(VA + 0x300000, 1), WHY(PIECE) | WHY(NOT_DIRTY));
+    (void)mirror_store(&mirror, 0, VA);
+    EXPECT_EQ(why(VA + 0x300000, 2), WHY(HALVES) | WHY(SPLIT) | WHY(HOST_PIECES));
+    EXPECT_EQ(why(VA + 0x300000, 1), WHY(PIECE) | WHY(NOT_ASKED));
+    mirror_finish(&mirror);
 }
+
+static void test_a_dirty_link_of_a_table_that_maps_itself_means_nothing(void **state)
+{
+    uint64_t root;
+
+    (void)state;
+    start(VMMU_X86_PAGING_4LEVEL);
+    mirror_map(&mirror, 0, VA, 1, 0x7000 | G_ALL);
+    (void)mirror_store(&mirror, 0, VA);
+    root = mirror_entry_at(&mirror, 0, VA, 4);
+    poke(root, mirror_get(&mirror, root) | G_DIRTY);
+    EXPECT_EQ(look(VA).reasons, 0);
+    mirror_finish(&mirror);
+}
+
+/* --- ours is another --- */
 
 static void test_without_write_protection_supervisors_write_their_pages(void **state)
 {
@@ -541,6 +568,26 @@ static void test_a_large_page_in_a_tables_place_is_stale_and_so_is_a_table_in_it
     mirror_finish(&mirror);
 }
 
+static void test_a_right_that_a_link_lost_is_stale_with_write_protection_and_without(void **state)
+{
+    uint64_t root;
+
+    (void)state;
+    for (unsigned lax = 0; lax < 2; lax++) {
+        start(VMMU_X86_PAGING_4LEVEL);
+        if (lax) {
+            clear_write_protect();
+        }
+        mirror_map(&mirror, 0, VA, 1, 0x7000 | G_ALL);
+        (void)mirror_store(&mirror, 0, VA);
+        root = mirror_entry_at(&mirror, 0, VA, 4);
+        poke(root, mirror_get(&mirror, root) & ~G_WRITE);
+        EXPECT_EQ(why(VA, 4), WHY(STALE));
+        EXPECT_EQ(why(VA, 1), WHY(ABOVE_STALE));
+        mirror_finish(&mirror);
+    }
+}
+
 /* --- tables that are write-protected --- */
 
 /* Give the guest's table of @level for @va the time to be closed. */
@@ -724,6 +771,8 @@ int main(void)
         cmocka_unit_test(test_a_page_that_is_not_dirty_may_not_be_written),
         cmocka_unit_test(test_the_host_may_withhold_rights),
         cmocka_unit_test(test_a_right_that_came_back_is_given_when_it_is_asked_for),
+        cmocka_unit_test(test_half_of_a_page_that_the_other_half_made_dirty_is_given_w_when_it_is_asked_for),
+        cmocka_unit_test(test_a_dirty_link_of_a_table_that_maps_itself_means_nothing),
         cmocka_unit_test(test_without_write_protection_supervisors_write_their_pages),
         cmocka_unit_test(test_without_write_protection_a_users_page_is_lent),
         cmocka_unit_test(test_without_write_protection_rights_are_summed_in_the_leaf),
@@ -735,6 +784,7 @@ int main(void)
         cmocka_unit_test(test_a_right_or_a_mark_that_the_guest_took_is_stale_too),
         cmocka_unit_test(test_below_a_stale_entry_the_two_walks_go_different_ways),
         cmocka_unit_test(test_a_large_page_in_a_tables_place_is_stale_and_so_is_a_table_in_its),
+        cmocka_unit_test(test_a_right_that_a_link_lost_is_stale_with_write_protection_and_without),
         cmocka_unit_test(test_a_page_that_holds_a_protected_table_may_not_be_written),
         cmocka_unit_test(test_a_large_page_is_in_pieces_where_a_protected_table_lies_inside),
         cmocka_unit_test(test_a_protected_table_that_was_changed_unseen_has_no_reason),
