@@ -53,6 +53,9 @@ static void detach(struct shadow_edit *edit, uint32_t slot)
     const uint32_t next = slots[slot].next;
     const uint32_t previous = slots[slot].previous;
 
+    if (shadow_is_link(&slots[slot])) {
+        shadow_lose_ways(edit->state);
+    }
     if (previous == SHADOW_NONE) {
         *head_of(edit->state, slot) = next;
     } else {
@@ -127,6 +130,7 @@ void vmmu_shadow_change_link(struct shadow_edit *edit, struct shadow_spot spot, 
     struct shadow_slot *const slot = shadow_slot_at(edit, spot);
     const uint32_t child = shadow_linked_page(slot);
 
+    shadow_lose_ways(edit->state);
     slot->target = shadow_link_to(child) | flags;
     vmmu_shadow_change(edit, spot, link_value(edit, spot, child, rights));
 }

@@ -34,6 +34,9 @@ struct vmmu_outcome vmmu_shadow_end(struct shadow_edit *edit, enum vmmu_status s
         vmmu_table_take_over(memory, &outcome.plan);
         return outcome;
     }
+    if (edit->flush_vps == 0 && !edit->reserved) {
+        return outcome;
+    }
     outcome.plan.whole_tag = edit->flush_vps != 0;
     outcome.plan.vps = edit->flush_vps;
     vmmu_table_close(memory, &outcome.plan, false);

@@ -46,7 +46,7 @@ static enum vmmu_status no_table(struct shadow_fault *fault)
         const struct vmmu_x86_step *const last = &walk->steps[walk->step_count - 1];
         const bool is_leaf = vmmu_format_is_leaf(&format->level[last->level], last->value);
 
-        if (is_leaf || (last->marks != 0 && (vmmu_shadow_back(&fault->edit, last->address,
+        if (is_leaf || (last->marks != 0 && (vmmu_shadow_back(fault->edit, last->address,
                                                               VMMU_X86_RIGHT_WRITE, &backing) != VMMU_OK ||
                                              !(backing.rights & VMMU_X86_RIGHT_WRITE)))) {
             return answer(fault, VMMU_SHADOW_DENIED, last->address);
@@ -62,14 +62,14 @@ static void follow_marks(struct shadow_fault *fault)
         const struct vmmu_x86_step *const step = &fault->walk.steps[i];
 
         if (step->marks != 0 && step->stage == VMMU_X86_STAGE_GUEST) {
-            vmmu_shadow_follow(&fault->edit, step->address, step->entry_bytes, step->entry_bytes);
+            vmmu_shadow_follow(fault->edit, step->address, step->entry_bytes, step->entry_bytes);
         }
     }
 }
 
 static enum vmmu_status walk(struct shadow_fault *fault)
 {
-    const struct vmmu_ram *const ram = fault->edit.shadow->config.ram;
+    const struct vmmu_ram *const ram = fault->edit->shadow->config.ram;
     enum vmmu_status status = VMMU_RACED;
 
     for (unsigned turn = 0; turn < RACES && status == VMMU_RACED; turn++) {
@@ -94,21 +94,21 @@ static uint8_t needed_right(const struct shadow_fault *fault)
 
 static enum vmmu_status emulate(struct shadow_fault *fault, bool table)
 {
-    fault->edit.shadow->counters.write_traps += table;
+    fault->edit->shadow->counters.write_traps += table;
     return answer(fault, VMMU_SHADOW_EMULATE, fault->walk.translation.gpa.v);
 }
 
 /* The guest writes a protected table: have it emulated, or open it. */
 static enum vmmu_status let_write(struct shadow_fault *fault, uint64_t frame)
 {
-    if (vmmu_shadow_prefers_emulation(&fault->edit, frame)) {
+    if (vmmu_shadow_prefers_emulation(fault->edit, frame)) {
         return emulate(fault, true);
     }
-    if (!vmmu_shadow_watch(&fault->edit)) {
+    if (!vmmu_shadow_watch(fault->edit)) {
         return VMMU_FLUSH_RETRY;
     }
-    vmmu_shadow_open(&fault->edit, frame);
-    fault->edit.shadow->counters.write_traps++;
+    vmmu_shadow_open(fault->edit, frame);
+    fault->edit->shadow->counters.write_traps++;
     return VMMU_OK;
 }
 
@@ -119,7 +119,7 @@ static enum vmmu_status allow(struct shadow_fault *fault)
     const bool writes = fault->access.kind == VMMU_X86_WRITE;
     enum vmmu_status status;
 
-    if (writes && vmmu_shadow_is_protected(&fault->edit, frame)) {
+    if (writes && vmmu_shadow_is_protected(fault->edit, frame)) {
         status = let_write(fault, frame);
         if (status != VMMU_OK || fault->verdict->answer == VMMU_SHADOW_EMULATE) {
             return status;
@@ -165,7 +165,7 @@ static void zap_unless_agrees(struct shadow_edit *edit, struct shadow_spot spot,
  */
 static void keep_nothing_stale(struct shadow_fault *fault)
 {
-    struct shadow_edit *const edit = &fault->edit;
+    struct shadow_edit *const edit = fault->edit;
     struct shadow_spot spot = { .page = fault->root };
 
     for (unsigned level = fault->top; level > 0; level--) {
@@ -198,7 +198,7 @@ static enum vmmu_status decide(struct shadow_fault *fault)
     case VMMU_OK: break;
     case VMMU_GUEST_FAULT:
         fault->verdict->fault = fault->walk.fault;
-        fault->edit.shadow->counters.reflected++;
+        fault->edit->shadow->counters.reflected++;
         keep_nothing_stale(fault);
         return answer(fault, VMMU_SHADOW_INJECT, 0);
     case VMMU_RACED: return answer(fault, VMMU_SHADOW_RETRY, 0);
@@ -212,7 +212,7 @@ static enum vmmu_status decide(struct shadow_fault *fault)
     }
     const uint64_t gpa = fault->walk.translation.gpa.v;
 
-    if (vmmu_shadow_back(&fault->edit, gpa, needed, &fault->backing) != VMMU_OK) {
+    if (vmmu_shadow_back(fault->edit, gpa, needed, &fault->backing) != VMMU_OK) {
         return answer(fault, VMMU_SHADOW_DEVICE, gpa);
     }
     if ((fault->backing.rights & needed) != needed) {
@@ -223,24 +223,43 @@ static enum vmmu_status decide(struct shadow_fault *fault)
     return allow(fault);
 }
 
+/* The whole walk, and all that may follow from it. */
+static enum vmmu_status settle(struct shadow_edit *edit, const struct shadow_vp *now, uint64_t address,
+                               struct vmmu_x86_access access, struct vmmu_shadow_verdict *verdict)
+{
+    struct shadow_fault fault = {
+        .edit = edit,
+        .mode = &now->mode,
+        .root = now->root,
+        .top = edit->state->pages[now->root].role.level,
+        .address = address,
+        .access = access,
+        .verdict = verdict,
+    };
+
+    fault.access.marks = VMMU_X86_MARKS_AS_IT_GOES;
+    return decide(&fault);
+}
+
 struct vmmu_outcome vmmu_shadow_fault(struct vmmu_shadow *shadow, unsigned vp, vmmu_gva va,
                                       struct vmmu_x86_access access, struct vmmu_shadow_verdict *verdict)
 {
-    struct shadow_fault fault = { .access = access, .verdict = verdict };
-    const struct shadow_vp *now;
+    struct shadow_edit edit;
+    struct shadow_vp *now;
+    uint64_t address;
 
     if (vp >= VMMU_SHADOW_VPS || shadow->state->vps[vp].root == SHADOW_NONE) {
         return (struct vmmu_outcome){ .status = VMMU_INVALID };
     }
-    if (!vmmu_shadow_begin(&fault.edit, shadow)) {
-        return vmmu_shadow_end(&fault.edit, VMMU_FLUSH_RETRY);
+    if (!vmmu_shadow_begin(&edit, shadow)) {
+        return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
     }
     now = &shadow->state->vps[vp];
-    fault.mode = &now->mode;
-    fault.root = now->root;
-    fault.top = shadow->state->pages[now->root].role.level;
-    fault.address = now->mode.address_bits == 32 ? va.v & BITS64(31, 0) : va.v;
-    fault.access.marks = VMMU_X86_MARKS_AS_IT_GOES;
+    address = now->mode.address_bits == 32 ? va.v & BITS64(31, 0) : va.v;
     *verdict = (struct vmmu_shadow_verdict){ .answer = VMMU_SHADOW_RETRY };
-    return vmmu_shadow_end(&fault.edit, vmmu_shadow_fault_quickly(&fault) ? VMMU_OK : decide(&fault));
+    if (vmmu_shadow_fault_quickly(&edit, now, address, access, verdict)) {
+        return vmmu_shadow_end(&edit, VMMU_OK);
+    }
+    shadow_lose_way(now);
+    return vmmu_shadow_end(&edit, settle(&edit, now, address, access, verdict));
 }

@@ -7,7 +7,7 @@
 #include "lib/x86/shadow/internal.h"
 
 struct shadow_fault {
-    struct shadow_edit edit;
+    struct shadow_edit *edit;
     const struct vmmu_x86_mode *mode;
     uint32_t root;
     uint64_t address; /* as wide as the guest's linear addresses are */
@@ -26,7 +26,8 @@ struct shadow_fault {
 /* --- quick.c --- */
 
 /* Settle the fault by what stands already. False: nothing is decided. */
-bool vmmu_shadow_fault_quickly(struct shadow_fault *fault);
+bool vmmu_shadow_fault_quickly(struct shadow_edit *edit, struct shadow_vp *vp, uint64_t address,
+                               struct vmmu_x86_access access, struct vmmu_shadow_verdict *verdict);
 
 /* --- path.c: which entries there must be --- */
 

@@ -12,13 +12,13 @@ enum vmmu_status vmmu_shadow_obtain_path(struct shadow_fault *fault, unsigned fr
     if (from < to) {
         return VMMU_OK;
     }
-    return vmmu_shadow_obtain(&fault->edit, &fault->path[to], from - to + 1, 0);
+    return vmmu_shadow_obtain(fault->edit, &fault->path[to], from - to + 1, 0);
 }
 
 static struct shadow_spot spot_at(const struct shadow_fault *fault, unsigned level)
 {
     const uint32_t page = level == fault->top ? fault->root : fault->path[level].page;
-    const struct vmmu_x86_level *const format = shadow_level(&fault->edit.state->pages[page]);
+    const struct vmmu_x86_level *const format = shadow_level(&fault->edit->state->pages[page]);
 
     return (struct shadow_spot){ page, vmmu_format_index(format, fault->address) };
 }
@@ -31,7 +31,7 @@ static uint64_t frame_of(const struct shadow_fault *fault)
 /* What of the guest's entry at @level our entry is made from, beside the address. */
 static uint64_t flags_at(const struct shadow_fault *fault, unsigned level)
 {
-    const struct shadow_page *const page = &fault->edit.state->pages[spot_at(fault, level).page];
+    const struct shadow_page *const page = &fault->edit->state->pages[spot_at(fault, level).page];
 
     return page->role.kind == SHADOW_TABLE ? vmmu_shadow_flags(page, fault->entries[level]) : 0;
 }
@@ -39,7 +39,7 @@ static uint64_t flags_at(const struct shadow_fault *fault, unsigned level)
 /* What a link at @level, in a page of the path, grants. */
 static uint8_t rights_at(const struct shadow_fault *fault, unsigned level)
 {
-    const struct shadow_page *const page = &fault->edit.state->pages[spot_at(fault, level).page];
+    const struct shadow_page *const page = &fault->edit->state->pages[spot_at(fault, level).page];
 
     /* The rights of a large page stand in the leaves that piece it together. */
     if (page->role.kind != SHADOW_TABLE || level <= fault->table_level) {
@@ -60,7 +60,7 @@ static uint64_t changeable(const struct shadow_fault *fault)
 /* Whether all that stands on the way is what shall stand there, or nothing; if not, one thing more is removed. */
 static bool clear_the_way(struct shadow_fault *fault, uint64_t value)
 {
-    struct shadow_edit *const edit = &fault->edit;
+    struct shadow_edit *const edit = fault->edit;
     const struct shadow_spot leaf = spot_at(fault, fault->leaf.level);
     const struct shadow_slot *const slot = shadow_slot_at(edit, leaf);
 
@@ -85,7 +85,7 @@ static bool clear_the_way(struct shadow_fault *fault, uint64_t value)
 
 static void put_leaf(struct shadow_fault *fault, uint64_t value)
 {
-    struct shadow_edit *const edit = &fault->edit;
+    struct shadow_edit *const edit = fault->edit;
     const struct shadow_spot spot = spot_at(fault, fault->leaf.level);
     struct shadow_slot *const slot = shadow_slot_at(edit, spot);
     const uint64_t target = frame_of(fault) | flags_at(fault, fault->leaf.level);
@@ -102,7 +102,7 @@ static void put_leaf(struct shadow_fault *fault, uint64_t value)
 
 static void put_link(struct shadow_fault *fault, unsigned level)
 {
-    struct shadow_edit *const edit = &fault->edit;
+    struct shadow_edit *const edit = fault->edit;
     const struct shadow_spot spot = spot_at(fault, level);
     const uint64_t flags = flags_at(fault, level);
     const struct shadow_slot *const slot = shadow_slot_at(edit, spot);
@@ -120,7 +120,7 @@ static void put_link(struct shadow_fault *fault, unsigned level)
  */
 static bool refresh_what_joins(struct shadow_fault *fault)
 {
-    struct shadow_edit *const edit = &fault->edit;
+    struct shadow_edit *const edit = fault->edit;
     const uint32_t removals = edit->state->removals;
 
     for (unsigned level = fault->leaf.level + 1; level <= fault->top; level++) {
@@ -139,8 +139,8 @@ static bool refresh_what_joins(struct shadow_fault *fault)
 static void prefill(struct shadow_fault *fault)
 {
     const struct shadow_spot spot = spot_at(fault, fault->leaf.level);
-    const struct shadow_page *const page = &fault->edit.state->pages[spot.page];
-    struct shadow_prefill more = { .edit = &fault->edit,
+    const struct shadow_page *const page = &fault->edit->state->pages[spot.page];
+    struct shadow_prefill more = { .edit = fault->edit,
                                    .mode = fault->mode,
                                    .gpa = fault->walk.translation.gpa.v,
                                    .backing = fault->backing };
@@ -154,7 +154,7 @@ static void prefill(struct shadow_fault *fault)
 
 enum vmmu_status vmmu_shadow_fill(struct shadow_fault *fault)
 {
-    struct shadow_edit *const edit = &fault->edit;
+    struct shadow_edit *const edit = fault->edit;
     const struct vmmu_host *const host = edit->shadow->memory->host;
     const uint64_t value = vmmu_shadow_leaf(edit->state, &fault->leaf);
 

@@ -47,6 +47,12 @@ bool vmmu_shadow_agrees(const struct shadow_edit *edit, struct shadow_spot spot,
     const struct shadow_slot *const slot = shadow_slot_at(edit, spot);
     const struct vmmu_x86_level *const level = &guest_format(page)->level[page->role.level];
     const uint64_t made_from = slot->target & SHADOW_FLAG_BITS;
+
+    /* Most entries are what they were. */
+    if (page->role.level == 1 && (entry & (SHADOW_FRAME_BITS | SHADOW_FLAG_BITS)) == slot->target &&
+        (entry & level->leaf_reserved) == 0) {
+        return true;
+    }
     const uint64_t now = vmmu_shadow_flags(page, entry);
     const bool is_leaf = vmmu_format_is_leaf(level, entry);
     uint64_t base;

@@ -122,8 +122,17 @@ struct shadow_slot {
 /* What a processor looks at in an entry beside the address. */
 #define SHADOW_FLAG_BITS  (BITS64(63, 59) | BITS64(8, 0))
 
+/* What leads to a table of the last level, as long as nothing that leads anywhere has changed. */
+struct shadow_way {
+    uint64_t region; /* linear addresses that it translates */
+    uint64_t grants; /* of the guest's entries on the way, together */
+    uint32_t table;
+    uint32_t changes; /* as vmmu_shadow_state has it; 0: there is no way */
+};
+
 struct shadow_vp {
     struct vmmu_x86_mode mode;
+    struct shadow_way way;
     uint32_t root; /* SHADOW_NONE before the first vmmu_shadow_enter */
     uint32_t top;  /* a page of its own for PAE, or SHADOW_NONE */
 };
@@ -146,6 +155,7 @@ struct vmmu_shadow_state {
     uint32_t stale_entries;             /* of pages that are open or closing */
     uint32_t removals;                  /* pages removed, ever */
     uint32_t quiet;                     /* flushes of the guest's since an entry might have been stale */
+    uint32_t changes;                   /* of what leads anywhere, ever; never 0 */
     bool watch_is_known;                /* every virtual processor intercepts INVLPG */
     uint64_t backed;                    /* an address for which `backing` was given */
     struct vmmu_shadow_backing backing; /* of size 0: none */
@@ -159,6 +169,7 @@ struct shadow_edit {
     struct vmmu_shadow *shadow;
     struct vmmu_shadow_state *state;
     uint64_t flush_vps; /* who must flush everything */
+    bool reserved;      /* pages of table memory that may be left over */
 };
 
 /* One place for an entry. */
@@ -260,6 +271,17 @@ static inline uint32_t shadow_next_present(const struct shadow_page *page, uint3
         }
     }
     return ENTRIES;
+}
+
+/* Nothing is remembered of what leads to tables. */
+static inline void shadow_lose_way(struct shadow_vp *vp)
+{
+    vp->way.changes = 0;
+}
+
+static inline void shadow_lose_ways(struct vmmu_shadow_state *state)
+{
+    state->changes += 1U + (state->changes == UINT32_MAX);
 }
 
 /* --- account.c: which pages there are --- */

@@ -57,7 +57,7 @@ static bool lend_to_supervisor(struct shadow_fault *fault, uint8_t *rights)
     const uint64_t frame = shadow_frame_of(fault->walk.translation.gpa.v);
     const uint8_t lax = vmmu_shadow_table_role(fault->mode, 1, 0).lax;
 
-    if ((lax & SHADOW_LAX_USER) && fault->edit.state->excused != frame) {
+    if ((lax & SHADOW_LAX_USER) && fault->edit->state->excused != frame) {
         return false;
     }
     *rights = (uint8_t)((*rights | VMMU_X86_RIGHT_WRITE) & ~VMMU_X86_RIGHT_USER);
@@ -71,7 +71,7 @@ static bool lend_to_supervisor(struct shadow_fault *fault, uint8_t *rights)
 static uint8_t largest_level(const struct shadow_fault *fault, uint8_t rights)
 {
     const uint64_t gpa = fault->walk.translation.gpa.v;
-    uint8_t level = fault->edit.shadow->config.largest_level;
+    uint8_t level = fault->edit->shadow->config.largest_level;
 
     level = level < fault->top ? level : fault->top - 1;
     for (; level > 1; level--) {
@@ -79,7 +79,7 @@ static uint8_t largest_level(const struct shadow_fault *fault, uint8_t rights)
 
         if (fault->walk.translation.page_bytes >= bytes && fault->backing.size_bytes >= bytes &&
             !((rights & VMMU_X86_RIGHT_WRITE) &&
-              *vmmu_shadow_region_count(fault->edit.state, gpa, level) != 0)) {
+              *vmmu_shadow_region_count(fault->edit->state, gpa, level) != 0)) {
             break;
         }
     }
@@ -95,7 +95,7 @@ static struct shadow_leaf guest_leaf(const struct shadow_fault *fault)
     if (fault->mode->paging == VMMU_X86_PAGING_NONE) {
         return vmmu_shadow_flat();
     }
-    return vmmu_shadow_guest_leaf(&fault->edit.shadow->config, &fault->edit.state->pages[table].role,
+    return vmmu_shadow_guest_leaf(&fault->edit->shadow->config, &fault->edit->state->pages[table].role,
                                   fault->entries[level]);
 }
 
@@ -118,7 +118,7 @@ bool vmmu_shadow_plan_leaf(struct shadow_fault *fault)
     leaf->rights &= fault->backing.rights | VMMU_X86_RIGHT_USER;
     leaf->level = largest_level(fault, leaf->rights);
     if ((leaf->rights & VMMU_X86_RIGHT_WRITE) &&
-        vmmu_shadow_is_protected(&fault->edit, shadow_frame_of(gpa))) {
+        vmmu_shadow_is_protected(fault->edit, shadow_frame_of(gpa))) {
         leaf->rights &= (uint8_t)~VMMU_X86_RIGHT_WRITE;
         leaf->held = leaf->level == 1;
     }

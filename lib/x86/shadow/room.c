@@ -55,6 +55,7 @@ static enum vmmu_status make_room(struct shadow_edit *edit, uint32_t any, uint32
     if (unused < wanted) {
         return evict(edit, wanted - unused + eviction_batch(edit)) ? VMMU_FLUSH_RETRY : VMMU_NO_MEMORY;
     }
+    edit->reserved = true;
     const enum vmmu_status status = vmmu_table_reserve(edit->shadow->memory, any, below_4g);
 
     if (status == VMMU_NO_MEMORY && evict(edit, wanted + eviction_batch(edit))) {

@@ -119,6 +119,7 @@ static void sync_pages(struct shadow_edit *edit, const struct sync *sync)
     struct sync uppers = *sync;
 
     uppers.level = 2;
+    shadow_lose_ways(edit->state);
     sync_life(edit, SHADOW_CLOSING, &uppers);
     sync_life(edit, SHADOW_OPEN, &uppers);
     if (sync->level < 2) {
