@@ -32,6 +32,8 @@ examples:
   scripts/vm run -- 'cd /proc && grep -c . meminfo'       one word is a line of shell, several are taken as they are
   scripts/vm run --mmu shadow --shadow-pool 96 -- dmesg             with as few shadow pages as there may be
   scripts/vm run --mmu shadow --shadow-drop 1000,7 -- dmesg         and with all of them lost at random, by seed 7
+  scripts/vm boot --image memtest86+ --memory 64M                   Esc leaves
+  scripts/vm run --guest debian-xen -- cat /sys/hypervisor/type     a kernel in Xen's first domain
   scripts/vm boot --protocol multiboot --kernel build/tests/guests/paging.elf
 """
 
