@@ -213,18 +213,17 @@ static struct engine_verdict write_table(struct engine *engine, unsigned vp, uin
 static struct vmmu_outcome ask(struct engine *engine, unsigned vp, uint64_t va, struct vmmu_x86_access access,
                                struct vmmu_shadow_verdict *verdict)
 {
-    engine->read_count = 0;
-    engine->decided = reference_time(world_reference(engine->world));
+    engine->asked = reference_time(world_reference(engine->world));
     return vmmu_shadow_fault(&engine->shadow, vp, (vmmu_gva){ va }, access, verdict);
 }
 
 /*
- * The guest's own fault was decided by what its walk read. If others have changed memory since, it is too late to judge it:
- * have the guest run into it once more.
+ * The guest's own fault was decided by entries that were read one after the other. If somebody else did anything meanwhile, there
+ * is no moment to judge it at: have the guest run into it once more.
  */
 static enum engine_answer reflect(const struct engine *engine)
 {
-    return reference_time(world_reference(engine->world)) == engine->decided ? ENGINE_INJECT : ENGINE_RETRY;
+    return reference_time(world_reference(engine->world)) == engine->asked ? ENGINE_INJECT : ENGINE_RETRY;
 }
 
 static struct engine_verdict page_fault(struct engine *engine, unsigned vp, uint64_t va,

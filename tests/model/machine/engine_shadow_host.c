@@ -103,20 +103,6 @@ enum vmmu_status backing_of(void *context, vmmu_gpa gpa, struct vmmu_shadow_back
     return VMMU_OK;
 }
 
-/* A walk reads each entry once; what is read again afterwards decides nothing. */
-static void note_read(struct engine *engine, uint64_t gpa)
-{
-    for (unsigned i = 0; i < engine->read_count; i++) {
-        if (engine->read[i] == gpa) {
-            return;
-        }
-    }
-    if (engine->read_count < VMMU_X86_MAX_LEVELS) {
-        engine->read[engine->read_count++] = gpa;
-        engine->decided = reference_time(world_reference(engine->world));
-    }
-}
-
 static void let_others_act(struct engine *engine)
 {
     while (world_once_in(engine->world, INTERRUPTED_ONCE_IN)) {
@@ -134,7 +120,6 @@ enum vmmu_status backing_load(void *context, uint64_t gpa, unsigned width_bytes,
     }
     let_others_act(engine);
     *value = memory_load(world_memory(engine->world), host_frame(*state, gpa), width_bytes);
-    note_read(engine, gpa);
     return VMMU_OK;
 }
 
@@ -168,8 +153,10 @@ enum vmmu_status backing_exchange(void *context, uint64_t gpa, unsigned width_by
         return VMMU_RACED;
     }
     *state |= engine->logging ? BACKING_WRITTEN : 0;
+    const uint64_t before = reference_time(world_reference(engine->world));
+
     world_mark(engine->world, host_frame(*state, gpa), width_bytes, desired);
-    engine->decided = reference_time(world_reference(engine->world));
+    engine->asked += reference_time(world_reference(engine->world)) - before;
     return VMMU_OK;
 }
 

@@ -31,12 +31,10 @@ struct engine {
     void *account;
     struct shadow_vp vps[MODEL_VPS];
     bool logging;
-    bool lying;          /* the backing tells of frames that are somebody else's */
-    uint64_t lies;       /* that were seen through */
-    bool writing;        /* the access whose fault is dealt with is a write */
-    unsigned read_count; /* entries of the guest's that the fault's walk has read, so far */
-    uint64_t read[VMMU_X86_MAX_LEVELS];
-    uint64_t decided; /* when it had read the last of them */
+    bool lying;     /* the backing tells of frames that are somebody else's */
+    uint64_t lies;  /* that were seen through */
+    bool writing;   /* the access whose fault is dealt with is a write */
+    uint64_t asked; /* when the library was asked of a fault; marks of its own count for nothing */
     uint8_t backing[HOST_PAGES];
 };
 
