@@ -9,6 +9,9 @@
 /* A page that agreed so many times in a row is closed: its table is not being worked on. By level. */
 static const uint8_t calm_enough[SHADOW_LEVELS + 1] = { 0, 3, 2, 2, 2, 2 };
 
+/* A page with so many entries is cheaper given up than emptied one by one. */
+#define MANY_ENTRIES 16U
+
 /* A time to compare pages. */
 struct sync {
     unsigned level;                /* from which upwards */
@@ -76,11 +79,38 @@ static void calm_down(struct shadow_edit *edit, uint32_t index)
     }
 }
 
+/* Whether the guest seems to have emptied the last table that it is: the first entries of ours have nothing behind them. */
+static bool is_emptied(const struct shadow_edit *edit, const struct shadow_page *page)
+{
+    const struct vmmu_x86_format *const format = &vmmu_x86_formats[page->role.format];
+    const struct vmmu_ram *const ram = edit->shadow->config.ram;
+    uint32_t seen = 0;
+    uint64_t entry;
+
+    if (page->role.level > 1 || page->entries < MANY_ENTRIES) {
+        return false;
+    }
+    for (uint32_t i = shadow_next_present(page, 0); seen < MANY_ENTRIES;
+         i = shadow_next_present(page, i + 1)) {
+        if (ram->load(ram->context, vmmu_shadow_entry_address(page, i), format->entry_bytes, &entry) !=
+                VMMU_OK ||
+            vmmu_format_is_present(format, entry)) {
+            return false;
+        }
+        seen++;
+    }
+    return true;
+}
+
 static void sync_page(struct shadow_edit *edit, uint32_t index, const struct sync *sync)
 {
     struct shadow_page *const page = &edit->state->pages[index];
 
     page->checked = edit->state->turn;
+    if (page->pins == 0 && is_emptied(edit, page)) {
+        vmmu_shadow_remove(edit, index);
+        return;
+    }
     if (page->life == SHADOW_CLOSING) {
         /* As long as some processor can write the table, to have compared it says nothing. */
         const bool settled = !vmmu_shadow_is_unsettled(edit);
