@@ -10,7 +10,7 @@
 #define PHYSICAL_BITS   40
 
 /* How often tables are held against others as a whole. */
-#define CHECKED_ONCE_IN 24
+#define CHECKED_ONCE_IN 48
 
 const char *const check_names[CHECKS] = {
     [CHECK_TRANSLATION] = "translation",
