@@ -153,6 +153,7 @@ struct vmmu_outcome vmmu_shadow_set_guest_pat(struct vmmu_shadow *shadow, uint64
         return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
     }
     shadow->config.guest_pat = pat;
+    shadow_lose_ways(shadow->state);
     remove_direct(&edit);
     change_all(&edit, &all);
     return vmmu_shadow_end(&edit, VMMU_OK);

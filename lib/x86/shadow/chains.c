@@ -94,8 +94,12 @@ static uint64_t store(struct shadow_edit *edit, struct shadow_spot spot, uint64_
 
 void vmmu_shadow_put_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint64_t target, uint64_t value)
 {
+    uint64_t expected = 0;
+
     attach(edit, shadow_slot_of(spot), target);
-    (void)store(edit, spot, value);
+    while (!vmmu_table_exchange(edit->shadow->memory, entry_at(edit, spot), &expected, value)) {
+    }
+    edit->shadow->counters.stores++;
 }
 
 /* The topmost entries under PAE have no bits for rights. */

@@ -258,7 +258,8 @@ struct vmmu_outcome vmmu_shadow_fault(struct vmmu_shadow *shadow, unsigned vp, v
     address = now->mode.address_bits == 32 ? va.v & BITS64(31, 0) : va.v;
     *verdict = (struct vmmu_shadow_verdict){ .answer = VMMU_SHADOW_RETRY };
     if (vmmu_shadow_fault_quickly(&edit, now, address, access, verdict)) {
-        return vmmu_shadow_end(&edit, VMMU_OK);
+        return edit.flush_vps == 0 ? (struct vmmu_outcome){ .status = VMMU_OK }
+                                   : vmmu_shadow_end(&edit, VMMU_OK);
     }
     shadow_lose_way(now);
     return vmmu_shadow_end(&edit, settle(&edit, now, address, access, verdict));

@@ -122,17 +122,38 @@ struct shadow_slot {
 /* What a processor looks at in an entry beside the address. */
 #define SHADOW_FLAG_BITS  (BITS64(63, 59) | BITS64(8, 0))
 
+/* One place for an entry. */
+struct shadow_spot {
+    uint32_t page;
+    uint32_t index;
+};
+
 /* What leads to a table of the last level, as long as nothing that leads anywhere has changed. */
 struct shadow_way {
-    uint64_t region; /* linear addresses that it translates */
-    uint64_t grants; /* of the guest's entries on the way, together */
+    uint64_t region;           /* linear addresses that it translates */
+    uint64_t grants;           /* of the guest's entries on the way, together */
+    struct shadow_spot parent; /* of the link to the table */
     uint32_t table;
     uint32_t changes; /* as vmmu_shadow_state has it; 0: there is no way */
+    bool parent_may_be_stale;
+    bool above_may_be_stale;
+    bool doubtful; /* the parent is to be compared first */
+};
+
+/* The last leaf that was made for a fault, but for its address; and what it was made from. */
+struct shadow_like {
+    uint64_t flags;
+    uint64_t value;
+    uint32_t table;
+    uint32_t changes; /* as vmmu_shadow_state has it */
+    uint8_t rights;   /* of the backing */
+    uint8_t type;     /* of the backing */
 };
 
 struct shadow_vp {
     struct vmmu_x86_mode mode;
     struct shadow_way way;
+    struct shadow_like like;
     uint32_t root; /* SHADOW_NONE before the first vmmu_shadow_enter */
     uint32_t top;  /* a page of its own for PAE, or SHADOW_NONE */
 };
@@ -170,12 +191,6 @@ struct shadow_edit {
     struct vmmu_shadow_state *state;
     uint64_t flush_vps; /* who must flush everything */
     bool reserved;      /* pages of table memory that may be left over */
-};
-
-/* One place for an entry. */
-struct shadow_spot {
-    uint32_t page;
-    uint32_t index;
 };
 
 static inline uint32_t shadow_slot_of(struct shadow_spot spot)
@@ -273,12 +288,13 @@ static inline uint32_t shadow_next_present(const struct shadow_page *page, uint3
     return ENTRIES;
 }
 
-/* Nothing is remembered of what leads to tables. */
+/* The way that @vp remembers does not count any more. */
 static inline void shadow_lose_way(struct shadow_vp *vp)
 {
     vp->way.changes = 0;
 }
 
+/* The ways of all do not, nor what leaves were like. */
 static inline void shadow_lose_ways(struct vmmu_shadow_state *state)
 {
     state->changes += 1U + (state->changes == UINT32_MAX);

@@ -133,6 +133,7 @@ void vmmu_shadow_open(struct shadow_edit *edit, uint64_t frame)
 {
     uint32_t page = vmmu_shadow_first_table(edit, frame);
 
+    shadow_lose_ways(edit->state);
     for (; page != SHADOW_NONE; page = vmmu_shadow_next_table(edit, page)) {
         struct shadow_page *const table = &edit->state->pages[page];
 

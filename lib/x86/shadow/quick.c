@@ -53,34 +53,73 @@ static bool follow_link(struct quick *quick)
     return edit->state->pages[quick->spot.page].role.kind == SHADOW_TABLE;
 }
 
+/* Whether the last table is that which was found for @quick's region before, and the way to it still counts. */
+static bool remembers(const struct quick *quick, uint64_t region)
+{
+    const struct shadow_way *const way = &quick->vp->way;
+
+    return way->changes == quick->edit->state->changes && way->region == region &&
+           (!way->doubtful || still_agrees(quick->edit, way->parent));
+}
+
+/* Follow all links down to the last table, and remember the way. */
+static bool descend(struct quick *quick, uint64_t region)
+{
+    const struct vmmu_shadow_state *const state = quick->edit->state;
+    const struct vmmu_x86_mode *const mode = &quick->vp->mode;
+    struct shadow_spot parent = quick->spot;
+    bool above_may_be_stale = false;
+
+    if (mode->paging == VMMU_X86_PAGING_NONE || !mode->write_protect ||
+        !vmmu_walk_is_canonical(mode, (vmmu_gva){ quick->address })) {
+        return false;
+    }
+    while (state->pages[quick->spot.page].role.level > 1) {
+        above_may_be_stale = above_may_be_stale || state->pages[parent.page].life != SHADOW_CLOSED;
+        parent.page = quick->spot.page;
+        if (!follow_link(quick)) {
+            return false;
+        }
+        parent.index = quick->spot.index;
+    }
+    quick->vp->way = (struct shadow_way){
+        .region = region,
+        .grants = quick->grants,
+        .table = quick->spot.page,
+        .parent = parent,
+        .parent_may_be_stale = state->pages[parent.page].life != SHADOW_CLOSED,
+        .above_may_be_stale = above_may_be_stale,
+        .changes = state->changes,
+    };
+    return true;
+}
+
 /*
- * The page of the last table. A virtual processor remembers the last one that was found, as processors cache what leads to
- * a table: until the guest flushes, or faults there.
+ * Find the page of the last table. A virtual processor remembers the last one that was found, as processors cache what
+ * leads to a table: until the guest flushes, or faults there.
  */
 static bool find_table(struct quick *quick)
 {
-    const struct shadow_page *const pages = quick->edit->state->pages;
-    const struct vmmu_x86_mode *const mode = &quick->vp->mode;
-    struct shadow_way *const way = &quick->vp->way;
     const uint64_t region = quick->address & ~(shadow_bytes(2) - 1);
 
-    if (way->changes == quick->edit->state->changes && way->region == region) {
-        quick->spot.page = way->table;
-        quick->grants = way->grants;
-    } else {
-        if (mode->paging == VMMU_X86_PAGING_NONE || !mode->write_protect ||
-            !vmmu_walk_is_canonical(mode, (vmmu_gva){ quick->address })) {
-            return false;
-        }
-        while (pages[quick->spot.page].role.level > 1) {
-            if (!follow_link(quick)) {
-                return false;
-            }
-        }
-        *way = (struct shadow_way){ region, quick->grants, quick->spot.page, quick->edit->state->changes };
+    if (remembers(quick, region)) {
+        quick->vp->way.doubtful = false;
+        quick->spot.page = quick->vp->way.table;
+        quick->grants = quick->vp->way.grants;
+    } else if (!descend(quick, region)) {
+        return false;
     }
     quick->spot.index = vmmu_format_index(&vmmu_x86_formats[VMMU_X86_FORMAT_5LEVEL].level[1], quick->address);
     return true;
+}
+
+/* After a fault of the guest's: what is closed is as it was. */
+static void doubt_way(struct shadow_way *way)
+{
+    way->doubtful = way->parent_may_be_stale;
+    if (way->above_may_be_stale) {
+        way->changes = 0;
+    }
 }
 
 /* The entry is not present. */
@@ -89,7 +128,7 @@ static void reflect(struct quick *quick)
     const uint32_t refused = vmmu_walk_judge(&quick->vp->mode, quick->access, 0, 0);
 
     vmmu_shadow_zap(quick->edit, quick->spot);
-    shadow_lose_way(quick->vp);
+    doubt_way(&quick->vp->way);
     quick->edit->shadow->counters.reflected++;
     quick->verdict->answer = VMMU_SHADOW_INJECT;
     quick->verdict->fault = (struct vmmu_x86_fault){
@@ -122,47 +161,46 @@ static bool mark(struct quick *quick)
     return true;
 }
 
-/* Make @leaf the one for the guest's page at @gpa. False: the backing does not allow the access, or not so easily. */
-static bool place(struct quick *quick, struct shadow_leaf *leaf, uint64_t gpa)
+/* The leaf for the guest's page at the spot but for its address; the last one mostly, for neighbours are alike. */
+static uint64_t value_without_frame(struct quick *quick, uint64_t flags)
 {
-    static const uint8_t needs[] = {
-        [VMMU_X86_READ] = VMMU_X86_RIGHT_READ,
-        [VMMU_X86_WRITE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_WRITE,
-        [VMMU_X86_EXECUTE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE,
-    };
-    const uint8_t needed = needs[quick->access.kind];
-    const struct vmmu_shadow_backing *const backing = &quick->backing;
+    struct shadow_edit *const edit = quick->edit;
+    struct shadow_like *const like = &quick->vp->like;
+    const struct shadow_page *const page = &edit->state->pages[quick->spot.page];
 
-    if (vmmu_shadow_back(quick->edit, gpa, needed, &quick->backing) != VMMU_OK ||
-        (backing->rights & needed) != needed) {
-        return false;
+    if (like->changes != edit->state->changes || like->table != quick->spot.page || like->flags != flags ||
+        like->rights != quick->backing.rights || like->type != (uint8_t)quick->backing.type) {
+        struct shadow_leaf leaf = vmmu_shadow_guest_leaf(&edit->shadow->config, &page->role, quick->entry);
+
+        leaf.level = 1;
+        leaf.rights &= quick->backing.rights | VMMU_X86_RIGHT_USER;
+        leaf.type = vmmu_shadow_combine(leaf.type, quick->backing.type);
+        *like = (struct shadow_like){
+            .flags = flags,
+            .value = vmmu_shadow_leaf(edit->state, &leaf),
+            .table = quick->spot.page,
+            .changes = edit->state->changes,
+            .rights = quick->backing.rights,
+            .type = (uint8_t)quick->backing.type,
+        };
     }
-    leaf->level = 1;
-    leaf->rights &= backing->rights | VMMU_X86_RIGHT_USER;
-    leaf->type = vmmu_shadow_combine(leaf->type, backing->type);
-    leaf->hpa = backing->frame.v + (gpa & (backing->size_bytes - 1));
-    if ((leaf->rights & VMMU_X86_RIGHT_WRITE) && vmmu_shadow_is_protected(quick->edit, gpa)) {
-        leaf->rights &= (uint8_t)~VMMU_X86_RIGHT_WRITE;
-        leaf->held = true;
-        return quick->access.kind != VMMU_X86_WRITE;
-    }
-    return true;
+    return like->value;
 }
 
 /* Whether @value may take the place of what stands at the leaf's spot; and if so, store it. */
-static bool store_leaf(struct quick *quick, uint64_t frame, uint64_t value)
+static bool store_leaf(struct quick *quick, uint64_t target, uint64_t value)
 {
     const struct vmmu_x86_format *const format = &vmmu_x86_formats[VMMU_X86_FORMAT_5LEVEL];
     struct shadow_edit *const edit = quick->edit;
     struct shadow_slot *const slot = shadow_slot_at(edit, quick->spot);
-    const uint64_t target = frame | vmmu_shadow_flags(&edit->state->pages[quick->spot.page], quick->entry);
 
     if (slot->target == SHADOW_NO_TARGET) {
         vmmu_shadow_put_leaf(edit, quick->spot, target, value);
         return true;
     }
-    if (shadow_leaf_frame(slot) != frame || ((vmmu_shadow_entry(edit, quick->spot) ^ value) &
-                                             ~(vmmu_format_rights_mask(format) | format->software)) != 0) {
+    if (((slot->target ^ target) & SHADOW_FRAME_BITS) != 0 ||
+        ((vmmu_shadow_entry(edit, quick->spot) ^ value) &
+         ~(vmmu_format_rights_mask(format) | format->software)) != 0) {
         return false;
     }
     slot->target = target;
@@ -184,17 +222,36 @@ static void prefill(struct quick *quick, uint64_t gpa)
     }
 }
 
-/* Everything above the leaf stands: make that. */
+/* Everything above the leaf stands: make that. False: the backing does not allow the access, or not so easily. */
 static bool fill(struct quick *quick)
 {
+    static const uint8_t needs[] = {
+        [VMMU_X86_READ] = VMMU_X86_RIGHT_READ,
+        [VMMU_X86_WRITE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_WRITE,
+        [VMMU_X86_EXECUTE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE,
+    };
+    const struct vmmu_x86_format *const format = &vmmu_x86_formats[VMMU_X86_FORMAT_5LEVEL];
     struct shadow_edit *const edit = quick->edit;
     const struct shadow_page *const page = &edit->state->pages[quick->spot.page];
-    const struct vmmu_x86_level *const level = &vmmu_x86_formats[page->role.format].level[1];
-    const uint64_t gpa = vmmu_format_frame(level, quick->entry);
-    struct shadow_leaf leaf = vmmu_shadow_guest_leaf(&edit->shadow->config, &page->role, quick->entry);
+    const uint64_t gpa = quick->entry & vmmu_x86_formats[page->role.format].level[1].frame_mask;
+    const uint64_t flags = quick->entry & SHADOW_FLAG_BITS;
+    const uint8_t needed = needs[quick->access.kind];
+    uint64_t hpa;
+    uint64_t value;
 
-    if (!place(quick, &leaf, gpa) || !vmmu_shadow_is_owned(edit, leaf.hpa, VMMU_PAGE_BYTES) ||
-        !store_leaf(quick, gpa, vmmu_shadow_leaf(edit->state, &leaf))) {
+    if (vmmu_shadow_back(edit, gpa, needed, &quick->backing) != VMMU_OK ||
+        (quick->backing.rights & needed) != needed) {
+        return false;
+    }
+    hpa = quick->backing.frame.v + (gpa & (quick->backing.size_bytes - 1));
+    value = value_without_frame(quick, flags) | hpa;
+    if ((value & format->write) != 0 && vmmu_shadow_is_protected(edit, gpa)) {
+        if (quick->access.kind == VMMU_X86_WRITE) {
+            return false;
+        }
+        value = (value & ~format->write) | format->software;
+    }
+    if (!vmmu_shadow_is_owned(edit, hpa, VMMU_PAGE_BYTES) || !store_leaf(quick, gpa | flags, value)) {
         return false;
     }
     prefill(quick, gpa);
