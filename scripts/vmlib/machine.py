@@ -11,8 +11,11 @@ from . import hosts, places, sizes
 # The hypervisor's own memory, its tables and its record of the partition, beside the guest's memory and the modules.
 HYPERVISOR_BYTES = 128 * sizes.MIB
 
-# For tables in place of the guest's own: 16 KiB, a shadow page and its account, for each 256 KiB of the guest's memory.
-SHADOW_SHARE = 16
+# For tables in place of the guest's own: a shadow page and its account, as a rule for each 256 KiB of the guest's memory.
+SHADOW_BYTES = 16 << 10
+SHADOW_SHARE = 256 << 10
+# The largest pool that the hypervisor takes: it refuses more by a sentence.
+SHADOW_PAGES_MOST = 1 << 20
 
 DEBUG_EXIT_PORT = 0xF4
 
@@ -85,10 +88,15 @@ def _hypervisor(machine, folder):
     for at, (path, text) in enumerate(carried):
         modules.append(_module(folder, path, f"module{at}", f"initrd -- {text}" if text else "initrd"))
     size = sum(path.stat().st_size for path in [machine.kernel] + [path for path, _ in carried])
-    tables = machine.memory // SHADOW_SHARE if machine.technique == hosts.SHADOW else 0
-    return ["-m", _mebibytes(machine.memory + HYPERVISOR_BYTES + tables + size),
+    return ["-m", _mebibytes(machine.memory + HYPERVISOR_BYTES + _shadow_bytes(machine) + size),
             "-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT},iosize=4",
             "-kernel", str(places.HYPERVISOR), "-append", hypervisor_words(machine), "-initrd", ",".join(modules)]
+
+
+def _shadow_bytes(machine):
+    if machine.technique != hosts.SHADOW:
+        return 0
+    return min(machine.pool or machine.memory // SHADOW_SHARE, SHADOW_PAGES_MOST) * SHADOW_BYTES
 
 
 def hypervisor_words(machine):

@@ -182,6 +182,19 @@ static void watch_invlpg(struct svm_vp *svm)
     }
 }
 
+/*
+ * A task switch loads CR3 from the guest's memory, unless its intercept is honoured. Where it is not, no table of ours is
+ * walked any more, and this exit is the first that tells.
+ */
+static void check_root(const struct svm_vp *svm, struct exit *exit)
+{
+    if (svm->vmcb->save.cr3 != svm->root) {
+        exit->kind = EXIT_DEAD;
+        exit->why =
+            "the guest switched tasks by hardware, and the processor ignored that this is intercepted";
+    }
+}
+
 static void enter(struct vp *vp, struct exit *exit)
 {
     struct svm_vp *svm = vp->arch->svm;
@@ -210,6 +223,9 @@ static void enter(struct vp *vp, struct exit *exit)
     vmcb->control.tlb_control = SVM_TLB_KEEP;
     svm_read_exit(vp, exit);
     exit->delivering = svm_keep_event(vp, exit);
+    if (svm->own_tables) {
+        check_root(svm, exit);
+    }
 }
 
 static uint64_t tsc_offset(struct vp *vp)

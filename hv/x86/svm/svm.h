@@ -22,6 +22,7 @@ struct svm_vp {
     bool own_tables;
     uint64_t cr0, cr3, cr4, efer;
     const bool *watches_invlpg;
+    uint64_t root; /* that svm_write_root() loaded, and nobody else may */
 };
 
 /* What this processor offers. */

@@ -7,6 +7,7 @@
 
 #define VECTORS        256
 #define GATE_INTERRUPT 0x8e
+#define GATE_TASK      0x85
 
 /* An IDT entry: SDM 3A "IDT Descriptors", and "64-Bit Mode IDT". */
 struct gate {
@@ -85,6 +86,12 @@ void trap_gate_set(unsigned vector, bool present, unsigned privilege)
 void trap_gate_stack(unsigned vector, unsigned stack)
 {
     gates[vector].stack = (uint8_t)stack;
+}
+
+void trap_gate_task(unsigned vector, unsigned selector)
+{
+    gates[vector].selector = selector ? (uint16_t)selector : KERNEL_CODE;
+    gates[vector].type = selector ? GATE_TASK : GATE_INTERRUPT;
 }
 
 uintptr_t trap_table_bytes(void)

@@ -82,6 +82,9 @@ void trap_gate_set(unsigned vector, bool present, unsigned privilege);
 /* Have @vector use stack 1 of the interrupt stack table (64-bit guests), or none. */
 void trap_gate_stack(unsigned vector, unsigned stack);
 
+/* Have @vector switch to the task whose state @selector names (32-bit guests), or not any more with 0. */
+void trap_gate_task(unsigned vector, unsigned selector);
+
 /*
  * The descriptor tables, the task state, and the interrupt vectors. Called once, before the guest's own code.
  */
