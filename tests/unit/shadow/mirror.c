@@ -220,6 +220,13 @@ void mirror_enter(struct mirror *mirror, unsigned vp)
     EXPECT_EQ(status, VMMU_OK);
 }
 
+void mirror_settle(struct mirror *mirror, unsigned vp)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        mirror_enter(mirror, vp);
+    }
+}
+
 void mirror_page(struct mirror *mirror, unsigned vp, enum vmmu_x86_paging paging, uint64_t root)
 {
     static const uint64_t cr4[] = {

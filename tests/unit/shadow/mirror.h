@@ -62,6 +62,9 @@ void mirror_page(struct mirror *mirror, unsigned vp, enum vmmu_x86_paging paging
 /* Tell the engine of @vp's registers. */
 void mirror_enter(struct mirror *mirror, unsigned vp);
 
+/* @vp flushes, again and again, and leaves its tables alone: those that are open get closed. */
+void mirror_settle(struct mirror *mirror, unsigned vp);
+
 /* The guest maps the page of @va at @level to @gpa by a leaf with @bits; tables on the way grant everything. */
 void mirror_map(struct mirror *mirror, unsigned vp, uint64_t va, unsigned level, uint64_t leaf);
 
