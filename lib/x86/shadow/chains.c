@@ -24,7 +24,7 @@ static void count_entry(struct vmmu_shadow_state *state, uint32_t slot, uint32_t
     struct shadow_page *const page = &state->pages[slot / ENTRIES];
 
     page->entries += by;
-    page->present[slot % ENTRIES / 64] ^= BIT64(slot % 64);
+    page->present[slot % ENTRIES / 32] ^= (uint32_t)BIT64(slot % 32);
     if (page->life == SHADOW_OPEN || page->life == SHADOW_CLOSING) {
         state->stale_entries += by;
     }
@@ -206,6 +206,7 @@ void vmmu_shadow_zap(struct shadow_edit *edit, struct shadow_spot spot)
     (void)store(edit, spot, 0);
     detach(edit, slot);
     edit->flush_vps |= walkers_of(edit, spot.page);
+    edit->resized = edit->resized || edit->state->pages[spot.page].role.level > 1;
     edit->shadow->counters.zapped++;
     if (!shadow_is_link(&was)) {
         return;
@@ -262,6 +263,7 @@ void vmmu_shadow_remove(struct shadow_edit *edit, uint32_t index)
         detach(edit, parent);
         edit->shadow->counters.zapped++;
         edit->flush_vps = edit->shadow->config.vps;
+        edit->resized = true;
     }
     /* A page that was unlinked before is cached nowhere, once all plans since have been carried out. */
     reachable = edit->flush_vps != 0 || vmmu_table_is_unflushed(memory, 0, UINT64_MAX, false);

@@ -39,6 +39,6 @@ struct vmmu_outcome vmmu_shadow_end(struct shadow_edit *edit, enum vmmu_status s
     }
     outcome.plan.whole_tag = edit->flush_vps != 0;
     outcome.plan.vps = edit->flush_vps;
-    vmmu_table_close(memory, &outcome.plan, false);
+    vmmu_table_close(memory, &outcome.plan, edit->resized);
     return outcome;
 }

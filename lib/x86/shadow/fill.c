@@ -163,6 +163,10 @@ enum vmmu_status vmmu_shadow_fill(struct shadow_fault *fault)
         host->violated(host->context, "a shadow entry for memory that is not the partition's");
         return VMMU_VIOLATED;
     }
+    /* Two sizes of a page are not to be cached at once. */
+    if (vmmu_table_is_unflushed(edit->shadow->memory, 0, UINT64_MAX, true)) {
+        return VMMU_FLUSH_RETRY;
+    }
     if (!clear_the_way(fault, value) || !refresh_what_joins(fault)) {
         return VMMU_FLUSH_RETRY;
     }

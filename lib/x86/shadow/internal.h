@@ -104,7 +104,7 @@ struct shadow_page {
     uint32_t emptied; /* an entry that did not agree and was not made again, or ENTRIES */
     uint32_t before;  /* of the same life */
     uint32_t after;
-    uint64_t present[ENTRIES / 64]; /* which entries are */
+    uint32_t present[ENTRIES / 32]; /* which entries are */
 };
 
 /*
@@ -190,6 +190,7 @@ struct shadow_edit {
     struct vmmu_shadow *shadow;
     struct vmmu_shadow_state *state;
     uint64_t flush_vps; /* who must flush everything */
+    bool resized;       /* what is flushed may come back in another size */
     bool reserved;      /* pages of table memory that may be left over */
 };
 
@@ -277,13 +278,15 @@ static inline bool shadow_is_root(const struct shadow_page *page)
 /* The first entry of @page that is present, at or after @from; or ENTRIES. */
 static inline uint32_t shadow_next_present(const struct shadow_page *page, uint32_t from)
 {
-    for (uint32_t word = from / 64; word < ENTRIES / 64; word++) {
-        const uint64_t here =
-            page->present[word] & (word == from / 64 ? ~UINT64_C(0) << (from % 64) : ~UINT64_C(0));
+    uint32_t mask = ~UINT32_C(0) << (from % 32);
+
+    for (uint32_t word = from / 32; word < ENTRIES / 32; word++) {
+        const uint32_t here = page->present[word] & mask;
 
         if (here != 0) {
-            return word * 64 + (uint32_t)__builtin_ctzll(here);
+            return word * 32 + (uint32_t)__builtin_ctz(here);
         }
+        mask = ~UINT32_C(0);
     }
     return ENTRIES;
 }

@@ -279,7 +279,8 @@ bool vmmu_shadow_fault_quickly(struct shadow_edit *edit, struct shadow_vp *vp, u
         .grants = ~UINT64_C(0),
     };
 
-    if (access.shadow_stack || !find_table(&quick)) {
+    /* While plans are under way, two sizes of a page might come to be cached at once. */
+    if (access.shadow_stack || edit->shadow->memory->unflushed_count != 0 || !find_table(&quick)) {
         return false;
     }
     const struct shadow_page *const page = &edit->state->pages[quick.spot.page];

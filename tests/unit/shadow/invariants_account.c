@@ -47,7 +47,7 @@ static uint32_t present_in(const struct shadow_page *page)
 {
     uint32_t present = 0;
 
-    for (unsigned word = 0; word < ENTRIES / 64; word++) {
+    for (unsigned word = 0; word < ENTRIES / 32; word++) {
         present += (uint32_t)__builtin_popcountll(page->present[word]);
     }
     return present;
@@ -64,7 +64,7 @@ static const char *slots_of_page(struct account *account, uint32_t number)
     for (uint32_t i = 0; i < ENTRIES; i++) {
         const struct shadow_slot *slot = slot_at(account, number * ENTRIES + i);
         const bool used = slot->target != SHADOW_NO_TARGET;
-        const bool marked = (page->present[i / 64] >> (i % 64)) & 1;
+        const bool marked = (page->present[i / 32] >> (i % 32)) & 1;
 
         HOLDS(used == (entries[i] != 0), "an entry has a slot with a target if and only if it is present");
         HOLDS(used == marked, "the page knows which of its entries are present");

@@ -412,8 +412,8 @@ static const char *entries_of(struct look *look, uint32_t page, bool in_step)
     for (uint32_t i = 0; i < ENTRIES && !breach; i++) {
         struct entry entry;
 
-        if (i % 64 == 0 && look->state->pages[page].present[i / 64] == 0) {
-            i += 63;
+        if (i % 32 == 0 && look->state->pages[page].present[i / 32] == 0) {
+            i += 31;
         } else if (entry_at(look, page, i, &entry)) {
             breach = shadow_is_leaf(entry.slot) ? leaf(look, &entry, in_step) : link(look, &entry, in_step);
         }
