@@ -1,5 +1,6 @@
 #include "tests/unit/shadow/mirror.h"
 
+#include "tests/unit/shadow/invariants.h"
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
@@ -195,6 +196,23 @@ enum vmmu_status mirror_apply(struct mirror *mirror, struct vmmu_outcome outcome
     return outcome.status;
 }
 
+/* What holds of every page and entry, holds now; and if @vp has just flushed, all that it can reach agrees. */
+static void check(const struct mirror *mirror, bool flushed, unsigned vp)
+{
+    const struct shadow_witness witness = { .shadow = &mirror->shadow,
+                                            .cpu = &mirror->cpu,
+                                            .ram = &mirror->ram };
+    struct shadow_breach where;
+    const char *breach = shadow_breach(&witness, &where);
+
+    if (breach == NULL && flushed) {
+        breach = shadow_step_breach(&witness, vp, &where);
+    }
+    if (breach != NULL) {
+        fail_msg("not so of shadow page %u, entry %u: %s", where.page, where.index, breach);
+    }
+}
+
 /* --- the guest --- */
 
 static struct vmmu_x86_mode mode_of(struct mirror *mirror, unsigned vp)
@@ -218,6 +236,7 @@ void mirror_enter(struct mirror *mirror, unsigned vp)
 
     MIRROR_DO(mirror, status, vmmu_shadow_enter(&mirror->shadow, vp, &mode, &mirror->root[vp]));
     EXPECT_EQ(status, VMMU_OK);
+    check(mirror, true, vp);
 }
 
 void mirror_settle(struct mirror *mirror, unsigned vp)
@@ -365,6 +384,7 @@ struct mirror_result mirror_access(struct mirror *mirror, unsigned vp, uint64_t 
         if (status == VMMU_OK) {
             result.gpa = walk.translation.gpa.v - MIRROR_HPA;
             result.leaf = walk.translation;
+            check(mirror, false, vp);
             return result;
         }
         EXPECT_EQ(status, VMMU_GUEST_FAULT);
@@ -376,6 +396,7 @@ struct mirror_result mirror_access(struct mirror *mirror, unsigned vp, uint64_t 
             result.answer = verdict.answer;
             result.gpa = verdict.gpa.v;
             result.fault = verdict.fault;
+            check(mirror, false, vp);
             result.faults++;
             return result;
         }

@@ -723,7 +723,7 @@ static void test_nothing_that_happens_makes_a_difference_without_a_reason(void *
         uint64_t seen = 0;
 
         start(pagings[i]);
-        for (unsigned turn = 0; turn < 4000; turn++) {
+        for (unsigned turn = 0; turn < 2000; turn++) {
             luck = luck * 1664525 + 1013904223;
             some_event(luck >> 3);
             for (uint32_t address = 0; address < 8; address++) {
