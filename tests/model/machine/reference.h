@@ -85,6 +85,10 @@ enum reference_answer {
 enum reference_answer reference_judge(struct reference *reference, const struct reference_access *access,
                                       const struct reference_result *result);
 
+/* What a walk gives with nothing cached, by memory and registers as they are now; nothing is marked. */
+struct reference_result reference_fresh(const struct reference *reference,
+                                        const struct reference_access *access);
+
 /*
  * Whether the reference's own search finds @result, with nothing of lib/x86/walk in it. For results of that walker, which
  * reference_judge() itself goes by where nothing is stale.

@@ -26,6 +26,14 @@ static struct reference_result fresh_walk(const struct reference *reference,
     return result;
 }
 
+struct reference_result reference_fresh(const struct reference *reference,
+                                        const struct reference_access *access)
+{
+    bool marked;
+
+    return fresh_walk(reference, access, &marked);
+}
+
 static bool is_same(const struct reference_result *a, const struct reference_result *b)
 {
     if (a->end != b->end) {

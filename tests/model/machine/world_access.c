@@ -478,7 +478,14 @@ bool world_step_access(struct world *world, const struct op *op)
     }
     remember(world, &access);
     walked = world_walk(world, &access, &fresh);
+    if (is_shadowed(world)) {
+        const struct reference_access asked = as_reference(&access);
+
+        fresh = reference_fresh(world->reference, &asked);
+    }
     run(world, &access, &result);
+    /* A fault of the hardware's on shadows is not what the guest saw. */
+    walked = walked || (is_shadowed(world) && result.end == PROCESSOR_REACHED);
     world->counters.stale += walked && is_stale(&result, &fresh);
     return true;
 }
