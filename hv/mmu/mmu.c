@@ -82,7 +82,7 @@ static bool host_owns(void *context, vmmu_hpa at, uint64_t size_bytes)
     const struct partition *partition = context;
     const struct mmu *mmu = partition->mmu;
 
-    if (mmu->near && slot_owns(mmu->near, at, size_bytes)) {
+    if (slot_owns(mmu->near, at, size_bytes)) {
         return true;
     }
     for (unsigned i = 0; i < partition->memory.count; i++) {
@@ -124,6 +124,7 @@ const char *mmu_create(struct partition *partition, const struct mmu_technique *
         return "no memory is left for the quarantine of table pages";
     }
     mmu->technique = technique;
+    mmu->near = &partition->memory.slot[0];
     mmu->host = (struct vmmu_host){
         .context = partition,
         .page_take = host_page_take,

@@ -33,7 +33,7 @@
 /* Where no memory is, table entries read as all ones, as from a bus that nobody drives. */
 static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
 {
-    const void *entry = mmu_at(context, (vmmu_gpa){ address }, width_bytes);
+    const void *entry = mmu_entry_at(context, (vmmu_gpa){ address }, width_bytes);
 
     if (!entry) {
         *value = width_bytes == 4 ? UINT32_MAX : UINT64_MAX;

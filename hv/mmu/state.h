@@ -23,9 +23,8 @@ struct mmu {
     struct vmmu_table_memory memory;
     unsigned overlay_count; /* the first so many of `overlays` are in place */
     struct mmu_overlay overlays[MMU_OVERLAYS];
-    uint64_t overlay_filter; /* a bit for each page number modulo 64 that an overlay stands over */
-    /* The slot that was last asked for; nearly always the next one, too. NULL: none yet. */
-    const struct guest_slot *near;
+    uint64_t overlay_filter;       /* a bit for each page number modulo 64 that an overlay stands over */
+    const struct guest_slot *near; /* the slot that was last asked for; nearly always the next one, too */
     struct vmmu_nested nested;
     struct vmmu_shadow shadow;
     struct vmmu_ram ram;  /* the guest's memory, for `shadow` */
@@ -75,7 +74,19 @@ static inline const struct guest_slot *mmu_slot_of(const struct partition *parti
 {
     const struct guest_slot *near = partition->mmu->near;
 
-    return near && gpa.v - near->gpa.v < near->size ? near : mmu_slot_find(partition, gpa);
+    return gpa.v - near->gpa.v < near->size ? near : mmu_slot_find(partition, gpa);
+}
+
+/* As mmu_at() for an entry of a table, which does not cross pages. */
+static inline const void *mmu_entry_at(const struct partition *partition, vmmu_gpa gpa, unsigned width_bytes)
+{
+    const struct mmu *mmu = partition->mmu;
+    const uint64_t offset = gpa.v - mmu->near->gpa.v;
+
+    if (offset < mmu->near->size && !mmu_overlay_may_be(mmu, gpa)) {
+        return mmu->near->host + offset;
+    }
+    return mmu_at(partition, gpa, width_bytes);
 }
 
 /* Have the plan's VPs flush before they enter their guest again, and report its epoch. */

@@ -133,14 +133,14 @@ void svm_read_exit(struct vp *vp, struct exit *exit)
         exit->kind = EXIT_X86_INVLPG;
         exit->invlpg =
             (struct exit_invlpg){ .told = svm_processor.decode_assists, .va = { control->exit_info1 } };
+    } else if (code - SVM_EXIT_EXCEPTION < 32) {
+        exception_record(svm->vmcb, exit);
     } else if (simple_record(code, exit)) {
         if (code == SVM_EXIT_VINTR) {
             svm_close_interrupt_window(svm);
         } else if (code == SVM_EXIT_IRET) {
             svm_leave_nmi(svm);
         }
-    } else if (code - SVM_EXIT_EXCEPTION < 32) {
-        exception_record(svm->vmcb, exit);
     } else if (code == SVM_EXIT_SHUTDOWN) {
         dead_record(exit, "triple fault");
     } else if (code == SVM_EXIT_FERR_FREEZE) {

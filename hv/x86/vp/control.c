@@ -29,7 +29,7 @@ struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp)
 static bool pdptes_load(struct vp *vp, const struct vmmu_x86_paging_registers *now,
                         const struct vmmu_x86_paging_registers *next)
 {
-    return !vmmu_mode_loads_pdptes(now, next) || x86_load_pdptes(vp, next);
+    return !vmmu_mode_loads_pdptes(now, next) || x86_load_pdptes(vp, next->cr3);
 }
 
 /*
@@ -68,22 +68,23 @@ static bool write_cr0_checked(struct vp *vp, uint64_t value)
     return true;
 }
 
-/* Exits only if the processor walks tables of ours. */
+/*
+ * Exits only if the processor walks tables of ours: then whatever the mode is made from exits, and what the
+ * mode was made from is what there is.
+ */
 static bool write_cr3_checked(struct vp *vp, uint64_t value)
 {
     struct vp_arch *arch = vp->arch;
-    const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
-    struct vmmu_x86_paging_registers next = now;
 
-    if (vmmu_mode_check_cr3(&arch->cpu, &now, value) != VMMU_OK) {
+    if (vmmu_mode_check_cr3(&arch->cpu, &arch->mode_registers, value) != VMMU_OK) {
         return false;
     }
-    next.cr3 = vmmu_mode_cr3_stored(value);
-    if (vmmu_mode_paging(now.cr0, now.cr4, now.efer) == VMMU_X86_PAGING_PAE && !x86_load_pdptes(vp, &next)) {
+    value = vmmu_mode_cr3_stored(value);
+    if (arch->mode.paging == VMMU_X86_PAGING_PAE && !x86_load_pdptes(vp, value)) {
         return false;
     }
-    arch->backend->write_control(vp, 3, next.cr3);
-    x86_paging_changed(vp);
+    arch->backend->write_control(vp, 3, value);
+    x86_root_changed(vp, value);
     return true;
 }
 

@@ -13,26 +13,30 @@
 
 #define CR4_KEYS (VMMU_X86_CR4_PKE | VMMU_X86_CR4_PKS)
 
-void x86_paging_changed(struct vp *vp)
+static void enter_mode(struct vp *vp, const struct vmmu_x86_mode *mode)
 {
-    struct vp_arch *arch = vp->arch;
-    const struct vmmu_x86_mode *mode;
     struct vmmu_shadow_root root;
 
-    if (arch->walks_guest) {
-        return;
-    }
-    mode = x86_mode(vp, true);
     if (!mode) {
         (void)x86_give_up(vp, "the guest's paging registers are in a state that no processor has");
-        return;
-    }
-    if (mmu_enter(vp, mode, &root)) {
-        arch->backend->write_root(vp, &root);
+    } else if (mmu_enter(vp, mode, &root)) {
+        vp->arch->backend->write_root(vp, &root);
     }
 }
 
-bool x86_load_pdptes(struct vp *vp, const struct vmmu_x86_paging_registers *next)
+void x86_paging_changed(struct vp *vp)
+{
+    if (!vp->arch->walks_guest) {
+        enter_mode(vp, x86_mode(vp, true));
+    }
+}
+
+void x86_root_changed(struct vp *vp, uint64_t cr3)
+{
+    enter_mode(vp, x86_mode_with_root(vp, cr3));
+}
+
+bool x86_load_pdptes(struct vp *vp, uint64_t cr3)
 {
     struct vp_arch *arch = vp->arch;
     const struct vmmu_ram ram = x86_ram(vp);
@@ -41,7 +45,7 @@ bool x86_load_pdptes(struct vp *vp, const struct vmmu_x86_paging_registers *next
         return true;
     }
     x86_forget_fetches(vp); /* what they remember does not tell these registers */
-    return vmmu_mode_load_pdptes(&arch->cpu, &ram, next->cr3, arch->pdpte) == VMMU_OK;
+    return vmmu_mode_load_pdptes(&arch->cpu, &ram, cr3, arch->pdpte) == VMMU_OK;
 }
 
 /* Protection keys change without an exit. */

@@ -92,15 +92,19 @@ static bool same_pdptes(const struct vmmu_x86_paging_registers *a, const struct 
 }
 
 /* CR3 and the keys change all the time, and were checked when they were loaded. */
-static void renew(struct vp_arch *arch, const struct vmmu_x86_paging_registers *now)
+static void renew_root(struct vp_arch *arch, uint64_t cr3)
 {
-    if (now->cr3 != arch->mode_registers.cr3) {
-        arch->mode.root = vmmu_mode_root(arch->mode.paging, now->cr3);
-        arch->mode.pcid = (uint16_t)(now->cr4 & VMMU_X86_CR4_PCIDE ? now->cr3 & CR3_PCID : 0);
-        arch->mode_registers.cr3 = now->cr3;
+    if (cr3 != arch->mode_registers.cr3) {
+        arch->mode.root = vmmu_mode_root(arch->mode.paging, cr3);
+        arch->mode.pcid = (uint16_t)(arch->mode_registers.cr4 & VMMU_X86_CR4_PCIDE ? cr3 & CR3_PCID : 0);
+        arch->mode_registers.cr3 = cr3;
     }
-    arch->mode.pkru = arch->mode_registers.pkru = now->pkru;
-    arch->mode.pkrs = arch->mode_registers.pkrs = now->pkrs;
+}
+
+static void renew_keys(struct vp_arch *arch, uint32_t pkru, uint32_t pkrs)
+{
+    arch->mode.pkru = arch->mode_registers.pkru = pkru;
+    arch->mode.pkrs = arch->mode_registers.pkrs = pkrs;
 }
 
 const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys)
@@ -116,12 +120,28 @@ const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys)
     }
     if (arch->mode_valid && same_rules(&now, &arch->mode_registers) &&
         (arch->mode.paging != VMMU_X86_PAGING_PAE || same_pdptes(&now, &arch->mode_registers))) {
-        renew(arch, &now);
+        renew_root(arch, now.cr3);
+        renew_keys(arch, now.pkru, now.pkrs);
     } else {
         arch->mode_registers = now;
         arch->mode_valid = vmmu_mode_make(&arch->cpu, &now, &arch->mode) == VMMU_OK;
     }
     return arch->mode_valid ? &arch->mode : NULL;
+}
+
+const struct vmmu_x86_mode *x86_mode_with_root(struct vp *vp, uint64_t cr3)
+{
+    struct vp_arch *arch = vp->arch;
+    uint32_t pkru = 0;
+    uint32_t pkrs = 0;
+
+    if (!arch->mode_valid || arch->mode.paging == VMMU_X86_PAGING_PAE) {
+        return x86_mode(vp, true);
+    }
+    renew_root(arch, cr3);
+    x86_read_keys(vp, arch->mode_registers.cr4, &pkru, &pkrs);
+    renew_keys(arch, pkru, pkrs);
+    return &arch->mode;
 }
 
 /* Protection keys govern data only: fetches need not read them. */

@@ -256,6 +256,9 @@ void x86_settle_eoi(struct vp *vp);
  */
 const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys);
 
+/* The same after a write of CR3, of a VP whose other paging registers do not change without an exit. */
+const struct vmmu_x86_mode *x86_mode_with_root(struct vp *vp, uint64_t cr3);
+
 /* PKRU and PKRS, which stay in the processor's registers across an exit; each stays as it is if @cr4 turns it off. */
 void x86_read_keys(struct vp *vp, uint64_t cr4, uint32_t *pkru, uint32_t *pkrs);
 
@@ -333,9 +336,12 @@ struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp);
 /* CR0, CR3, CR4 or EFER has been written, or a flush of everything was asked for: translate as they and the tables say now. */
 void x86_paging_changed(struct vp *vp);
 
-/* Load the PDPTE registers, for paging by @next, where we hold them. False: #GP, and nothing was changed. */
+/* CR3, and nothing else of these, has been written; only where the processor walks tables of ours. */
+void x86_root_changed(struct vp *vp, uint64_t cr3);
+
+/* Load the PDPTE registers from the table that @cr3 names, where we hold them. False: #GP, and nothing was changed. */
 VMMU_MUST_USE
-bool x86_load_pdptes(struct vp *vp, const struct vmmu_x86_paging_registers *next);
+bool x86_load_pdptes(struct vp *vp, uint64_t cr3);
 
 enum vp_next x86_invlpg_exit(struct vp *vp, const struct exit *exit);
 enum vp_next x86_page_fault_exit(struct vp *vp, const struct exit *exit);
