@@ -170,6 +170,9 @@ static const char *shadow_create(struct partition *partition)
     if (!memory_take(bytes, VMMU_PAGE_BYTES, false, &at)) {
         return "no memory is left for the account of shadow pages";
     }
+    if (memory_free_bytes() < (uint64_t)(floor_pages(partition) + QUARANTINE_PAGES) * VMMU_PAGE_BYTES) {
+        return "no memory is left for the least pool of shadow pages";
+    }
     if (vmmu_shadow_init(&mmu->shadow, &config, &mmu->memory, memory_at(at), bytes) != VMMU_OK) {
         return "the shadow tables could not be started";
     }
