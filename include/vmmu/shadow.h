@@ -139,7 +139,7 @@ enum vmmu_status vmmu_shadow_init(struct vmmu_shadow *shadow, const struct vmmu_
 /* Give back every table page, at once. Only when no processor can run on these tables any more. */
 void vmmu_shadow_destroy(struct vmmu_shadow *shadow);
 
-/* What the hardware is loaded with. */
+/* What the hardware is loaded with. Who loads another `cr3` than before flushes the virtual processor's tag: no plan says so. */
 struct vmmu_shadow_root {
     uint64_t cr3;
     enum vmmu_x86_format_name format; /* PAE, 4-level or 5-level: what CR4.LA57 and EFER.LMA must say */
@@ -151,7 +151,8 @@ struct vmmu_shadow_root {
  * entry, a task switch and INVPCID: the guest may count on what it changed in its tables from now on. The
  * PDPTEs of PAE paging are those in @mode, until the next call.
  *
- * The plan flushes what @vp must not use any more. What the guest's own instruction promises to flush needs nothing besides.
+ * The plan flushes what processors must not use any more of what was removed. What the guest's own instruction promises to
+ * flush needs nothing besides.
  *
  * Returns
  *   VMMU_OK           *root

@@ -178,6 +178,9 @@ void svm_write_root(struct vp *vp, const struct vmmu_shadow_root *root)
     if (!(svm->cr0 & VMMU_X86_CR0_PG)) {
         cr4 &= ~CR4_RULES_OF_PAGING;
     }
+    if (save->cr3 != root->cr3) {
+        vp->arch->backend->flush(vp);
+    }
     save->cr3 = svm->root = root->cr3;
     save->cr4 = cr4;
     save->efer = (svm->efer & ~EFER_LONG_MODE) | (long_mode ? EFER_LONG_MODE : 0) | VMMU_X86_EFER_NXE |

@@ -64,7 +64,6 @@ static void use_root(struct shadow_edit *edit, unsigned vp, uint32_t root)
     vmmu_shadow_pin(edit, root);
     edit->state->pages[root].linked = true;
     now->root = root;
-    edit->flush_vps |= BIT64(vp);
     if (before != SHADOW_NONE) {
         /* Nobody will walk these entries until the virtual processor comes back, and they may be others then. */
         if (before == now->top) {
@@ -161,6 +160,37 @@ static bool is_vp(const struct vmmu_shadow *shadow, unsigned vp)
     return vp < VMMU_SHADOW_VPS && (shadow->config.vps & BIT64(vp)) != 0;
 }
 
+/*
+ * From one closed root to another, with nothing stale anywhere: most switches of a guest that does nothing but
+ * switch. False: nothing is done.
+ */
+static bool enter_quickly(struct shadow_edit *edit, unsigned vp, const struct vmmu_x86_mode *mode)
+{
+    struct vmmu_shadow_state *const state = edit->state;
+    struct shadow_page *const pages = state->pages;
+    struct shadow_vp *const now = &state->vps[vp];
+    struct shadow_role role;
+    uint32_t root;
+
+    if (!is_long(mode) || now->root == SHADOW_NONE || pages[now->root].role.kind != SHADOW_TABLE ||
+        pages[now->root].life != SHADOW_CLOSED || state->first[SHADOW_OPEN] != SHADOW_NONE ||
+        state->first[SHADOW_CLOSING] != SHADOW_NONE || edit->shadow->memory->unflushed_count != 0) {
+        return false;
+    }
+    role = vmmu_shadow_table_role(mode, vmmu_x86_formats[mode->layout.format].levels, VMMU_X86_RIGHTS_ALL);
+    root = vmmu_shadow_find(edit, mode->root.v, &role);
+    if (root == SHADOW_NONE || pages[root].life != SHADOW_CLOSED) {
+        return false;
+    }
+    pages[root].pins++;
+    pages[now->root].pins--;
+    now->root = root;
+    shadow_lose_way(now);
+    vmmu_shadow_touch(edit, root);
+    edit->shadow->counters.roots_found++;
+    return true;
+}
+
 struct vmmu_outcome vmmu_shadow_enter(struct vmmu_shadow *shadow, unsigned vp,
                                       const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root)
 {
@@ -175,6 +205,11 @@ struct vmmu_outcome vmmu_shadow_enter(struct vmmu_shadow *shadow, unsigned vp,
     }
     if (!vmmu_shadow_begin(&edit, shadow)) {
         return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
+    }
+    if (enter_quickly(&edit, vp, mode)) {
+        shadow->state->vps[vp].mode = *mode;
+        *root = root_of(&edit, vp);
+        return (struct vmmu_outcome){ .status = VMMU_OK };
     }
     status = is_long(mode) ? enter_long(&edit, vp, mode) : enter_pae(&edit, vp, mode);
     if (status == VMMU_OK) {

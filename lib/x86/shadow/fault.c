@@ -133,6 +133,9 @@ static enum vmmu_status allow(struct shadow_fault *fault)
     if (!vmmu_shadow_plan_leaf(fault)) {
         return emulate(fault, false);
     }
+    if (fault->edit->state->pages[fault->root].life != SHADOW_CLOSED && !vmmu_shadow_watch(fault->edit)) {
+        return VMMU_FLUSH_RETRY;
+    }
     vmmu_shadow_plan_direct(fault);
     status = vmmu_shadow_obtain_path(fault, fault->table_level - 1U, fault->leaf.level);
     if (status == VMMU_OK) {

@@ -71,6 +71,7 @@ static void change_root(struct engine *engine, unsigned vp)
 {
     const struct vmmu_x86_mode *guest = reference_mode(world_reference(engine->world), vp);
     struct shadow_vp *own = &engine->vps[vp];
+    const uint64_t before = own->root.cr3;
     enum vmmu_status status;
 
     SHADOW_DO(engine, status, vmmu_shadow_enter(&engine->shadow, vp, guest, &own->root));
@@ -78,6 +79,9 @@ static void change_root(struct engine *engine, unsigned vp)
         world_report(engine->world, CHECK_PROGRESS, "VP %u: entering an address space ended in status %d", vp,
                      status);
         return;
+    }
+    if (own->root.cr3 != before) {
+        world_apply(engine->world, &(struct vmmu_plan){ .whole_tag = true, .vps = BIT64(vp) });
     }
     const struct vmmu_x86_paging_registers registers = hardware_registers(engine, guest, &own->root);
 
