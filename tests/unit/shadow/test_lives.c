@@ -155,11 +155,14 @@ static void test_by_a_new_way_to_a_table_nothing_stale_is_seen(void **state)
 
     (void)state;
     start();
-    mirror_map(&mirror, 0, VA, 1, 0x7000 | G_ALL);
+    mirror_map(&mirror, 0, VA, 1, 0x7000 | G_ALL | DONE);
+    mirror_map(&mirror, 0, VA + 0x1000, 1, 0x8000 | G_ALL | DONE);
     (void)mirror_store(&mirror, 0, VA);
-    write_unseen(entry_of(VA, 1), 0x8000 | G_ALL | DONE);
+    (void)mirror_store(&mirror, 0, VA + 0x1000);
+    write_unseen(entry_of(VA + 0x1000, 1), 0x9000 | G_ALL | DONE);
     write_unseen(entry_of(VA, 2) + 8, mirror_get(&mirror, entry_of(VA, 2)) & ~G_ACCESSED);
-    EXPECT_EQ(mirror_store(&mirror, 0, way).gpa, 0x8000);
+    EXPECT_EQ(mirror_store(&mirror, 0, way).gpa, 0x7000);
+    EXPECT_EQ(mirror_store(&mirror, 0, way + 0x1000).gpa, 0x9000);
     mirror_finish(&mirror);
 }
 
