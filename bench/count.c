@@ -10,7 +10,8 @@
  * The mark "entry", number 0, is printed whenever the address given as entry=ADDRESS is executed.
  *
  * Under our own hypervisor it tells more, if asked; bench/benchlib/reasons.py reads it:
- *   reasons=on           behind each mark, exits by reason and the counters of the MMU (hypervisor.h)
+ *   reasons=on           behind each mark, exits by reason and the counters of the MMU (hypervisor.h); behind one of them
+ *                        the guest's page tables, too
  *   profile=on           behind each mark, how often each of the hypervisor's instructions was executed
  *   trace=MARK+SKIP+MOST each exit behind that mark, one line each: MOST of them, after the first SKIP
  *
@@ -23,6 +24,7 @@
 #include <string.h>
 
 #include "hypervisor.h"
+#include "mark.h"
 
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_info;
@@ -85,6 +87,9 @@ static void print_counts(const char *kind, unsigned number)
     fprintf(out, "%s %u all=%lu guest=%lu entries=%lu\n", kind, number, executed_all, guest, entries);
     if (reasons) {
         hypervisor_print(out);
+    }
+    if (reasons && number == MARK_TABLES) {
+        hypervisor_print_tables(out);
     }
     for (unsigned i = 0; profile && i < HYPERVISOR_WINDOW_BYTES; i++) {
         if (profiled[i]) {

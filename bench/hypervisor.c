@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest_tables.h"
 #include "hv/mmu/state.h"
 #include "hv/vp/vp.h"
 #include "hv/x86/layout.h"
+#include "hv/x86/vp/x86.h"
 
 #define MEMORY_NAME "memory-backend-memfd"
 #define COUNTERS    (sizeof(struct vmmu_shadow_counters) / sizeof(uint64_t))
@@ -35,6 +37,9 @@ static const struct mmu *mmu;
 static uint32_t seen; /* exits, of vp->trace_next */
 static uint64_t before[COUNTERS];
 static struct reason reasons[REASONS];
+
+/* Shadow pages at their peak, but for those that split a large page of the guest's; and of those. */
+static uint64_t peak_pages, peak_split_pages;
 
 bool hypervisor_attach(void)
 {
@@ -112,6 +117,15 @@ static void read_counters(uint64_t *now)
     memcpy(now, &mmu->shadow.counters, sizeof mmu->shadow.counters);
 }
 
+static void note_peaks(void)
+{
+    const struct vmmu_shadow_counters *counters = &mmu->shadow.counters;
+    const uint64_t pages = counters->pages - counters->split_pages;
+
+    peak_pages = pages > peak_pages ? pages : peak_pages;
+    peak_split_pages = counters->split_pages > peak_split_pages ? counters->split_pages : peak_split_pages;
+}
+
 static uint64_t counted_since(const uint64_t *now)
 {
     uint64_t counted = 0;
@@ -144,6 +158,7 @@ void hypervisor_entry(FILE *out, const struct entry_counts *counts, bool trace)
         return;
     }
     read_counters(now);
+    note_peaks();
     if (vp->trace_next != seen) {
         exit = &vp->trace[(vp->trace_next - 1) % VP_TRACE_ENTRIES];
         reason = reason_of(&(struct reason){ .kind = exit->kind,
@@ -178,5 +193,15 @@ void hypervisor_print(FILE *out)
     for (size_t i = 0; i < COUNTERS; i++) {
         fprintf(out, "%s%lu", i ? "," : "", before[i]);
     }
-    fputc('\n', out);
+    fprintf(out, "\npeak pages=%lu split=%lu\n", peak_pages, peak_split_pages);
+}
+
+void hypervisor_print_tables(FILE *out)
+{
+    const struct partition *partition = vp ? follow(vp->partition, sizeof *partition) : NULL;
+    const struct vp_arch *arch = vp ? follow(vp->arch, sizeof *arch) : NULL;
+
+    if (partition && arch) {
+        guest_tables_print(out, partition, arch, follow);
+    }
 }

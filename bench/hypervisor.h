@@ -24,7 +24,10 @@ bool hypervisor_attach(void);
 /* The guest is about to be entered: account for the exit before, and print it while `trace` is set. */
 void hypervisor_entry(FILE *out, const struct entry_counts *counts, bool trace);
 
-/* Print what has been accounted for since the beginning: lines "exits" and "counters". */
+/* Print what has been accounted for since the beginning: lines "exits", "counters" and "peak". */
 void hypervisor_print(FILE *out);
+
+/* Print a line "tables": the page tables that the guest has, of those that its processor can reach. */
+void hypervisor_print_tables(FILE *out);
 
 #endif

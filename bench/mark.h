@@ -4,7 +4,12 @@
 #ifndef BENCH_MARK_H
 #define BENCH_MARK_H
 
-#define MARK(number) __asm__ volatile("nopl %c0(%%rax,%%rax,1)" : : "i"(0x5A5A0000 + (number)) : "memory")
+#ifdef __x86_64__
+#define MARK_OPERAND "%c0(%%rax,%%rax,1)"
+#else
+#define MARK_OPERAND "%c0(%%eax,%%eax,1)"
+#endif
+#define MARK(number) __asm__ volatile("nopl " MARK_OPERAND : : "i"(0x5A5A0000 + (number)) : "memory")
 
 /* Numbers; the end of a workload is its beginning plus one. */
 enum mark {
@@ -15,6 +20,7 @@ enum mark {
     MARK_CPUID = 40,
     MARK_GUEST_START = 50, /* the KVM kit's own */
     MARK_INB = 60,
+    MARK_TABLES = 70, /* the guest's page tables are to be counted */
 };
 
 #endif

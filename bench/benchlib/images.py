@@ -29,21 +29,19 @@ def folder():
     return path
 
 
-def prepare(kvm, guest_words):
-    """Build what is missing or older than its source; the guest is told @guest_words."""
-    guest = guests.find("debian-amd64")
-    plugin = _built("count.so", [BENCH / "count.c", BENCH / "hypervisor.c"],
-                    [BENCH / "hypervisor.h", *places.TREE.glob("include/vmmu/*.h"), *places.TREE.glob("hv/*/*.h")],
+def prepare(machine, guest_words):
+    """Build what is missing or older than its source, for @machine; the guest is told @guest_words."""
+    guest = guests.find(machine.guest)
+    plugin = _built("count.so", [BENCH / "count.c", BENCH / "hypervisor.c", BENCH / "guest_tables.c"],
+                    [*BENCH.glob("*.h"), *places.TREE.glob("include/vmmu/*.h"), *places.TREE.glob("hv/*/*.h")],
                     ["gcc", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", f"-I{places.TREE}/include",
                      f"-I{places.TREE}"])
-    workload = _built("workload", [BENCH / "guest" / "workload.c"], [BENCH / "mark.h"],
-                      ["musl-gcc", "-O2", "-static", "-no-pie", "-s", "-Wall", "-Wextra", "-Werror",
-                       "-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"])
+    workload = _workload(guest.architecture)
     kernel = guests.prepare(guest).kernel
-    initrd = folder() / "initrd.cpio"
-    places.write_whole(initrd, _archive(workload).bytes())
+    initrd = folder() / f"initrd-{guest.architecture}.cpio"
+    places.write_whole(initrd, _archive(workload, guest.architecture).bytes())
     return Images(plugin, kernel, initrd, places.HYPERVISOR,
-                  _kvm_initrd(kernel, initrd, guest_words) if kvm else None, guest_words)
+                  _kvm_initrd(kernel, initrd, guest_words) if machine.kvm else None, guest_words)
 
 
 def _built(name, sources, headers, compiler):
@@ -53,18 +51,39 @@ def _built(name, sources, headers, compiler):
     return out
 
 
-def busybox():
+def _workload(architecture):
+    options = ["-O2", "-static", "-no-pie", "-s", "-Wall", "-Wextra", "-Werror"]
+    source, headers = BENCH / "guest" / "workload.c", [BENCH / "mark.h"]
+    if architecture == "amd64":
+        return _built("workload-amd64", [source], headers,
+                      ["musl-gcc", *options, "-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"])
+    # Debian's compiler makes 32-bit code; what else that takes comes from packages of that architecture, unpacked only.
+    packages = debian.Packages()
+    with packages.alone():
+        musl = packages.tree(f"musl-dev:{architecture}", keep=("usr/",)) / "usr"
+        support = packages.tree(f"libgcc-12-dev:{architecture}", keep=("usr/lib/gcc/",))
+    library = musl / "lib" / f"{architecture}-linux-musl"
+    own = subprocess.run(["gcc", "-print-file-name=include"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+    return _built(f"workload-{architecture}",
+                  [library / "crt1.o", library / "crti.o", source, library / "libc.a",
+                   next(support.rglob("libgcc.a")), library / "crtn.o"], headers,
+                  ["gcc", "-m32", "-march=i686", "-fno-pie", "-fno-stack-protector", *options, "-nostdlib", "-nostdinc",
+                   "-isystem", str(musl / "include" / f"{architecture}-linux-musl"), "-isystem", own,
+                   "-idirafter", "/usr/include"])
+
+
+def busybox(architecture):
     """Debian's static busybox, as bytes."""
-    return (debian.Packages().tree("busybox-static:amd64", keep=("bin/",)) / "bin" / "busybox").read_bytes()
+    return (debian.Packages().tree(f"busybox-static:{architecture}", keep=("bin/",)) / "bin" / "busybox").read_bytes()
 
 
-def _archive(workload):
+def _archive(workload, architecture):
     archive = cpio.Archive()
     for name in ("bin", "dev", "proc"):
         archive.folder(name)
     archive.device("dev/console", 5, 1)
     archive.device("dev/null", 1, 3)
-    archive.file("bin/busybox", busybox(), 0o755)
+    archive.file("bin/busybox", busybox(architecture), 0o755)
     archive.file("bin/workload", workload.read_bytes(), 0o755)
     archive.file("init", (BENCH / "guest" / "init").read_bytes(), 0o755)
     return archive

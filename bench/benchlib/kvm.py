@@ -19,7 +19,7 @@ def initrd(folder, kernel, guest_initrd, guest_words):
         archive.folder(name)
     archive.device("dev/console", 5, 1)
     archive.device("dev/null", 1, 3)
-    archive.file("bin/busybox", images.busybox(), 0o755)
+    archive.file("bin/busybox", images.busybox("amd64"), 0o755)
     archive.file("bin/vmm", vmm.read_bytes(), 0o755)
     archive.file("init", (images.BENCH / "kvm" / "init").read_bytes(), 0o755)
     archive.file("guest/vmlinuz", kernel.read_bytes())

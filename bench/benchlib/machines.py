@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Callable
 
-from . import counts
+from . import counts, memory
 
 MEMORY = "256"
 
@@ -35,6 +35,8 @@ class Machine:
     build: Callable
     kvm: bool = False
     words: str = ""
+    guest: str = "debian-amd64"
+    workload: str = None  # that it runs alone; then its page tables are all that is wanted of it
 
     def command(self, images, folder, asked=""):
         """The emulator's arguments; it runs in @folder and writes the counts there. @asked: more for the plugin."""
@@ -46,10 +48,20 @@ class Machine:
         """Whether our own hypervisor runs there."""
         return self.build is _hypervisor
 
+    @property
+    def shadows(self):
+        """Whether our own hypervisor runs there with shadow paging."""
+        return self.ours and "mmu=shadow" in self.words
+
     def rows(self, marks, folder):
         """The rows of a run whose marks are @marks."""
-        pages = _table_pages(folder / "control")
-        return [_row(self, phase, pages) for phase in counts.phases(marks)]
+        rows = []
+        if self.workload is None:
+            pages = _table_pages(folder / "control")
+            rows = [_row(self, phase, pages) for phase in counts.phases(marks)]
+        if self.shadows and counts.passed(marks, counts.TABLES):
+            rows.append(memory.row(self.guest, marks, (folder / "console").read_bytes().decode(errors="replace")))
+        return rows
 
 
 def _row(machine, phase, pages):
@@ -96,6 +108,10 @@ MACHINES = {
     "native": Machine("native", "the guest straight on the emulated machine", _native),
     "nested": Machine("nested", "under the hypervisor, nested paging", _hypervisor, words="mmu=nested"),
     "shadow": Machine("shadow", "under the hypervisor, shadow paging", _hypervisor, words="mmu=shadow"),
+    "shadow-pae": Machine("shadow", "page tables of a 32-bit guest with PAE, shadow paging", _hypervisor,
+                          words="mmu=shadow", guest="debian-i386-pae", workload="memory"),
+    "shadow-32bit": Machine("shadow", "page tables of a 32-bit guest without PAE, shadow paging", _hypervisor,
+                            words="mmu=shadow", guest="debian-i386", workload="memory"),
     "nested-plain": Machine("nested-plain", "the same without the Hyper-V interface", _hypervisor,
                             words="mmu=nested enlightenments=off"),
     "kvm-nested": Machine("kvm-nested", "under KVM, nested paging, its own clock (some minutes)", _kvm, kvm=True,

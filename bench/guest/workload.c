@@ -4,7 +4,9 @@
  *     workload mark      execute the mark that says: user space has been reached
  *     workload all       run everything, and say on standard output how long each took
  *     workload NAME      run that one only
+ *     workload memory    run those that need most page tables; then, as `all` does, say how many the processes have
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,6 +142,55 @@ static void run_inb(void)
     MARK(MARK_INB + 1);
 }
 
+/* VmPTE of the process in @folder of /proc: KiB of its page tables, all but the root. 0: it has none of its own. */
+static unsigned long table_kib(const char *folder)
+{
+    char path[64];
+    char line[256];
+    unsigned long kib = 0;
+    FILE *status;
+
+    snprintf(path, sizeof path, "/proc/%.32s/status", folder);
+    status = fopen(path, "r");
+    while (status && fgets(line, sizeof line, status)) {
+        if (strncmp(line, "VmPTE:", 6) == 0) {
+            kib = strtoul(line + 6, NULL, 10);
+        }
+    }
+    if (status) {
+        fclose(status);
+    }
+    return kib;
+}
+
+/* As much memory as ever is mapped at a time, and the page tables of every process while it is. */
+static void run_tables(void)
+{
+    unsigned char *at = map(MAP_BYTES);
+    unsigned long kib = 0, roots = 0;
+    const struct dirent *entry;
+    DIR *processes;
+
+    madvise(at, MAP_BYTES, MADV_NOHUGEPAGE);
+    touch(at, MAP_BYTES);
+    processes = opendir("/proc");
+    if (!processes) {
+        fail("/proc");
+    }
+    while ((entry = readdir(processes))) {
+        if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') {
+            const unsigned long its_kib = table_kib(entry->d_name);
+
+            kib += its_kib;
+            roots += its_kib > 0;
+        }
+    }
+    closedir(processes);
+    MARK(MARK_TABLES);
+    printf("workload tables kib=%lu own_kib=%lu roots=%lu\n", kib, table_kib("self"), roots);
+    munmap(at, MAP_BYTES);
+}
+
 static void timed(const char *name, void (*run)(void))
 {
     struct timespec from, to;
@@ -154,20 +205,22 @@ static void timed(const char *name, void (*run)(void))
 
 static const struct {
     const char *name;
+    int for_memory;
     void (*run)(void);
 } workloads[] = {
-    { "fork", run_fork },   { "mmap", run_mmap }, { "pipe", run_pipe },
-    { "cpuid", run_cpuid }, { "inb", run_inb },
+    { "fork", 1, run_fork },   { "mmap", 1, run_mmap }, { "pipe", 0, run_pipe },
+    { "cpuid", 0, run_cpuid }, { "inb", 0, run_inb },   { "tables", 1, run_tables },
 };
 
-/* Run the workload of that name, or all of them. Returns how many. */
+/* Run the workload of that name, or all of them, or those about memory. Returns how many. */
 static unsigned run_named(const char *name)
 {
     const int all = strcmp(name, "all") == 0;
+    const int memory = strcmp(name, "memory") == 0;
     unsigned count = 0;
 
     for (size_t i = 0; i < sizeof workloads / sizeof workloads[0]; i++) {
-        if (all || strcmp(name, workloads[i].name) == 0) {
+        if (all || (memory && workloads[i].for_memory) || strcmp(name, workloads[i].name) == 0) {
             timed(workloads[i].name, workloads[i].run);
             count++;
         }
@@ -187,6 +240,6 @@ int main(int count, char **arguments)
             return 0;
         }
     }
-    fprintf(stderr, "usage: workload mark|all|NAME\n");
+    fprintf(stderr, "usage: workload mark|all|memory|NAME\n");
     return 2;
 }
