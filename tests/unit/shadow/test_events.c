@@ -262,7 +262,8 @@ static void test_a_guest_that_comes_back_to_a_root_finds_it_ready(void **state)
     mirror.registers[0].cr3 = ROOT;
     mirror.flushes = 0;
     mirror_enter(&mirror, 0);
-    EXPECT_EQ(mirror.flushes, 1);
+    /* Whoever loads another root flushes by that. */
+    EXPECT_EQ(mirror.flushes, 0);
     EXPECT_EQ(mirror.turns, 0);
     EXPECT_EQ(mirror_read(&mirror, 0, VA).faults, 0);
     mirror_finish(&mirror);
@@ -270,15 +271,16 @@ static void test_a_guest_that_comes_back_to_a_root_finds_it_ready(void **state)
 
 static void test_a_root_that_is_in_use_is_entered_again_without_a_flush(void **state)
 {
-    const uint64_t found = mirror.shadow.counters.roots_found;
+    uint64_t found;
 
     (void)state;
     start();
+    found = mirror.shadow.counters.roots_found;
     mirror.flushes = 0;
     mirror.registers[0].pkru = 4;
     mirror_enter(&mirror, 0);
     EXPECT_EQ(mirror.flushes, 0);
-    EXPECT_EQ(mirror.shadow.counters.roots_found > found, true);
+    EXPECT_EQ(mirror.shadow.counters.roots_found, found + 1);
     mirror_finish(&mirror);
 }
 
