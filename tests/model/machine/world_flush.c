@@ -179,13 +179,16 @@ void world_settle(struct world *world)
     close_all(world);
 }
 
-/* A flush of everything, everywhere, serves all that was put off: only their epochs are still to be told. */
+/*
+ * A flush of everything serves all that was put off: only their epochs are still to be told. Shadows have plans of whole tags
+ * for single virtual processors; those serve nobody else.
+ */
 void world_apply(struct world *world, const struct vmmu_plan *plan)
 {
     const uint64_t vps = BIT64(world->setting.vps) - 1;
 
     apply(world, plan);
-    if (plan->whole_tag && (plan->vps & vps) == vps) {
+    if (plan->whole_tag && (!is_shadowed(world) || (plan->vps & vps) == vps)) {
         for (unsigned i = 0; i < world->later_count; i++) {
             vmmu_table_flushed(&world->tables, world->later[i].epoch);
         }
