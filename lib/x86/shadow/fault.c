@@ -81,17 +81,6 @@ static enum vmmu_status walk(struct shadow_fault *fault)
 
 /* --- the page --- */
 
-static uint8_t needed_right(const struct shadow_fault *fault)
-{
-    static const uint8_t needs[] = {
-        [VMMU_X86_READ] = VMMU_X86_RIGHT_READ,
-        [VMMU_X86_WRITE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_WRITE,
-        [VMMU_X86_EXECUTE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE,
-    };
-
-    return needs[fault->access.kind];
-}
-
 static enum vmmu_status emulate(struct shadow_fault *fault, bool table)
 {
     fault->edit->shadow->counters.write_traps += table;
@@ -194,7 +183,7 @@ static void keep_nothing_stale(struct shadow_fault *fault)
 
 static enum vmmu_status decide(struct shadow_fault *fault)
 {
-    const uint8_t needed = needed_right(fault);
+    const uint8_t needed = shadow_needed_right(fault->access.kind);
     const enum vmmu_status status = walk(fault);
 
     switch (status) {

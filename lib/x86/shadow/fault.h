@@ -6,6 +6,18 @@
 
 #include "lib/x86/shadow/internal.h"
 
+/* What the backing must allow. Entries of ours cannot allow less than reading. */
+static inline uint8_t shadow_needed_right(enum vmmu_x86_access_kind kind)
+{
+    static const uint8_t needs[] = {
+        [VMMU_X86_READ] = VMMU_X86_RIGHT_READ,
+        [VMMU_X86_WRITE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_WRITE,
+        [VMMU_X86_EXECUTE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE,
+    };
+
+    return needs[kind];
+}
+
 struct shadow_fault {
     struct shadow_edit *edit;
     const struct vmmu_x86_mode *mode;

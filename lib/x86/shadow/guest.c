@@ -71,3 +71,19 @@ bool vmmu_shadow_agrees(const struct shadow_edit *edit, struct shadow_spot spot,
 
     return child->frame == base && child->role.kind == (is_leaf ? SHADOW_DIRECT : SHADOW_TABLE);
 }
+
+bool vmmu_shadow_load(const struct shadow_edit *edit, struct shadow_spot spot, uint64_t *entry)
+{
+    const struct shadow_page *const page = &edit->state->pages[spot.page];
+    const struct vmmu_ram *const ram = edit->shadow->config.ram;
+
+    return ram->load(ram->context, vmmu_shadow_entry_address(page, spot.index),
+                     guest_format(page)->entry_bytes, entry) == VMMU_OK;
+}
+
+bool vmmu_shadow_still_agrees(const struct shadow_edit *edit, struct shadow_spot spot)
+{
+    uint64_t entry;
+
+    return vmmu_shadow_load(edit, spot, &entry) && vmmu_shadow_agrees(edit, spot, entry);
+}

@@ -467,6 +467,12 @@ uint64_t vmmu_shadow_flags(const struct shadow_page *page, uint64_t entry);
 /* Whether what stands at @spot, of a table's page, is what a walk would make of the guest's @entry, or less. */
 bool vmmu_shadow_agrees(const struct shadow_edit *edit, struct shadow_spot spot, uint64_t entry);
 
+/* The guest's entry that the one at @spot, of a table's page, is made from. False: it lies in no memory. */
+bool vmmu_shadow_load(const struct shadow_edit *edit, struct shadow_spot spot, uint64_t *entry);
+
+/* Whether what stands at @spot agrees with the guest's table as it is now. */
+bool vmmu_shadow_still_agrees(const struct shadow_edit *edit, struct shadow_spot spot);
+
 /* --- room.c: pages enough --- */
 
 /* A shadow page that is wanted, and where it is. */

@@ -105,13 +105,10 @@ bool vmmu_shadow_prefill_entry(struct shadow_prefill *prefill, struct shadow_spo
     const struct shadow_page *const page = &edit->state->pages[spot.page];
     const struct vmmu_x86_format *const format = &vmmu_x86_formats[page->role.format];
     const struct vmmu_x86_level *const level = &format->level[page->role.level];
-    const struct vmmu_ram *const ram = edit->shadow->config.ram;
     uint64_t entry;
     bool is_leaf;
 
-    if (shadow_slot_at(edit, spot)->target != SHADOW_NO_TARGET ||
-        ram->load(ram->context, vmmu_shadow_entry_address(page, spot.index), format->entry_bytes, &entry) !=
-            VMMU_OK) {
+    if (shadow_slot_at(edit, spot)->target != SHADOW_NO_TARGET || !vmmu_shadow_load(edit, spot, &entry)) {
         return false;
     }
     is_leaf = vmmu_format_is_leaf(level, entry);

@@ -15,22 +15,9 @@ struct quick {
     struct vmmu_shadow_verdict *verdict;
     struct shadow_spot spot; /* of the leaf */
     uint64_t grants;         /* of the guest's entries, together */
-    uint64_t place;          /* of the guest's leaf */
     uint64_t entry;
     struct vmmu_shadow_backing backing;
 };
-
-/* A link at @spot, of a table's page that may be stale, agrees. */
-static bool still_agrees(const struct shadow_edit *edit, struct shadow_spot spot)
-{
-    const struct shadow_page *const page = &edit->state->pages[spot.page];
-    const struct vmmu_ram *const ram = edit->shadow->config.ram;
-    uint64_t entry;
-
-    return ram->load(ram->context, vmmu_shadow_entry_address(page, spot.index),
-                     vmmu_x86_formats[page->role.format].entry_bytes, &entry) == VMMU_OK &&
-           vmmu_shadow_agrees(edit, spot, entry);
-}
 
 /* A link stands at the spot, to a table, and agrees. Follow it. */
 static bool follow_link(struct quick *quick)
@@ -42,7 +29,8 @@ static bool follow_link(struct quick *quick)
 
     quick->spot.index = vmmu_format_index(shadow_level(page), quick->address);
     slot = shadow_slot_at(edit, quick->spot);
-    if (!shadow_is_link(slot) || (page->life != SHADOW_CLOSED && !still_agrees(edit, quick->spot))) {
+    if (!shadow_is_link(slot) ||
+        (page->life != SHADOW_CLOSED && !vmmu_shadow_still_agrees(edit, quick->spot))) {
         return false;
     }
     /* The flags of a slot are those of the guest's entry; rights among them. */
@@ -59,7 +47,7 @@ static bool remembers(const struct quick *quick, uint64_t region)
     const struct shadow_way *const way = &quick->vp->way;
 
     return way->changes == quick->edit->state->changes && way->region == region &&
-           (!way->doubtful || still_agrees(quick->edit, way->parent));
+           (!way->doubtful || vmmu_shadow_still_agrees(quick->edit, way->parent));
 }
 
 /* Follow all links down to the last table, and remember the way. */
@@ -150,14 +138,16 @@ static bool mark(struct quick *quick)
     const uint64_t marked =
         quick->entry | level->accessed | (quick->access.kind == VMMU_X86_WRITE ? level->dirty : 0);
 
+    const uint64_t place = vmmu_shadow_entry_address(page, quick->spot.index);
+
     if (marked == quick->entry) {
         return true;
     }
-    if (ram->exchange(ram->context, quick->place, format->entry_bytes, quick->entry, marked) != VMMU_OK) {
+    if (ram->exchange(ram->context, place, format->entry_bytes, quick->entry, marked) != VMMU_OK) {
         return false;
     }
     quick->entry = marked;
-    vmmu_shadow_follow(edit, quick->place, format->entry_bytes, format->entry_bytes);
+    vmmu_shadow_follow(edit, place, format->entry_bytes, format->entry_bytes);
     return true;
 }
 
@@ -225,17 +215,12 @@ static void prefill(struct quick *quick, uint64_t gpa)
 /* Everything above the leaf stands: make that. False: the backing does not allow the access, or not so easily. */
 static bool fill(struct quick *quick)
 {
-    static const uint8_t needs[] = {
-        [VMMU_X86_READ] = VMMU_X86_RIGHT_READ,
-        [VMMU_X86_WRITE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_WRITE,
-        [VMMU_X86_EXECUTE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE,
-    };
     const struct vmmu_x86_format *const format = &vmmu_x86_formats[VMMU_X86_FORMAT_5LEVEL];
     struct shadow_edit *const edit = quick->edit;
     const struct shadow_page *const page = &edit->state->pages[quick->spot.page];
     const uint64_t gpa = quick->entry & vmmu_x86_formats[page->role.format].level[1].frame_mask;
     const uint64_t flags = quick->entry & SHADOW_FLAG_BITS;
-    const uint8_t needed = needs[quick->access.kind];
+    const uint8_t needed = shadow_needed_right(quick->access.kind);
     uint64_t hpa;
     uint64_t value;
 
@@ -268,7 +253,6 @@ static bool fill(struct quick *quick)
 bool vmmu_shadow_fault_quickly(struct shadow_edit *edit, struct shadow_vp *vp, uint64_t address,
                                struct vmmu_x86_access access, struct vmmu_shadow_verdict *verdict)
 {
-    const struct vmmu_ram *const ram = edit->shadow->config.ram;
     struct quick quick = {
         .edit = edit,
         .vp = vp,
@@ -286,8 +270,7 @@ bool vmmu_shadow_fault_quickly(struct shadow_edit *edit, struct shadow_vp *vp, u
     const struct shadow_page *const page = &edit->state->pages[quick.spot.page];
     const struct vmmu_x86_format *const format = &vmmu_x86_formats[page->role.format];
 
-    quick.place = vmmu_shadow_entry_address(page, quick.spot.index);
-    if (ram->load(ram->context, quick.place, format->entry_bytes, &quick.entry) != VMMU_OK) {
+    if (!vmmu_shadow_load(edit, quick.spot, &quick.entry)) {
         return false;
     }
     if (!vmmu_format_is_present(format, quick.entry)) {

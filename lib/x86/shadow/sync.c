@@ -26,13 +26,9 @@ struct sync {
 static void check_entry(struct shadow_edit *edit, struct shadow_spot spot, struct shadow_prefill *refill)
 {
     struct shadow_page *const page = &edit->state->pages[spot.page];
-    const struct vmmu_ram *const ram = edit->shadow->config.ram;
     const bool was_leaf = shadow_is_leaf(shadow_slot_at(edit, spot));
-    uint64_t entry;
 
-    if (ram->load(ram->context, vmmu_shadow_entry_address(page, spot.index),
-                  vmmu_x86_formats[page->role.format].entry_bytes, &entry) == VMMU_OK &&
-        vmmu_shadow_agrees(edit, spot, entry)) {
+    if (vmmu_shadow_still_agrees(edit, spot)) {
         return;
     }
     vmmu_shadow_zap(edit, spot);
@@ -80,24 +76,22 @@ static void calm_down(struct shadow_edit *edit, uint32_t index)
 }
 
 /* Whether the guest seems to have emptied the last table that it is: the first entries of ours have nothing behind them. */
-static bool is_emptied(const struct shadow_edit *edit, const struct shadow_page *page)
+static bool is_emptied(const struct shadow_edit *edit, uint32_t index)
 {
+    const struct shadow_page *const page = &edit->state->pages[index];
     const struct vmmu_x86_format *const format = &vmmu_x86_formats[page->role.format];
-    const struct vmmu_ram *const ram = edit->shadow->config.ram;
-    uint32_t seen = 0;
+    uint32_t i = shadow_next_present(page, 0);
     uint64_t entry;
 
     if (page->role.level > 1 || page->entries < MANY_ENTRIES) {
         return false;
     }
-    for (uint32_t i = shadow_next_present(page, 0); seen < MANY_ENTRIES;
-         i = shadow_next_present(page, i + 1)) {
-        if (ram->load(ram->context, vmmu_shadow_entry_address(page, i), format->entry_bytes, &entry) !=
-                VMMU_OK ||
+    for (uint32_t seen = 0; seen < MANY_ENTRIES; seen++) {
+        if (!vmmu_shadow_load(edit, (struct shadow_spot){ index, i }, &entry) ||
             vmmu_format_is_present(format, entry)) {
             return false;
         }
-        seen++;
+        i = shadow_next_present(page, i + 1);
     }
     return true;
 }
@@ -107,7 +101,7 @@ static void sync_page(struct shadow_edit *edit, uint32_t index, const struct syn
     struct shadow_page *const page = &edit->state->pages[index];
 
     page->checked = edit->state->turn;
-    if (page->pins == 0 && is_emptied(edit, page)) {
+    if (page->pins == 0 && is_emptied(edit, index)) {
         vmmu_shadow_remove(edit, index);
         return;
     }
