@@ -349,8 +349,9 @@ static void lay_tables(struct guest *guest)
         guest->content[PDPT * PAGE_WORDS + i] = (2 + i % 2 * OTHERS) * VMMU_PAGE_BYTES | 1;
     }
     for (unsigned i = 0; i < 32; i++) {
-        guest_store(guest, DIRECTORY_32 * VMMU_PAGE_BYTES + i * 4, 4, TABLE_32 * VMMU_PAGE_BYTES | SOUND);
-        guest_store(guest, TABLE_32 * VMMU_PAGE_BYTES + i * 4, 4, i * VMMU_PAGE_BYTES | SOUND);
+        guest_store(guest, DIRECTORY_32 * VMMU_PAGE_BYTES + UINT64_C(4) * i, 4,
+                    TABLE_32 * VMMU_PAGE_BYTES | SOUND);
+        guest_store(guest, TABLE_32 * VMMU_PAGE_BYTES + UINT64_C(4) * i, 4, i * VMMU_PAGE_BYTES | SOUND);
     }
 }
 

@@ -257,7 +257,7 @@ static void do_access(struct guest *guest)
 /* A device writes what may be a table. */
 static void do_device_write(struct guest *guest)
 {
-    const uint64_t gpa = draw_gpa(guest) + input_u8(guest->input) % 32U * 4;
+    const uint64_t gpa = draw_gpa(guest) + input_u8(guest->input) % 32U * UINT64_C(4);
     const unsigned width_bytes = gpa % 8 ? 4 : 8;
 
     guest_store(guest, gpa, width_bytes, guest_draw_entry(guest->input));
