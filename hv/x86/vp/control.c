@@ -173,6 +173,37 @@ static enum vmmu_status read_checked(struct vp *vp, const struct vmmu_insn *insn
     return vmmu_insn_store_destination(insn, state, &memory, read_control(vp, number), fault);
 }
 
+/* @insn is MOV to a control register. Whether it was performed; else it is #GP. */
+static bool move_to_control(struct vp *vp, const struct vmmu_insn *insn)
+{
+    uint64_t value = vp->arch->state.gpr[insn->source.number];
+
+    if (insn->operand_bytes == 4) {
+        value = (uint32_t)value;
+    }
+    return write_control_checked(vp, insn->destination.number, value);
+}
+
+static bool is_move_to_control(const struct vmmu_insn *insn)
+{
+    return insn->operation == VMMU_INSN_MOV_CR && insn->destination.kind == VMMU_INSN_OPERAND_CONTROL;
+}
+
+/*
+ * CR3 was read, mostly to be written back at once: that is how a guest flushes its TLB. Then that needs no exit of its own. What
+ * would not be performed is left to its own exit.
+ */
+static void write_back_cr3(struct vp *vp)
+{
+    const struct vmmu_insn *insn;
+
+    if (x86_may_go_on(vp) && x86_peek(vp, &insn) == VMMU_OK && is_move_to_control(insn) &&
+        insn->destination.number == 3 && move_to_control(vp, insn)) {
+        x86_retire(vp, insn->length);
+        vp->counters.exits_saved++;
+    }
+}
+
 enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
 {
     struct vmmu_x86_state *state = x86_code(vp);
@@ -191,12 +222,8 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
     if (status != VMMU_OK) {
         return VP_RESUME;
     }
-    if (insn->operation == VMMU_INSN_MOV_CR && insn->destination.kind == VMMU_INSN_OPERAND_CONTROL) {
-        value[0] = state->gpr[insn->source.number];
-        if (insn->operand_bytes == 4) {
-            value[0] = (uint32_t)value[0];
-        }
-        accepted = write_control_checked(vp, insn->destination.number, value[0]);
+    if (is_move_to_control(insn)) {
+        accepted = move_to_control(vp, insn);
     } else if (insn->operation == VMMU_INSN_LMSW) {
         status = vmmu_insn_load_source(insn, x86_state(vp), &memory, value, &fault);
 
@@ -210,6 +237,8 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
     } else if (insn->operation == VMMU_INSN_CLTS) {
         accepted = write_cr0_checked(vp, state->cr0 & ~VMMU_X86_CR0_TS);
     } else if (insn->operation == VMMU_INSN_MOV_CR || insn->operation == VMMU_INSN_SMSW) {
+        const bool reads_cr3 = insn->operation == VMMU_INSN_MOV_CR && insn->source.number == 3;
+
         status = read_checked(vp, insn, &fault);
         if (status == VMMU_GUEST_FAULT) {
             x86_raise_fault(vp, &fault);
@@ -217,7 +246,11 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
         if (status != VMMU_OK) {
             return VP_RESUME;
         }
-        accepted = true;
+        x86_retire(vp, insn->length);
+        if (reads_cr3) {
+            write_back_cr3(vp);
+        }
+        return VP_RESUME;
     } else {
         return VP_RESUME; /* the guest changed its code meanwhile: it runs what stands there now */
     }

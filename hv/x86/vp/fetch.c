@@ -235,3 +235,9 @@ bool x86_skip(struct vp *vp, const struct exit *exit)
     }
     return bytes != 0;
 }
+
+bool x86_may_go_on(struct vp *vp)
+{
+    return !vp->attention && !(vp->arch->state.rflags & X86_RFLAGS_TF) &&
+           !vp->arch->backend->has_breakpoints(vp);
+}

@@ -54,17 +54,11 @@ static bool same_access(const struct vp *vp, const struct vmmu_insn *insn, const
            insn->operand_bytes == port->width_bytes;
 }
 
-static bool may_go_on(struct vp *vp)
-{
-    return !vp->attention && !(vp->arch->state.rflags & X86_RFLAGS_TF) &&
-           !vp->arch->backend->has_breakpoints(vp);
-}
-
 static void perform_second(struct vp *vp, const struct exit_port *port)
 {
     const struct vmmu_insn *insn;
 
-    if (may_go_on(vp) && x86_peek(vp, &insn) == VMMU_OK && same_access(vp, insn, port)) {
+    if (x86_may_go_on(vp) && x86_peek(vp, &insn) == VMMU_OK && same_access(vp, insn, port)) {
         port_access(vp, port);
         x86_retire(vp, insn->length);
         vp->counters.exits_saved++;

@@ -287,6 +287,9 @@ enum vmmu_status x86_fetch(struct vp *vp, const struct vmmu_insn **insn);
 /* As x86_fetch(), for an instruction that the guest has not come to yet: nothing is queued. */
 enum vmmu_status x86_peek(struct vp *vp, const struct vmmu_insn **insn);
 
+/* Whether the next instruction may be performed in the same exit: no event, single step or breakpoint comes between. */
+bool x86_may_go_on(struct vp *vp);
+
 /* A #DB for a single step that the processor would have taken after the instruction. */
 void x86_single_step(struct vp *vp);
 

@@ -7,7 +7,7 @@
 #include "lib/x86/shadow/internal.h"
 
 /* A page that agreed so many times in a row is closed: its table is not being worked on. By level. */
-static const uint8_t calm_enough[SHADOW_LEVELS + 1] = { 0, 3, 2, 2, 2, 2 };
+static const uint8_t calm_enough[SHADOW_LEVELS + 1] = { 0, 5, 2, 2, 2, 2 };
 
 /* A page with so many entries is cheaper given up than emptied one by one. */
 #define MANY_ENTRIES 16U
