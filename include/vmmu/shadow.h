@@ -2,25 +2,28 @@
  * Shadow paging: tables of ours, which the processor walks in place of the guest's, kept in step with them.
  *
  * The guest's tables say where a linear address goes in guest-physical memory; the embedder's backing says where
- * that is in the machine; an entry of a shadow says both at once. A guest frame that holds a table with a
- * shadow is write-protected in every shadow entry that maps it, so that each change of a guest table comes
- * here before it can matter.
+ * that is in the machine; an entry of a shadow says both at once.
+ *
+ * A table of the guest's is open at first: the guest writes it as it likes, and what was made from it is as stale
+ * as a TLB may be. Where the guest does what invalidates a TLB, open tables are compared with their shadows. A table
+ * that stays as it is over some of these is closed: write-protected in every entry that maps it, and in step.
  *
  *   what happens                                   what is called
- *   paging registers changed (MOV CR, EFER)        vmmu_shadow_enter: the root to run on
+ *   MOV CR, EFER, task switch, INVPCID             vmmu_shadow_enter: the root to run on
+ *   INVLPG, while `watches_invlpg` is set          vmmu_shadow_invlpg; else the hardware executes it
  *   the hardware raises a page fault               vmmu_shadow_fault: retry, inject, a device, emulate a write
  *   guest memory was written by the embedder       vmmu_shadow_wrote (an emulated write, a device's)
  *   a write that cannot be emulated                vmmu_shadow_drop, then let the guest run again
- *   INVLPG                                         nothing: the hardware executes it
  *   the backing changed: unmapped, moved           vmmu_shadow_forget
  *   the backing lost rights: a dirty log, ROM      vmmu_shadow_protect
  *
  * Invariants
- * - An entry's rights are within what the guest's tables and the backing allow, both, after every store.
- * - No entry that allows writing maps a guest frame that has a shadow.
+ * - An entry's rights are within what the backing allows, and within what the guest's tables allow, or allowed when the
+ *   virtual processor last invalidated what it has cached, after every store.
+ * - No entry that allows writing maps a closed table.
  * - An entry is made only when the guest's entries on the way are accessed, and writable only when its leaf is dirty.
- * - A store that takes something away, or that changes what a guest page is made of, asks for a flush of every tag and VP
- *   that may have it: so INVLPG may go to the hardware, which knows one linear page only.
+ * - While no open table has entries, INVLPG may go to the hardware, which knows one linear page only: a store that takes
+ *   something away asks for a flush of every tag and VP that may have it.
  *
  * The hardware runs with CR0.PG and WP set, CR4.PAE set, EFER.NXE set, no PCIDs, and the guest's own PGE, SMEP, SMAP,
  * PKE and PKS; of those none but PGE while the guest's paging is off. The depth follows the guest: five levels or four in
@@ -29,9 +32,9 @@
  * What the guest's processors offer (struct vmmu_x86_cpu) is the same for all of them and does not change.
  *
  * All calls on one object, and all on its table memory, are made under the caller's one lock for the
- * partition. An operation returns a status with a plan (plan.h), to be applied whatever the status; on
- * VMMU_FLUSH_RETRY apply, report the epoch, and call again with the same arguments: it was not done. Every plan
- * is of a whole tag.
+ * partition. An operation returns a status with a plan (plan.h), to be applied whatever the status, before the virtual
+ * processor that it was made for runs again; on VMMU_FLUSH_RETRY apply, report the epoch, and call again with the same
+ * arguments: it was not done. Every plan is of a whole tag.
  *
  * Spec: SDM 3A "Paging", "Caching Translation Information"; SDM 3C "Virtualizing Virtual Memory"; APM 2 "Page
  * Translation and Protection", "Shadow Page Tables" of "Nested Paging".
@@ -87,8 +90,8 @@ struct vmmu_shadow_counters {
     uint64_t prefills;    /* leaves made beside it */
     uint64_t reflected;   /* faults that were the guest's own */
     uint64_t spurious;    /* faults that the tables did not confirm */
-    uint64_t write_traps; /* writes to tables that had a shadow */
-    uint64_t dropped;     /* shadows given up because a write could not be followed */
+    uint64_t write_traps; /* writes to closed tables */
+    uint64_t dropped;     /* tables opened by vmmu_shadow_drop */
     uint64_t evicted;     /* shadows given up for room */
     uint64_t syncs;       /* tables compared with the guest's */
     uint64_t opened;      /* tables that the guest may write again */
@@ -156,7 +159,7 @@ struct vmmu_shadow_root {
  *
  * Returns
  *   VMMU_OK           *root
- *   VMMU_FLUSH_RETRY  the root's table was write-protected, or pages were evicted
+ *   VMMU_FLUSH_RETRY  pages were evicted, or INVLPG is not intercepted yet by others that have to
  *   VMMU_NO_MEMORY    the host gave no page, and there was none to evict; @vp has the mode it had
  *   VMMU_INVALID      @vp is none of config.vps
  *   VMMU_UNSUPPORTED  PAE paging with mode->pdpte_in_memory
@@ -210,7 +213,7 @@ struct vmmu_shadow_verdict {
  *
  * Returns
  *   VMMU_OK           *verdict
- *   VMMU_FLUSH_RETRY  tables were write-protected, entries replaced or pages evicted
+ *   VMMU_FLUSH_RETRY  entries were replaced, pages evicted, or INVLPG is not intercepted yet by others that have to
  *   VMMU_NO_MEMORY    the host gave too few pages, and there were none to evict
  *   VMMU_INVALID      @vp was never entered
  *   VMMU_UNSUPPORTED  a shadow-stack access
@@ -235,15 +238,14 @@ VMMU_MUST_USE
 struct vmmu_outcome vmmu_shadow_wrote(struct vmmu_shadow *shadow, vmmu_gpa gpa, uint32_t bytes);
 
 /**
- * Give up every shadow of tables in the page of @gpa, so that the guest can write it. A table that is the root of some
- * virtual processor, or a page directory of PAE paging, stays, empty, until that one enters another.
+ * Open the table in the page of @gpa, whatever uses it, so that the guest can write it.
  *
- * If the page holds no table, the answer was VMMU_SHADOW_EMULATE for want of CR0.WP: then the next fault lends the page to the
- * supervisor, and SMAP and protection keys do not guard it from supervisors meanwhile.
+ * If the page holds no closed table, the answer was VMMU_SHADOW_EMULATE for want of CR0.WP: then the next fault lends the page
+ * to the supervisor, and SMAP and protection keys do not guard it from supervisors meanwhile.
  *
  * Returns
  *   VMMU_OK           done
- *   VMMU_FLUSH_RETRY  too many plans are under way
+ *   VMMU_FLUSH_RETRY  too many plans are under way, or INVLPG is not intercepted yet by others that have to
  */
 VMMU_MUST_USE
 struct vmmu_outcome vmmu_shadow_drop(struct vmmu_shadow *shadow, vmmu_gpa gpa);
