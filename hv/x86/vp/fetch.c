@@ -9,7 +9,7 @@
 #include "hv/x86/vp/x86.h"
 
 #define PAGE_OFFSET(address) ((address) & (VMMU_PAGE_BYTES - 1))
-#define FETCH_BYTES          16 /* one load more than a decoder looks at */
+#define FETCH_BYTES          X86_FETCH_BYTES
 
 static struct x86_fetch_memo *memo_of(struct vp *vp, uint64_t page)
 {
@@ -50,6 +50,7 @@ static void remember(struct vp *vp, struct x86_fetch_memo *memo, uint64_t page,
     const enum vmmu_x86_paging paging = vp->arch->mode.paging;
 
     memo->code = NULL;
+    memo->decoded = false;
     memo->width_bytes = paging == VMMU_X86_PAGING_32BIT ? 4 : 8;
     memo->count = 0;
     for (unsigned i = 0; i < walk->step_count; i++) {
@@ -82,6 +83,40 @@ void x86_forget_fetches(struct vp *vp)
     }
 }
 
+static bool holds(struct vp *vp, const struct x86_fetch_memo *memo, uint64_t page)
+{
+    return memo->code && same_context(vp, memo, page) && same_entries(memo);
+}
+
+/* The instruction at linear @va, if it was the last of its page to be fetched, and the same bytes stand there. */
+static const struct vmmu_insn *fetched_before(struct vp *vp, vmmu_gva va, enum vmmu_insn_width width)
+{
+    const uint64_t offset = PAGE_OFFSET(va.v);
+    const struct x86_fetch_memo *memo = memo_of(vp, va.v - offset);
+    uint64_t bytes[FETCH_BYTES / 8];
+
+    if (!memo->decoded || memo->offset != offset || memo->insn.width != width ||
+        !holds(vp, memo, va.v - offset)) {
+        return NULL;
+    }
+    __builtin_memcpy(bytes, memo->code + offset, sizeof bytes);
+    return bytes[0] == memo->bytes[0] && bytes[1] == memo->bytes[1] ? &memo->insn : NULL;
+}
+
+/* @insn was decoded from all of @bytes, which stand at linear @va, on one page. */
+static void remember_insn(struct vp *vp, vmmu_gva va, const uint8_t *bytes, const struct vmmu_insn *insn)
+{
+    const uint64_t offset = PAGE_OFFSET(va.v);
+    struct x86_fetch_memo *memo = memo_of(vp, va.v - offset);
+
+    if (memo->code && memo->page == va.v - offset) {
+        __builtin_memcpy(memo->bytes, bytes, sizeof memo->bytes);
+        memo->offset = offset;
+        memo->insn = *insn;
+        memo->decoded = true;
+    }
+}
+
 /* The guest's code page at linear @page in *code, NULL where no memory is. */
 static enum vmmu_status code_page(struct vp *vp, uint64_t page, const uint8_t **code,
                                   struct vmmu_x86_fault *fault)
@@ -90,7 +125,7 @@ static enum vmmu_status code_page(struct vp *vp, uint64_t page, const uint8_t **
     struct vmmu_x86_walk_result walk;
     enum vmmu_status status;
 
-    if (memo->code && same_context(vp, memo, page) && same_entries(memo)) {
+    if (holds(vp, memo, page)) {
         *code = memo->code;
         return VMMU_OK;
     }
@@ -148,14 +183,24 @@ static enum vmmu_status fetch_and_decode(struct vp *vp, const struct vmmu_insn *
     const enum vmmu_insn_width width = vmmu_insn_mode(state);
     struct vmmu_insn_cache *cache = &vp->arch->insn_cache;
     uint8_t bytes[FETCH_BYTES] __attribute__((aligned(8)));
+    const vmmu_gva va = linear_rip(state, width, 0);
     unsigned count = sizeof bytes;
-    enum vmmu_status status = fetch_bytes(vp, linear_rip(state, width, 0), bytes, &count, fault);
+    enum vmmu_status status;
 
     vp->counters.insn_fetches++;
+    *insn = fetched_before(vp, va, width);
+    if (*insn) {
+        return VMMU_OK;
+    }
+    status = fetch_bytes(vp, va, bytes, &count, fault);
     if (status != VMMU_OK) {
         return status;
     }
     status = vmmu_insn_decode_cached(cache, bytes, count, width, insn);
+    if (status == VMMU_OK && count == sizeof bytes) {
+        remember_insn(vp, va, bytes, *insn);
+        return VMMU_OK;
+    }
     if (status == VMMU_ABSENT && count < sizeof bytes) {
         unsigned more = (unsigned)sizeof bytes - count;
 

@@ -19,7 +19,11 @@ static void enter_mode(struct vp *vp, const struct vmmu_x86_mode *mode)
 
     if (!mode) {
         (void)x86_give_up(vp, "the guest's paging registers are in a state that no processor has");
-    } else if (mmu_enter(vp, mode, &root)) {
+        return;
+    }
+    vp->arch->told_pkru = mode->pkru;
+    vp->arch->told_pkrs = mode->pkrs;
+    if (mmu_enter(vp, mode, &root)) {
         vp->arch->backend->write_root(vp, &root);
     }
 }
@@ -48,16 +52,21 @@ bool x86_load_pdptes(struct vp *vp, uint64_t cr3)
     return vmmu_mode_load_pdptes(&arch->cpu, &ram, cr3, arch->pdpte) == VMMU_OK;
 }
 
-/* Protection keys change without an exit. */
+/* Protection keys change without an exit; CR4 does not, and the mode was made from it. */
 static void tell_keys(struct vp *vp)
 {
-    const uint64_t cr4 = vp->arch->backend->read_control(vp, 4);
+    struct vp_arch *arch = vp->arch;
+    const uint64_t cr4 = arch->mode_registers.cr4;
     uint32_t pkru = 0;
     uint32_t pkrs = 0;
 
     if (cr4 & CR4_KEYS) {
         x86_read_keys(vp, cr4, &pkru, &pkrs);
-        mmu_set_keys(vp, pkru, pkrs);
+        if (pkru != arch->told_pkru || pkrs != arch->told_pkrs) {
+            arch->told_pkru = pkru;
+            arch->told_pkrs = pkrs;
+            mmu_set_keys(vp, pkru, pkrs);
+        }
     }
 }
 

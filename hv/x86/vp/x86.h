@@ -150,8 +150,9 @@ struct x86_overlay {
 };
 
 #define X86_FETCH_MEMOS 16
+#define X86_FETCH_BYTES 16 /* one load more than a decoder looks at */
 
-/* A code page, and the walk that found it. */
+/* A code page, the walk that found it, and the instruction that was last fetched from it. */
 struct x86_fetch_memo {
     const uint8_t *code; /* NULL: nothing is remembered */
     uint64_t page;
@@ -163,6 +164,10 @@ struct x86_fetch_memo {
         const void *at;
         uint64_t value;
     } entries[VMMU_X86_MAX_LEVELS];
+    uint64_t bytes[X86_FETCH_BYTES / 8]; /* at `offset` of the page, from which `insn` was decoded */
+    uint64_t offset;
+    bool decoded;
+    struct vmmu_insn insn;
 };
 
 struct vp_arch {
@@ -185,7 +190,9 @@ struct vp_arch {
     uint64_t fault_rip;
     uint32_t fault_error_code;
     uint32_t fault_repeats; /* that the tables did not explain */
-    uint64_t port_last;     /* the last IN or OUT that exited, and what stands behind it */
+    uint32_t told_pkru;     /* what the MMU was told of the keys */
+    uint32_t told_pkrs;
+    uint64_t port_last; /* the last IN or OUT that exited, and what stands behind it */
     uint64_t port_next;
     uint64_t port_pair; /* an IN or OUT that another one follows at once */
     struct x86_fetch_memo memos[X86_FETCH_MEMOS];
