@@ -122,7 +122,7 @@ void guest_tables_print(FILE *out, const struct partition *partition, const stru
     for (unsigned i = 0; i < walk.memory->count; i++) {
         walk.frames += walk.memory->slot[i].size / VMMU_PAGE_BYTES;
     }
-    walk.seen = calloc(1, walk.frames);
+    walk.seen = walk.frames ? calloc(1, walk.frames) : NULL;
     if (!walk.seen) {
         return;
     }

@@ -56,14 +56,16 @@ def _workload(architecture):
     source, headers = BENCH / "guest" / "workload.c", [BENCH / "mark.h"]
     if architecture == "amd64":
         return _built("workload-amd64", [source], headers,
-                      ["musl-gcc", *options, "-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"])
+                      ["musl-gcc", *options, "-idirafter", "/usr/include",
+                       "-idirafter", "/usr/include/x86_64-linux-gnu"])
     # Debian's compiler makes 32-bit code; what else that takes comes from packages of that architecture, unpacked only.
     packages = debian.Packages()
     with packages.alone():
         musl = packages.tree(f"musl-dev:{architecture}", keep=("usr/",)) / "usr"
         support = packages.tree(f"libgcc-12-dev:{architecture}", keep=("usr/lib/gcc/",))
     library = musl / "lib" / f"{architecture}-linux-musl"
-    own = subprocess.run(["gcc", "-print-file-name=include"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+    own = subprocess.run(["gcc", "-print-file-name=include"], check=True, text=True,
+                         stdout=subprocess.PIPE).stdout.strip()
     return _built(f"workload-{architecture}",
                   [library / "crt1.o", library / "crti.o", source, library / "libc.a",
                    next(support.rglob("libgcc.a")), library / "crtn.o"], headers,
