@@ -12,6 +12,7 @@
 
 #define SWEEP_ONCE_IN    40U
 #define ADOPTION_ONCE_IN 24U
+#define CALM_ONCE_IN     24U
 
 /* What a technique without second stage wants otherwise: tables hardly enough, and guests' large pages in many pieces. */
 static void shadow_setting(const struct engine_class *class, struct luck *luck, struct setting *setting)
@@ -140,6 +141,8 @@ static void generate_activity(struct generator *generator)
         generate_sweep(generator, vp);
     } else if (generator->shadowed && luck_once_in(luck, ADOPTION_ONCE_IN)) {
         generate_adoption(generator, vp);
+    } else if (generator->shadowed && luck_once_in(luck, CALM_ONCE_IN)) {
+        generate_calm(generator, vp);
     } else if (draw < 310) {
         generate_access(generator, vp);
     } else if (draw < 530) {

@@ -321,3 +321,14 @@ bool generate_can_write(struct generator *generator, unsigned vp)
 
     return mode->paging == VMMU_X86_PAGING_NONE || reference_judge(reference, &access, &wanted) != FORBIDDEN;
 }
+
+/* It flushes again and again, and changes nothing meanwhile: what follows its tables may come to count on them. */
+void generate_calm(struct generator *generator, unsigned vp)
+{
+    for (unsigned i = 4 + luck_below(&generator->luck, 6); i > 0; i--) {
+        put(generator, vp, OP_CR3, registers(generator, vp)->cr3);
+        if (luck_once_in(&generator->luck, 2)) {
+            generate_access(generator, vp);
+        }
+    }
+}

@@ -86,6 +86,9 @@ void generate_flush(struct generator *generator, unsigned vp);
 
 /* Accesses all over a gigabyte that the guest maps by one page, or has without paging. */
 void generate_sweep(struct generator *generator, unsigned vp);
+
+/* The same address space loaded some times in a row. */
+void generate_calm(struct generator *generator, unsigned vp);
 void generate_toggle(struct generator *generator, unsigned vp);
 
 /* To another context and back, with an edit there and an invalidation of one kind or another. */

@@ -508,16 +508,17 @@ static void check_present(struct world *world, const struct guest_access *access
 {
     const struct vmmu_x86_stage2_fault *fault = &result->stage2;
     const enum vmmu_x86_access_kind kind = world_kind(world, fault);
+    const uint64_t gpa = fault->gpa.v;
     /* The dirty log takes the right to write, and gives it back on demand. */
     const bool logs = kind == VMMU_X86_WRITE && fault->reason == VMMU_X86_STAGE2_RIGHTS &&
                       (world->log == VMMU_NESTED_LOG_WRITE_PROTECT || world->doing == OP_LOG_START);
 
     world_judge_exit(world, access, fault);
-    if (result->fresh && !logs && host_grants_always(&world->map, fault->gpa.v, host_right(kind))) {
+    if (result->fresh && !logs && host_grants_always(&world->map, gpa, host_right(kind))) {
         world_report(world, CHECK_PRESENT,
                      "VP %u: %s of %#" PRIx64 " did not find gpa %#" PRIx64
                      " between two stores, though the page is there before and after",
-                     access->vp, kind_of(access), access->address, fault->gpa.v);
+                     access->vp, kind_of(access), access->address, gpa);
     }
 }
 
@@ -535,6 +536,30 @@ static void access_between(struct world *world, const struct guest_access *acces
     world_exit(world, access->vp);
 }
 
+static const struct guest_access *draw_recent(struct world *world, uint8_t vp)
+{
+    return &world->vps[vp].recent[luck_below(&world->luck, world->vps[vp].recent_count)];
+}
+
+/*
+ * What a guest does that changes a mapping while the engine is at work: a write, to a table perhaps; an INVLPG; and the access
+ * that counts on both.
+ */
+static void remap_between(struct world *world, uint8_t vp, const struct guest_access *access)
+{
+    const struct guest_access counting = *draw_recent(world, vp);
+
+    if (access->access.kind == VMMU_X86_WRITE) {
+        access_between(world, access);
+    }
+    if (!world->vps[vp].outside) {
+        world_invlpg_between(world, vp, counting.address);
+    }
+    if (!world->vps[vp].outside) {
+        access_between(world, &counting);
+    }
+}
+
 void world_act(struct world *world)
 {
     const uint32_t chosen = luck_below(&world->luck, world->setting.processors);
@@ -547,12 +572,12 @@ void world_act(struct world *world)
     }
     world->acting = true;
     world->counters.between_stores++;
-    access = world->vps[vp].recent[luck_below(&world->luck, world->vps[vp].recent_count)];
+    access = *draw_recent(world, vp);
     if (is_shadowed(world) && access.access.kind != VMMU_X86_WRITE) {
-        access = world->vps[vp].recent[luck_below(&world->luck, world->vps[vp].recent_count)];
+        access = *draw_recent(world, vp);
     }
-    if (is_shadowed(world) && world_once_in(world, 8)) {
-        world_invlpg_between(world, vp, access.address);
+    if (is_shadowed(world) && world_once_in(world, 4)) {
+        remap_between(world, vp, &access);
     } else if (world_once_in(world, 2)) {
         access_between(world, &access);
     } else {
