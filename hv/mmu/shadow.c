@@ -280,11 +280,7 @@ static bool shadow_unmap(struct partition *partition, vmmu_gpa gpa)
     enum vmmu_status status;
 
     MMU_UNTIL_DONE(partition, status, vmmu_shadow_forget(&partition->mmu->shadow, gpa, VMMU_PAGE_BYTES));
-    if (!went_well(partition, status)) {
-        return false;
-    }
-    shadow_drop(partition, gpa);
-    return true;
+    return went_well(partition, status);
 }
 
 static bool shadow_map(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights)

@@ -151,7 +151,7 @@ static void start(struct vmmu_shadow_state *state, uint32_t pool_pages)
     const uint32_t heads = power_of_two_from(pool_pages);
     char *const base = (char *)state;
 
-    *state = (struct vmmu_shadow_state){ .excused = SHADOW_NO_TARGET, .changes = 1 };
+    *state = (struct vmmu_shadow_state){ .excused = SHADOW_NO_TARGET, .changes = 1, .cursor = SHADOW_NONE };
     state->pages = (void *)(base + account.pages);
     state->slots = (void *)(base + account.slots);
     state->frames = (void *)(base + account.frames);

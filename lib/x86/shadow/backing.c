@@ -115,6 +115,8 @@ static struct vmmu_outcome change(struct vmmu_shadow *shadow, vmmu_gpa gpa, uint
     } else {
         change_all(&edit, &range);
     }
+    /* What is gone from the tables already may still be cached. */
+    vmmu_shadow_settle(&edit, shadow->config.vps);
     return vmmu_shadow_end(&edit, VMMU_OK);
 }
 
@@ -156,5 +158,6 @@ struct vmmu_outcome vmmu_shadow_set_guest_pat(struct vmmu_shadow *shadow, uint64
     shadow_lose_ways(shadow->state);
     remove_direct(&edit);
     change_all(&edit, &all);
+    vmmu_shadow_settle(&edit, shadow->config.vps);
     return vmmu_shadow_end(&edit, VMMU_OK);
 }

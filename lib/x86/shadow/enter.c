@@ -206,6 +206,7 @@ struct vmmu_outcome vmmu_shadow_enter(struct vmmu_shadow *shadow, unsigned vp,
     if (!vmmu_shadow_begin(&edit, shadow)) {
         return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
     }
+    shadow->state->excused = SHADOW_NO_TARGET;
     if (enter_quickly(&edit, vp, mode)) {
         shadow->state->vps[vp].mode = *mode;
         *root = root_of(&edit, vp);

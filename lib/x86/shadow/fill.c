@@ -140,10 +140,7 @@ static void prefill(struct shadow_fault *fault)
 {
     const struct shadow_spot spot = spot_at(fault, fault->leaf.level);
     const struct shadow_page *const page = &fault->edit->state->pages[spot.page];
-    struct shadow_prefill more = { .edit = fault->edit,
-                                   .mode = fault->mode,
-                                   .gpa = fault->walk.translation.gpa.v,
-                                   .backing = fault->backing };
+    struct shadow_prefill more = { .edit = fault->edit, .mode = fault->mode };
 
     if (page->role.kind == SHADOW_TABLE) {
         vmmu_shadow_prefill_around(&more, spot);

@@ -41,6 +41,20 @@ uint64_t vmmu_shadow_flags(const struct shadow_page *page, uint64_t entry)
     return flags;
 }
 
+/* The entry that what stands at @spot was made from, where it is one of a small page or of a table; else none that there is. */
+static uint64_t plain_entry(const struct shadow_edit *edit, struct shadow_spot spot)
+{
+    const struct shadow_slot *const slot = shadow_slot_at(edit, spot);
+    const struct shadow_page *child;
+
+    if (!shadow_is_link(slot)) {
+        return edit->state->pages[spot.page].role.level == 1 ? slot->target : SHADOW_NO_TARGET;
+    }
+    child = &edit->state->pages[shadow_linked_page(slot)];
+    return child->role.kind == SHADOW_TABLE ? child->frame | (slot->target & SHADOW_FLAG_BITS)
+                                            : SHADOW_NO_TARGET;
+}
+
 bool vmmu_shadow_agrees(const struct shadow_edit *edit, struct shadow_spot spot, uint64_t entry)
 {
     const struct shadow_page *const page = &edit->state->pages[spot.page];
@@ -49,8 +63,8 @@ bool vmmu_shadow_agrees(const struct shadow_edit *edit, struct shadow_spot spot,
     const uint64_t made_from = slot->target & SHADOW_FLAG_BITS;
 
     /* Most entries are what they were. */
-    if (page->role.level == 1 && (entry & (SHADOW_FRAME_BITS | SHADOW_FLAG_BITS)) == slot->target &&
-        (entry & level->leaf_reserved) == 0) {
+    if ((entry & (SHADOW_FRAME_BITS | SHADOW_FLAG_BITS)) == plain_entry(edit, spot) &&
+        (entry & (page->role.level == 1 ? level->leaf_reserved : level->table_reserved)) == 0) {
         return true;
     }
     const uint64_t now = vmmu_shadow_flags(page, entry);

@@ -130,14 +130,13 @@ struct shadow_spot {
 
 /* What leads to a table of the last level, as long as nothing that leads anywhere has changed. */
 struct shadow_way {
-    uint64_t region;           /* linear addresses that it translates */
-    uint64_t grants;           /* of the guest's entries on the way, together */
-    struct shadow_spot parent; /* of the link to the table */
+    uint64_t region; /* linear addresses that it translates */
+    uint64_t grants; /* of the guest's entries on the way, together */
     uint32_t table;
-    uint32_t changes; /* as vmmu_shadow_state has it; 0: there is no way */
-    bool parent_may_be_stale;
-    bool above_may_be_stale;
-    bool doubtful; /* the parent is to be compared first */
+    uint32_t changes;                       /* as vmmu_shadow_state has it; 0: there is no way */
+    struct shadow_spot open[SHADOW_LEVELS]; /* links on the way that may be stale */
+    uint8_t open_count;
+    bool doubtful; /* those are to be compared first */
 };
 
 /* The last leaf that was made for a fault, but for its address; and what it was made from. */
@@ -145,7 +144,7 @@ struct shadow_like {
     uint64_t flags;
     uint64_t value;
     uint32_t table;
-    uint32_t changes; /* as vmmu_shadow_state has it */
+    uint64_t changes; /* as vmmu_shadow_state has it */
     uint8_t rights;   /* of the backing */
     uint8_t type;     /* of the backing */
 };
@@ -174,9 +173,10 @@ struct vmmu_shadow_state {
     uint32_t first[SHADOW_LIVES];       /* of the pages of each life, the newest first */
     uint32_t parked;                    /* how many pages are */
     uint32_t stale_entries;             /* of pages that are open or closing */
+    uint32_t cursor;                    /* the page that is compared next, while some are */
     uint32_t removals;                  /* pages removed, ever */
     uint32_t quiet;                     /* flushes of the guest's since an entry might have been stale */
-    uint32_t changes;                   /* of what leads anywhere, ever; never 0 */
+    uint64_t changes;                   /* of what leads anywhere, ever; never 0 */
     bool watch_is_known;                /* every virtual processor intercepts INVLPG */
     uint64_t backed;                    /* an address for which `backing` was given */
     struct vmmu_shadow_backing backing; /* of size 0: none */
@@ -300,7 +300,7 @@ static inline void shadow_lose_way(struct shadow_vp *vp)
 /* The ways of all do not, nor what leaves were like. */
 static inline void shadow_lose_ways(struct vmmu_shadow_state *state)
 {
-    state->changes += 1U + (state->changes == UINT32_MAX);
+    state->changes++;
 }
 
 /* --- account.c: which pages there are --- */
@@ -512,8 +512,9 @@ void vmmu_shadow_sync_path(struct shadow_edit *edit, uint32_t root, uint64_t add
 struct shadow_prefill {
     struct shadow_edit *edit;
     const struct vmmu_x86_mode *mode;
-    bool synced;  /* all pages will be compared with their tables before a processor runs */
-    uint64_t gpa; /* some address within the backing, which is of size 0 before the first is known */
+    bool synced; /* all pages will be compared with their tables before a processor runs */
+    uint64_t
+        gpa; /* some address within the backing, which is the partition's, and of size 0 before one is known */
     struct vmmu_shadow_backing backing;
 };
 

@@ -17,8 +17,13 @@ static bool may_be_stale(enum shadow_life life)
     return life == SHADOW_OPEN || life == SHADOW_CLOSING;
 }
 
-static void leave(struct vmmu_shadow_state *state, const struct shadow_page *page)
+static void leave(struct vmmu_shadow_state *state, uint32_t index)
 {
+    const struct shadow_page *const page = &state->pages[index];
+
+    if (state->cursor == index) {
+        state->cursor = page->after;
+    }
     if (page->before == SHADOW_NONE) {
         state->first[page->life] = page->after;
     } else {
@@ -55,7 +60,7 @@ void vmmu_shadow_set_life(struct vmmu_shadow_state *state, uint32_t index, enum 
     const bool protected_before = shadow_is_protecting(page);
 
     if (was != SHADOW_FREE) {
-        leave(state, page);
+        leave(state, index);
     }
     page->life = (uint8_t)life;
     if (life != SHADOW_FREE) {

@@ -113,7 +113,7 @@ bool vmmu_shadow_plan_leaf(struct shadow_fault *fault)
         fault->path[level].role = vmmu_shadow_direct_role(fault->mode, level, leaf);
     }
     if (!fault->mode->write_protect && !passes(fault, leaf->rights)) {
-        lets = lend_to_supervisor(fault, &leaf->rights);
+        lets = lend_to_supervisor(fault, &leaf->rights) && passes(fault, leaf->rights);
     }
     leaf->rights &= fault->backing.rights | VMMU_X86_RIGHT_USER;
     leaf->level = largest_level(fault, leaf->rights);

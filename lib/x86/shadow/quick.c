@@ -16,6 +16,7 @@ struct quick {
     struct shadow_spot spot; /* of the leaf */
     uint64_t grants;         /* of the guest's entries, together */
     uint64_t entry;
+    bool compared; /* all links on the way, in this operation */
     struct vmmu_shadow_backing backing;
 };
 
@@ -41,13 +42,29 @@ static bool follow_link(struct quick *quick)
     return edit->state->pages[quick->spot.page].role.kind == SHADOW_TABLE;
 }
 
-/* Whether the last table is that which was found for @quick's region before, and the way to it still counts. */
-static bool remembers(const struct quick *quick, uint64_t region)
+/* Whether the links that may be stale, on the way that is remembered, agree. */
+static bool way_agrees(const struct quick *quick)
 {
     const struct shadow_way *const way = &quick->vp->way;
 
-    return way->changes == quick->edit->state->changes && way->region == region &&
-           (!way->doubtful || vmmu_shadow_still_agrees(quick->edit, way->parent));
+    for (unsigned i = 0; i < way->open_count; i++) {
+        if (!vmmu_shadow_still_agrees(quick->edit, way->open[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether the last table is that which was found for @quick's region before, and the way to it still counts. */
+static bool remembers(struct quick *quick, uint64_t region)
+{
+    const struct shadow_way *const way = &quick->vp->way;
+
+    if (way->changes != quick->edit->state->changes || way->region != region) {
+        return false;
+    }
+    quick->compared = way->doubtful;
+    return !way->doubtful || way_agrees(quick);
 }
 
 /* Follow all links down to the last table, and remember the way. */
@@ -55,30 +72,29 @@ static bool descend(struct quick *quick, uint64_t region)
 {
     const struct vmmu_shadow_state *const state = quick->edit->state;
     const struct vmmu_x86_mode *const mode = &quick->vp->mode;
-    struct shadow_spot parent = quick->spot;
-    bool above_may_be_stale = false;
+    struct shadow_way *const way = &quick->vp->way;
 
+    way->changes = 0;
+    way->open_count = 0;
     if (mode->paging == VMMU_X86_PAGING_NONE || !mode->write_protect ||
         !vmmu_walk_is_canonical(mode, (vmmu_gva){ quick->address })) {
         return false;
     }
     while (state->pages[quick->spot.page].role.level > 1) {
-        above_may_be_stale = above_may_be_stale || state->pages[parent.page].life != SHADOW_CLOSED;
-        parent.page = quick->spot.page;
+        const uint32_t page = quick->spot.page;
+
         if (!follow_link(quick)) {
             return false;
         }
-        parent.index = quick->spot.index;
+        if (state->pages[page].life != SHADOW_CLOSED) {
+            way->open[way->open_count++] = (struct shadow_spot){ page, quick->spot.index };
+        }
     }
-    quick->vp->way = (struct shadow_way){
-        .region = region,
-        .grants = quick->grants,
-        .table = quick->spot.page,
-        .parent = parent,
-        .parent_may_be_stale = state->pages[parent.page].life != SHADOW_CLOSED,
-        .above_may_be_stale = above_may_be_stale,
-        .changes = state->changes,
-    };
+    way->region = region;
+    way->grants = quick->grants;
+    way->table = quick->spot.page;
+    way->changes = state->changes;
+    quick->compared = true;
     return true;
 }
 
@@ -91,23 +107,14 @@ static bool find_table(struct quick *quick)
     const uint64_t region = quick->address & ~(shadow_bytes(2) - 1);
 
     if (remembers(quick, region)) {
-        quick->vp->way.doubtful = false;
         quick->spot.page = quick->vp->way.table;
         quick->grants = quick->vp->way.grants;
     } else if (!descend(quick, region)) {
         return false;
     }
+    quick->vp->way.doubtful = false;
     quick->spot.index = vmmu_format_index(&vmmu_x86_formats[VMMU_X86_FORMAT_5LEVEL].level[1], quick->address);
     return true;
-}
-
-/* After a fault of the guest's: what is closed is as it was. */
-static void doubt_way(struct shadow_way *way)
-{
-    way->doubtful = way->parent_may_be_stale;
-    if (way->above_may_be_stale) {
-        way->changes = 0;
-    }
 }
 
 /* The entry is not present. */
@@ -116,7 +123,8 @@ static void reflect(struct quick *quick)
     const uint32_t refused = vmmu_walk_judge(&quick->vp->mode, quick->access, 0, 0);
 
     vmmu_shadow_zap(quick->edit, quick->spot);
-    doubt_way(&quick->vp->way);
+    /* A processor forgets what led there; what is closed is as it was. */
+    quick->vp->way.doubtful = true;
     quick->edit->shadow->counters.reflected++;
     quick->verdict->answer = VMMU_SHADOW_INJECT;
     quick->verdict->fault = (struct vmmu_x86_fault){
@@ -199,14 +207,12 @@ static bool store_leaf(struct quick *quick, uint64_t target, uint64_t value)
 }
 
 /* Entries beside it too, unless they were looked at with the one before it. */
-static void prefill(struct quick *quick, uint64_t gpa)
+static void prefill(struct quick *quick)
 {
     const struct shadow_spot before = { quick->spot.page, quick->spot.index - 1 };
 
     if (quick->spot.index == 0 || shadow_slot_at(quick->edit, before)->target == SHADOW_NO_TARGET) {
-        struct shadow_prefill more = {
-            .edit = quick->edit, .mode = &quick->vp->mode, .gpa = gpa, .backing = quick->backing
-        };
+        struct shadow_prefill more = { .edit = quick->edit, .mode = &quick->vp->mode };
 
         vmmu_shadow_prefill_around(&more, quick->spot);
     }
@@ -239,7 +245,7 @@ static bool fill(struct quick *quick)
     if (!vmmu_shadow_is_owned(edit, hpa, VMMU_PAGE_BYTES) || !store_leaf(quick, gpa | flags, value)) {
         return false;
     }
-    prefill(quick, gpa);
+    prefill(quick);
     if (edit->state->newest != quick->spot.page) {
         vmmu_shadow_touch(edit, quick->vp->root);
         vmmu_shadow_touch(edit, quick->spot.page);
@@ -274,6 +280,10 @@ bool vmmu_shadow_fault_quickly(struct shadow_edit *edit, struct shadow_vp *vp, u
         return false;
     }
     if (!vmmu_format_is_present(format, quick.entry)) {
+        /* A fault is raised by what the tables say now, on some processors. */
+        if (!quick.compared && !way_agrees(&quick)) {
+            return false;
+        }
         reflect(&quick);
         return true;
     }

@@ -123,17 +123,16 @@ static void sync_page(struct shadow_edit *edit, uint32_t index, const struct syn
 /* Pages that live so, whatever happens to others meanwhile. */
 static void sync_life(struct shadow_edit *edit, enum shadow_life life, const struct sync *sync)
 {
-    const struct vmmu_shadow_state *const state = edit->state;
+    struct vmmu_shadow_state *const state = edit->state;
     uint32_t page = state->first[life];
 
     while (page != SHADOW_NONE) {
-        const uint32_t removals = state->removals;
-        const uint32_t after = state->pages[page].after;
-
+        /* It moves on by itself if that page goes. */
+        state->cursor = state->pages[page].after;
         if (state->pages[page].checked != state->turn && state->pages[page].role.level >= sync->level) {
             sync_page(edit, page, sync);
         }
-        page = state->removals == removals ? after : state->first[life];
+        page = state->cursor;
     }
 }
 

@@ -248,6 +248,34 @@ static void test_a_write_or_a_root_counts_no_plan_as_carried_out_that_is_not(voi
     mirror_finish(&mirror);
 }
 
+/* A guest removed the entry and flushed: as long as nobody has reported that, taking the page away is no less than a flush. */
+static void test_memory_is_taken_away_from_processors_that_may_still_have_cached_it(void **state)
+{
+    struct vmmu_outcome flushed;
+    struct vmmu_outcome taken;
+    struct vmmu_shadow_root root;
+    struct vmmu_x86_mode mode;
+    uint64_t entry;
+
+    (void)state;
+    start();
+    mirror_map(&mirror, 0, VA, 1, 0x7000 | G_ALL);
+    (void)mirror_read(&mirror, 0, VA);
+    entry = mirror_entry_at(&mirror, 0, VA, 1);
+    *(uint64_t *)(mirror.guest + entry) = 0;
+    EXPECT_EQ(vmmu_mode_make(&mirror.cpu, &mirror.registers[0], &mode), VMMU_OK);
+    flushed = vmmu_shadow_enter(&mirror.shadow, 0, &mode, &root);
+    EXPECT(flushed.plan.whole_tag);
+    taken = vmmu_shadow_forget(&mirror.shadow, (vmmu_gpa){ 0x7000 }, VMMU_PAGE_BYTES);
+    EXPECT(taken.plan.whole_tag);
+    EXPECT_EQ(taken.plan.vps, flushed.plan.vps);
+    EXPECT_EQ(mirror_apply(&mirror, flushed), VMMU_OK);
+    EXPECT_EQ(mirror_apply(&mirror, taken), VMMU_OK);
+    taken = vmmu_shadow_forget(&mirror.shadow, (vmmu_gpa){ 0x7000 }, VMMU_PAGE_BYTES);
+    EXPECT(vmmu_plan_is_empty(&taken.plan));
+    mirror_finish(&mirror);
+}
+
 /* --- roots --- */
 
 static void test_a_guest_that_comes_back_to_a_root_finds_it_ready(void **state)
@@ -471,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_a_large_page_goes_where_a_protected_table_turns_up),
         cmocka_unit_test(test_too_many_plans_under_way_are_flushed_first),
         cmocka_unit_test(test_a_write_or_a_root_counts_no_plan_as_carried_out_that_is_not),
+        cmocka_unit_test(test_memory_is_taken_away_from_processors_that_may_still_have_cached_it),
         cmocka_unit_test(test_a_guest_that_comes_back_to_a_root_finds_it_ready),
         cmocka_unit_test(test_a_root_that_is_in_use_is_entered_again_without_a_flush),
         cmocka_unit_test(test_write_protection_cleared_and_set_again_finds_what_there_was),
