@@ -101,3 +101,15 @@ bool vmmu_shadow_still_agrees(const struct shadow_edit *edit, struct shadow_spot
 
     return vmmu_shadow_load(edit, spot, &entry) && vmmu_shadow_agrees(edit, spot, entry);
 }
+
+struct shadow_open_link vmmu_shadow_open_link(const struct shadow_edit *edit, struct shadow_spot link)
+{
+    const struct shadow_page *const page = &edit->state->pages[link.page];
+    const struct vmmu_x86_level *const level = &guest_format(page)->level[page->role.level];
+
+    return (struct shadow_open_link){
+        .address = vmmu_shadow_entry_address(page, link.index),
+        .mask = SHADOW_FRAME_BITS | SHADOW_FLAG_BITS | level->table_reserved,
+        .expected = plain_entry(edit, link),
+    };
+}

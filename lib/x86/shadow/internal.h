@@ -128,13 +128,20 @@ struct shadow_spot {
     uint32_t index;
 };
 
+/* A guest's entry on the way to a table, which it may change unseen; and what it was. */
+struct shadow_open_link {
+    uint64_t address;
+    uint64_t mask; /* of what counts in it */
+    uint64_t expected;
+};
+
 /* What leads to a table of the last level, as long as nothing that leads anywhere has changed. */
 struct shadow_way {
     uint64_t region; /* linear addresses that it translates */
     uint64_t grants; /* of the guest's entries on the way, together */
     uint32_t table;
-    uint32_t changes;                       /* as vmmu_shadow_state has it; 0: there is no way */
-    struct shadow_spot open[SHADOW_LEVELS]; /* links on the way that may be stale */
+    uint32_t changes; /* as vmmu_shadow_state has it; 0: there is no way */
+    struct shadow_open_link open[SHADOW_LEVELS];
     uint8_t open_count;
     bool doubtful; /* those are to be compared first */
 };
@@ -469,6 +476,9 @@ bool vmmu_shadow_agrees(const struct shadow_edit *edit, struct shadow_spot spot,
 
 /* The guest's entry that the one at @spot, of a table's page, is made from. False: it lies in no memory. */
 bool vmmu_shadow_load(const struct shadow_edit *edit, struct shadow_spot spot, uint64_t *entry);
+
+/* What @link, from one table's page to another, was made from. */
+struct shadow_open_link vmmu_shadow_open_link(const struct shadow_edit *edit, struct shadow_spot link);
 
 /* Whether what stands at @spot agrees with the guest's table as it is now. */
 bool vmmu_shadow_still_agrees(const struct shadow_edit *edit, struct shadow_spot spot);

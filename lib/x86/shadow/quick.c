@@ -42,13 +42,19 @@ static bool follow_link(struct quick *quick)
     return edit->state->pages[quick->spot.page].role.kind == SHADOW_TABLE;
 }
 
-/* Whether the links that may be stale, on the way that is remembered, agree. */
+/* Whether what may have changed on the way that is remembered has not. */
 static bool way_agrees(const struct quick *quick)
 {
     const struct shadow_way *const way = &quick->vp->way;
+    const struct vmmu_ram *const ram = quick->edit->shadow->config.ram;
+    const unsigned width_bytes = vmmu_format_of(&quick->vp->mode.layout)->entry_bytes;
 
     for (unsigned i = 0; i < way->open_count; i++) {
-        if (!vmmu_shadow_still_agrees(quick->edit, way->open[i])) {
+        const struct shadow_open_link *const link = &way->open[i];
+        uint64_t entry;
+
+        if (ram->load(ram->context, link->address, width_bytes, &entry) != VMMU_OK ||
+            (entry & link->mask) != link->expected) {
             return false;
         }
     }
@@ -81,13 +87,14 @@ static bool descend(struct quick *quick, uint64_t region)
         return false;
     }
     while (state->pages[quick->spot.page].role.level > 1) {
-        const uint32_t page = quick->spot.page;
+        struct shadow_spot link = quick->spot;
 
         if (!follow_link(quick)) {
             return false;
         }
-        if (state->pages[page].life != SHADOW_CLOSED) {
-            way->open[way->open_count++] = (struct shadow_spot){ page, quick->spot.index };
+        link.index = quick->spot.index;
+        if (state->pages[link.page].life != SHADOW_CLOSED) {
+            way->open[way->open_count++] = vmmu_shadow_open_link(quick->edit, link);
         }
     }
     way->region = region;
