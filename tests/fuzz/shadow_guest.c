@@ -1,4 +1,5 @@
 #include "shadow_guest.h"
+#include "tests/unit/modern_cpu.h"
 
 #define TABLES_HPA   UINT64_C(0x100000)
 #define PAGE_WORDS   (VMMU_PAGE_BYTES / sizeof(uint64_t))
@@ -410,19 +411,9 @@ bool guest_start(struct guest *guest, struct input *input)
     guest->vps = 1 + (flags & 3);
     guest->large_pieces = (flags & 4) != 0;
     guest->puts_off = (flags & 8) != 0;
-    guest->cpu = (struct vmmu_x86_cpu){ .maxphyaddr = 40,
-                                        .pse = true,
-                                        .pae = true,
-                                        .pge = true,
-                                        .nx = true,
-                                        .long_mode = true,
-                                        .gib_pages = true,
-                                        .la57 = true,
-                                        .smep = true,
-                                        .smap = true,
-                                        .pku = true,
-                                        .pks = true,
-                                        .bit8_reserved = (flags & 16) != 0 };
+    guest->cpu = (struct vmmu_x86_cpu){
+        .maxphyaddr = 40, MODERN_PAGING, .pks = true, .bit8_reserved = (flags & 16) != 0
+    };
     start_host(guest);
     if (!start_shadow(guest, pool_pages, (uint8_t)(3 - (flags >> 5) % 3))) {
         fuzz_found(__FILE__, __LINE__, "the engine takes its configuration");

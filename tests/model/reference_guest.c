@@ -1,22 +1,10 @@
 #include "tests/model/reference_guest.h"
+#include "tests/unit/modern_cpu.h"
 
 #include <stdlib.h>
 
 static const struct vmmu_x86_cpu cpu = {
-    .maxphyaddr = 40,
-    .pse = true,
-    .pse36 = true,
-    .pae = true,
-    .pge = true,
-    .nx = true,
-    .long_mode = true,
-    .gib_pages = true,
-    .la57 = true,
-    .smep = true,
-    .smap = true,
-    .pku = true,
-    .pcid = true,
-    .efer_others = BIT64(15), /* TCE */
+    .maxphyaddr = 40, MODERN_PAGING, .pse36 = true, .pcid = true, .efer_others = BIT64(15), /* TCE */
 };
 
 /* Whatever the guest does here must be accepted. */

@@ -10,6 +10,7 @@
 #include <vmmu/walk.h>
 
 #include "machine.h"
+#include "tests/unit/modern_cpu.h"
 #include "tests/unit/test.h"
 
 #define DEFAULT_CASES 4000
@@ -37,17 +38,8 @@ static bool rarely(unsigned times)
 
 static const struct vmmu_x86_cpu cpu = {
     .maxphyaddr = 40,
-    .pse = true,
+    MODERN_PAGING,
     .pse36 = true,
-    .pae = true,
-    .pge = true,
-    .nx = true,
-    .long_mode = true,
-    .gib_pages = true,
-    .la57 = true,
-    .smep = true,
-    .smap = true,
-    .pku = true,
 };
 
 /* Each mode with the shifts of its levels, from level 1 up, and the width of the index at the top. */

@@ -1,5 +1,6 @@
 /* See intel.h. */
 #include "intel.h"
+#include "tests/unit/modern_cpu.h"
 
 #define LINEAR(vpid, pcid)                                                                                   \
     {                                                                                                        \
@@ -50,16 +51,7 @@ const struct vmmu_x86_tags intel_host = { .vendor = VMMU_X86_INTEL };
 
 const struct vmmu_x86_cpu intel_cpu = {
     .maxphyaddr = 46,
-    .pse = true,
-    .pae = true,
-    .pge = true,
-    .nx = true,
-    .long_mode = true,
-    .gib_pages = true,
-    .la57 = true,
-    .smep = true,
-    .smap = true,
-    .pku = true,
+    MODERN_PAGING,
     .pcid = true,
 };
 

@@ -1,5 +1,6 @@
 #include "tests/unit/shadow/mirror.h"
 
+#include "tests/unit/modern_cpu.h"
 #include "tests/unit/shadow/invariants.h"
 #include "tests/unit/test.h"
 
@@ -151,17 +152,10 @@ void mirror_start(struct mirror *mirror, uint32_t pool_pages)
     mirror->type = VMMU_X86_TYPE_WB;
     mirror->piece_bytes = VMMU_PAGE_BYTES;
     mirror->next_table = 0x100000;
-    mirror->cpu = (struct vmmu_x86_cpu){ .maxphyaddr = 40,
-                                         .pse = true,
-                                         .pae = true,
-                                         .pge = true,
-                                         .nx = true,
-                                         .long_mode = true,
-                                         .gib_pages = true,
-                                         .la57 = true,
-                                         .smep = true,
-                                         .smap = true,
-                                         .pku = true };
+    mirror->cpu = (struct vmmu_x86_cpu){
+        .maxphyaddr = 40,
+        MODERN_PAGING,
+    };
 
     const struct vmmu_shadow_config config = mirror_config(mirror, pool_pages);
 

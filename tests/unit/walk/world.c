@@ -1,5 +1,6 @@
 #include "world.h"
 
+#include "tests/unit/modern_cpu.h"
 #include "tests/unit/test.h"
 
 static bool is_absent(const struct world *world, uint64_t address)
@@ -87,17 +88,8 @@ void world_init(struct world *world)
 
 const struct vmmu_x86_cpu full_cpu = {
     .maxphyaddr = 52,
-    .pse = true,
+    MODERN_PAGING,
     .pse36 = true,
-    .pae = true,
-    .pge = true,
-    .nx = true,
-    .long_mode = true,
-    .gib_pages = true,
-    .la57 = true,
-    .smep = true,
-    .smap = true,
-    .pku = true,
     .pks = true,
     .pcid = true,
     .cr4_others = VMMU_X86_CR4_OSFXSR | VMMU_X86_CR4_CET,
