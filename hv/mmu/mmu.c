@@ -352,6 +352,25 @@ void *mmu_writable_at(const struct partition *partition, vmmu_gpa gpa, uint64_t 
     return memory_of(partition, gpa, size_bytes);
 }
 
+/* Where nothing can be written a store is lost, and nobody is told: so it is on a bus, too. */
+enum vmmu_status mmu_exchange_entry(const struct partition *partition, vmmu_gpa gpa, unsigned width_bytes,
+                                    uint64_t expected, uint64_t desired)
+{
+    void *entry = mmu_writable_at(partition, gpa, width_bytes);
+    bool stored = true;
+
+    if (entry && width_bytes == 4) {
+        uint32_t expected32 = (uint32_t)expected;
+
+        stored = __atomic_compare_exchange_n((uint32_t *)entry, &expected32, (uint32_t)desired, false,
+                                             __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    } else if (entry) {
+        stored = __atomic_compare_exchange_n((uint64_t *)entry, &expected, desired, false, __ATOMIC_ACQ_REL,
+                                             __ATOMIC_ACQUIRE);
+    }
+    return stored ? VMMU_OK : VMMU_RACED;
+}
+
 /* --- what people see --- */
 
 void mmu_report(const struct partition *partition, struct json *json)

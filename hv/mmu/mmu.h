@@ -116,6 +116,14 @@ const void *mmu_at(const struct partition *partition, vmmu_gpa gpa, uint64_t siz
 /* The same for writing: NULL also where the guest may not write. */
 void *mmu_writable_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes);
 
+/*
+ * Store @desired in the table entry of 4 or 8 bytes at @gpa, by one atomic access, if @expected stands there: VMMU_OK. Else
+ * VMMU_RACED. What is stored where nothing can be written is lost.
+ */
+VMMU_MUST_USE
+enum vmmu_status mmu_exchange_entry(const struct partition *partition, vmmu_gpa gpa, unsigned width_bytes,
+                                    uint64_t expected, uint64_t desired);
+
 void mmu_report(const struct partition *partition, struct json *json);
 
 #endif

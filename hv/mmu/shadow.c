@@ -48,19 +48,7 @@ static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width
 static enum vmmu_status ram_exchange(void *context, uint64_t address, unsigned width_bytes, uint64_t expected,
                                      uint64_t desired)
 {
-    void *entry = mmu_writable_at(context, (vmmu_gpa){ address }, width_bytes);
-    bool stored = true;
-
-    if (entry && width_bytes == 4) {
-        uint32_t expected32 = (uint32_t)expected;
-
-        stored = __atomic_compare_exchange_n((uint32_t *)entry, &expected32, (uint32_t)desired, false,
-                                             __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    } else if (entry) {
-        stored = __atomic_compare_exchange_n((uint64_t *)entry, &expected, desired, false, __ATOMIC_ACQ_REL,
-                                             __ATOMIC_ACQUIRE);
-    }
-    return stored ? VMMU_OK : VMMU_RACED;
+    return mmu_exchange_entry(context, (vmmu_gpa){ address }, width_bytes, expected, desired);
 }
 
 static bool overlay_within(const struct mmu *mmu, uint64_t base, uint64_t size_bytes)
@@ -311,6 +299,7 @@ static void shadow_report(const struct partition *partition, struct json *json)
     json_number(json, "syncs", counters->syncs);
     json_number(json, "opened", counters->opened);
     json_number(json, "closed", counters->closed);
+    json_number(json, "invlpgs", counters->invlpgs);
     json_number(json, "evicted", counters->evicted);
     json_number(json, "pages", counters->pages);
     json_number(json, "peak_pages", counters->peak_pages);

@@ -46,19 +46,8 @@ static enum vmmu_status ram_exchange(void *context, uint64_t address, unsigned w
                                      uint64_t desired)
 {
     const struct vp *vp = context;
-    void *entry = mmu_writable_at(vp->partition, (vmmu_gpa){ address }, width_bytes);
-    bool stored = true;
 
-    if (entry && width_bytes == 4) {
-        uint32_t expected32 = (uint32_t)expected;
-
-        stored = __atomic_compare_exchange_n((uint32_t *)entry, &expected32, (uint32_t)desired, false,
-                                             __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    } else if (entry) {
-        stored = __atomic_compare_exchange_n((uint64_t *)entry, &expected, desired, false, __ATOMIC_ACQ_REL,
-                                             __ATOMIC_ACQUIRE);
-    }
-    return stored ? VMMU_OK : VMMU_RACED;
+    return mmu_exchange_entry(vp->partition, (vmmu_gpa){ address }, width_bytes, expected, desired);
 }
 
 struct vmmu_ram x86_ram(struct vp *vp)

@@ -6,6 +6,7 @@
  * EFER.NXE on, no PCIDs, and the guest's own PGE, SMEP, SMAP and PKE, the last three only while its paging is on.
  */
 #include "tests/model/machine/engine_shadow_internal.h"
+#include "tests/unit/modern_cpu.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -125,15 +126,7 @@ static struct vmmu_x86_cpu cpu_of(const struct setting *setting)
 {
     return (struct vmmu_x86_cpu){
         .maxphyaddr = PHYSICAL_BITS,
-        .pae = true,
-        .pge = true,
-        .nx = true,
-        .long_mode = true,
-        .gib_pages = true,
-        .la57 = true,
-        .smep = true,
-        .smap = true,
-        .pku = true,
+        MODERN_PAGING,
         .bit8_reserved = !setting->intel,
     };
 }
