@@ -305,6 +305,7 @@ const struct x86_backend x86_svm = {
     .inject = svm_inject,
     .open_window = svm_open_window,
     .flush = flush,
+    .flush_stage2 = flush,
     .flush_page = flush_page,
     .report = report,
 };

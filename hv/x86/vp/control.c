@@ -19,7 +19,7 @@ struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp)
     const struct vp_arch *arch = vp->arch;
     struct vmmu_x86_paging_registers registers = { .pdpte = { arch->pdpte[0], arch->pdpte[1], arch->pdpte[2],
                                                               arch->pdpte[3] },
-                                                   .pdpte_in_memory = arch->walks_guest };
+                                                   .pdpte_in_memory = arch->pdptes_in_memory };
 
     arch->backend->read_paging(vp, &registers);
     return registers;
@@ -159,6 +159,9 @@ static uint64_t cr0_after_lmsw(uint64_t cr0, uint64_t source)
 
 static uint64_t read_control(struct vp *vp, unsigned number)
 {
+    if (number == 8) {
+        return lapic_cr8_read(pc_lapic(x86_pc(vp), vp->index));
+    }
     return vp->arch->backend->read_control(vp, number);
 }
 

@@ -282,6 +282,7 @@ const char *arch_vp_create(struct vp *vp)
     __builtin_memset(vp->arch, 0, sizeof *vp->arch);
     vp->arch->backend = backend;
     vp->arch->walks_guest = mmu_root(vp).nested;
+    vp->arch->pdptes_in_memory = vp->arch->walks_guest && !backend->write_pdptes;
     vmmu_hyperv_vp_init(&vp->arch->hyperv, vp->index);
     build_cpuid(vp);
     if (!x86_extended_create(vp)) {
@@ -339,7 +340,7 @@ void arch_vp_enter(struct vp *vp, struct exit *exit)
 void arch_vp_flush(struct vp *vp, const struct vmmu_plan *plan)
 {
     (void)plan;
-    backend->flush(vp);
+    backend->flush_stage2(vp);
 }
 
 uint64_t arch_partition_deadline(const struct partition *partition)

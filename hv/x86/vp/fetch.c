@@ -57,6 +57,9 @@ static void remember(struct vp *vp, struct x86_fetch_memo *memo, uint64_t page,
         const struct vmmu_x86_step *step = &walk->steps[i];
 
         if (step->stage == VMMU_X86_STAGE_REGISTER) {
+            if (vp->arch->walks_guest) {
+                return; /* the guest loads it unseen */
+            }
             continue; /* whoever loads it forgets what was remembered */
         }
 

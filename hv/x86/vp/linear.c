@@ -45,11 +45,17 @@ bool x86_load_pdptes(struct vp *vp, uint64_t cr3)
     struct vp_arch *arch = vp->arch;
     const struct vmmu_ram ram = x86_ram(vp);
 
-    if (arch->walks_guest) {
+    if (arch->pdptes_in_memory) {
         return true;
     }
     x86_forget_fetches(vp); /* what they remember does not tell these registers */
-    return vmmu_mode_load_pdptes(&arch->cpu, &ram, cr3, arch->pdpte) == VMMU_OK;
+    if (vmmu_mode_load_pdptes(&arch->cpu, &ram, cr3, arch->pdpte) != VMMU_OK) {
+        return false;
+    }
+    if (arch->walks_guest) {
+        arch->backend->write_pdptes(vp, arch->pdpte);
+    }
+    return true;
 }
 
 /* Protection keys change without an exit; CR4 does not, and the mode was made from it. */

@@ -121,9 +121,15 @@ void x86_switch_to(struct vp *vp)
     if (loaded) {
         save_extended(loaded);
         save_registers(loaded);
+        if (vp->arch->backend->switch_from) {
+            vp->arch->backend->switch_from(loaded);
+        }
     }
     load_extended(vp);
     load_registers(vp);
+    if (vp->arch->backend->switch_to) {
+        vp->arch->backend->switch_to(vp);
+    }
     loaded = vp;
 }
 

@@ -1,7 +1,7 @@
 /*
  * An x86 virtual processor: what VT-x and SVM have in common. Private to hv/x86.
  *
- * A backend (svm, later vmx) enters the guest and turns exits into records; everything that the guest can
+ * A backend (svm, vmx) enters the guest and turns exits into records; everything that the guest can
  * observe of an exit is decided here, once for all backends.
  */
 #ifndef HV_X86_VP_X86_H
@@ -65,6 +65,12 @@ struct x86_backend {
     /* What walking tables of ours takes of the processor; fills what is its own. */
     void (*shadow)(struct vmmu_shadow_config *config);
 
+    /*
+     * What the second stage offers to a guest of tables of ours while it is in real mode, if the processor cannot run
+     * it on these: as stage2(). NULL where it can, or where it has no second stage.
+     */
+    const char *(*real_mode_stage2)(struct vmmu_nested_config *config);
+
     /* Control structures for a VP, in the processor's reset state. NULL, or why not. */
     const char *(*vp_create)(struct vp *vp);
 
@@ -78,7 +84,10 @@ struct x86_backend {
     void (*read_code)(struct vp *vp);
     void (*read_segments)(struct vp *vp);
 
-    /* CR0, CR3, CR4 and EFER, the guest's own. The other members of @registers stay. */
+    /*
+     * CR0, CR3, CR4 and EFER, the guest's own, and the PDPTE registers where the processor keeps these for it. The
+     * other members of @registers stay.
+     */
     void (*read_paging)(const struct vp *vp, struct vmmu_x86_paging_registers *registers);
 
     /* Load a segment; GDTR and IDTR; a control register (0, 2, 3, 4); EFER. No checks, no flush. */
@@ -89,11 +98,21 @@ struct x86_backend {
     void (*write_control)(struct vp *vp, unsigned number, uint64_t value);
     void (*write_efer)(struct vp *vp, uint64_t value);
 
+    /* Load the PDPTE registers of a guest whose own tables are walked. NULL where the processor reads them in memory. */
+    void (*write_pdptes)(struct vp *vp, const uint64_t pdpte[4]);
+
     /*
      * Walk the tables at @root in place of the guest's, who goes on seeing its own control registers. Called
      * whenever these have been written.
      */
     void (*write_root)(struct vp *vp, const struct vmmu_shadow_root *root);
+
+    /*
+     * Store what stays in the registers while no other VP's is there, and load it, beside what switch.c looks after.
+     * NULL: nothing stays.
+     */
+    void (*switch_from)(struct vp *vp);
+    void (*switch_to)(struct vp *vp);
 
     /* MSRs that the processor switches or that guests use directly. False: there is no such register here. */
     bool (*read_msr)(struct vp *vp, uint32_t index, uint64_t *value);
@@ -128,8 +147,9 @@ struct x86_backend {
      */
     void (*open_window)(struct vp *vp, enum x86_event_kind kind);
 
-    /* Forget all of the guest's translations before the next entry. */
+    /* Forget all of the guest's translations before the next entry; the second stage's, too. */
     void (*flush)(struct vp *vp);
+    void (*flush_stage2)(struct vp *vp);
 
     /* Forget the translation of the guest's page at @va, now. */
     void (*flush_page)(struct vp *vp, vmmu_gva va);
@@ -138,6 +158,7 @@ struct x86_backend {
 };
 
 extern const struct x86_backend x86_svm;
+extern const struct x86_backend x86_vmx;
 
 #define X86_OVERLAYS 3 /* one for each kind of vmmu_hyperv_overlay */
 
@@ -175,7 +196,8 @@ struct vp_arch {
     bool code_complete;     /* of `state`, what read_code() fills is good */
     bool segments_complete; /* and what read_segments() fills; else only what enter() keeps up */
     const struct x86_backend *backend;
-    struct svm_vp *svm;
+    struct svm_vp *svm; /* the backend's own: one of the two */
+    struct vmx_vp *vmx;
     struct x86_event exception; /* to be injected before anything else */
     bool exception_pending;
     bool nmi_pending;
@@ -184,9 +206,10 @@ struct vp_arch {
     struct vmmu_x86_paging_registers mode_registers; /* what `mode` was made from */
     struct vmmu_x86_mode mode;
     bool mode_valid;
-    bool walks_guest;  /* the processor walks the guest's own tables; else ours in their place, and: */
-    uint64_t pdpte[4]; /* the PDPTE registers */
-    uint64_t fault_va; /* the last page fault */
+    bool walks_guest;      /* the processor walks the guest's own tables; else ours in their place */
+    bool pdptes_in_memory; /* it reads PDPTEs there at each walk; else: */
+    uint64_t pdpte[4];     /* the PDPTE registers, where the backend does not keep them */
+    uint64_t fault_va;     /* the last page fault */
     uint64_t fault_rip;
     uint32_t fault_error_code;
     uint32_t fault_repeats; /* that the tables did not explain */
