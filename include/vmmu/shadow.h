@@ -83,6 +83,19 @@ struct vmmu_shadow_config {
     uint64_t pat;          /* the PAT MSR under which the shadows are walked */
     uint64_t guest_pat;    /* the guest's, at first: see vmmu_shadow_set_guest_pat */
     uint64_t vps;          /* the virtual processors, one bit each */
+    /*
+     * Page faults whose error code has P clear go to the guest without an exit: the mask and match of VT-x say so. Then an entry
+     * of ours that is merely not made is present with reserved bits of the address set, which faults with P set; it is
+     * not present only where the guest's own entry is known not to be, and so is whatever leads to it. Needs maxphyaddr below
+     * 52. EFER.NXE of the hardware is always set: if the guest's processor would not tell fetches in the error code
+     * (neither NXE with PAE nor SMEP), faults with I/D set have to exit. Off: no entry of ours differs from what it was.
+     */
+    bool silent_absent;
+    /*
+     * The processor keeps translations under a tag for each root of a virtual processor, so that loading another root flushes
+     * nothing: see struct vmmu_shadow_root.
+     */
+    bool tagged_roots;
 };
 
 struct vmmu_shadow_counters {
@@ -100,8 +113,9 @@ struct vmmu_shadow_counters {
     uint64_t pages;       /* shadow pages now */
     uint64_t peak_pages;
     uint64_t split_pages; /* of `pages`: those that split a large guest page */
-    uint64_t zapped;      /* entries removed */
-    uint64_t stores;      /* to live tables */
+    uint64_t silenced; /* tables whose absent entries came to fault without an exit: config.silent_absent */
+    uint64_t zapped;   /* entries removed */
+    uint64_t stores;   /* to live tables */
     uint64_t roots_found; /* enter() found the root ready */
     uint64_t roots_made;
     uint64_t violations;
@@ -133,7 +147,8 @@ size_t vmmu_shadow_memory_bytes(uint32_t pool_pages);
  *   VMMU_OK           *shadow
  *   VMMU_INVALID      a member of @config is out of its range, the pool is smaller than the floor or than its virtual
  *                     processors need, or @account is misaligned or too small
- *   VMMU_UNSUPPORTED  config->pat has no entry of write-back, or none of uncached memory
+ *   VMMU_UNSUPPORTED  config->pat has no entry of write-back, or none of uncached memory; or no bit of an address is reserved
+ *                     that config->silent_absent needs
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_shadow_init(struct vmmu_shadow *shadow, const struct vmmu_shadow_config *config,
@@ -142,7 +157,18 @@ enum vmmu_status vmmu_shadow_init(struct vmmu_shadow *shadow, const struct vmmu_
 /* Give back every table page, at once. Only when no processor can run on these tables any more. */
 void vmmu_shadow_destroy(struct vmmu_shadow *shadow);
 
-/* What the hardware is loaded with. Who loads another `cr3` than before flushes the virtual processor's tag: no plan says so. */
+/*
+ * What the hardware is loaded with. Who loads another `cr3` than before flushes the virtual processor's tag: no plan says so.
+ *
+ * With config.tagged_roots nothing is flushed for another `cr3`. Instead:
+ * - a tag (VPID, ASID) belongs to one virtual processor and one `cr3`; it is clean when it is first used, and when it is given
+ *   to another;
+ * - a plan's whole tag means all tags of each virtual processor that it names, with global translations and cached upper levels;
+ * - INVLPG, be it the hardware's own or the embedder's for one that came to vmmu_shadow_invlpg, has to reach the tag of the
+ *   root in use only: what else there is to flush the plan says;
+ * - who changes the hardware's CR4 or EFER flushes all tags of the virtual processor, where MOV to CR4 or WRMSR would flush.
+ * A `cr3` may come back for other content, but not before a plan has had every tag flushed that may have cached anything of it.
+ */
 struct vmmu_shadow_root {
     uint64_t cr3;
     enum vmmu_x86_format_name format; /* PAE, 4-level or 5-level: what CR4.LA57 and EFER.LMA must say */
