@@ -5,7 +5,11 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/ground.h"
 
-#define PORT_DEBUG_EXIT 0xf4
+#define PORT_DEBUG_EXIT  0xf4
+
+/* Bochs: a port that shows what is written to it, and reads as its own number; and one that "Shutdown" ends all by. */
+#define PORT_BOCHS_SAY   0xe9
+#define PORT_BOCHS_LEAVE 0x8900
 
 static void put(void *context, char character)
 {
@@ -31,10 +35,25 @@ void host_print(const char *format, ...)
     va_end(values);
 }
 
+/* Bochs has no debug-exit port. Nothing is written where the first port is not what it is there. */
+static void leave_bochs(int status)
+{
+    static const char word[] = "Shutdown";
+    if (inb(PORT_BOCHS_SAY) != PORT_BOCHS_SAY) {
+        return;
+    }
+    serial_drain();
+    outb(PORT_BOCHS_SAY, (uint8_t)('0' + status));
+    for (unsigned i = 0; i < sizeof(word) - 1; i++) {
+        outb(PORT_BOCHS_LEAVE, (uint8_t)word[i]);
+    }
+}
+
 void host_leave(int status)
 {
     cli();
     outb(PORT_DEBUG_EXIT, (uint8_t)status);
+    leave_bochs(status);
     for (;;) {
         hlt();
     }

@@ -66,6 +66,9 @@ void apic_init(void);
  */
 void clock_init(void);
 
+/* Wait until every port has sent what it was given, or does not send. */
+void serial_drain(void);
+
 /* Let the ports interrupt when they receive. Needs host_pic_init. */
 void serial_enable_interrupts(void);
 

@@ -30,6 +30,7 @@
 #define MODEM_READY        0x0b /* DTR, RTS, and OUT2, which connects the interrupt */
 #define STATUS_RECEIVED    0x01
 #define STATUS_EMPTY       0x20
+#define STATUS_SENT        0x40
 #define STATUS_ABSENT      0xff
 
 #define RING_BYTES         4096 /* a power of two */
@@ -91,12 +92,12 @@ bool host_serial_present(enum host_serial port)
     return ports[port].present;
 }
 
-/* Wait for an empty transmitter. One that has hung before gets one look only. */
-static bool transmitter_empties(struct port *port)
+/* Wait until the line's status has the bit @wanted. A port that has hung before gets one look only. */
+static bool transmitter_reaches(struct port *port, uint8_t wanted)
 {
     const unsigned polls = port->hangs ? 1 : POLLS_MAX;
     for (unsigned i = 0; i < polls; i++) {
-        if (inb(port->base + LINE_STATUS) & STATUS_EMPTY) {
+        if (inb(port->base + LINE_STATUS) & wanted) {
             port->hangs = false;
             return true;
         }
@@ -113,13 +114,22 @@ void host_serial_write(enum host_serial port, uint8_t byte)
         return;
     }
     if (uart->room == 0) {
-        if (!transmitter_empties(uart)) {
+        if (!transmitter_reaches(uart, STATUS_EMPTY)) {
             return;
         }
         uart->room = uart->burst;
     }
     uart->room--;
     outb(uart->base + DATA, byte);
+}
+
+void serial_drain(void)
+{
+    for (unsigned i = 0; i < HOST_SERIAL_PORTS; i++) {
+        if (ports[i].present) {
+            (void)transmitter_reaches(&ports[i], STATUS_SENT);
+        }
+    }
 }
 
 static void set_receiving(struct port *port, bool on)
