@@ -29,8 +29,8 @@ enum exit_kind {
     EXIT_X86_UNOFFERED, /* an instruction that the guest was not offered: #UD */
     EXIT_X86_RDPMC,
     EXIT_X86_PAGE_FAULT, /* `page_fault`: tables of ours, walked in place of the guest's, refused an access */
-    EXIT_X86_TASK_SWITCH,
-    EXIT_X86_INVLPG, /* `invlpg`: while the MMU wants to know */
+    EXIT_X86_TASK_SWITCH, /* `task`: nothing of it has been done */
+    EXIT_X86_INVLPG,      /* `invlpg`: while the MMU wants to know */
     EXIT_KINDS
 };
 
@@ -72,6 +72,17 @@ struct exit_invlpg {
     vmmu_gva va;
 };
 
+struct exit_task {
+    uint16_t selector; /* of the new task's state */
+    uint8_t source;    /* enum vmmu_x86_task_source */
+    uint8_t first;     /* the exception that goes through a task gate, or EXIT_NO_EXCEPTION */
+    bool
+        at_instruction; /* the instruction that switches, INT n, INT3 and INTO among these, has yet to be stepped over */
+    bool external; /* by an interrupt or an exception, but INT n, INT3 and INTO */
+    bool has_error_code;
+    uint32_t error_code;
+};
+
 struct exit {
     enum exit_kind kind;
     uint8_t insn_bytes; /* length of the instruction, where the processor says so; else 0 */
@@ -86,6 +97,7 @@ struct exit {
         struct exit_exception exception;
         struct exit_page_fault page_fault;
         struct exit_invlpg invlpg;
+        struct exit_task task;
         const char *why;
     };
     uint64_t raw[3]; /* the hardware's own code and qualifiers, for the trace only */

@@ -13,6 +13,7 @@ LIBRARY = {
     "format": {"base"},
     "mode": {"base", "format"},
     "insn": X86_BASE,
+    "task": X86_BASE | {"insn"},
     "invalidate": X86_BASE | {"tlb"},
     "walk": X86_BASE | {"insn", "invalidate"},
     "table": X86_BASE | {"insn", "invalidate", "walk"},

@@ -107,8 +107,16 @@ void svm_settle_nmi(struct svm_vp *svm)
     }
 }
 
+void svm_unblock_nmi(struct vp *vp)
+{
+    struct svm_vp *svm = vp->arch->svm;
+
+    svm->vmcb->control.intercepts1 &= ~(1u << SVM_I1_IRET);
+    svm->nmi_blocked = svm->nmi_leaving = false;
+}
+
 /* INT n, INT3 and INTO run again from RIP, which still stands at them; the rest is injected again. */
-static bool runs_again(uint64_t event)
+bool svm_runs_again(uint64_t event)
 {
     const uint8_t vector = (uint8_t)event;
 
@@ -118,7 +126,7 @@ static bool runs_again(uint64_t event)
     return SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION && (vector == 3 || vector == 4);
 }
 
-static uint8_t exception_of(uint64_t event)
+uint8_t svm_exception_of(uint64_t event)
 {
     return SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION ? (uint8_t)event : EXIT_NO_EXCEPTION;
 }
@@ -139,14 +147,14 @@ bool svm_keep_event(struct vp *vp, struct exit *exit)
         return false;
     }
     if (exit->kind == EXIT_X86_EXCEPTION) {
-        exit->exception.first = exception_of(event);
+        exit->exception.first = svm_exception_of(event);
         return true;
     }
     if (exit->kind == EXIT_X86_PAGE_FAULT) {
         exit->page_fault.first =
-            exception_of(event); /* if it is the guest's own, the event will be forgotten */
+            svm_exception_of(event); /* if it is the guest's own, the event will be forgotten */
     }
-    if (!runs_again(event)) {
+    if (!svm_runs_again(event)) {
         order(control, event);
         vp->counters.events_reinjected++;
     }

@@ -23,6 +23,31 @@ static void memory_record(const struct svm_control *control, struct exit *exit)
                                          .execute = info & SVM_NPF_FETCH };
 }
 
+/* RFLAGS.RF is told as the task that is left is to have it. Spec: AMD APM 2 "Task Switch Intercept". */
+static void task_record(struct vp *vp, struct exit *exit)
+{
+    const struct svm_control *control = &vp->arch->svm->vmcb->control;
+    const uint64_t info = control->exit_info2;
+    const uint64_t event = control->exit_event;
+    const bool by_event = event & SVM_EVENT_VALID;
+
+    exit->kind = EXIT_X86_TASK_SWITCH;
+    exit->task = (struct exit_task){ .selector = (uint16_t)control->exit_info1,
+                                     .source = by_event               ? VMMU_X86_TASK_EVENT
+                                               : info & SVM_TASK_IRET ? VMMU_X86_TASK_IRET
+                                               : info & SVM_TASK_JMP  ? VMMU_X86_TASK_JMP
+                                                                      : VMMU_X86_TASK_CALL,
+                                     .first = by_event ? svm_exception_of(event) : EXIT_NO_EXCEPTION,
+                                     .at_instruction = !by_event || svm_runs_again(event),
+                                     .external = by_event && !svm_runs_again(event),
+                                     .has_error_code = info & SVM_TASK_HAS_ERROR,
+                                     .error_code = (uint32_t)info };
+    vp->arch->state.rflags &= ~X86_RFLAGS_RF;
+    if (info & SVM_TASK_RF) {
+        vp->arch->state.rflags |= X86_RFLAGS_RF;
+    }
+}
+
 /* Vectors of exceptions that push an error code. */
 #define WITH_ERROR_CODE                                                                                      \
     (1u << X86_VECTOR_DF | 1u << 10 | 1u << 11 | 1u << VMMU_X86_VECTOR_SS | 1u << VMMU_X86_VECTOR_GP |       \
@@ -94,7 +119,6 @@ static bool simple_record(uint64_t code, struct exit *exit)
     case SVM_EXIT_XSETBV: exit->kind = EXIT_X86_XSETBV; return true;
     case SVM_EXIT_VMMCALL: exit->kind = EXIT_HYPERCALL; return true;
     case SVM_EXIT_RDPMC: exit->kind = EXIT_X86_RDPMC; return true;
-    case SVM_EXIT_TASK_SWITCH: exit->kind = EXIT_X86_TASK_SWITCH; return true;
     case SVM_EXIT_RSM:
     case SVM_EXIT_INVLPGA:
     case SVM_EXIT_VMRUN:
@@ -133,6 +157,8 @@ void svm_read_exit(struct vp *vp, struct exit *exit)
         exit->kind = EXIT_X86_INVLPG;
         exit->invlpg =
             (struct exit_invlpg){ .told = svm_processor.decode_assists, .va = { control->exit_info1 } };
+    } else if (code == SVM_EXIT_TASK_SWITCH) {
+        task_record(vp, exit);
     } else if (code - SVM_EXIT_EXCEPTION < 32) {
         exception_record(svm->vmcb, exit);
     } else if (simple_record(code, exit)) {

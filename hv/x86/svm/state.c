@@ -4,6 +4,7 @@
 
 #define CR0_OURS            (VMMU_X86_CR0_PG | VMMU_X86_CR0_WP)
 #define CR4_RULES_OF_PAGING (VMMU_X86_CR4_SMEP | VMMU_X86_CR4_SMAP | VMMU_X86_CR4_PKE | VMMU_X86_CR4_PKS)
+#define SEGMENT_DPL_SHIFT   5
 #define EFER_LONG_MODE      (VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA)
 
 static struct svm_save *save_of(const struct vp *vp)
@@ -25,15 +26,25 @@ static uint16_t pack_rights(uint16_t rights)
     return (uint16_t)((rights & 0xFF) | (rights >> 4 & 0xF00));
 }
 
+static struct vmmu_x86_segment unpack(const struct svm_segment *from)
+{
+    return (struct vmmu_x86_segment){ .base = from->base,
+                                      .limit = from->limit,
+                                      .selector = from->selector,
+                                      .attributes = unpack_rights(from->attributes) };
+}
+
+static struct svm_segment pack(const struct vmmu_x86_segment *from)
+{
+    return (struct svm_segment){ .selector = from->selector,
+                                 .attributes = pack_rights(from->attributes),
+                                 .limit = from->limit,
+                                 .base = from->base };
+}
+
 static void read_segment(struct vp *vp, enum vmmu_x86_segment_name name)
 {
-    const struct svm_segment *from = &save_of(vp)->segments[name];
-
-    vp->arch->state.segment[name] =
-        (struct vmmu_x86_segment){ .base = from->base,
-                                   .limit = from->limit,
-                                   .selector = from->selector,
-                                   .attributes = unpack_rights(from->attributes) };
+    vp->arch->state.segment[name] = unpack(&save_of(vp)->segments[name]);
 }
 
 void svm_read_code(struct vp *vp)
@@ -58,12 +69,13 @@ void svm_read_segments(struct vp *vp)
     }
 }
 
+/* The CPL is the stack segment's DPL, as every load of it has it; VMRUN wants to be told. */
 void svm_write_segment(struct vp *vp, enum vmmu_x86_segment_name name, const struct vmmu_x86_segment *segment)
 {
-    save_of(vp)->segments[name] = (struct svm_segment){ .selector = segment->selector,
-                                                        .attributes = pack_rights(segment->attributes),
-                                                        .limit = segment->limit,
-                                                        .base = segment->base };
+    save_of(vp)->segments[name] = pack(segment);
+    if (name == VMMU_X86_SS) {
+        save_of(vp)->cpl = segment->attributes >> SEGMENT_DPL_SHIFT & 3;
+    }
 }
 
 void svm_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit)
@@ -71,6 +83,32 @@ void svm_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limi
     struct svm_save *save = save_of(vp);
 
     *(interrupt ? &save->idtr : &save->gdtr) = (struct svm_segment){ .limit = limit, .base = base };
+}
+
+void svm_read_system(const struct vp *vp, struct vmmu_x86_system_segments *system)
+{
+    const struct svm_save *save = save_of(vp);
+
+    *system = (struct vmmu_x86_system_segments){ .ldtr = unpack(&save->ldtr),
+                                                 .tr = unpack(&save->tr),
+                                                 .gdt_base = save->gdtr.base,
+                                                 .gdt_limit = (uint16_t)save->gdtr.limit };
+}
+
+void svm_write_system(struct vp *vp, const struct vmmu_x86_system_segments *system)
+{
+    save_of(vp)->ldtr = pack(&system->ldtr);
+    save_of(vp)->tr = pack(&system->tr);
+}
+
+uint64_t svm_read_dr7(const struct vp *vp)
+{
+    return save_of(vp)->dr7;
+}
+
+void svm_write_dr7(struct vp *vp, uint64_t dr7)
+{
+    save_of(vp)->dr7 = dr7;
 }
 
 /* What the guest reads, where the VMCB holds what the processor is to walk our tables by. */

@@ -76,6 +76,15 @@ void svm_close_interrupt_window(struct svm_vp *svm);
 /* The guest is about to execute IRET while NMIs are blocked. */
 void svm_leave_nmi(struct svm_vp *svm);
 
+/* IRET has been performed by us. */
+void svm_unblock_nmi(struct vp *vp);
+
+/* INT n, INT3 and INTO: RIP still stands at them. */
+bool svm_runs_again(uint64_t event);
+
+/* The vector of an exception, or EXIT_NO_EXCEPTION. */
+uint8_t svm_exception_of(uint64_t event);
+
 /* At any exit: unblock NMIs if the IRET that was about to be executed has been. */
 void svm_settle_nmi(struct svm_vp *svm);
 
@@ -85,6 +94,10 @@ void svm_read_paging(const struct vp *vp, struct vmmu_x86_paging_registers *regi
 void svm_write_segment(struct vp *vp, enum vmmu_x86_segment_name name,
                        const struct vmmu_x86_segment *segment);
 void svm_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit);
+void svm_read_system(const struct vp *vp, struct vmmu_x86_system_segments *system);
+void svm_write_system(struct vp *vp, const struct vmmu_x86_system_segments *system);
+uint64_t svm_read_dr7(const struct vp *vp);
+void svm_write_dr7(struct vp *vp, uint64_t dr7);
 uint64_t svm_read_control(const struct vp *vp, unsigned number);
 void svm_write_control(struct vp *vp, unsigned number, uint64_t value);
 void svm_write_efer(struct vp *vp, uint64_t value);

@@ -119,6 +119,12 @@ enum svm_tlb_control { SVM_TLB_KEEP = 0, SVM_TLB_FLUSH_ALL = 1, SVM_TLB_FLUSH_AS
 #define SVM_NPF_WRITE         BIT64(1)
 #define SVM_NPF_FETCH         BIT64(4)
 
+/* EXITINFO2 of a task switch; 31:0 are the error code. */
+#define SVM_TASK_IRET         BIT64(36)
+#define SVM_TASK_JMP          BIT64(38)
+#define SVM_TASK_HAS_ERROR    BIT64(44)
+#define SVM_TASK_RF           BIT64(48)
+
 struct svm_segment {
     uint16_t selector;
     uint16_t attributes; /* 7:0 as in a descriptor's access byte; 11:8 AVL, L, DB, G */

@@ -11,6 +11,7 @@
 #include <vmmu/insn.h>
 #include <vmmu/mode.h>
 #include <vmmu/shadow.h>
+#include <vmmu/task.h>
 #include <vmmu/walk.h>
 
 #include "hv/dev/pc.h"
@@ -94,6 +95,16 @@ struct x86_backend {
     void (*write_segment)(struct vp *vp, enum vmmu_x86_segment_name name,
                           const struct vmmu_x86_segment *segment);
     void (*write_table)(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit);
+
+    /* What a task switch reads and loads besides: LDTR, TR and, never loaded by it, GDTR; DR7. SS brings the CPL. */
+    void (*read_system)(const struct vp *vp, struct vmmu_x86_system_segments *system);
+    void (*write_system)(struct vp *vp, const struct vmmu_x86_system_segments *system);
+    uint64_t (*read_dr7)(const struct vp *vp);
+    void (*write_dr7)(struct vp *vp, uint64_t dr7);
+
+    /* IRET has been performed: NMIs are no longer blocked. */
+    void (*unblock_nmi)(struct vp *vp);
+
     uint64_t (*read_control)(const struct vp *vp, unsigned number);
     void (*write_control)(struct vp *vp, unsigned number, uint64_t value);
     void (*write_efer)(struct vp *vp, uint64_t value);
@@ -124,7 +135,10 @@ struct x86_backend {
 
     void (*write_tpr)(struct vp *vp, uint8_t cr8);
 
-    /* Do not deliver again the event whose delivery the last exit cut short: it is over. */
+    /*
+     * Do not deliver again the event whose delivery the last exit cut short: it is over. After an NMI others stay
+     * blocked until IRET.
+     */
     void (*forget_event)(struct vp *vp);
 
     /* Add bits to DR6, ahead of a #DB. */
