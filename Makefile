@@ -14,7 +14,7 @@ INCLUDES  := -Iinclude -I.
 
 LIB_SOURCES  := $(sort $(shell find lib -name '*.c'))
 # The rooms of the hypervisor that hold no privileged instruction: tested on the host.
-PURE_SOURCES := $(sort $(shell find hv/dev hv/guest hv/x86/policy hv/monitor/json.c -name '*.c' 2>/dev/null))
+PURE_SOURCES := $(sort $(shell find hv/dev hv/guest hv/x86/policy hv/monitor/json.c hv/x86/vmx/capabilities.c -name '*.c' 2>/dev/null))
 UNIT_SOURCES := $(sort $(shell find tests/unit tests/model -name 'test_*.c' 2>/dev/null))
 TEST_SUPPORT := $(sort $(shell find tests/unit tests/model -name '*.c' ! -name 'test_*.c' 2>/dev/null))
 

@@ -10,6 +10,7 @@
 #ifndef HV_X86_VMX_INSTRUCTIONS_H
 #define HV_X86_VMX_INSTRUCTIONS_H
 
+#include "hv/x86/cpu.h"
 #include "hv/x86/vmx/vmcs.h"
 
 /* Read a field that the processor may lack; *value stays if it does. */
@@ -49,15 +50,20 @@ static inline void vmwrite(enum vmcs_field field, uint64_t value)
 }
 
 /*
- * Enter VMX operation with the region at @region, whose revision has been written. Raises #GP if CR0, CR4 or
- * IA32_FEATURE_CONTROL do not allow it.
+ * Enter VMX operation with the region at @region, whose revision has been written. Fails also if the processor is in a mode
+ * that does not allow it: CR0, CR4, IA32_FEATURE_CONTROL, A20M.
  */
 VMMU_MUST_USE
 static inline bool vmxon(vmmu_hpa region)
 {
-    bool failed;
-    __asm__ volatile("vmxon %1" : "=@ccbe"(failed) : "m"(region.v) : "memory");
-    return !failed;
+    bool ok = false;
+    __asm__ volatile("1: vmxon %1\n\t"
+                     "seta %0\n\t"
+                     "2:\n\t" CPU_FIXUP("1b", "2b")
+                     : "+r"(ok)
+                     : "m"(region.v)
+                     : "cc", "memory");
+    return ok;
 }
 
 /* Write back and reset the VMCS at @vmcs: it is neither current nor active then, and must be launched again. */
