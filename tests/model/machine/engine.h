@@ -59,6 +59,8 @@ struct engine_class {
     /* A page fault of the hardware that the technique intercepts; NULL: faults are the guest's own. */
     struct engine_verdict (*page_fault)(struct engine *engine, unsigned vp, uint64_t va,
                                         struct vmmu_x86_access access, const struct vmmu_x86_fault *fault);
+    /* Whether the processor gives such a page fault to the guest, as @vp was entered last; NULL: it does not, if page_fault is there. */
+    bool (*is_silent)(const struct engine *engine, unsigned vp, const struct vmmu_x86_fault *fault);
     /* A refusal of the second stage; NULL: there is none. */
     struct engine_verdict (*stage2_fault)(struct engine *engine, unsigned vp,
                                           const struct vmmu_x86_stage2_fault *fault);
@@ -86,8 +88,8 @@ struct engine_class {
                                 const struct vmmu_nested_harvester *harvester);
     /* What the technique itself says of a page; NULL if it cannot tell. */
     enum vmmu_status (*lookup)(const struct engine *engine, uint64_t gpa, struct vmmu_nested_page *out);
-    /* Hold its tables against those of guests and the host's map; NULL: there is nothing to compare. */
-    void (*check)(struct engine *engine);
+    /* Hold its tables, or @all of them, against those of guests and the host's map; NULL: there is nothing to compare. */
+    void (*check)(struct engine *engine, bool all);
 };
 
 /* Ends with NULL. */

@@ -38,6 +38,12 @@ static enum vmmu_status machine_load(void *context, uint64_t address, unsigned w
     return VMMU_OK;
 }
 
+/* Each root has a tag of its own, as long as a virtual processor has tags enough. */
+static bool has_tagged_roots(const struct engine *engine)
+{
+    return world_setting(engine->world)->roots > 1;
+}
+
 static struct vmmu_x86_paging_registers hardware_registers(const struct engine *engine,
                                                            const struct vmmu_x86_mode *guest,
                                                            const struct vmmu_shadow_root *root)
@@ -67,25 +73,89 @@ static enum vmmu_x86_format_name format_for(const struct vmmu_x86_mode *guest)
     return guest->paging == VMMU_X86_PAGING_4LEVEL ? VMMU_X86_FORMAT_4LEVEL : VMMU_X86_FORMAT_PAE;
 }
 
+/* What an operation may have changed of the library's tables, or have found waiting. */
+struct before {
+    uint64_t stores;
+    uint64_t pages;
+    uint32_t unflushed;
+    bool watches;
+};
+
+static struct before look_before(const struct engine *engine)
+{
+    return (struct before){
+        .stores = engine->shadow.counters.stores,
+        .pages = engine->shadow.counters.roots_made + engine->shadow.counters.evicted,
+        .unflushed = world_tables(engine->world)->unflushed_count,
+        .watches = engine->shadow.watches_invlpg,
+    };
+}
+
+/* An address space was entered: if no table changed and nothing waits for a flush, there is nothing to flush. */
+static void check_switch(struct engine *engine, unsigned vp, const struct before *before,
+                         const struct vmmu_plan *plan)
+{
+    const struct before now = look_before(engine);
+
+    if (now.stores != before->stores || now.pages != before->pages || now.watches != before->watches ||
+        before->unflushed != 0) {
+        return;
+    }
+    world_count_switch(engine->world);
+    if (!vmmu_plan_is_empty(plan)) {
+        world_report(engine->world, CHECK_SWITCH,
+                     "VP %u: CR3 %#" PRIx64 " was entered and changed nothing, and VPs %#" PRIx64
+                     " are to flush",
+                     vp, reference_registers(world_reference(engine->world), vp)->cr3, plan->vps);
+    }
+}
+
+static struct vmmu_outcome enter_root(struct engine *engine, unsigned vp)
+{
+    const struct before before = look_before(engine);
+    const struct vmmu_x86_mode *guest = reference_mode(world_reference(engine->world), vp);
+    const struct vmmu_outcome outcome = vmmu_shadow_enter(&engine->shadow, vp, guest, &engine->vps[vp].root);
+
+    if (outcome.status == VMMU_OK) {
+        check_switch(engine, vp, &before, &outcome.plan);
+    }
+    return outcome;
+}
+
+/* Whether the MOV to CR4 that the hardware does not see would invalidate something. */
+static bool loses_by_cr4(const struct engine *engine, const struct hardware_vp *own,
+                         const struct vmmu_x86_paging_registers *registers)
+{
+    const struct vmmu_x86_tags tags = {
+        .vendor = world_setting(engine->world)->intel ? VMMU_X86_INTEL : VMMU_X86_AMD,
+        .tagged = true,
+    };
+    struct vmmu_x86_paging_registers before = *registers;
+
+    before.cr4 = own->cr4;
+    return vmmu_invalidate_cr4(&tags, &before, registers->cr4).count != 0;
+}
+
 /* The VP translates as its registers say from now on. */
 static void change_root(struct engine *engine, unsigned vp)
 {
     const struct vmmu_x86_mode *guest = reference_mode(world_reference(engine->world), vp);
-    struct shadow_vp *own = &engine->vps[vp];
+    struct hardware_vp *own = &engine->vps[vp];
     const uint64_t before = own->root.cr3;
     enum vmmu_status status;
 
-    SHADOW_DO(engine, status, vmmu_shadow_enter(&engine->shadow, vp, guest, &own->root));
+    SHADOW_DO(engine, status, enter_root(engine, vp));
     if (status != VMMU_OK) {
         world_report(engine->world, CHECK_PROGRESS, "VP %u: entering an address space ended in status %d", vp,
                      status);
         return;
     }
-    if (own->root.cr3 != before) {
-        world_apply(engine->world, &(struct vmmu_plan){ .whole_tag = true, .vps = BIT64(vp) });
-    }
     const struct vmmu_x86_paging_registers registers = hardware_registers(engine, guest, &own->root);
 
+    if (has_tagged_roots(engine) ? loses_by_cr4(engine, own, &registers) : own->root.cr3 != before) {
+        world_apply(engine->world, &(struct vmmu_plan){ .whole_tag = true, .vps = BIT64(vp) });
+    }
+    own->cr4 = registers.cr4;
     if (own->root.format != format_for(guest) ||
         vmmu_mode_make(&engine->cpu, &registers, &own->hardware) != VMMU_OK ||
         memory_owner_of(world_memory(engine->world), own->hardware.root.v) != OWNER_TABLES) {
@@ -109,7 +179,7 @@ static void load(struct engine *engine, unsigned vp, const struct vmmu_x86_mode 
  */
 static void enter(struct engine *engine, unsigned vp)
 {
-    struct shadow_vp *own = &engine->vps[vp];
+    struct hardware_vp *own = &engine->vps[vp];
 
     own->intercepts_invlpg = engine->shadow.watches_invlpg;
     if (own->hardware.paging == VMMU_X86_PAGING_PAE && !own->hardware.pdpte_in_memory &&
@@ -143,6 +213,8 @@ static bool start(struct engine *engine, const struct setting *setting)
         .pat = HOST_PAT,
         .guest_pat = GUEST_PAT,
         .vps = BIT64(setting->vps) - 1,
+        .silent_absent = setting->silent,
+        .tagged_roots = setting->roots > 1,
     };
     const size_t bytes = vmmu_shadow_memory_bytes(setting->table_pages);
 
@@ -242,7 +314,7 @@ static struct engine_verdict page_fault(struct engine *engine, unsigned vp, uint
     if (engine->lying) {
         engine->lying = false;
         engine->lies += status == VMMU_VIOLATED;
-        shadow_check(engine);
+        shadow_check(engine, true);
         verdict.answer = ENGINE_RETRY;
         return verdict;
     }
@@ -267,6 +339,18 @@ static struct engine_verdict page_fault(struct engine *engine, unsigned vp, uint
     case VMMU_SHADOW_EMULATE: return write_table(engine, vp, told.gpa.v);
     }
     return verdict;
+}
+
+/*
+ * The processor gives what is not present to the guest, if the code that it raises it with is the one that the guest's own
+ * would have: with EFER.NXE set for the technique's sake, it tells fetches apart.
+ */
+static bool is_silent(const struct engine *engine, unsigned vp, const struct vmmu_x86_fault *fault)
+{
+    const struct vmmu_x86_mode *guest = reference_mode(world_reference(engine->world), vp);
+    const uint32_t exits = VMMU_X86_PF_PRESENT | (guest->fetch_code ? 0 : VMMU_X86_PF_FETCH);
+
+    return world_setting(engine->world)->silent && (fault->error_code & exits) == 0;
 }
 
 /* The guest turns its PAT around, by a WRMSR that is no operation of the model's, for nobody sees it. */
@@ -336,6 +420,7 @@ const struct engine_class engine_shadow = {
     .load = load,
     .enter = enter,
     .page_fault = page_fault,
+    .is_silent = is_silent,
     .control = control,
     .guest_wrote = guest_wrote,
     .map = backing_map,

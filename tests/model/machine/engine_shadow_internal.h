@@ -4,6 +4,7 @@
  *   engine_shadow.c        life, running, what hardware is loaded with
  *   engine_shadow_host.c   the backing, the host's changes to it, the dirty log
  *   engine_shadow_check.c  live tables against the guest's tables and the backing
+ *   engine_shadow_silence.c  entries that raise faults nobody hears of
  */
 #ifndef TESTS_MODEL_MACHINE_ENGINE_SHADOW_INTERNAL_H
 #define TESTS_MODEL_MACHINE_ENGINE_SHADOW_INTERNAL_H
@@ -16,9 +17,10 @@
 /* What a page is backed by: the bits of host_map.h, and whether it was written since the dirty log was last told. */
 #define BACKING_WRITTEN UINT8_C(0x10)
 
-struct shadow_vp {
+struct hardware_vp {
     struct vmmu_shadow_root root;
     struct vmmu_x86_mode hardware; /* but for what is loaded each time */
+    uint64_t cr4;                  /* the hardware's */
     bool intercepts_invlpg;        /* since it entered the guest */
 };
 
@@ -29,7 +31,7 @@ struct engine {
     struct vmmu_ram machine; /* all memory */
     struct vmmu_shadow shadow;
     void *account;
-    struct shadow_vp vps[MODEL_VPS];
+    struct hardware_vp vps[MODEL_VPS];
     bool logging;
     bool lying;     /* the backing tells of frames that are somebody else's */
     uint64_t lies;  /* that were seen through */
@@ -86,6 +88,11 @@ enum vmmu_status backing_log_stop(struct engine *engine);
 
 /* --- engine_shadow_check.c --- */
 
-void shadow_check(struct engine *engine);
+void shadow_check(struct engine *engine, bool all);
+
+/* --- engine_shadow_silence.c --- */
+
+/* What faults of entries that are not present rely on, for some pages or @all. */
+void shadow_check_silence(struct engine *engine, bool all);
 
 #endif

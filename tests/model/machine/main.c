@@ -183,9 +183,11 @@ static void print_counters(const struct run_result *result)
         { "accesses that reached memory", counters->reached },
         { "accesses that a stale entry answered", counters->stale },
         { "guest faults", counters->guest_faults },
+        { "guest faults without an exit", counters->silent_faults },
         { "exits to the engine", counters->exits },
         { "accesses to devices", counters->devices },
         { "actions between two stores", counters->between_stores },
+        { "switches of roots without a flush", counters->switches },
         { "accesses too tangled to judge", result->given_up },
     };
 

@@ -25,10 +25,12 @@ static void add_counters(struct world_counters *sum, const struct world_counters
     sum->idle += one->idle;
     sum->reached += one->reached;
     sum->guest_faults += one->guest_faults;
+    sum->silent_faults += one->silent_faults;
     sum->exits += one->exits;
     sum->devices += one->devices;
     sum->stale += one->stale;
     sum->between_stores += one->between_stores;
+    sum->switches += one->switches;
 }
 
 /* One world to its end: @ops operations, or the finding. Its script is in result->script. */

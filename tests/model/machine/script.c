@@ -33,6 +33,8 @@ static const struct field setting_fields[] = {
     FIELD(setting, intel, 1),
     FIELD(setting, tagged, 1),
     FIELD(setting, tags, 255),
+    FIELD(setting, roots, 4),
+    FIELD(setting, silent, 1),
     FIELD(setting, second_dirty, 1),
     FIELD(setting, execute_only, 1),
     FIELD(setting, second_levels, 5),

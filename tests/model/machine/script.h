@@ -61,13 +61,15 @@ struct op {
 
 /* One world: what is fixed while a script runs. Also a line of text, the first of a script. */
 struct setting {
-    uint64_t seed;         /* what it was drawn from, for the reader */
-    uint8_t engine;        /* index into the engines: see engine.h */
-    uint8_t vps;           /* 1 to MODEL_VPS */
-    uint8_t processors;    /* 1 to MODEL_PROCESSORS */
-    bool intel;            /* else AMD */
-    bool tagged;           /* VPIDs in use; AMD: always true */
-    uint8_t tags;          /* VPIDs or ASIDs that the host deals out, 1 or more; fewer than VPs means reuse */
+    uint64_t seed;      /* what it was drawn from, for the reader */
+    uint8_t engine;     /* index into the engines: see engine.h */
+    uint8_t vps;        /* 1 to MODEL_VPS */
+    uint8_t processors; /* 1 to MODEL_PROCESSORS */
+    bool intel;         /* else AMD */
+    bool tagged;        /* VPIDs in use; AMD: always true */
+    uint8_t tags;       /* VPIDs or ASIDs that the host deals out, 1 or more; fewer than VPs means reuse */
+    uint8_t roots; /* shadow: so many roots of a virtual processor have tags of their own; 0, 1: none has */
+    bool silent;   /* shadow, Intel: faults of what is not present go to the guest without an exit */
     bool second_dirty;     /* EPT: accessed and dirty flags are on; NPT: always true */
     bool execute_only;     /* EPT offers it */
     uint8_t second_levels; /* 4 or 5 */

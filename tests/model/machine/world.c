@@ -26,6 +26,8 @@ const char *const check_names[CHECKS] = {
     [CHECK_EXIT] = "exit",
     [CHECK_PROGRESS] = "progress",
     [CHECK_TABLES] = "tables",
+    [CHECK_SILENCE] = "silence",
+    [CHECK_SWITCH] = "switch",
 };
 
 /* --- findings --- */
@@ -84,6 +86,11 @@ const struct world_counters *world_counters(const struct world *world)
 bool world_once_in(struct world *world, uint32_t times)
 {
     return luck_once_in(&world->luck, times);
+}
+
+void world_count_switch(struct world *world)
+{
+    world->counters.switches++;
 }
 
 uint32_t world_below(struct world *world, uint32_t limit)
@@ -304,8 +311,8 @@ bool world_step(struct world *world, const struct op *op)
         world->counters.idle++;
     }
     resume_all(world);
-    if (world->class->check && world_once_in(world, CHECKED_ONCE_IN)) {
-        world->class->check(world->engine);
+    if (world->class->check) {
+        world->class->check(world->engine, world_once_in(world, CHECKED_ONCE_IN));
     }
     return !world->finding.found;
 }

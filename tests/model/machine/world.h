@@ -34,6 +34,8 @@ enum check {
     CHECK_EXIT,      /* an exit was judged wrongly: a device where memory is, memory where a device is */
     CHECK_PROGRESS,  /* an access did not end, or an operation of the host failed that cannot */
     CHECK_TABLES,    /* table pages were lost or given back twice, or the engine's own lookup disagrees */
+    CHECK_SILENCE, /* an entry of the engine's lets a fault through to the guest that it may have to answer */
+    CHECK_SWITCH,  /* an address space was entered that was in step, and the engine asked for a flush */
     CHECKS,
 };
 
@@ -82,6 +84,9 @@ void world_hand_over(struct world *world, const struct vmmu_plan *plan);
 void world_act(struct world *world);
 void world_mark(struct world *world, uint64_t hpa, unsigned width_bytes, uint64_t value);
 
+/* An address space was entered, and nothing had to be flushed for it. */
+void world_count_switch(struct world *world);
+
 /* The host asks for what the engine must refuse, or has done so: violated() is what is wanted. */
 void world_provoke(struct world *world, bool provoking);
 
@@ -102,10 +107,12 @@ struct world_counters {
     uint64_t idle;          /* that did nothing */
     uint64_t reached;       /* accesses that reached memory */
     uint64_t guest_faults;
-    uint64_t exits; /* to the engine */
+    uint64_t silent_faults; /* of these, those without an exit, though the technique intercepts page faults */
+    uint64_t exits;         /* to the engine */
     uint64_t devices;
     uint64_t stale; /* accesses whose result was permitted and differs from what a fresh walk gives */
     uint64_t between_stores; /* actions of processors between two stores of the engine */
+    uint64_t switches;       /* of roots that changed nothing, and so had nothing to flush */
 };
 
 const struct world_counters *world_counters(const struct world *world);

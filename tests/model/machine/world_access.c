@@ -264,6 +264,22 @@ static void deliver(struct world *world, const struct guest_access *access,
     world->counters.guest_faults++;
 }
 
+/*
+ * A page fault of the hardware, under a technique that intercepts those. Whether it was the guest's without an exit. While the host
+ * writes in a guest's name nobody else runs: who comes to a fault then comes to it later.
+ */
+static bool deliver_silently(struct world *world, const struct guest_access *access,
+                             const struct vmmu_x86_fault *fault)
+{
+    if (world->emulating || !world->class->is_silent ||
+        !world->class->is_silent(world->engine, access->vp, fault)) {
+        return false;
+    }
+    world->counters.silent_faults++;
+    deliver(world, access, fault);
+    return true;
+}
+
 bool world_attempt(struct world *world, const struct guest_access *access, struct processor_result *result)
 {
     const struct guest_state state = world_state(world, access->vp);
@@ -279,7 +295,7 @@ bool world_attempt(struct world *world, const struct guest_access *access, struc
     case PROCESSOR_REACHED: reached(world, access, result); return true;
     case PROCESSOR_GUEST_FAULT:
         if (is_shadowed(world) && result->fault.vector == VMMU_X86_VECTOR_PF) {
-            return false;
+            return deliver_silently(world, access, &result->fault);
         }
         deliver(world, access, &result->fault);
         return true;

@@ -44,42 +44,55 @@ static void flush_by_invept(struct world *world, struct world_processor *process
     forget_pending(processor);
 }
 
-/* Linear mappings know no second stage. Without a VPID, each entry starts from nothing. */
-static void flush_by_invvpid(struct world *world, struct world_processor *processor, uint8_t vp)
+/* By INVVPID or the next VMRUN: one tag, or all of them. On Intel that is what knows no second stage. */
+static bool flush_tag(struct world *world, struct world_processor *processor, uint8_t tag, bool all)
 {
-    const bool all = world_once_in(world, 4);
     const struct vmmu_x86_invalidation operands = {
         .type = all ? VMMU_X86_INVVPID_ALL : VMMU_X86_INVVPID_CONTEXT,
-        .descriptor = { all ? 0 : processor->tag[vp] },
+        .descriptor = { all ? 0 : tag },
     };
+    const uint8_t control = all ? VMMU_X86_TLB_CONTROL_ALL : VMMU_X86_TLB_CONTROL_ASID;
     struct vmmu_tlb_scopes scopes;
 
-    if (world->setting.tagged) {
-        if (vmmu_invalidate_invvpid(&world->cpu, &operands, &scopes) != VMMU_OK) {
-            world_report(world, CHECK_PROGRESS, "INVVPID fails with VPID %u", processor->tag[vp]);
-            return;
-        }
-        processor_invalidate(processor->machine, &scopes);
-        if (all) {
-            forget_pending(processor);
-        }
+    if ((world->setting.intel ? vmmu_invalidate_invvpid(&world->cpu, &operands, &scopes)
+                              : vmmu_invalidate_vmrun(tag, control, &scopes)) != VMMU_OK) {
+        world_report(world, CHECK_PROGRESS, "no instruction flushes tag %u", tag);
+        return false;
+    }
+    processor_invalidate(processor->machine, &scopes);
+    return true;
+}
+
+/* All tags that the virtual processor has here. Without tags, each entry starts from nothing. */
+static void flush_by_tags(struct world *world, struct world_processor *processor, uint8_t vp)
+{
+    const bool all = world_once_in(world, 4);
+    bool done = true;
+
+    for (unsigned i = 0; world->setting.tagged && i < SPACES_MOST; i++) {
+        const uint8_t tag = processor->spaces[vp][i].tag;
+
+        done = done && (tag == 0 || flush_tag(world, processor, tag, all));
+    }
+    if (all && world->setting.tagged && done) {
+        forget_pending(processor);
     }
     processor->pending[vp] = (struct vmmu_plan){ .count = 0 };
 }
 
-static void flush_by_vmrun(struct world *world, struct world_processor *processor, uint8_t vp)
+/* What the plan names, under every tag of the virtual processor here, and nothing else. */
+static void flush_precisely(struct world *world, struct world_processor *processor, uint8_t vp,
+                            const struct guest_state *state)
 {
-    const bool all = world_once_in(world, 4);
-    const uint8_t control = all ? VMMU_X86_TLB_CONTROL_ALL : VMMU_X86_TLB_CONTROL_ASID;
-    struct vmmu_tlb_scopes scopes;
+    struct guest_state other = *state;
 
-    if (vmmu_invalidate_vmrun(processor->tag[vp], control, &scopes) != VMMU_OK) {
-        world_report(world, CHECK_PROGRESS, "VMRUN refuses TLB_CONTROL %u", control);
-        return;
-    }
-    processor_invalidate(processor->machine, &scopes);
-    if (all) {
-        forget_pending(processor);
+    for (unsigned i = 0; i < SPACES_MOST; i++) {
+        const uint8_t tag = processor->spaces[vp][i].tag;
+
+        if (tag != 0 || i == 0) {
+            other.tags.space = world_tags_of(world, tag).space;
+            processor_apply(processor->machine, &other, &processor->pending[vp]);
+        }
     }
     processor->pending[vp] = (struct vmmu_plan){ .count = 0 };
 }
@@ -94,14 +107,11 @@ void world_flush_pending(struct world *world, uint8_t vp)
     }
     state = world_state(world, vp);
     if (world->precisely) {
-        processor_apply(processor->machine, &state, &processor->pending[vp]);
-        processor->pending[vp] = (struct vmmu_plan){ .count = 0 };
-    } else if (world->setting.intel && !state.nested) {
-        flush_by_invvpid(world, processor, vp);
-    } else if (world->setting.intel) {
+        flush_precisely(world, processor, vp, &state);
+    } else if (world->setting.intel && state.nested) {
         flush_by_invept(world, processor, &state);
     } else {
-        flush_by_vmrun(world, processor, vp);
+        flush_by_tags(world, processor, vp);
     }
 }
 

@@ -22,6 +22,7 @@
 #define LATER_PLANS     4U
 #define LOOSENED_RANGES 16U
 #define TAG_LIMIT       256U
+#define SPACES_MOST     4U
 
 /* One access of a guest. */
 struct guest_access {
@@ -41,14 +42,23 @@ struct world_vp {
     struct guest_access recent[RECENT_ACCESSES];
 };
 
+/* A tag that a virtual processor has on one processor; and for which of its roots, if each has a tag of its own. */
+struct space_tag {
+    uint8_t tag;   /* 0: none */
+    uint64_t root; /* 0: whichever it is loaded with */
+    uint32_t used; /* when it was last entered */
+};
+
 struct world_processor {
     struct processor *machine;
     uint8_t loaded; /* the virtual processor that runs here; NOBODY: none */
     uint8_t next_tag;
-    uint8_t tag[MODEL_VPS];              /* by virtual processor; 0: it has none here */
-    uint8_t owner[TAG_LIMIT];            /* by tag */
-    bool soiled[TAG_LIMIT];              /* by tag: somebody used it since it was last flushed */
-    struct vmmu_plan pending[MODEL_VPS]; /* to be flushed before the virtual processor enters */
+    uint32_t turn;                                   /* of the latest entry */
+    struct space_tag spaces[MODEL_VPS][SPACES_MOST]; /* by virtual processor */
+    uint8_t tag[MODEL_VPS];                          /* the one in use; 0: it has none here */
+    uint8_t owner[TAG_LIMIT];                        /* by tag */
+    bool soiled[TAG_LIMIT];                          /* by tag: somebody used it since it was last flushed */
+    struct vmmu_plan pending[MODEL_VPS];             /* to be flushed before the virtual processor enters */
 };
 
 /* A range in which more may be used than the map says, until everything is flushed. */
@@ -233,6 +243,9 @@ bool world_step_migrate(struct world *world, const struct op *op);
 
 /* Where the VP is, as the TLB of its processor sees it. */
 struct vmmu_x86_tags world_tags(const struct world *world, uint8_t vp);
+
+/* The same under another tag of its. */
+struct vmmu_x86_tags world_tags_of(const struct world *world, uint8_t tag);
 
 struct world_processor *world_processor(struct world *world, uint8_t vp);
 

@@ -1,8 +1,9 @@
 /*
- * Who runs where, under which tag: a VPID or an ASID, dealt by each processor.
+ * Who runs where, under which tag: a VPID or an ASID, dealt by each processor. Where roots have tags of their own, a virtual
+ * processor keeps some of them, and the one that it used least lately makes room for another.
  *
  * Invariant: what a processor has cached under the tag of a virtual processor was made by that one, since it
- * came here, and nothing that it or the host invalidated since is among it.
+ * came here, on one root if roots have tags; and nothing that it or the host invalidated since is among it.
  *
  * Spec: SDM 3C "Guidelines for Use of the INVVPID Instruction"; APM 2 "TLB Control".
  */
@@ -13,15 +14,20 @@ struct world_processor *world_processor(struct world *world, uint8_t vp)
     return &world->processors[world->vps[vp].processor];
 }
 
-struct vmmu_x86_tags world_tags(const struct world *world, uint8_t vp)
+struct vmmu_x86_tags world_tags_of(const struct world *world, uint8_t tag)
 {
     const bool tagged = world->setting.tagged;
 
     return (struct vmmu_x86_tags){
         .vendor = world->setting.intel ? VMMU_X86_INTEL : VMMU_X86_AMD,
         .tagged = tagged,
-        .space = tagged ? world->processors[world->vps[vp].processor].tag[vp] : 0,
+        .space = tagged ? tag : 0,
     };
+}
+
+struct vmmu_x86_tags world_tags(const struct world *world, uint8_t vp)
+{
+    return world_tags_of(world, world->processors[world->vps[vp].processor].tag[vp]);
 }
 
 static void invalidate(struct world_processor *processor, const struct vmmu_tlb_scopes *scopes)
@@ -74,11 +80,32 @@ static void clean_all_tags(struct world *world, struct world_processor *processo
 
 /* --- dealing tags --- */
 
-static void drop_tag(struct world_processor *processor, uint8_t vp)
+static void drop_space(struct world_processor *processor, struct space_tag *space)
 {
-    if (processor->tag[vp] != 0) {
-        processor->owner[processor->tag[vp]] = NOBODY;
-        processor->tag[vp] = 0;
+    if (space->tag != 0) {
+        processor->owner[space->tag] = NOBODY;
+        *space = (struct space_tag){ .tag = 0 };
+    }
+}
+
+/* All that the virtual processor has here. */
+static void drop_tags(struct world_processor *processor, uint8_t vp)
+{
+    for (unsigned i = 0; i < SPACES_MOST; i++) {
+        drop_space(processor, &processor->spaces[vp][i]);
+    }
+    processor->tag[vp] = 0;
+}
+
+static void drop_tag(struct world_processor *processor, uint8_t tag)
+{
+    const uint8_t vp = processor->owner[tag];
+
+    for (unsigned i = 0; vp != NOBODY && i < SPACES_MOST; i++) {
+        if (processor->spaces[vp][i].tag == tag) {
+            drop_space(processor, &processor->spaces[vp][i]);
+            processor->tag[vp] = processor->tag[vp] == tag ? 0 : processor->tag[vp];
+        }
     }
 }
 
@@ -89,7 +116,7 @@ static uint8_t next_tag(struct world *world, struct world_processor *processor)
         processor->next_tag = 0;
         if (world->generations) {
             for (uint8_t vp = 0; vp < world->setting.vps; vp++) {
-                drop_tag(processor, vp);
+                drop_tags(processor, vp);
             }
             clean_all_tags(world, processor);
         }
@@ -97,19 +124,57 @@ static uint8_t next_tag(struct world *world, struct world_processor *processor)
     return ++processor->next_tag;
 }
 
-static void take_tag(struct world *world, struct world_processor *processor, uint8_t vp)
+static uint8_t take_tag(struct world *world, struct world_processor *processor, uint8_t vp)
 {
     const uint8_t tag = next_tag(world, processor);
 
-    if (processor->owner[tag] != NOBODY) {
-        drop_tag(processor, processor->owner[tag]);
-    }
+    drop_tag(processor, tag);
     if (processor->soiled[tag]) {
         clean_tag(world, processor, tag);
     }
     processor->owner[tag] = vp;
-    processor->tag[vp] = tag;
     processor->soiled[tag] = true;
+    return tag;
+}
+
+/* --- a tag for each root --- */
+
+/* What the virtual processor is about to run on, if tags tell roots apart. */
+static uint64_t root_of(struct world *world, uint8_t vp)
+{
+    return world->setting.roots > 1 ? world_state(world, vp).mode.root.v : 0;
+}
+
+/* Its place for @root: that which it has, else one that is free, else the one that it used least lately. */
+static struct space_tag *place_for(const struct world *world, struct world_processor *processor, uint8_t vp,
+                                   uint64_t root)
+{
+    const unsigned most = world->setting.roots > 1 ? world->setting.roots : 1;
+    struct space_tag *const spaces = processor->spaces[vp];
+    struct space_tag *oldest = spaces;
+
+    for (unsigned i = 0; i < most; i++) {
+        if (spaces[i].tag != 0 && spaces[i].root == root) {
+            return &spaces[i];
+        }
+        oldest = spaces[i].used < oldest->used ? &spaces[i] : oldest;
+    }
+    drop_space(processor, oldest);
+    return oldest;
+}
+
+static void use_tag(struct world *world, struct world_processor *processor, uint8_t vp)
+{
+    const uint64_t root = root_of(world, vp);
+    struct space_tag *const space = place_for(world, processor, vp, root);
+
+    if (space->tag == 0) {
+        const uint8_t tag = take_tag(world, processor, vp);
+
+        *space = (struct space_tag){ .tag = tag, .root = root };
+    }
+    space->used = ++processor->turn;
+    processor->tag[vp] = space->tag;
 }
 
 /* --- in and out --- */
@@ -134,6 +199,9 @@ void world_exit(struct world *world, uint8_t vp)
 void world_resume(struct world *world, uint8_t vp)
 {
     if (world->vps[vp].outside) {
+        if (world->setting.tagged) {
+            use_tag(world, world_processor(world, vp), vp);
+        }
         world_flush_pending(world, vp);
         cross(world, vp);
         if (world->class->enter) {
@@ -161,10 +229,7 @@ void world_enter(struct world *world, uint8_t vp)
         leave(world, processor);
         if (world->vps[vp].last != world->vps[vp].processor) {
             /* It may have invalidated elsewhere what it had left here. */
-            drop_tag(processor, vp);
-        }
-        if (world->setting.tagged && processor->tag[vp] == 0) {
-            take_tag(world, processor, vp);
+            drop_tags(processor, vp);
         }
         processor->loaded = vp;
         world->vps[vp].last = world->vps[vp].processor;
