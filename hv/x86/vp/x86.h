@@ -393,6 +393,10 @@ bool x86_load_pdptes(struct vp *vp, uint64_t cr3);
 enum vp_next x86_invlpg_exit(struct vp *vp, const struct exit *exit);
 enum vp_next x86_page_fault_exit(struct vp *vp, const struct exit *exit);
 
+/* --- task.c --- */
+
+enum vp_next x86_task_exit(struct vp *vp, const struct exit *exit);
+
 /* --- port.c --- */
 
 enum vp_next x86_port_exit(struct vp *vp, const struct exit *exit);
