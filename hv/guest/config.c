@@ -155,6 +155,10 @@ static const char *parse_option(struct word word, struct config *config)
     if (word_sets(word, "seed", &value)) {
         return parse_count(value, &config->seed) ? NULL : "seed= wants a number from 1";
     }
+    if (word_sets(word, "record", &value)) {
+        config->record_entries = word_is(value, "entries");
+        return config->record_entries ? NULL : "record= wants what is to be recorded: entries";
+    }
     return "the hypervisor does not know this word";
 }
 

@@ -15,7 +15,8 @@ static const struct {
     { ENTRY_KEY_VTPR, 80, 48 },
 };
 
-_Static_assert(ENTRY_KEY_MSR_LOAD_END - ENTRY_KEY_VTPR <= 80 && 48 + 80 <= ENTRY_OTHER_SLOTS, "all have a slot");
+_Static_assert(ENTRY_KEY_MSR_LOAD_END - ENTRY_KEY_VTPR <= 80 && 48 + 80 <= ENTRY_OTHER_SLOTS,
+               "all have a slot");
 
 /* Fields: width and kind, and the index, of which no processor uses more than 6 bits. Odd encodings are halves. */
 static unsigned slot_of(unsigned key)
@@ -61,7 +62,10 @@ bool entry_image_get(const struct entry_image *image, unsigned key, uint64_t *va
     return slot != NO_SLOT && image->known[slot];
 }
 
-#define NAMED(name) { VMCS_##name, #name }
+#define NAMED(name)                                                                                          \
+    {                                                                                                        \
+        VMCS_##name, #name                                                                                   \
+    }
 #define SEGMENT(name)                                                                                        \
     NAMED(GUEST_##name##_SELECTOR), NAMED(GUEST_##name##_BASE), NAMED(GUEST_##name##_LIMIT),                 \
         NAMED(GUEST_##name##_RIGHTS)

@@ -64,6 +64,19 @@ static void test_counts_that_are_none_are_refused_with_the_word(void **state)
     }
 }
 
+static void test_entries_are_recorded_if_asked_for_and_nothing_else_can_be(void **state)
+{
+    struct config config;
+
+    (void)state;
+    EXPECT_EQ(config_parse("mmu=shadow", &config, &error, &at), VMMU_OK);
+    EXPECT(!config.record_entries);
+    EXPECT_EQ(config_parse("mmu=shadow record=entries", &config, &error, &at), VMMU_OK);
+    EXPECT(config.record_entries);
+    EXPECT_EQ(config_parse("record=exits", &config, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse("record=", &config, &error, &at), VMMU_INVALID);
+}
+
 static void test_a_first_word_without_an_equals_sign_is_the_file_name(void **state)
 {
     struct config config;
@@ -180,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_every_word_sets_what_it_names),
         cmocka_unit_test(test_the_pool_and_its_test_switch_are_counts),
         cmocka_unit_test(test_counts_that_are_none_are_refused_with_the_word),
+        cmocka_unit_test(test_entries_are_recorded_if_asked_for_and_nothing_else_can_be),
         cmocka_unit_test(test_a_first_word_without_an_equals_sign_is_the_file_name),
         cmocka_unit_test(test_sizes_that_are_none_are_refused_with_the_word),
         cmocka_unit_test(test_sizes_know_their_units),
