@@ -17,9 +17,14 @@ HV_LINK  := $(HV_CODE) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-i
 .PHONY: hv
 hv: $(BUILD)/vmmu.elf
 
+# What runs at the start, at the end or for people is made small: the file's size has a limit (layout.h).
+$(HV)/hv/boot/%.o $(HV)/hv/guest/%.o $(HV)/hv/monitor/%.o $(HV)/hv/x86/policy/%.o: HV_SIZE = -Os
+$(HV)/hv/x86/%start.c.o $(HV)/hv/x86/vp/create.c.o $(HV)/hv/x86/vp/report.c.o $(HV)/hv/x86/vmx/capabilities.c.o: HV_SIZE = -Os
+$(HV)/hv/x86/vp/task.c.o $(HV)/lib/x86/task/%.o: HV_SIZE = -Os
+
 $(HV)/%.c.o: %.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(HV_FLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(HV_FLAGS) $(HV_SIZE) -MMD -MP -c $< -o $@
 
 $(HV)/%.S.o: %.S
 	@mkdir -p $(@D)

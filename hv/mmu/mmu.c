@@ -209,6 +209,13 @@ void mmu_upset(struct partition *partition)
     mmu->technique->drop_all(partition);
 }
 
+void mmu_forget_all(struct partition *partition)
+{
+    if (partition->mmu->technique->drop_all) {
+        partition->mmu->technique->drop_all(partition);
+    }
+}
+
 void mmu_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes)
 {
     const struct mmu_technique *technique = partition->mmu->technique;

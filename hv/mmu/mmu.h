@@ -22,8 +22,11 @@ enum mmu_verdict {
 struct mmu_root {
     bool
         nested; /* it walks the guest's tables, and `value` translates guest-physical addresses; else see mmu_enter() */
-    uint64_t value;             /* as vmmu_nested_root() gives it */
+    /* As vmmu_nested_root() gives it. Where not `nested`: for phases that our own tables cannot serve; 0: not served. */
+    uint64_t value;
     const bool *watches_invlpg; /* while it is set, INVLPG comes to mmu_invlpg(); NULL where `nested` */
+    bool silent_absent;         /* as in struct vmmu_shadow_config */
+    bool tagged_roots;
 };
 
 /*
@@ -83,6 +86,9 @@ void mmu_invlpg(struct vp *vp, vmmu_gva va);
 
 /* To be called before each entry to a guest: a test drops every shadow page now and then. */
 void mmu_upset(struct partition *partition);
+
+/* The guest has run while nobody looked at what it did to its tables: what was made from them is forgotten. */
+void mmu_forget_all(struct partition *partition);
 
 /* The hypervisor has written to guest memory, within one page, on a running guest's behalf. */
 void mmu_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes);

@@ -18,7 +18,7 @@ static enum vmmu_status map_range(struct partition *partition, const struct vmmu
     return status;
 }
 
-static bool nested_map(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights)
+bool mmu_stage2_map(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights)
 {
     return map_range(partition, &(struct vmmu_nested_mapping){ .gpa = gpa,
                                                                .hpa = page,
@@ -27,7 +27,7 @@ static bool nested_map(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page,
                                                                .type = VMMU_X86_TYPE_WB }) == VMMU_OK;
 }
 
-static bool nested_unmap(struct partition *partition, vmmu_gpa gpa)
+bool mmu_stage2_unmap(struct partition *partition, vmmu_gpa gpa)
 {
     enum vmmu_status status;
 
@@ -39,25 +39,18 @@ static bool nested_unmap(struct partition *partition, vmmu_gpa gpa)
  * Room for a table over every 2 MiB of memory, should all of it be split, for the levels
  * above, and for overlays.
  */
-static uint32_t nested_table_pages(const struct partition *partition)
+uint32_t mmu_stage2_pages(const struct partition *partition)
 {
     const uint64_t leaves = guest_memory_bytes(&partition->memory) / VMMU_2M_BYTES;
 
     return (uint32_t)(leaves + leaves / 512 + 64);
 }
 
-static const char *nested_create(struct partition *partition)
+const char *mmu_stage2_create(struct partition *partition, const struct vmmu_nested_config *offered)
 {
     struct mmu *mmu = partition->mmu;
-    struct vmmu_nested_config config;
-    const char *missing = arch_stage2(&config);
+    struct vmmu_nested_config config = *offered;
 
-    if (missing) {
-        return missing;
-    }
-    if (partition->config->pool_pages) {
-        return "pool= is for mmu=shadow: nested paging has no shadow pages";
-    }
     config.vps = BIT64(partition->vp_count) - 1;
     if (vmmu_nested_init(&mmu->nested, &config, &mmu->memory) != VMMU_OK) {
         return "the nested tables could not be started";
@@ -78,6 +71,20 @@ static const char *nested_create(struct partition *partition)
     return NULL;
 }
 
+static const char *nested_create(struct partition *partition)
+{
+    struct vmmu_nested_config config;
+    const char *missing = arch_stage2(&config);
+
+    if (missing) {
+        return missing;
+    }
+    if (partition->config->pool_pages) {
+        return "pool= is for mmu=shadow: nested paging has no shadow pages";
+    }
+    return mmu_stage2_create(partition, &config);
+}
+
 static enum vmmu_x86_access_kind access_kind(const struct exit_memory *memory)
 {
     if (memory->execute) {
@@ -86,7 +93,7 @@ static enum vmmu_x86_access_kind access_kind(const struct exit_memory *memory)
     return memory->write ? VMMU_X86_WRITE : VMMU_X86_READ;
 }
 
-static enum mmu_verdict nested_fault(struct vp *vp, const struct exit_memory *memory)
+enum mmu_verdict mmu_stage2_fault(struct vp *vp, const struct exit_memory *memory)
 {
     struct mmu *mmu = vp->partition->mmu;
     enum vmmu_status status;
@@ -135,11 +142,11 @@ static void nested_report(const struct partition *partition, struct json *json)
 
 const struct mmu_technique mmu_nested = {
     .name = "nested",
-    .table_pages = nested_table_pages,
+    .table_pages = mmu_stage2_pages,
     .create = nested_create,
-    .fault = nested_fault,
+    .fault = mmu_stage2_fault,
     .root = nested_root,
-    .map = nested_map,
-    .unmap = nested_unmap,
+    .map = mmu_stage2_map,
+    .unmap = mmu_stage2_unmap,
     .report = nested_report,
 };

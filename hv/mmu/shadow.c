@@ -123,7 +123,7 @@ static uint32_t shadow_table_pages(const struct partition *partition)
 {
     const uint32_t pages = pool_pages(partition); /* which shadow_create() looks at */
 
-    return (pages < POOL_BOUND ? pages : POOL_BOUND) + QUARANTINE_PAGES;
+    return (pages < POOL_BOUND ? pages : POOL_BOUND) + QUARANTINE_PAGES + mmu_stage2_pages(partition);
 }
 
 static uint32_t floor_pages(const struct partition *partition)
@@ -142,10 +142,15 @@ static const char *shadow_create(struct partition *partition)
                                          .pool_pages = pool_pages(partition),
                                          .vps = BIT64(partition->vp_count) - 1 };
     const size_t bytes = vmmu_shadow_memory_bytes(config.pool_pages);
+    struct vmmu_nested_config phases;
+    const char *missing;
     vmmu_hpa at;
 
     mmu->ram = (struct vmmu_ram){ .context = partition, .load = ram_load, .exchange = ram_exchange };
-    arch_shadow(&config);
+    missing = arch_shadow(&config);
+    if (missing) {
+        return missing;
+    }
     if (config.pool_pages < floor_pages(partition)) {
         return "the pool is below its floor: pool= wants " STRING(
             VMMU_SHADOW_FLOOR_PAGES) " shadow pages or "
@@ -164,7 +169,8 @@ static const char *shadow_create(struct partition *partition)
     if (vmmu_shadow_init(&mmu->shadow, &config, &mmu->memory, memory_at(at), bytes) != VMMU_OK) {
         return "the shadow tables could not be started";
     }
-    return NULL;
+    mmu->has_phases = arch_phase_stage2(&phases);
+    return mmu->has_phases ? mmu_stage2_create(partition, &phases) : NULL;
 }
 
 /* Whether the engine has done what it was asked for; else the partition ends. */
@@ -263,7 +269,7 @@ static void shadow_drop_all(struct partition *partition)
 }
 
 /* The list of overlays says it already: what was made from what stood there goes, translations and tables. */
-static bool shadow_unmap(struct partition *partition, vmmu_gpa gpa)
+static bool forget_page(struct partition *partition, vmmu_gpa gpa)
 {
     enum vmmu_status status;
 
@@ -271,16 +277,26 @@ static bool shadow_unmap(struct partition *partition, vmmu_gpa gpa)
     return went_well(partition, status);
 }
 
+static bool shadow_unmap(struct partition *partition, vmmu_gpa gpa)
+{
+    return (!partition->mmu->has_phases || mmu_stage2_unmap(partition, gpa)) && forget_page(partition, gpa);
+}
+
 static bool shadow_map(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights)
 {
-    (void)page;
-    (void)rights;
-    return shadow_unmap(partition, gpa);
+    return (!partition->mmu->has_phases || mmu_stage2_map(partition, gpa, page, rights)) &&
+           forget_page(partition, gpa);
 }
 
 static struct mmu_root shadow_root(const struct vp *vp)
 {
-    return (struct mmu_root){ .nested = false, .watches_invlpg = &vp->partition->mmu->shadow.watches_invlpg };
+    const struct mmu *mmu = vp->partition->mmu;
+
+    return (struct mmu_root){ .nested = false,
+                              .value = mmu->has_phases ? vmmu_nested_root(&mmu->nested) : 0,
+                              .watches_invlpg = &mmu->shadow.watches_invlpg,
+                              .silent_absent = mmu->shadow.config.silent_absent,
+                              .tagged_roots = mmu->shadow.config.tagged_roots };
 }
 
 static void shadow_report(const struct partition *partition, struct json *json)
@@ -304,6 +320,7 @@ static void shadow_report(const struct partition *partition, struct json *json)
     json_number(json, "pages", counters->pages);
     json_number(json, "peak_pages", counters->peak_pages);
     json_number(json, "split_pages", counters->split_pages);
+    json_number(json, "silenced", counters->silenced);
     json_number(json, "zapped", counters->zapped);
     json_number(json, "stores", counters->stores);
     json_number(json, "roots_found", counters->roots_found);
@@ -315,6 +332,7 @@ const struct mmu_technique mmu_shadow = {
     .name = "shadow",
     .table_pages = shadow_table_pages,
     .create = shadow_create,
+    .fault = mmu_stage2_fault,
     .root = shadow_root,
     .map = shadow_map,
     .unmap = shadow_unmap,

@@ -25,7 +25,8 @@ struct mmu {
     struct mmu_overlay overlays[MMU_OVERLAYS];
     uint64_t overlay_filter;       /* a bit for each page number modulo 64 that an overlay stands over */
     const struct guest_slot *near; /* the slot that was last asked for; nearly always the next one, too */
-    struct vmmu_nested nested;
+    struct vmmu_nested nested;     /* of the technique `nested`; of `shadow`, for phases, if has_phases */
+    bool has_phases;
     struct vmmu_shadow shadow;
     struct vmmu_ram ram;  /* the guest's memory, for `shadow` */
     uint64_t upset_state; /* of the generator of intervals */
@@ -38,6 +39,18 @@ struct mmu {
 
 extern const struct mmu_technique mmu_nested;
 extern const struct mmu_technique mmu_shadow;
+
+/* --- nested.c, for a technique that needs a second stage in phases, too --- */
+
+/* Start @mmu's second stage by @config and map all of the partition's memory. NULL, or why not. */
+const char *mmu_stage2_create(struct partition *partition, const struct vmmu_nested_config *config);
+
+/* Pages of tables that it may need. */
+uint32_t mmu_stage2_pages(const struct partition *partition);
+
+enum mmu_verdict mmu_stage2_fault(struct vp *vp, const struct exit_memory *memory);
+bool mmu_stage2_map(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights);
+bool mmu_stage2_unmap(struct partition *partition, vmmu_gpa gpa);
 
 /* Turns of flush and retry that any one operation of an engine may need. */
 #define MMU_TURNS 64

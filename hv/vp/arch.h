@@ -27,8 +27,17 @@ const char *arch_host_start(void);
  */
 const char *arch_stage2(struct vmmu_nested_config *config);
 
-/* What tables walked in place of the guest's must know of the processor: fills what is its own. */
-void arch_shadow(struct vmmu_shadow_config *config);
+/*
+ * What tables walked in place of the guest's must know of the processor: fills what is its own. NULL, or the sentence
+ * that says what is missing.
+ */
+const char *arch_shadow(struct vmmu_shadow_config *config);
+
+/*
+ * A second stage for the phases of a guest that tables of ours cannot serve: as arch_stage2(). False: the processor
+ * knows no such phases, or has no second stage.
+ */
+bool arch_phase_stage2(struct vmmu_nested_config *config);
 
 /* The name of the backend that runs guests, for people. */
 const char *arch_backend_name(void);

@@ -55,12 +55,13 @@ static const char *stage2(struct vmmu_nested_config *config)
 }
 
 /* Without nested paging, G_PAT is not used: our entries are indexes of the host's PAT. */
-static void shadow(struct vmmu_shadow_config *config)
+static const char *shadow(struct vmmu_shadow_config *config)
 {
     config->maxphyaddr = maxphyaddr();
     config->largest_level = has_gib_pages() ? 3 : 2;
     config->pat = rdmsr(MSR_PAT);
     config->guest_pat = PAT_RESET;
+    return NULL;
 }
 
 static void fill_control(struct vp *vp, struct svm_control *control)

@@ -23,7 +23,7 @@
 #define FLAT_CODE32             0xC09B
 #define FLAT_DATA               0xC093
 
-static const struct x86_backend *const backends[] = { &x86_svm };
+static const struct x86_backend *const backends[] = { &x86_svm, &x86_vmx };
 static const struct x86_backend *backend;
 
 const char *arch_host_start(void)
@@ -50,9 +50,14 @@ const char *arch_stage2(struct vmmu_nested_config *config)
     return backend->stage2(config);
 }
 
-void arch_shadow(struct vmmu_shadow_config *config)
+const char *arch_shadow(struct vmmu_shadow_config *config)
 {
-    backend->shadow(config);
+    return backend->shadow(config);
+}
+
+bool arch_phase_stage2(struct vmmu_nested_config *config)
+{
+    return backend->phase_stage2 && !backend->phase_stage2(config);
 }
 
 /* --- hooks of the board --- */

@@ -63,14 +63,14 @@ struct x86_backend {
     /* What the second stage offers; fills all but `vps`. */
     const char *(*stage2)(struct vmmu_nested_config *config);
 
-    /* What walking tables of ours takes of the processor; fills what is its own. */
-    void (*shadow)(struct vmmu_shadow_config *config);
+    /* What walking tables of ours takes of the processor; fills what is its own. NULL, or what is missing. */
+    const char *(*shadow)(struct vmmu_shadow_config *config);
 
     /*
-     * What the second stage offers to a guest of tables of ours while it is in real mode, if the processor cannot run
-     * it on these: as stage2(). NULL where it can, or where it has no second stage.
+     * What the second stage offers to a guest of tables of ours in phases in which the processor cannot run it on these, real
+     * mode above all: as stage2(). NULL where there are no such phases.
      */
-    const char *(*real_mode_stage2)(struct vmmu_nested_config *config);
+    const char *(*phase_stage2)(struct vmmu_nested_config *config);
 
     /* Control structures for a VP, in the processor's reset state. NULL, or why not. */
     const char *(*vp_create)(struct vp *vp);
