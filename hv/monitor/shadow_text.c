@@ -177,6 +177,7 @@ void shadow_text_counters(const struct format_sink *sink, const struct vmmu_shad
         { "stores", counters->stores, "of entries, in all" },
         { "evicted", counters->evicted, "pages given up for want of room" },
         { "pages", counters->pages, "held now" },
+        { "silenced", counters->silenced, "tables, in part, whose absent entries fault without an exit" },
         { "split pages", counters->split_pages, "of those, for large pages in pieces" },
         { "peak pages", counters->peak_pages, "held at most" },
         { "violations", counters->violations, "of isolation, prevented" },

@@ -123,6 +123,13 @@ static bool config_is_sound(const struct vmmu_shadow_config *config)
            config->pool_pages / VMMU_SHADOW_FLOOR_FOR_A_VP >= count_of(config->vps);
 }
 
+/* Whether the configuration is one that this host can serve. */
+static bool config_is_served(const struct vmmu_shadow_config *config, uint8_t pat_index[8])
+{
+    return vmmu_shadow_index_pat(config->pat, pat_index) &&
+           !(config->silent_absent && config->maxphyaddr == 52);
+}
+
 static void fill(uint32_t *numbers, uint64_t count, uint32_t value)
 {
     for (uint64_t i = 0; i < count; i++) {
@@ -180,11 +187,12 @@ enum vmmu_status vmmu_shadow_init(struct vmmu_shadow *shadow, const struct vmmu_
         account_bytes < vmmu_shadow_memory_bytes(config->pool_pages)) {
         return VMMU_INVALID;
     }
-    if (!vmmu_shadow_index_pat(config->pat, pat_index)) {
+    if (!config_is_served(config, pat_index)) {
         return VMMU_UNSUPPORTED;
     }
     *shadow = (struct vmmu_shadow){ .config = *config, .memory = memory, .state = account };
     start(shadow->state, config->pool_pages);
+    shadow->state->trap = config->silent_absent ? SHADOW_TRAP : 0;
     for (unsigned type = 0; type < 8; type++) {
         shadow->state->pat_index[type] = pat_index[type];
     }
@@ -327,7 +335,7 @@ uint32_t vmmu_shadow_take(struct shadow_edit *edit, uint64_t frame, const struct
         .frame = frame, .role = *role, .parents = SHADOW_NONE, .emptied = ENTRIES, .turn = state->turn
     };
     page->table = vmmu_table_take(edit->shadow->memory, zone, &page->at);
-    __builtin_memset(page->table, 0, VMMU_PAGE_BYTES);
+    vmmu_shadow_set_traps(edit, index);
     enlist(state, index);
     become_newest(state, index);
     vmmu_shadow_set_life(state, index, role->kind == SHADOW_TABLE ? SHADOW_OPEN : SHADOW_CLOSED);

@@ -44,6 +44,7 @@ static void attach(struct shadow_edit *edit, uint32_t slot, uint64_t target)
         slots[*head].previous = slot;
     }
     *head = slot;
+    edit->state->pages[slot / ENTRIES].silent[slot % ENTRIES / 32] &= ~(uint32_t)BIT64(slot % 32);
     count_entry(edit->state, slot, 1);
 }
 
@@ -92,9 +93,15 @@ static uint64_t store(struct shadow_edit *edit, struct shadow_spot spot, uint64_
     return expected;
 }
 
+void vmmu_shadow_put_nothing(struct shadow_edit *edit, struct shadow_spot spot, uint64_t value)
+{
+    VMMU_ASSERT(shadow_slot_at(edit, spot)->target == SHADOW_NO_TARGET);
+    (void)store(edit, spot, value);
+}
+
 void vmmu_shadow_put_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint64_t target, uint64_t value)
 {
-    uint64_t expected = 0;
+    uint64_t expected = vmmu_shadow_nothing(edit, spot.page);
 
     attach(edit, shadow_slot_of(spot), target);
     while (!vmmu_table_exchange(edit->shadow->memory, entry_at(edit, spot), &expected, value)) {
@@ -120,6 +127,7 @@ void vmmu_shadow_put_link(struct shadow_edit *edit, struct shadow_spot spot, uin
 {
     struct shadow_page *const page = &edit->state->pages[child];
 
+    vmmu_shadow_join(edit, spot, child);
     attach(edit, shadow_slot_of(spot), shadow_link_to(child) | flags);
     page->linked = true;
     if (edit->state->pages[spot.page].role.kind == SHADOW_TOP) {
@@ -203,7 +211,7 @@ void vmmu_shadow_zap(struct shadow_edit *edit, struct shadow_spot spot)
     if (was.target == SHADOW_NO_TARGET) {
         return;
     }
-    (void)store(edit, spot, 0);
+    (void)store(edit, spot, vmmu_shadow_nothing(edit, spot.page));
     detach(edit, slot);
     edit->flush_vps |= walkers_of(edit, spot.page);
     edit->resized = edit->resized || edit->state->pages[spot.page].role.level > 1;
@@ -259,16 +267,21 @@ void vmmu_shadow_remove(struct shadow_edit *edit, uint32_t index)
     while (page->parents != SHADOW_NONE) {
         const uint32_t parent = page->parents;
 
-        (void)store(edit, shadow_spot_of(parent), 0);
+        (void)store(edit, shadow_spot_of(parent), vmmu_shadow_nothing(edit, parent / ENTRIES));
         detach(edit, parent);
         edit->shadow->counters.zapped++;
         edit->flush_vps = edit->shadow->config.vps;
         edit->resized = true;
     }
-    /* A page that was unlinked before is cached nowhere, once all plans since have been carried out. */
-    reachable = edit->flush_vps != 0 || vmmu_table_is_unflushed(memory, 0, UINT64_MAX, false);
+    /*
+     * A page that was unlinked before is cached nowhere, once all plans since have been carried out. A root of before may be: only
+     * without tags of their own are those gone that are not in use.
+     */
+    reachable = edit->flush_vps != 0 || vmmu_table_is_unflushed(memory, 0, UINT64_MAX, false) ||
+                (edit->shadow->config.tagged_roots && page->linked && shadow_is_root(page));
     if (reachable) {
         edit->flush_vps = edit->shadow->config.vps;
+        vmmu_shadow_speak(edit, index, false);
     }
     abandon_entries(edit, index);
     vmmu_shadow_give(edit, index, reachable);

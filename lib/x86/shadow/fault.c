@@ -88,15 +88,15 @@ static enum vmmu_status emulate(struct shadow_fault *fault, bool table)
 }
 
 /* The guest writes a protected table: have it emulated, or open it. */
-static enum vmmu_status let_write(struct shadow_fault *fault, uint64_t frame)
+static enum vmmu_status let_write(struct shadow_fault *fault, uint64_t gpa)
 {
-    if (vmmu_shadow_prefers_emulation(fault->edit, frame)) {
+    if (vmmu_shadow_prefers_emulation(fault->edit, gpa)) {
         return emulate(fault, true);
     }
     if (!vmmu_shadow_watch(fault->edit)) {
         return VMMU_FLUSH_RETRY;
     }
-    vmmu_shadow_open(fault->edit, frame);
+    vmmu_shadow_open(fault->edit, shadow_frame_of(gpa));
     fault->edit->shadow->counters.write_traps++;
     return VMMU_OK;
 }
@@ -104,12 +104,12 @@ static enum vmmu_status let_write(struct shadow_fault *fault, uint64_t frame)
 /* The guest's tables allow the access, and so does the backing: have ours allow it. */
 static enum vmmu_status allow(struct shadow_fault *fault)
 {
-    const uint64_t frame = shadow_frame_of(fault->walk.translation.gpa.v);
+    const uint64_t gpa = fault->walk.translation.gpa.v;
     const bool writes = fault->access.kind == VMMU_X86_WRITE;
     enum vmmu_status status;
 
-    if (writes && vmmu_shadow_is_protected(fault->edit, frame)) {
-        status = let_write(fault, frame);
+    if (writes && vmmu_shadow_is_protected(fault->edit, shadow_frame_of(gpa))) {
+        status = let_write(fault, gpa);
         if (status != VMMU_OK || fault->verdict->answer == VMMU_SHADOW_EMULATE) {
             return status;
         }
@@ -192,6 +192,9 @@ static enum vmmu_status decide(struct shadow_fault *fault)
         fault->verdict->fault = fault->walk.fault;
         fault->edit->shadow->counters.reflected++;
         keep_nothing_stale(fault);
+        if (!(fault->walk.fault.error_code & VMMU_X86_PF_PRESENT)) {
+            vmmu_shadow_heed_absent(fault->edit, fault->root, fault->address);
+        }
         return answer(fault, VMMU_SHADOW_INJECT, 0);
     case VMMU_RACED: return answer(fault, VMMU_SHADOW_RETRY, 0);
     case VMMU_ABSENT: return no_table(fault);
@@ -249,6 +252,7 @@ struct vmmu_outcome vmmu_shadow_fault(struct vmmu_shadow *shadow, unsigned vp, v
     now = &shadow->state->vps[vp];
     address = now->mode.address_bits == 32 ? va.v & BITS64(31, 0) : va.v;
     *verdict = (struct vmmu_shadow_verdict){ .answer = VMMU_SHADOW_RETRY };
+    shadow->state->faulted = vp;
     if (vmmu_shadow_fault_quickly(&edit, now, address, access, verdict)) {
         return edit.flush_vps == 0 ? (struct vmmu_outcome){ .status = VMMU_OK }
                                    : vmmu_shadow_end(&edit, VMMU_OK);

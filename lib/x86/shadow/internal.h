@@ -17,6 +17,7 @@
  * - A page's `pins` count the roots in use that it is or that link to it; pinned pages are never removed.
  * - A page that was linked and is so no more is a root, or pinned, or gone.
  * - While pages that are neither closed nor parked have entries, INVLPG is intercepted.
+ * - Entries of nothing are not present without config.silent_absent; with it, they are for silence.c to say.
  */
 #ifndef LIB_X86_SHADOW_INTERNAL_H
 #define LIB_X86_SHADOW_INTERNAL_H
@@ -102,9 +103,13 @@ struct shadow_page {
     uint32_t calm;    /* how often it was found unchanged since it was found changed */
     uint32_t writes;  /* that were emulated since it was closed */
     uint32_t emptied; /* an entry that did not agree and was not made again, or ENTRIES */
-    uint32_t before;  /* of the same life */
+    uint32_t
+        absent; /* faults that were reflected for entries of its table that are not present, since it was opened */
+    bool firm; /* it and all that leads to it is closed, and entries of it or of pages below may be silent */
+    uint32_t before; /* of the same life */
     uint32_t after;
     uint32_t present[ENTRIES / 32]; /* which entries are */
+    uint32_t silent[ENTRIES / 32];  /* which others are not present for the processor either */
 };
 
 /*
@@ -119,6 +124,11 @@ struct shadow_slot {
 
 #define SHADOW_LINK       BIT64(52)
 #define SHADOW_FRAME_BITS BITS64(51, 12)
+/*
+ * Present, and with all bits of the address: reserved ones among them, on processors whose addresses have less than 52 bits, and
+ * of none that memory has.
+ */
+#define SHADOW_TRAP       (SHADOW_FRAME_BITS | BIT64(0))
 /* What a processor looks at in an entry beside the address. */
 #define SHADOW_FLAG_BITS  (BITS64(63, 59) | BITS64(8, 0))
 
@@ -189,6 +199,8 @@ struct vmmu_shadow_state {
     struct vmmu_shadow_backing backing; /* of size 0: none */
     uint64_t excused;     /* a frame that a supervisor may write by giving up what SHADOW_LAX_USER keeps */
     uint8_t pat_index[8]; /* host's, by memory type */
+    uint64_t trap;        /* an entry that faults as one that is present; 0 without config.silent_absent */
+    unsigned faulted;     /* the virtual processor whose fault was settled last */
     struct shadow_vp vps[VMMU_SHADOW_VPS];
 };
 
@@ -298,6 +310,12 @@ static inline uint32_t shadow_next_present(const struct shadow_page *page, uint3
     return ENTRIES;
 }
 
+/* Whether the entry at @spot, of nothing, is not present for the processor either, by config.silent_absent. */
+static inline bool shadow_is_silent(const struct shadow_edit *edit, struct shadow_spot spot)
+{
+    return (edit->state->pages[spot.page].silent[spot.index / 32] >> (spot.index % 32)) & 1;
+}
+
 /* The way that @vp remembers does not count any more. */
 static inline void shadow_lose_way(struct shadow_vp *vp)
 {
@@ -376,7 +394,30 @@ bool vmmu_shadow_watch(struct shadow_edit *edit);
 /* INVLPG is intercepted no more, if no entry can be stale. */
 void vmmu_shadow_relax(struct shadow_edit *edit);
 
+/* --- silence.c: faults that go to the guest without an exit --- */
+
+/* Have processors fault, with P set, at entries of nothing in @page: it is not linked yet. */
+void vmmu_shadow_set_traps(struct shadow_edit *edit, uint32_t page);
+
+/* What stands in @page where nothing does. */
+uint64_t vmmu_shadow_nothing(const struct shadow_edit *edit, uint32_t page);
+
+/* The guest's entry for @address in the table of @spot's page is not present, and it was told so by a fault. */
+void vmmu_shadow_heed_absent(struct shadow_edit *edit, uint32_t root, uint64_t address);
+
+/* A page below which entries may be silent is about to be linked there. */
+void vmmu_shadow_join(struct shadow_edit *edit, struct shadow_spot spot, uint32_t child);
+
+/* No entry of @page is silent any more; nor, with @below, is one of those that it leads to. */
+void vmmu_shadow_speak(struct shadow_edit *edit, uint32_t page, bool below);
+
+/* The entry at @spot is silent no more if the guest's is present. */
+void vmmu_shadow_speak_at(struct shadow_edit *edit, struct shadow_spot spot);
+
 /* --- chains.c: entries and what they point to --- */
+
+/* Store @value, of nothing, where nothing stands. */
+void vmmu_shadow_put_nothing(struct shadow_edit *edit, struct shadow_spot spot, uint64_t value);
 
 /* Store @value, a leaf with target @target, where nothing stands. */
 void vmmu_shadow_put_leaf(struct shadow_edit *edit, struct shadow_spot spot, uint64_t target, uint64_t value);
@@ -510,7 +551,10 @@ enum vmmu_status vmmu_shadow_obtain(struct shadow_edit *edit, struct shadow_stop
 /* The guest's tables count now, all of them; the virtual processor that says so goes on in @mode. */
 void vmmu_shadow_sync_all(struct shadow_edit *edit, const struct vmmu_x86_mode *mode);
 
-/* The same, but the guest has given no sign that its tables are as they are to stay. */
+/* Close the open page @index, which agrees with its table when it is done. */
+void vmmu_shadow_close_at_once(struct shadow_edit *edit, uint32_t index);
+
+/* The same as vmmu_shadow_sync_all, but the guest has given no sign that its tables are as they are to stay. */
 void vmmu_shadow_refresh(struct shadow_edit *edit);
 
 /* What leads to @address from @root counts now. */
@@ -569,8 +613,8 @@ struct vmmu_outcome vmmu_shadow_end(struct shadow_edit *edit, enum vmmu_status s
  */
 void vmmu_shadow_follow(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes, unsigned spared);
 
-/* Whether a write to the protected table in @frame is better emulated than let through. */
-bool vmmu_shadow_prefers_emulation(struct shadow_edit *edit, uint64_t frame);
+/* Whether a write to the entry at @gpa of a protected table is better emulated than let through. */
+bool vmmu_shadow_prefers_emulation(struct shadow_edit *edit, uint64_t gpa);
 
 /* Remove every table of @frame that is not pinned, and empty the others. */
 void vmmu_shadow_remove_tables(struct shadow_edit *edit, uint64_t frame);

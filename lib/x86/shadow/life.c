@@ -143,7 +143,9 @@ void vmmu_shadow_open(struct shadow_edit *edit, uint64_t frame)
         struct shadow_page *const table = &edit->state->pages[page];
 
         if (shadow_is_protecting(table)) {
+            vmmu_shadow_speak(edit, page, true);
             table->calm = 0;
+            table->absent = 0;
             vmmu_shadow_set_life(edit->state, page, SHADOW_OPEN);
             edit->shadow->counters.opened++;
             if (shadow_is_root(table) && table->pins == 0) {

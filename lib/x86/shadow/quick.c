@@ -130,6 +130,7 @@ static void reflect(struct quick *quick)
     const uint32_t refused = vmmu_walk_judge(&quick->vp->mode, quick->access, 0, 0);
 
     vmmu_shadow_zap(quick->edit, quick->spot);
+    vmmu_shadow_heed_absent(quick->edit, quick->vp->root, quick->address);
     /* A processor forgets what led there; what is closed is as it was. */
     quick->vp->way.doubtful = true;
     quick->edit->shadow->counters.reflected++;

@@ -61,6 +61,12 @@ static bool check_page(struct shadow_edit *edit, uint32_t index, struct shadow_p
     return edit->shadow->counters.stores == stores;
 }
 
+void vmmu_shadow_close_at_once(struct shadow_edit *edit, uint32_t index)
+{
+    (void)check_page(edit, index, NULL);
+    vmmu_shadow_close(edit, index);
+}
+
 static void calm_down(struct shadow_edit *edit, uint32_t index)
 {
     struct shadow_page *const page = &edit->state->pages[index];

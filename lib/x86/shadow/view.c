@@ -132,7 +132,7 @@ static void read_shadow(struct viewer *viewer, struct vmmu_shadow_view_row *row)
     row->table = vmmu_shadow_table_of(page);
     *entry = (struct vmmu_shadow_view_entry){
         .there = true,
-        .present = vmmu_format_is_present(format, value),
+        .present = shadow_slot_at(&viewer->edit, spot)->target != SHADOW_NO_TARGET,
         .address = page->at.v + (uint64_t)spot.index * format->entry_bytes,
         .value = value,
         .bytes = vmmu_format_level_bytes(level),

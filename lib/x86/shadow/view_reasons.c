@@ -70,11 +70,23 @@ static void explain_ours_alone(struct viewer *viewer, struct vmmu_shadow_view_ro
     }
 }
 
+/* Whether a fault there may go to the guest without an exit. */
+static bool may_be_silent(const struct viewer *viewer, const struct vmmu_shadow_view_row *row)
+{
+    return row->guest.there && !row->guest.present && viewer_page(viewer)->life == SHADOW_CLOSED &&
+           viewer_page(viewer)->role.kind != SHADOW_DIRECT;
+}
+
 static void explain_empty(const struct viewer *viewer, struct vmmu_shadow_view_row *row)
 {
     const struct wanted *const wanted = &viewer->wanted;
     const uint64_t before = row->reasons;
+    const bool silent = viewer->edit.state->trap != 0 && row->shadow.value == 0;
 
+    if (silent && !may_be_silent(viewer, row)) {
+        give_reason(row, VMMU_SHADOW_UNEXPLAINED);
+        return;
+    }
     if (row->guest.there && !row->guest.present) {
         return;
     }

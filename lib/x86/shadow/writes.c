@@ -47,20 +47,41 @@ void vmmu_shadow_follow(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes, 
 
             for (uint32_t i = touched.first; i < touched.end; i++) {
                 vmmu_shadow_zap(edit, (struct shadow_spot){ page, i });
+                vmmu_shadow_speak_at(edit, (struct shadow_spot){ page, i });
             }
         }
         page = vmmu_shadow_next_table(edit, page);
     }
 }
 
+/* Whether faults at the entry there cost no exit: to see it written is to be able to make ours at once. */
+static bool is_silent_at(const struct shadow_edit *edit, uint64_t gpa)
+{
+    const uint32_t at = (uint32_t)(gpa & (VMMU_PAGE_BYTES - 1));
+    uint32_t page = vmmu_shadow_first_table(edit, shadow_frame_of(gpa));
+
+    for (; page != SHADOW_NONE; page = vmmu_shadow_next_table(edit, page)) {
+        const struct stretch touched = stretch_of(&edit->state->pages[page], at, at + 1);
+
+        if (touched.first < touched.end &&
+            shadow_is_silent(edit, (struct shadow_spot){ page, touched.first })) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * A table of the last level is opened: many of its entries are written, mostly. So is a root that nobody uses: a process
  * has ended, mostly.
  */
-bool vmmu_shadow_prefers_emulation(struct shadow_edit *edit, uint64_t frame)
+bool vmmu_shadow_prefers_emulation(struct shadow_edit *edit, uint64_t gpa)
 {
-    uint32_t page = vmmu_shadow_first_table(edit, frame);
+    uint32_t page = vmmu_shadow_first_table(edit, shadow_frame_of(gpa));
 
+    if (is_silent_at(edit, gpa)) {
+        return true;
+    }
     for (; page != SHADOW_NONE; page = vmmu_shadow_next_table(edit, page)) {
         struct shadow_page *const table = &edit->state->pages[page];
 
@@ -86,8 +107,33 @@ void vmmu_shadow_remove_tables(struct shadow_edit *edit, uint64_t frame)
             page = vmmu_shadow_first_table(edit, frame);
             continue;
         }
+        vmmu_shadow_speak(edit, page, false);
         vmmu_shadow_clear(edit, page);
         page = edit->state->removals == removals ? next : vmmu_shadow_first_table(edit, frame);
+    }
+}
+
+/* Entries of the guest's that came to be ready for use where faults of its own are silent will be used at once. */
+static void fill_written(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes)
+{
+    const struct vmmu_shadow_state *const state = edit->state;
+    const uint32_t from = (uint32_t)(gpa & (VMMU_PAGE_BYTES - 1));
+    struct shadow_prefill prefill = { .edit = edit, .mode = &state->vps[state->faulted].mode };
+    uint32_t page = vmmu_shadow_first_table(edit, shadow_frame_of(gpa));
+
+    /* What stood there may be cached still. */
+    if (state->trap == 0 || edit->flush_vps != 0 || edit->shadow->memory->unflushed_count != 0) {
+        return;
+    }
+    for (; page != SHADOW_NONE; page = vmmu_shadow_next_table(edit, page)) {
+        const struct shadow_page *const table = &state->pages[page];
+        const struct stretch touched = stretch_of(table, from, from + bytes);
+
+        if (table->firm && vmmu_shadow_may_refill(&prefill, table)) {
+            for (uint32_t i = touched.first; i < touched.end; i++) {
+                (void)vmmu_shadow_prefill_entry(&prefill, (struct shadow_spot){ page, i });
+            }
+        }
     }
 }
 
@@ -104,6 +150,7 @@ struct vmmu_outcome vmmu_shadow_wrote(struct vmmu_shadow *shadow, vmmu_gpa gpa, 
     vmmu_shadow_follow(&edit, gpa.v, bytes, 0);
     if (vmmu_shadow_first_table(&edit, shadow_frame_of(gpa.v)) != SHADOW_NONE) {
         vmmu_shadow_settle(&edit, shadow->config.vps);
+        fill_written(&edit, gpa.v, bytes);
     }
     return vmmu_shadow_end(&edit, VMMU_OK);
 }

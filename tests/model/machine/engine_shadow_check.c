@@ -150,7 +150,7 @@ static void look_at_table(struct survey *survey, unsigned number, uint64_t table
     for (uint64_t i = 0; i < BIT64(level->index_bits) && survey->tables_seen < MOST_TABLES; i++) {
         const uint64_t value = entries[i];
 
-        if (!vmmu_format_is_present(survey->format, value)) {
+        if (!shadow_leads(&survey->engine->shadow, value)) {
             continue;
         }
         const struct way below = {

@@ -22,12 +22,15 @@ static void complain(struct engine *engine, uint32_t page, uint32_t index, const
                  what);
 }
 
-/* One of the four topmost entries under PAE: it is as the register of the guest's is. */
-static const char *look_at_top(const struct vmmu_shadow_state *state, const struct shadow_page *page,
-                               uint32_t index)
+/* One of the four topmost entries under PAE: while somebody walks it, it is as the register of the guest's is. */
+static const char *look_at_top(const struct vmmu_shadow_state *state, uint32_t page, uint32_t index)
 {
-    const struct vmmu_x86_mode *mode = &state->vps[page->frame / VMMU_PAGE_BYTES].mode;
+    const struct shadow_vp *vp = &state->vps[state->pages[page].frame / VMMU_PAGE_BYTES];
+    const struct vmmu_x86_mode *mode = &vp->mode;
 
+    if (vp->root != page) {
+        return NULL;
+    }
     if (mode->paging != VMMU_X86_PAGING_PAE) {
         return "the guest has no such entry";
     }
@@ -79,7 +82,7 @@ static void look_at_page(struct engine *engine, uint32_t number)
             continue;
         }
         const char *what =
-            page->role.kind == SHADOW_TOP ? look_at_top(state, page, i) : look_at_entry(engine, page, i);
+            page->role.kind == SHADOW_TOP ? look_at_top(state, number, i) : look_at_entry(engine, page, i);
 
         if (what) {
             complain(engine, number, i, what);

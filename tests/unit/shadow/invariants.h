@@ -28,6 +28,9 @@ struct shadow_breach {
 const char *shadow_account_breach(const struct shadow_witness *witness, struct shadow_breach *where);
 const char *shadow_entry_breach(const struct shadow_witness *witness, struct shadow_breach *where);
 
+/* Whether @entry of a table of ours leads to a page or a table: is present, and no trap for want of anything to lead to. */
+bool shadow_leads(const struct vmmu_shadow *shadow, uint64_t entry);
+
 /* Both. */
 const char *shadow_breach(const struct shadow_witness *witness, struct shadow_breach *where);
 

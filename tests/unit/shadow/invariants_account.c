@@ -66,8 +66,12 @@ static const char *slots_of_page(struct account *account, uint32_t number)
         const bool used = slot->target != SHADOW_NO_TARGET;
         const bool marked = (page->present[i / 32] >> (i % 32)) & 1;
 
-        HOLDS(used == (entries[i] != 0), "an entry has a slot with a target if and only if it is present");
+        HOLDS(used == shadow_leads(account->shadow, entries[i]),
+              "an entry has a slot with a target if and only if it leads somewhere");
         HOLDS(used == marked, "the page knows which of its entries are present");
+        HOLDS(((page->silent[i / 32] >> (i % 32)) & 1) ==
+                  (account->shadow->config.silent_absent && entries[i] == 0 && page->role.kind != SHADOW_TOP),
+              "the page knows which of its entries are silent");
         if (!used) {
             continue;
         }

@@ -70,7 +70,14 @@ static bool entry_at(const struct look *look, uint32_t page, uint32_t index, str
         .value = ((const uint64_t *)table->table)[index],
     };
     out->rights = vmmu_format_rights(out->format, vmmu_format_grants(out->format, out->level, out->value));
-    return out->value != 0;
+    return shadow_leads(look->witness->shadow, out->value);
+}
+
+bool shadow_leads(const struct vmmu_shadow *shadow, uint64_t entry)
+{
+    const uint64_t reserved = shadow->config.silent_absent ? BITS64(51, shadow->config.maxphyaddr) : 0;
+
+    return (entry & 1) && (reserved == 0 || (entry & reserved) != reserved);
 }
 
 /* --- what may not be written --- */
@@ -405,6 +412,70 @@ static const char *link(const struct look *look, const struct entry *entry, bool
                                             : piece_agrees(look, entry, &origin, child);
 }
 
+/* --- entries that are not present, so that their faults do not come here --- */
+
+static const char *closed_above(const struct look *look, uint32_t page)
+{
+    const char *breach = NULL;
+
+    HOLDS(look->state->pages[page].life == SHADOW_CLOSED || look->state->pages[page].life == SHADOW_PARKED,
+          "what leads to a silent entry cannot be changed by the guest, or is walked by nobody");
+    for (uint32_t slot = look->state->pages[page].parents; slot != SHADOW_NONE && !breach;
+         slot = look->state->slots[slot].next) {
+        breach = closed_above(look, slot / ENTRIES);
+    }
+    return breach;
+}
+
+static const char *silent_entry(const struct look *look, uint32_t page, uint32_t index)
+{
+    const struct shadow_page *const table = &look->state->pages[page];
+    const struct vmmu_ram *const ram = look->witness->ram;
+    uint64_t value;
+
+    look->where->page = page;
+    look->where->index = index;
+    HOLDS(table->role.kind == SHADOW_TABLE, "what stands for no table of the guest's has no silent entries");
+    HOLDS(table->life == SHADOW_CLOSED, "an entry is silent only while the guest's table is closed");
+    HOLDS(ram->load(ram->context, origin_address(table, index),
+                    vmmu_x86_formats[table->role.format].entry_bytes, &value) == VMMU_OK,
+          "a silent entry stands for one in memory");
+    HOLDS(!(value & 1), "an entry is silent only where the guest's is not present");
+    return closed_above(look, page);
+}
+
+/* Under PAE the four topmost are as the registers of the virtual processor are that walks them. */
+static const char *top_entry(const struct look *look, uint32_t page, uint32_t index)
+{
+    for (unsigned vp = 0; vp < VMMU_SHADOW_VPS; vp++) {
+        const struct shadow_vp *const now = &look->state->vps[vp];
+
+        HOLDS(now->root != page || (now->mode.paging == VMMU_X86_PAGING_PAE && !(now->mode.pdpte[index] & 1)),
+              "a topmost entry is not present only if the guest's register is not");
+    }
+    return NULL;
+}
+
+static const char *silent_of(const struct look *look, uint32_t page)
+{
+    const struct shadow_page *const table = &look->state->pages[page];
+    const bool is_top = table->role.kind == SHADOW_TOP;
+    const uint64_t *const entries = table->table;
+    const char *breach = NULL;
+
+    if (!look->witness->shadow->config.silent_absent) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < (is_top ? SHADOW_PAE_ROOTS : ENTRIES) && !breach; i++) {
+        if (!(entries[i] & 1)) {
+            breach = is_top ? top_entry(look, page, i) : silent_entry(look, page, i);
+        } else if (is_top) {
+            HOLDS(shadow_leads(look->witness->shadow, entries[i]), "a topmost entry is never a trap");
+        }
+    }
+    return breach;
+}
+
 static const char *entries_of(struct look *look, uint32_t page, bool in_step)
 {
     const char *breach = NULL;
@@ -438,6 +509,7 @@ const char *shadow_entry_breach(const struct shadow_witness *witness, struct sha
     for (uint32_t i = 0; i < witness->shadow->config.pool_pages && !breach; i++) {
         if (look.state->pages[i].life != SHADOW_FREE) {
             breach = entries_of(&look, i, look.state->pages[i].life == SHADOW_CLOSED);
+            breach = breach ? breach : silent_of(&look, i);
         }
     }
     free(look.protected_frames);
