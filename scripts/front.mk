@@ -4,9 +4,11 @@
 # gcc-multilib is never among them: it conflicts with Debian's cross compilers, and -m32 freestanding needs none of it.
 BUILD_PACKAGES := gcc libc6-dev binutils python3 git
 RUN_PACKAGES   := $(BUILD_PACKAGES) qemu-system-x86
+# The emulated Intel processor, and its firmware.
+INTEL_PACKAGES := bochs bochs-term bochsbios vgabios
 ISO_PACKAGES   := $(BUILD_PACKAGES) grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
 CHECK_PACKAGES := clang clang-format clang-tidy shellcheck pyflakes3 gcc-powerpc-linux-gnu
-TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) libcmocka-dev libunicorn-dev libzydis-dev ovmf \
+TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(INTEL_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) libcmocka-dev libunicorn-dev libzydis-dev ovmf \
                          cpio)
 
 .DEFAULT_GOAL := help
@@ -28,6 +30,14 @@ help:
 	@echo 'make clean    removes build/ (fetched Debian packages stay in ~/.cache/vmmu)'
 	@echo
 	@echo 'Each installs the Debian packages that it lacks. scripts/vm --help tells how to boot guests by hand.'
+
+# The first sector of a disk that boots the hypervisor where the emulator cannot: see scripts/vmlib/disk.py.
+$(BUILD)/disk/loader.bin: scripts/disk/loader.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) -m32 -c $< -o $(@D)/loader.o
+	$(Q)ld -m elf_i386 -Ttext 0x7c00 -e start --oformat binary $(@D)/loader.o -o $@
+
+hv: $(BUILD)/disk/loader.bin
 
 # The hypervisor and what it runs on, from nothing.
 .PHONY: hypervisor

@@ -94,7 +94,7 @@ def boot(chosen):
 
 def list_all(_):
     """Hosts, techniques and guests, and what of them is here."""
-    rows = [("host", host.name, "installed" if host.installed else f"needs {host.package}", host.says)
+    rows = [("host", host.name, "installed" if host.installed else f"needs {' '.join(host.packages)}", host.says)
             for host in hosts.HOSTS.values()]
     rows += [("technique", name, "on " + ", ".join(host.name for host in hosts.HOSTS.values() if name in host.techniques),
               says) for name, says in hosts.TECHNIQUES.items()]
@@ -118,6 +118,7 @@ def _title(chosen):
 def _machine(chosen, least, most):
     """The machine that the options describe, without what it boots."""
     host = hosts.find(chosen.host, chosen.mmu)
+    processor = hosts.find_processor(host, chosen.cpu, chosen.la57)
     memory = sizes.check(chosen.memory, least, most)
     if chosen.stats and not os.access(os.path.dirname(os.path.abspath(chosen.stats)), os.W_OK):
         raise status.refuse(f"--stats {chosen.stats} cannot be written there")
@@ -128,12 +129,14 @@ def _machine(chosen, least, most):
             raise status.refuse("--mmu none has the emulator's own firmware and no Hyper-V interface to hide")
     if chosen.mmu != "shadow" and (chosen.pool or chosen.drop):
         raise status.refuse(f"--shadow-pool and --shadow-drop are for --mmu shadow: {chosen.mmu} has no shadow pages")
-    if chosen.mmu != hosts.NATIVE and not places.HYPERVISOR.exists():
+    if chosen.mmu != hosts.NATIVE and not (places.HYPERVISOR.exists() and places.DISK_LOADER.exists()):
         _build_hypervisor()
     if not host.installed:
-        raise status.refuse(f"{host.emulator} is not here: run scripts/install {host.package}")
-    return machine.Machine(host=host, technique=chosen.mmu, memory=memory, kernel=None, la57=chosen.la57,
-                           enlightenments=chosen.enlightenments, firmware=chosen.firmware, pool=chosen.pool, drop=chosen.drop)
+        raise status.refuse(f"{host.emulator} is not here: run scripts/install {' '.join(host.packages)}")
+    log = pathlib.Path(chosen.log).absolute() if chosen.log else None
+    return machine.Machine(host=host, processor=processor, technique=chosen.mmu, memory=memory, kernel=None, la57=chosen.la57,
+                           enlightenments=chosen.enlightenments, firmware=chosen.firmware, pool=chosen.pool, drop=chosen.drop,
+                           log=log)
 
 
 def _build_hypervisor():
@@ -150,14 +153,15 @@ def _guest_machine(chosen, work):
     for entry in chosen.file:
         _add_file(work, entry)
     built = _machine(chosen, GUEST_LEAST, guest.most_memory)
-    made = guests.prepare(guest)
+    made = guests.prepare(guest, unpacked=built.host.slow)
     built.initrds = [(made.initrd, "")]
     names = [name for name in chosen.packages.split(",") if name]
     if names:
         built.initrds.append((guests.extras(guest, names), ""))
     built.work = work.bytes()
     _check_room(built)
-    words = [guests.COMMAND_LINE, guest.words, "" if chosen.verbose else guests.QUIET, chosen.append]
+    words = [guests.COMMAND_LINE, guests.SLOW if built.host.slow else "", guest.words,
+             "" if chosen.verbose else guests.QUIET, chosen.append]
     _enter(built, guest, made, " ".join(word for word in words if word))
     return built
 

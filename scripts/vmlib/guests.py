@@ -8,7 +8,7 @@ comes as a second archive behind it, so that one initramfs serves all runs.
 import dataclasses
 import pathlib
 
-from . import cpio, debian, images, places, progress
+from . import cpio, debian, images, kernels, places, progress
 from .status import refuse
 
 
@@ -58,6 +58,8 @@ DEFAULT_GUEST = "debian-amd64"
 COMMAND_LINE = "console=ttyS0,115200 nokaslr panic=-1 pci=off"
 # The second word silences what the kernel takes for errors: a machine without PCI, above all.
 QUIET = "quiet loglevel=3"
+# On a slow host: what takes longest and shows least.
+SLOW = "cryptomgr.notests"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,15 +84,19 @@ def installed(guest):
             and (not guest.under or images.installed(images.find(guest.under))))
 
 
-def prepare(guest, packages=None):
-    """Fetch and build what is missing of @guest, and return its images."""
+def prepare(guest, packages=None, unpacked=False):
+    """Fetch and build what is missing of @guest, and return its images. The kernel may be wanted @unpacked."""
     packages = packages or debian.Packages()
     under = images.prepare(images.find(guest.under), packages) if guest.under else None
-    made = Images(guest.folder / "vmlinuz", guest.folder / "initrd.cpio", under)
+    packed = guest.folder / "vmlinuz"
+    made = Images(guest.folder / "unpacked" if unpacked else packed, guest.folder / "initrd.cpio", under)
     with packages.alone():
-        if not made.kernel.exists():
+        if not packed.exists():
             progress.say(f"preparing guest {guest.name}")
-            places.write_whole(made.kernel, _kernel(guest, packages).read_bytes())
+            places.write_whole(packed, _kernel(guest, packages).read_bytes())
+        if unpacked and (not made.kernel.exists() or packed.stat().st_mtime > made.kernel.stat().st_mtime):
+            progress.say(f"unpacking the kernel of guest {guest.name}")
+            places.write_whole(made.kernel, kernels.unpacked(packed.read_bytes()))
         if not made.initrd.exists() or _newest_program() > made.initrd.stat().st_mtime:
             busybox = packages.tree(f"busybox-static:{guest.architecture}", keep=("bin/",)) / "bin" / "busybox"
             places.write_whole(made.initrd, base_archive(busybox.read_bytes()))

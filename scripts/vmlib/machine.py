@@ -1,4 +1,4 @@
-"""One emulated machine, as data, and the command line of the emulator that it becomes.
+"""One emulated machine, as data, and what every emulator makes of it.
 
 The hypervisor's words, its modules and its four serial ports are an interface: docs/decisions/060 says which and why.
 """
@@ -6,7 +6,7 @@ The hypervisor's words, its modules and its four serial ports are an interface: 
 import dataclasses
 import pathlib
 
-from . import hosts, places, sizes
+from . import hosts, sizes
 
 # The hypervisor's own memory, its tables and its record of the partition, beside the guest's memory and the modules.
 HYPERVISOR_BYTES = 128 * sizes.MIB
@@ -28,6 +28,7 @@ class Machine:
     """What is booted, on what. Paths may hold any character: the emulator gets links with plain names."""
 
     host: hosts.Host
+    processor: str
     technique: str
     memory: int
     kernel: pathlib.Path
@@ -44,6 +45,7 @@ class Machine:
     # Natively: whether a value written to the debug-exit port ends the machine, or is recorded until it powers off.
     # The emulator's exit status keeps seven bits of it, the record keeps eight.
     record_status: bool = False
+    log: pathlib.Path = None  # where the emulator's own log is to go
 
     @property
     def native(self):
@@ -51,52 +53,16 @@ class Machine:
         return self.technique == hosts.NATIVE
 
 
-def command(machine, folder, channels):
-    """The emulator's arguments. It runs in @folder, where this lays links to the images; @channels are chardev
-    options by port: console, control, output, errors."""
-    words = [machine.host.emulator, "-accel", "tcg", "-cpu", _processor(machine)]
-    words += ["-display", "none", "-no-reboot", "-nic", "none"]
-    # A triple fault is a reset to the emulator; its log tells them apart.
-    words += ["-d", "cpu_reset", "-D", "resets"]
-    words += _native(machine, folder) if machine.native else _hypervisor(machine, folder)
-    ports = ("console", "output", "errors") if machine.native else ("console", "control", "output", "errors")
-    for port in ports:
-        words += ["-chardev", f"{channels[port]},id={port}", "-serial", f"chardev:{port}"]
-    if "mux=on" in channels["console"]:
-        words += ["-mon", "chardev=console,mode=readline"]
-    return words
+def hypervisor_modules(machine, folder):
+    """The modules that the hypervisor is given, as (path, words). This may write files to @folder."""
+    modules = [(machine.kernel, f"kernel protocol={machine.protocol} -- {machine.command_line}")]
+    return modules + [(path, f"initrd -- {text}" if text else "initrd") for path, text in carried(machine, folder)]
 
 
-def _processor(machine):
-    return machine.host.processor if machine.la57 else f"{machine.host.processor},-la57"
-
-
-def _native(machine, folder):
-    words = ["-m", _mebibytes(machine.memory), "-kernel", str(machine.kernel), "-append", machine.command_line]
-    if machine.record_status:
-        words += ["-chardev", "file,id=status,path=status", "-device", f"isa-debugcon,iobase={DEBUG_EXIT_PORT},chardev=status"]
-    else:
-        words += ["-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT},iosize=4"]
-    modules = [_module(folder, path, f"module{at}", text) for at, (path, text) in enumerate(_carried(machine, folder))]
-    return words + (["-initrd", ",".join(modules)] if modules else [])
-
-
-def _hypervisor(machine, folder):
-    modules = [_module(folder, machine.kernel, "kernel",
-                       f"kernel protocol={machine.protocol} -- {machine.command_line}")]
-    carried = _carried(machine, folder)
-    for at, (path, text) in enumerate(carried):
-        modules.append(_module(folder, path, f"module{at}", f"initrd -- {text}" if text else "initrd"))
-    size = sum(path.stat().st_size for path in [machine.kernel] + [path for path, _ in carried])
-    return ["-m", _mebibytes(machine.memory + HYPERVISOR_BYTES + _shadow_bytes(machine) + size),
-            "-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT},iosize=4",
-            "-kernel", str(places.HYPERVISOR), "-append", hypervisor_words(machine), "-initrd", ",".join(modules)]
-
-
-def _shadow_bytes(machine):
-    if machine.technique != hosts.SHADOW:
-        return 0
-    return min(machine.pool or machine.memory // SHADOW_SHARE, SHADOW_PAGES_MOST) * SHADOW_BYTES
+def memory_bytes(machine, modules):
+    """The memory of the machine in which the hypervisor, @modules and the guest have room."""
+    return (machine.memory + HYPERVISOR_BYTES + _shadow_bytes(machine) +
+            sum(pathlib.Path(path).stat().st_size for path, _ in modules))
 
 
 def hypervisor_words(machine):
@@ -109,19 +75,8 @@ def hypervisor_words(machine):
     return " ".join(words)
 
 
-def _mebibytes(size):
-    return f"{-(-size // sizes.MIB)}M"
-
-
-def _module(folder, path, name, text):
-    """One element of the emulator's -initrd list: a plain name, and its words with each comma doubled."""
-    link = folder / name
-    link.symlink_to(pathlib.Path(path).resolve())
-    return f"{name} {text}".strip().replace(",", ",,")
-
-
-def _carried(machine, folder):
-    """The files that follow the kernel, as (path, words). Linux takes one initrd: archives behind each other."""
+def carried(machine, folder):
+    """The files that follow the kernel, as (path, words). Linux takes one initrd: archives behind each other, in @folder."""
     if not (machine.initrds or machine.work):
         return machine.modules
     joined = folder / "joined"
@@ -129,3 +84,9 @@ def _carried(machine, folder):
         for data in [path.read_bytes() for path, _ in machine.initrds] + [machine.work]:
             out.write(data + bytes(-len(data) % ARCHIVE_BOUNDARY))
     return machine.modules + [(joined, "")]
+
+
+def _shadow_bytes(machine):
+    if machine.technique != hosts.SHADOW:
+        return 0
+    return min(machine.pool or machine.memory // SHADOW_SHARE, SHADOW_PAGES_MOST) * SHADOW_BYTES

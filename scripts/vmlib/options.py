@@ -128,6 +128,7 @@ def _boot(jobs):
 def _add_machine(parser):
     add = parser.add_argument
     add("--host", default=hosts.DEFAULT_HOST, metavar="H", help="default %(default)s; see scripts/vm list")
+    add("--cpu", metavar="P", help="the host's processor; see scripts/vm list")
     add("--mmu", default=hosts.DEFAULT_TECHNIQUE, metavar="T",
         help="the technique (default %(default)s); none boots without the hypervisor")
     add("--memory", default="512M", metavar="SIZE", help="the guest's memory (default %(default)s)")
@@ -141,6 +142,7 @@ def _add_machine(parser):
         help="shadow pages at most, with --mmu shadow (default: a 64th of the guest's memory; the floor is 96)")
     add("--shadow-drop", metavar="N[,SEED]", dest="drop", type=_drop,
         help="a test of --mmu shadow: drop every shadow page about every N exits, at random")
+    add("--log", metavar="FILE", help="keep the emulator's own log, for whoever works on the hypervisor")
     add("--stats", metavar="OUT.json", help="write the hypervisor's report of the partition")
     add("--timeout", metavar="S", help="seconds after which all is stopped")
     add("-v", "--verbose", action="store_true", help="show the guest's console, and let its kernel speak")

@@ -11,9 +11,6 @@ ORDERLY, CONFIGURATION_REFUSED, PARTITION_STOPPED, HYPERVISOR_PANIC = 1, 3, 5, 7
 # By its own command, or Ctrl-A x: the hypervisor never powers its machine off.
 LEFT = 0
 
-# What the emulator's log says of a machine (never of a guest of the hypervisor's).
-TRIPLE_FAULT = "Triple fault"
-
 PANIC_WORDS = b"Kernel panic - not syncing"
 
 
@@ -39,13 +36,13 @@ def last_document(text):
     return None
 
 
-def of_hypervisor(exit_status, control, resets, complaint):
-    """The outcome of a partition: from the emulator's exit status, the control channel, the emulator's log of resets and
-    its own words."""
+def of_hypervisor(exit_status, control, triple_fault, complaint):
+    """The outcome of a partition: from the emulator's exit status, the control channel, whether the machine (no guest of the
+    hypervisor's) had a triple fault, and the emulator's own words."""
     document = last_document(control)
     if complaint:
         return Outcome("host-died", message=complaint, document=document)
-    if TRIPLE_FAULT in resets:
+    if triple_fault:
         return Outcome("host-died", message="the hypervisor died of a triple fault", document=document)
     if exit_status == LEFT:
         return Outcome("left", message="the emulator was told to end", document=document)
@@ -62,7 +59,7 @@ def of_hypervisor(exit_status, control, resets, complaint):
     return Outcome(kind, value if isinstance(value, int) else 0, message, document)
 
 
-def of_native(exit_status, recorded, resets, complaint):
+def of_native(exit_status, recorded, triple_fault, complaint):
     """The outcome of a machine without the hypervisor. @recorded: bytes that the debug-exit port took, if it records."""
     if complaint:
         return Outcome("host-died", message=complaint)
@@ -72,7 +69,7 @@ def of_native(exit_status, recorded, resets, complaint):
         return Outcome("debug-exit", recorded[0])
     if exit_status & 1:
         return Outcome("debug-exit", exit_status >> 1)
-    if TRIPLE_FAULT in resets:
+    if triple_fault:
         return Outcome("stopped", message="triple fault")
     return Outcome("power-off")
 

@@ -9,6 +9,7 @@ from .status import refuse
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = TREE / "build"
 HYPERVISOR = BUILD / "vmmu.elf"
+DISK_LOADER = BUILD / "disk" / "loader.bin"
 GUESTS = BUILD / "guests"
 GUEST_PROGRAMS = TREE / "scripts" / "guest"
 
@@ -49,3 +50,11 @@ def write_whole(path, data):
         out.write(data)
     os.chmod(out.name, 0o644)
     os.replace(out.name, path)
+
+
+def text(path):
+    """What @path holds as text; '' where there is no such file."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""

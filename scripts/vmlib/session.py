@@ -9,10 +9,13 @@ import subprocess
 import sys
 import termios
 import time
+import tty
 
-from . import machine as machines
-from . import outcome, places
+from . import bochs, outcome, places, qemu
 from .status import HOST_DIED, TIMED_OUT, Failure
+from .wires import Wires
+
+EMULATORS = {"qemu": qemu, "bochs": bochs}
 
 KEPT_CONSOLE = 64 * 1024
 CHUNK = 64 * 1024
@@ -50,7 +53,7 @@ class Typist:
         self._due = now + (self.END_PERIOD_SECONDS if self._ended else self.PERIOD_SECONDS)
         try:
             os.write(target, data or self.END)
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             self.started = False
 
     def _read(self):
@@ -66,6 +69,31 @@ class Typist:
         return os.read(self.source, self.CHUNK)
 
 
+class Keys:
+    """What a person types, byte for byte, but for Ctrl-A: x behind it asks for the end, another Ctrl-A is one."""
+
+    ESCAPE = 0x01
+
+    def __init__(self):
+        self._escaped = False
+        self.left = False
+
+    def typed(self, data):
+        """The bytes of @data that are for the machine."""
+        passed = bytearray()
+        for byte in data:
+            if self._escaped:
+                self._escaped = False
+                self.left = self.left or byte == ord("x")
+                if byte == self.ESCAPE:
+                    passed.append(byte)
+            elif byte == self.ESCAPE:
+                self._escaped = True
+            else:
+                passed.append(byte)
+        return bytes(passed)
+
+
 class Session:
     """One run of @machine. `sinks` maps a port (console, output, errors) to a function of the bytes that it says."""
 
@@ -75,88 +103,124 @@ class Session:
         self.typist = typist
         self.sinks = sinks or {}
         self.console = b""  # the last of what the console said, unless it is a terminal
+        self._emulator = EMULATORS[machine.host.kind]
+        self._keys = Keys() if terminal and not self._emulator.OWN_TERMINAL else None
+        self._screen = None
 
     def run(self, seconds=None):
         """Boot, wait for the end, return the Outcome. Past @seconds all is stopped, and a Failure says so."""
         deadline = None if seconds is None else time.monotonic() + seconds
         saved = termios.tcgetattr(sys.stdin) if self.terminal else None
-        with places.run_folder() as name:
-            folder = pathlib.Path(name)
+        with places.run_folder() as name, Wires() as wires:
             try:
-                return self._boot(folder, deadline)
+                return self._boot(pathlib.Path(name), wires, deadline)
             finally:
                 if saved:
                     termios.tcsetattr(sys.stdin, termios.TCSADRAIN, saved)
 
-    def _boot(self, folder, deadline):
-        streams = {port: os.pipe() for port in ("output", "errors")}
-        channels = {port: f"file,path=/dev/fd/{ends[1]}" for port, ends in streams.items()}
-        channels["control"] = "file,path=control"
-        channels["console"] = "stdio,signal=off" + (",mux=on" if self.terminal else "")
-        command = machines.command(self.machine, folder, channels)
-        process = self._start(command, folder, [ends[1] for ends in streams.values()])
+    def _boot(self, folder, wires, deadline):
+        command = self._emulator.command(self.machine, folder, wires, self.terminal, self.typist is not None)
+        process = self._start(command, folder, wires)
         try:
-            for ends in streams.values():
-                os.close(ends[1])
-            readers = {port: ends[0] for port, ends in streams.items()}
-            if not self.terminal:
-                readers["console"] = process.stdout.fileno()
-            self._pump(readers, process, deadline)
-            exit_status = process.wait(_left(deadline))
+            wires.let_go()
+            self._pump(folder, wires, process, deadline)
+            exit_status = outcome.LEFT if self._left else process.wait(_left(deadline))
         except subprocess.TimeoutExpired:
             raise Failure(TIMED_OUT, "the time given by --timeout is over") from None
         finally:
             process.kill()
             process.wait()
-            for ends in streams.values():
-                os.close(ends[0])
+            if self._screen is not None:
+                os.close(self._screen)
         return self._outcome(folder, exit_status)
 
-    def _start(self, command, folder, inherited):
-        stdin = None if self.terminal else subprocess.PIPE if self.typist else subprocess.DEVNULL
-        stdout = None if self.terminal else subprocess.PIPE
-        with open(folder / "complaints", "wb") as complaints:
+    @property
+    def _left(self):
+        return self._keys is not None and self._keys.left
+
+    def _start(self, command, folder, wires):
+        own = self._emulator.OWN_TERMINAL
+        stdin = None if self.terminal and own else subprocess.PIPE if self.typist and own else subprocess.DEVNULL
+        stdout = None if self.terminal and own else subprocess.PIPE
+        with open(folder / "complaints", "wb") as complaints, open(folder / "said", "wb") as said:
             try:
-                return subprocess.Popen(command, cwd=folder, stdin=stdin, stdout=stdout, stderr=complaints, bufsize=0,
-                                        pass_fds=inherited, preexec_fn=_die_with_parent)
+                process = subprocess.Popen(command, cwd=folder, stdin=stdin, stdout=stdout if own else said, stderr=complaints,
+                                           bufsize=0, pass_fds=wires.inherited, preexec_fn=_die_with_parent,
+                                           env=dict(os.environ, TERM="vt100"))
             except FileNotFoundError:
                 host = self.machine.host
-                raise Failure(HOST_DIED, f"{host.emulator} is not here: scripts/install {host.package}") from None
+                raise Failure(HOST_DIED, f"{host.emulator} is not here: scripts/install {' '.join(host.packages)}") from None
+        if own and not self.terminal:
+            wires.readers["console"] = os.dup(process.stdout.fileno())
+            process.stdout.close()
+        if stdin == subprocess.PIPE:
+            wires.writers["console"] = process.stdin.fileno()
+        return process
 
-    def _pump(self, readers, process, deadline):
-        """Pass on what every port says until all are closed, which the end of the emulator does."""
+    def _pump(self, folder, wires, process, deadline):
+        """Pass on what every port says until all are closed, which the end of the emulator does, or a person leaves."""
         with selectors.DefaultSelector() as selector:
-            for port, descriptor in readers.items():
+            for port, descriptor in wires.readers.items():
                 selector.register(descriptor, selectors.EVENT_READ, port)
-            while selector.get_map():
+            for port, listener in wires.listeners.items():
+                selector.register(listener, selectors.EVENT_READ, f"{port} connects")
+            if self._keys:
+                tty.setraw(sys.stdin)
+                selector.register(sys.stdin, selectors.EVENT_READ, "keys")
+            while not self._left and any(key.data in wires.readers for key in selector.get_map().values()):
                 left = _left(deadline)
                 period = left if self.typist is None else Typist.PERIOD_SECONDS
                 for key, _ in selector.select(period):
-                    data = os.read(key.fd, CHUNK)
-                    if data:
-                        self._said(key.data, data)
-                    else:
-                        selector.unregister(key.fd)
-                if self.typist:
-                    self.typist.type(process.stdin.fileno())
+                    self._ready(key, selector, wires)
+                if self.typist and "console" in wires.writers:
+                    self.typist.type(wires.writers["console"])
+                self._watch_screen(folder, selector)
                 # The ports speak byte by byte: gather what they say, and leave the processor to the emulator.
                 time.sleep(GATHER_SECONDS)
                 if left == 0:
                     raise subprocess.TimeoutExpired(process.args, 0)
 
+    def _ready(self, key, selector, wires):
+        """Take what the line of @key has."""
+        if key.data.endswith(" connects"):
+            port = key.data.split()[0]
+            selector.unregister(key.fileobj)
+            selector.register(wires.accept(port), selectors.EVENT_READ, port)
+            return
+        try:
+            data = os.read(key.fd, CHUNK)
+        except OSError:  # a terminal or a connection whose other end is gone
+            data = b""
+        if not data:
+            selector.unregister(key.fileobj)
+        elif key.data == "keys":
+            passed = self._keys.typed(data)
+            if "console" in wires.writers:
+                _write(wires.writers["console"], passed)
+        elif key.data != "screen":
+            self._said(key.data, data)
+
+    def _watch_screen(self, folder, selector):
+        """Read the emulator's screen empty, if it has one: what nobody reads would stop it."""
+        name = None if self._emulator.OWN_TERMINAL or self._screen is not None else self._emulator.screen(folder)
+        if name:
+            self._screen = os.open(name, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+            selector.register(self._screen, selectors.EVENT_READ, "screen")
+
     def _said(self, port, data):
         if port == "console":
             self.console = (self.console + data)[-KEPT_CONSOLE:]
-        if port in self.sinks:
+        if self._keys and port == "console":
+            _write(sys.stdout.fileno(), data)
+        elif port in self.sinks:
             self.sinks[port](data)
 
     def _outcome(self, folder, exit_status):
-        complaint = _complaint(_text(folder / "complaints"), self.machine.host.emulator)
-        resets = _text(folder / "resets")
+        exit_status, complaint, triple_fault = self._emulator.ending(folder, exit_status)
         if self.machine.native:
             recorded = (folder / "status").read_bytes() if (folder / "status").exists() else b""
-            return outcome.of_native(exit_status, recorded, resets, complaint)
-        return outcome.of_hypervisor(exit_status, _text(folder / "control"), resets, complaint)
+            return outcome.of_native(exit_status, recorded, triple_fault, complaint)
+        return outcome.of_hypervisor(exit_status, places.text(folder / "control"), triple_fault, complaint)
 
 
 def _die_with_parent():
@@ -168,16 +232,10 @@ def _left(deadline):
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
-def _complaint(text, emulator):
-    """The emulator's first error in @text, which holds warnings too, or ''."""
-    for line in text.splitlines():
-        if line.startswith(f"{emulator}: ") and ": warning: " not in line and ": terminating on signal" not in line:
-            return line
-    return ""
-
-
-def _text(path):
+def _write(descriptor, data):
+    """Write all of @data; nothing where nobody reads any more."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
+        while data:
+            data = data[os.write(descriptor, data):]
+    except (BrokenPipeError, ConnectionResetError):
+        pass

@@ -47,7 +47,7 @@ def _(firmware):
             said = {port: _text(file) for port, file in files.items()}
         except subprocess.TimeoutExpired:
             raise Failed(f"not over in time; console: {_text(files['console'])[-1500:]!r}") from None
-    ending = outcome.of_hypervisor(ended.returncode, said["control"], "", "")
+    ending = outcome.of_hypervisor(ended.returncode, said["control"], False, "")
     expect_equal((ending.kind, ending.value), ("debug-exit", 33), f"outcome ({ending.message}; {said['console'][-1500:]!r})")
     expect_match(r"^Linux vmmu 6\.1", said["output"], "the guest's output")
     expect("GRUB" in said["console"] or "GNU" in said["console"], "GRUB was not there")

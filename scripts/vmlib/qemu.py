@@ -1,0 +1,76 @@
+"""QEMU: the command line that a machine becomes, and how to read its end."""
+
+import pathlib
+
+from . import machine as machines
+from . import places, sizes
+
+# An own console of QEMU's, for Ctrl-A x, needs the terminal itself.
+OWN_TERMINAL = True
+
+
+def command(machine, folder, wires, terminal, typed):
+    """QEMU's arguments. It runs in @folder, where this lays links to the images; @wires get a line for each port. The console
+    is on the standard streams."""
+    words = [machine.host.emulator, "-accel", "tcg", "-cpu", _processor(machine)]
+    words += ["-display", "none", "-no-reboot", "-nic", "none"]
+    # A triple fault is a reset to the emulator; its log tells them apart.
+    words += ["-d", "cpu_reset", "-D", "resets"]
+    words += _native(machine, folder) if machine.native else _hypervisor(machine, folder)
+    channels = {port: f"file,path={wires.pipe(port)}" for port in ("output", "errors")}
+    channels["control"] = "file,path=control"
+    channels["console"] = "stdio,signal=off" + (",mux=on" if terminal else "")
+    ports = ("console", "output", "errors") if machine.native else ("console", "control", "output", "errors")
+    for port in ports:
+        words += ["-chardev", f"{channels[port]},id={port}", "-serial", f"chardev:{port}"]
+    if terminal:
+        words += ["-mon", "chardev=console,mode=readline"]
+    return words
+
+
+def ending(folder, exit_status):
+    """How the machine in @folder ended: QEMU's exit status, its complaint, and whether there was a triple fault."""
+    return exit_status, _complaint(places.text(folder / "complaints")), "Triple fault" in places.text(folder / "resets")
+
+
+def _processor(machine):
+    return machine.processor if machine.la57 else f"{machine.processor},-la57"
+
+
+def _native(machine, folder):
+    words = ["-m", _mebibytes(machine.memory), "-kernel", str(machine.kernel), "-append", machine.command_line]
+    if machine.record_status:
+        words += ["-chardev", "file,id=status,path=status", "-device",
+                  f"isa-debugcon,iobase={machines.DEBUG_EXIT_PORT},chardev=status"]
+    else:
+        words += ["-device", f"isa-debug-exit,iobase={machines.DEBUG_EXIT_PORT},iosize=4"]
+    carried = machines.carried(machine, folder)
+    modules = [_module(folder, path, f"module{at}", text) for at, (path, text) in enumerate(carried)]
+    return words + (["-initrd", ",".join(modules)] if modules else [])
+
+
+def _hypervisor(machine, folder):
+    carried = machines.hypervisor_modules(machine, folder)
+    modules = [_module(folder, path, f"module{at}", text) for at, (path, text) in enumerate(carried)]
+    return ["-m", _mebibytes(machines.memory_bytes(machine, carried)),
+            "-device", f"isa-debug-exit,iobase={machines.DEBUG_EXIT_PORT},iosize=4",
+            "-kernel", str(places.HYPERVISOR), "-append", machines.hypervisor_words(machine), "-initrd", ",".join(modules)]
+
+
+def _mebibytes(size):
+    return f"{-(-size // sizes.MIB)}M"
+
+
+def _module(folder, path, name, text):
+    """One element of the emulator's -initrd list: a plain name, and its words with each comma doubled."""
+    link = folder / name
+    link.symlink_to(pathlib.Path(path).resolve())
+    return f"{name} {text}".strip().replace(",", ",,")
+
+
+def _complaint(text):
+    """QEMU's first error in @text, which holds warnings too, or ''."""
+    for line in text.splitlines():
+        if line.startswith("qemu-system-x86_64: ") and ": warning: " not in line and ": terminating on signal" not in line:
+            return line
+    return ""
