@@ -76,6 +76,12 @@ void generate_edit_of(struct generator *generator, unsigned vp, uint64_t address
 /* A page that another VP has been writing becomes a table, under its hands. */
 void generate_adoption(struct generator *generator, unsigned vp);
 
+/* A leaf for a table of @level, of eight bytes; its lower half does for one of four. */
+uint64_t generate_leaf(struct generator *generator, unsigned level);
+
+/* @vp writes guest-physical memory, by the direct map if it has paging. */
+void generate_write(struct generator *generator, unsigned vp, uint64_t gpa, uint64_t value, uint8_t width);
+
 /* An address that may be of interest on @vp. */
 uint64_t generate_address(struct generator *generator, unsigned vp);
 
@@ -103,6 +109,11 @@ void generate_repair(struct generator *generator, unsigned vp);
 
 /* Whether the guest of @vp can still write its tables. */
 bool generate_can_write(struct generator *generator, unsigned vp);
+
+/* --- generate_demand.c --- */
+
+/* Pages that are not present are run into, and come to be present. */
+void generate_demand(struct generator *generator, unsigned vp);
 
 /* --- generate_host.c --- */
 

@@ -133,7 +133,7 @@ static uint64_t draw_frame(struct luck *luck, unsigned level)
     }
 }
 
-static uint64_t draw_leaf(struct generator *generator, unsigned level)
+uint64_t generate_leaf(struct generator *generator, unsigned level)
 {
     const struct setting *setting = world_setting(generator->world);
     struct luck *luck = &generator->luck;
@@ -153,7 +153,7 @@ static uint64_t draw_entry(struct generator *generator, unsigned level)
     struct luck *luck = &generator->luck;
 
     if (level == 1 || (level <= largest && luck_once_in(luck, 4))) {
-        return draw_leaf(generator, level);
+        return generate_leaf(generator, level);
     }
     /* Now and then a table of the wrong level, itself perhaps: tables mapped into themselves. */
     const unsigned below = luck_once_in(luck, 10) ? level : level - 1;
@@ -346,7 +346,7 @@ static uint64_t draw_value(struct generator *generator, const struct target *tar
     if (target->level == 2 && luck_once_in(luck, 2)) {
         return draw_short_table(generator) | draw_flags(luck, OF_LINK);
     }
-    return draw_leaf(generator, target->level) & UINT32_MAX & ~(target->level == 2 ? VMMU_2M_BYTES : 0);
+    return generate_leaf(generator, target->level) & UINT32_MAX & ~(target->level == 2 ? VMMU_2M_BYTES : 0);
 }
 
 /* What a careful guest does after an edit, and what careless ones leave out. */
@@ -501,13 +501,18 @@ static uint64_t direct_address(struct generator *generator, unsigned vp, uint64_
     return gpa + (mode->address_bits == 32 ? DIRECT_32 : DIRECT_LONG);
 }
 
-static void write_by(struct generator *generator, unsigned vp, uint64_t gpa, uint64_t value)
+void generate_write(struct generator *generator, unsigned vp, uint64_t gpa, uint64_t value, uint8_t width)
 {
     generate_op(generator, (struct op){ .kind = OP_WRITE,
                                         .vp = (uint8_t)vp,
                                         .address = direct_address(generator, vp, gpa),
                                         .value = value,
-                                        .width = 8 });
+                                        .width = width });
+}
+
+static void write_by(struct generator *generator, unsigned vp, uint64_t gpa, uint64_t value)
+{
+    generate_write(generator, vp, gpa, value, 8);
 }
 
 void generate_adoption(struct generator *generator, unsigned vp)
@@ -528,11 +533,11 @@ void generate_adoption(struct generator *generator, unsigned vp)
         }
         write_by(generator, vp, step->address, 0);
         for (unsigned turn = 0; turn < 4; turn++) {
-            write_by(generator, other, entry, draw_leaf(generator, 1));
+            write_by(generator, other, entry, generate_leaf(generator, 1));
         }
         write_by(generator, vp, step->address, table | draw_flags(luck, OF_LINK));
         use(generator, vp, address, 3);
-        write_by(generator, other, entry, draw_leaf(generator, 1));
+        write_by(generator, other, entry, generate_leaf(generator, 1));
         use(generator, vp, address, 3);
     }
 }
