@@ -35,17 +35,21 @@ void host_print(const char *format, ...)
     va_end(values);
 }
 
+static void say_all(uint16_t port, const char *text)
+{
+    while (*text != '\0') {
+        outb(port, (uint8_t)*text++);
+    }
+}
+
 /* Bochs has no debug-exit port. Nothing is written where the first port is not what it is there. */
 static void leave_bochs(int status)
 {
-    static const char word[] = "Shutdown";
-    if (inb(PORT_BOCHS_SAY) != PORT_BOCHS_SAY) {
-        return;
-    }
-    serial_drain();
-    outb(PORT_BOCHS_SAY, (uint8_t)('0' + status));
-    for (unsigned i = 0; i < sizeof(word) - 1; i++) {
-        outb(PORT_BOCHS_LEAVE, (uint8_t)word[i]);
+    const char line[] = { '\n', (char)('0' + status), '\n', '\0' };
+    if (inb(PORT_BOCHS_SAY) == PORT_BOCHS_SAY) {
+        serial_drain();
+        say_all(PORT_BOCHS_SAY, line);
+        say_all(PORT_BOCHS_LEAVE, "Shutdown");
     }
 }
 
