@@ -71,8 +71,6 @@ static const char *shadow(struct vmmu_shadow_config *config)
     config->largest_level = cpuid(0x80000001u, 0).edx & (1u << 26) ? 3 : 2;
     config->pat = rdmsr(X86_MSR_PAT);
     config->guest_pat = PAT_RESET;
-    config->silent_absent = config->maxphyaddr < 52;
-    config->tagged_roots = true;
     return NULL;
 }
 
