@@ -7,6 +7,7 @@
 #include "hv/boot/memory.h"
 #include "hv/mmu/mmu.h"
 #include "hv/x86/cpu.h"
+#include "hv/x86/vmx/record.h"
 
 #define PAT_RESET    UINT64_C(0x0007040600070406)
 #define DR6_RESET    UINT64_C(0xFFFF0FF0)
@@ -208,7 +209,7 @@ static const char *vp_create(struct vp *vp)
     vmx_write_control(vp, 4, 0);
     vp->arch->state.rflags = 2;
     vp->arch->state.rip = 0xFFF0;
-    return NULL;
+    return vmx_record_create(vp);
 }
 
 /* --- in and out --- */
@@ -266,6 +267,9 @@ static void enter(struct vp *vp, struct exit *exit)
     load_registers(vp);
     vmx_load_events(vp);
     vmx->entries++;
+    if (vmx->record) {
+        vmx_record_entry(vp);
+    }
 
     how = vmx_enter(vp->arch->state.gpr, vmx->launched);
 

@@ -60,6 +60,8 @@ struct vmx_vp {
     uint64_t direct_phases;
     uint64_t tag_flushes, page_flushes, stage2_flushes;
 
+    struct vmx_record *record; /* see record.h; NULL unless asked for */
+
     uint64_t saved_dr6;
     uint64_t saved_msrs[8];
 };
