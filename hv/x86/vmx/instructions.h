@@ -13,12 +13,14 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/vmx/vmcs.h"
 
-/* Read a field that the processor may lack; *value stays if it does. */
+/* Read a field that the processor may lack; *value is 0 if it does. */
 VMMU_MUST_USE
 static inline bool vmread_safe(enum vmcs_field field, uint64_t *value)
 {
+    uint64_t content = 0;
     bool failed;
-    __asm__ volatile("vmread %2, %1" : "=@ccbe"(failed), "+r"(*value) : "r"((uint64_t)field));
+    __asm__ volatile("vmread %2, %1" : "=@ccbe"(failed), "+r"(content) : "r"((uint64_t)field));
+    *value = content;
     return !failed;
 }
 
@@ -34,7 +36,7 @@ static inline bool vmwrite_safe(enum vmcs_field field, uint64_t value)
 /* Read a field of the current VMCS that must exist: a guest that runs on wrong state is worse than a stop. */
 static inline uint64_t vmread(enum vmcs_field field)
 {
-    uint64_t value = 0;
+    uint64_t value;
     if (!vmread_safe(field, &value)) {
         __builtin_trap();
     }
