@@ -10,35 +10,42 @@
 
 static uint64_t mask_of(unsigned size_bytes)
 {
-    return ~UINT64_C(0) >> (64 - size_bytes * 8);
+    return size_bytes < 8 ? BIT64(size_bytes * 8) - 1 : UINT64_MAX;
+}
+
+static enum vmmu_status access_part(const struct work *work, const struct vmmu_insn_bytes *bytes,
+                                    uint64_t *value)
+{
+    const struct vmmu_insn_memory *memory = &work->machine->memory;
+    enum vmmu_status status;
+
+    if (bytes->access == VMMU_INSN_WRITE)
+        return memory->write(memory->context, bytes, *value & mask_of(bytes->size_bytes), work->fault);
+    status = memory->read(memory->context, bytes, value, work->fault);
+    *value &= mask_of(bytes->size_bytes);
+    return status;
 }
 
 enum vmmu_status vmmu_task_access(const struct work *work, uint32_t at, unsigned size_bytes,
                                   enum vmmu_insn_access access, uint64_t *value)
 {
-    const struct vmmu_insn_memory *memory = &work->machine->memory;
-    const uint32_t left = (uint32_t)VMMU_PAGE_BYTES - (at & (uint32_t)(VMMU_PAGE_BYTES - 1));
-    uint64_t result = 0;
-    unsigned part;
+    const uint32_t left = (uint32_t)(VMMU_PAGE_BYTES - (at & (VMMU_PAGE_BYTES - 1)));
+    const unsigned low_bytes = size_bytes < left ? size_bytes : left;
+    const struct vmmu_insn_bytes low = { { at }, (uint8_t)low_bytes, access };
+    const struct vmmu_insn_bytes high = { { (uint32_t)(at + low_bytes) },
+                                          (uint8_t)(size_bytes - low_bytes),
+                                          access };
+    uint64_t rest;
+    enum vmmu_status status;
 
-    for (unsigned done = 0; done < size_bytes; done += part) {
-        uint64_t piece = *value >> (done * 8);
-        enum vmmu_status status;
-
-        part = done == 0 && left < size_bytes ? left : size_bytes - done;
-        {
-            const struct vmmu_insn_bytes bytes = { { at + done }, (uint8_t)part, access };
-
-            piece &= mask_of(part);
-            status = access == VMMU_INSN_WRITE ? memory->write(memory->context, &bytes, piece, work->fault)
-                                               : memory->read(memory->context, &bytes, &piece, work->fault);
-        }
-        if (status != VMMU_OK)
-            return status;
-        result |= (piece & mask_of(part)) << (done * 8);
-    }
-    *value = result;
-    return VMMU_OK;
+    if (low_bytes == size_bytes)
+        return access_part(work, &low, value);
+    rest = *value >> (low_bytes * 8);
+    status = access_part(work, &low, value);
+    if (status == VMMU_OK)
+        status = access_part(work, &high, &rest);
+    *value |= rest << (low_bytes * 8);
+    return status;
 }
 
 enum vmmu_status vmmu_task_probe(const struct work *work, uint32_t at, unsigned size_bytes,

@@ -49,13 +49,14 @@ static enum vmmu_status load_ldtr(const struct work *work)
 {
     struct vmmu_x86_segment *ldtr = &work->state->system.ldtr;
     const uint16_t selector = ldtr->selector;
-    struct descriptor found;
+    struct descriptor found = { 0 };
     enum vmmu_status status;
 
     if ((selector & ~SELECTOR_RPL) == 0)
         return VMMU_OK;
-    status = selector & SELECTOR_LOCAL ? vmmu_task_raise(work, VECTOR_TS, selector)
-                                       : vmmu_task_fetch(work, selector, VECTOR_TS, &found);
+    if (selector & SELECTOR_LOCAL)
+        return vmmu_task_raise(work, VECTOR_TS, selector);
+    status = vmmu_task_fetch(work, selector, VECTOR_TS, &found);
     if (status != VMMU_OK)
         return status;
     if ((found.segment.attributes & KIND_MASK) != KIND_LDT || !(found.segment.attributes & PRESENT))
@@ -105,7 +106,7 @@ static enum vmmu_status load_segment(const struct work *work, enum vmmu_x86_segm
                                      const uint32_t *selectors)
 {
     const uint16_t selector = (uint16_t)selectors[name];
-    struct descriptor found;
+    struct descriptor found = { 0 };
     enum vmmu_status status;
 
     if ((selector & ~SELECTOR_RPL) == 0 && name != VMMU_X86_CS && name != VMMU_X86_SS)

@@ -98,39 +98,53 @@ static enum vmmu_status check_old(const struct work *work)
     return vmmu_task_probe(work, (uint32_t)tr->base + layout->first, saved_bytes(layout), VMMU_INSN_WRITE);
 }
 
-static enum vmmu_status check_cr3(const struct work *work, uint32_t cr3)
-{
-    const enum vmmu_status status = work->machine->check_cr3(work->machine->memory.context, cr3);
-
-    return status == VMMU_GUEST_FAULT ? vmmu_task_raise(work, VECTOR_GP, 0) : status;
-}
-
 static bool loads_cr3(const struct work *work, const struct descriptor *tss)
 {
     return is_32bit(&tss->segment) && (work->state->registers->cr0 & VMMU_X86_CR0_PG);
+}
+
+/* The new task's CR3, if it is to be loaded, goes through @machine_does: check_cr3 or load_cr3. */
+static enum vmmu_status with_cr3(const struct work *work, const struct descriptor *tss,
+                                 enum vmmu_status (*machine_does)(void *context, uint32_t cr3))
+{
+    uint64_t cr3 = 0;
+    enum vmmu_status status;
+
+    if (!loads_cr3(work, tss))
+        return VMMU_OK;
+    status = vmmu_task_access(work, (uint32_t)tss->segment.base + TSS_CR3, 4, VMMU_INSN_READ, &cr3);
+    if (status != VMMU_OK)
+        return status;
+    status = machine_does(work->machine->memory.context, (uint32_t)cr3);
+    return status == VMMU_GUEST_FAULT ? vmmu_task_raise(work, VECTOR_GP, 0) : status;
 }
 
 /* All that will be read and written until the commit point. */
 static enum vmmu_status check_accessible(const struct work *work, const struct descriptor *tss)
 {
     const uint32_t base = (uint32_t)tss->segment.base;
-    uint64_t cr3 = 0;
     enum vmmu_status status = check_old(work);
 
     if (status == VMMU_OK)
         status = vmmu_task_probe(work, base, layout_of(&tss->segment)->bytes, VMMU_INSN_READ);
     if (status == VMMU_OK && nests(work))
         status = vmmu_task_probe(work, base + TSS_LINK, 2, VMMU_INSN_WRITE);
-    if (status == VMMU_OK && !nests(work))
+    if (status == VMMU_OK && !nests(work)) {
         status = vmmu_task_probe(work, vmmu_task_gdt_entry(work, work->state->system.tr.selector), 8,
                                  VMMU_INSN_WRITE);
-    if (status != VMMU_OK || !loads_cr3(work, tss))
-        return status;
-    status = vmmu_task_access(work, base + TSS_CR3, 4, VMMU_INSN_READ, &cr3);
-    return status == VMMU_OK ? check_cr3(work, (uint32_t)cr3) : status;
+    }
+    return status == VMMU_OK ? with_cr3(work, tss, work->machine->check_cr3) : status;
 }
 
-/* @rflags is the old task's. Of 32-bit TSSs the upper half of what holds a selector stays. */
+/* The old task's EFLAGS as its TSS has them: an instruction that was executed leaves RF clear. */
+static uint64_t saved_flags(const struct work *work, uint64_t rflags)
+{
+    if (work->request->source != VMMU_X86_TASK_EVENT)
+        rflags &= ~RFLAGS_RF;
+    return returns(work) ? rflags & ~RFLAGS_NT : rflags;
+}
+
+/* Of 32-bit TSSs the upper half of what holds a selector stays. */
 static enum vmmu_status save(const struct work *work, uint64_t rflags)
 {
     const struct vmmu_x86_segment *tr = &work->state->system.tr;
@@ -146,7 +160,7 @@ static enum vmmu_status save(const struct work *work, uint64_t rflags)
         if (i == FIELD_EIP) {
             value = work->request->next_eip;
         } else if (i == FIELD_EFLAGS) {
-            value = returns(work) ? rflags & ~RFLAGS_NT : rflags;
+            value = saved_flags(work, rflags);
         } else if (i < FIELD_SELECTOR) {
             value = registers->gpr[i - FIELD_GPR];
         } else {
@@ -200,7 +214,6 @@ static enum vmmu_status leave(const struct work *work, uint64_t rflags, struct d
 {
     const uint32_t base = (uint32_t)tss->segment.base;
     uint64_t link = work->state->system.tr.selector;
-    uint64_t cr3 = 0;
     enum vmmu_status status = mark_busy(work, tss);
 
     if (status == VMMU_OK)
@@ -209,14 +222,7 @@ static enum vmmu_status leave(const struct work *work, uint64_t rflags, struct d
         status = vmmu_task_access(work, base + TSS_LINK, 2, VMMU_INSN_WRITE, &link);
     if (status == VMMU_OK)
         status = read_image(work, tss, image);
-    if (status == VMMU_OK && loads_cr3(work, tss)) {
-        status = vmmu_task_access(work, base + TSS_CR3, 4, VMMU_INSN_READ, &cr3);
-        if (status == VMMU_OK)
-            status = work->machine->load_cr3(work->machine->memory.context, (uint32_t)cr3);
-        if (status == VMMU_GUEST_FAULT)
-            status = vmmu_task_raise(work, VECTOR_GP, 0);
-    }
-    return status;
+    return status == VMMU_OK ? with_cr3(work, tss, work->machine->load_cr3) : status;
 }
 
 /* --- the new task --- */
@@ -295,7 +301,7 @@ vmmu_x86_task_switch(const struct vmmu_x86_task_request *request, struct vmmu_x8
     struct vmmu_x86_state *registers = state->registers;
     const uint64_t rflags = registers->rflags;
     const uint8_t cpl = registers->cpl;
-    struct descriptor tss;
+    struct descriptor tss = { 0 };
     struct image image;
     enum vmmu_status status;
 
@@ -308,8 +314,7 @@ vmmu_x86_task_switch(const struct vmmu_x86_task_request *request, struct vmmu_x8
     if (status == VMMU_OK)
         status = check_accessible(&work, &tss);
     if (status == VMMU_OK)
-        status =
-            leave(&work, request->source == VMMU_X86_TASK_EVENT ? rflags : rflags & ~RFLAGS_RF, &tss, &image);
+        status = leave(&work, rflags, &tss, &image);
     if (status != VMMU_OK) {
         registers->rflags = rflags;
         registers->cpl = cpl;
