@@ -133,10 +133,13 @@ def _machine(chosen, least, most):
         _build_hypervisor()
     if not host.installed:
         raise status.refuse(f"{host.emulator} is not here: run scripts/install {' '.join(host.packages)}")
+    if chosen.record and host.name != "intel":
+        raise status.refuse(f"--record-entries is for host intel: host {chosen.host} does not print port 0xE9")
     log = pathlib.Path(chosen.log).absolute() if chosen.log else None
+    record = pathlib.Path(chosen.record).absolute() if chosen.record else None
     return machine.Machine(host=host, processor=processor, technique=chosen.mmu, memory=memory, kernel=None, la57=chosen.la57,
                            enlightenments=chosen.enlightenments, firmware=chosen.firmware, pool=chosen.pool, drop=chosen.drop,
-                           log=log)
+                           log=log, record=record)
 
 
 def _build_hypervisor():

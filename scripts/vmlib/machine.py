@@ -45,6 +45,7 @@ class Machine:
     # Natively: whether a value written to the debug-exit port ends the machine, or is recorded until it powers off.
     # The emulator's exit status keeps seven bits of it, the record keeps eight.
     record_status: bool = False
+    record: pathlib.Path = None  # where each entry into the guest is to be recorded
     log: pathlib.Path = None  # where the emulator's own log is to go
 
     @property
@@ -72,6 +73,7 @@ def hypervisor_words(machine):
              f"firmware={machine.firmware}"]
     words += [f"pool={machine.pool}"] if machine.pool else []
     words += [f"drop={machine.drop[0]} seed={machine.drop[1]}"] if machine.drop else []
+    words += ["record=entries"] if machine.record else []
     return " ".join(words)
 
 

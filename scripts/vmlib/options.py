@@ -143,6 +143,8 @@ def _add_machine(parser):
     add("--shadow-drop", metavar="N[,SEED]", dest="drop", type=_drop,
         help="a test of --mmu shadow: drop every shadow page about every N exits, at random")
     add("--log", metavar="FILE", help="keep the emulator's own log, for whoever works on the hypervisor")
+    add("--record-entries", metavar="FILE", dest="record",
+        help="a test of host intel: record each entry into the guest, for build/model/entries to judge")
     add("--stats", metavar="OUT.json", help="write the hypervisor's report of the partition")
     add("--timeout", metavar="S", help="seconds after which all is stopped")
     add("-v", "--verbose", action="store_true", help="show the guest's console, and let its kernel speak")

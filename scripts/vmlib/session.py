@@ -142,6 +142,8 @@ class Session:
         own = self._emulator.OWN_TERMINAL
         stdin = None if self.terminal and own else subprocess.PIPE if self.typist and own else subprocess.DEVNULL
         stdout = None if self.terminal and own else subprocess.PIPE
+        if self.machine.record:
+            (folder / "said").symlink_to(self.machine.record)
         with open(folder / "complaints", "wb") as complaints, open(folder / "said", "wb") as said:
             try:
                 process = subprocess.Popen(command, cwd=folder, stdin=stdin, stdout=stdout if own else said, stderr=complaints,
