@@ -15,7 +15,10 @@ static const uint8_t event_types[] = {
  * An emulated processor may forget that the exception which it delivers for us is one, so that another, raised
  * by its delivery, does not make a double fault of both. Those that could exit for as long as it takes.
  */
-#define COMBINING (1u << 0 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13)
+#define COMBINING   (1u << 0 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13)
+
+/* Of an event, but for its error code. */
+#define WHICH_EVENT (SVM_EVENT_VALID | BITS64(SVM_EVENT_TYPE_SHIFT + 2, 0))
 
 static void order(struct svm_control *control, uint64_t event)
 {
@@ -115,15 +118,19 @@ void svm_unblock_nmi(struct vp *vp)
     svm->nmi_blocked = svm->nmi_leaving = false;
 }
 
-/* INT n, INT3 and INTO run again from RIP, which still stands at them; the rest is injected again. */
-bool svm_runs_again(uint64_t event)
+/*
+ * INT n, INT3 and INTO run again from RIP, which still stands at them; the rest is injected again. No interrupt from outside
+ * reaches the guest but by us: an emulated processor that tells of another one means INT n.
+ */
+bool svm_runs_again(const struct svm_vp *svm, uint64_t event)
 {
     const uint8_t vector = (uint8_t)event;
 
-    if (SVM_EVENT_TYPE(event) == SVM_EVENT_SOFTWARE) {
-        return true;
+    switch (SVM_EVENT_TYPE(event)) {
+    case SVM_EVENT_INTR: return (event ^ svm->delivered) & WHICH_EVENT;
+    case SVM_EVENT_EXCEPTION: return vector == 3 || vector == 4;
+    default: return SVM_EVENT_TYPE(event) == SVM_EVENT_SOFTWARE;
     }
-    return SVM_EVENT_TYPE(event) == SVM_EVENT_EXCEPTION && (vector == 3 || vector == 4);
 }
 
 uint8_t svm_exception_of(uint64_t event)
@@ -154,7 +161,7 @@ bool svm_keep_event(struct vp *vp, struct exit *exit)
         exit->page_fault.first =
             svm_exception_of(event); /* if it is the guest's own, the event will be forgotten */
     }
-    if (!svm_runs_again(event)) {
+    if (!svm_runs_again(vp->arch->svm, event)) {
         order(control, event);
         vp->counters.events_reinjected++;
     }

@@ -26,10 +26,12 @@ static void memory_record(const struct svm_control *control, struct exit *exit)
 /* RFLAGS.RF is told as the task that is left is to have it. Spec: AMD APM 2 "Task Switch Intercept". */
 static void task_record(struct vp *vp, struct exit *exit)
 {
-    const struct svm_control *control = &vp->arch->svm->vmcb->control;
+    const struct svm_vp *svm = vp->arch->svm;
+    const struct svm_control *control = &svm->vmcb->control;
     const uint64_t info = control->exit_info2;
     const uint64_t event = control->exit_event;
     const bool by_event = event & SVM_EVENT_VALID;
+    const bool by_instruction = !by_event || svm_runs_again(svm, event);
 
     exit->kind = EXIT_X86_TASK_SWITCH;
     exit->task = (struct exit_task){ .selector = (uint16_t)control->exit_info1,
@@ -38,8 +40,8 @@ static void task_record(struct vp *vp, struct exit *exit)
                                                : info & SVM_TASK_JMP  ? VMMU_X86_TASK_JMP
                                                                       : VMMU_X86_TASK_CALL,
                                      .first = by_event ? svm_exception_of(event) : EXIT_NO_EXCEPTION,
-                                     .at_instruction = !by_event || svm_runs_again(event),
-                                     .external = by_event && !svm_runs_again(event),
+                                     .at_instruction = by_instruction,
+                                     .external = !by_instruction,
                                      .has_error_code = info & SVM_TASK_HAS_ERROR,
                                      .error_code = (uint32_t)info };
     vp->arch->state.rflags &= ~X86_RFLAGS_RF;

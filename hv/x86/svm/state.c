@@ -216,7 +216,9 @@ void svm_write_root(struct vp *vp, const struct vmmu_shadow_root *root)
     if (!(svm->cr0 & VMMU_X86_CR0_PG)) {
         cr4 &= ~CR4_RULES_OF_PAGING;
     }
-    if (save->cr3 != root->cr3) {
+    if (svm->tagged_roots) {
+        x86_tags_choose(&svm->tags, root->cr3);
+    } else if (save->cr3 != root->cr3) {
         vp->arch->backend->flush(vp);
     }
     save->cr3 = svm->root = root->cr3;

@@ -122,6 +122,8 @@ static const char *vp_create(struct vp *vp)
     vp->arch->svm = svm;
     svm->own_tables = !mmu_root(vp).nested;
     svm->watches_invlpg = mmu_root(vp).watches_invlpg;
+    svm->tagged_roots = mmu_root(vp).tagged_roots;
+    x86_tags_init(&svm->tags, svm->tagged_roots ? X86_TAGS : 1);
     fill_control(vp, &svm->vmcb->control);
     fill_reset_state(&svm->vmcb->save);
     vp->arch->state.rflags = svm->vmcb->save.rflags;
@@ -131,39 +133,41 @@ static const char *vp_create(struct vp *vp)
 
 /* --- tags --- */
 
-/* A tag nobody has used since the last flush of everything; when all are used up, everything is flushed. */
+/* An ASID nobody has used since the last flush of everything; when all are used up, everything is flushed. */
 static void take_asid(struct svm_vp *svm)
 {
     struct svm_processor *cpu = &svm_processor;
-    struct svm_control *control = &svm->vmcb->control;
 
     if (cpu->next_asid >= cpu->asids) {
         cpu->next_asid = 1;
         cpu->asid_generation++;
-        control->tlb_control = SVM_TLB_FLUSH_ALL;
+        svm->vmcb->control.tlb_control = SVM_TLB_FLUSH_ALL;
     }
-    control->asid = cpu->next_asid++;
-    svm->asid_generation = cpu->asid_generation;
+    svm->asids[svm->tags.now].asid = cpu->next_asid++;
+    svm->asids[svm->tags.now].generation = cpu->asid_generation;
     svm->asids_taken++;
 }
 
-void svm_prepare_tag(struct vp *vp)
+/* Give the VP an ASID that is good, and order the flush that it needs. */
+static void settle_tags(struct svm_vp *svm)
 {
-    struct svm_vp *svm = vp->arch->svm;
+    const unsigned now = svm->tags.now;
+    const bool stale = svm->tags.tag[now].stale;
 
-    if (svm->asid_generation != svm_processor.asid_generation ||
-        (svm->flush && !svm_processor.flush_by_asid)) {
+    if (svm->asids[now].generation != svm_processor.asid_generation ||
+        (stale && !svm_processor.flush_by_asid)) {
         take_asid(svm);
-    } else if (svm->flush) {
+    } else if (stale) {
         svm->vmcb->control.tlb_control = SVM_TLB_FLUSH_ASID;
     }
-    svm->flush = false;
+    svm->tags.tag[now].stale = false;
+    svm->vmcb->control.asid = svm->asids[now].asid;
 }
 
 static void flush(struct vp *vp)
 {
     vp->counters.tlb_flushes++;
-    vp->arch->svm->flush = true;
+    x86_tags_flush(&vp->arch->svm->tags);
 }
 
 /* INVLPGA leaves alone what is cached above the page; whoever changed that asked for a flush of all. */
@@ -202,9 +206,7 @@ static void enter(struct vp *vp, struct exit *exit)
     struct svm_vmcb *vmcb = svm->vmcb;
     struct vmmu_x86_state *state = &vp->arch->state;
 
-    if (svm->flush || svm->asid_generation != svm_processor.asid_generation) {
-        svm_prepare_tag(vp);
-    }
+    settle_tags(svm);
     if (svm->own_tables) {
         watch_invlpg(svm);
     }
@@ -213,6 +215,7 @@ static void enter(struct vp *vp, struct exit *exit)
     vmcb->save.rip = state->rip;
     vmcb->save.rflags = state->rflags;
     vmcb->control.interrupt_shadow = state->interrupt_shadow;
+    svm->delivered = vmcb->control.inject_event;
 
     svm_enter(state->gpr, svm->vmcb_at.v, svm_processor.host_vmcb.v);
 

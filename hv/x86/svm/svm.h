@@ -3,17 +3,22 @@
 #define HV_X86_SVM_SVM_H
 
 #include "hv/x86/svm/vmcb.h"
+#include "hv/x86/vp/tags.h"
 #include "hv/x86/vp/x86.h"
 
 struct svm_vp {
     struct svm_vmcb *vmcb;
     vmmu_hpa vmcb_at;
-    uint64_t asid_generation; /* the ASID is good while this equals the processor's */
-    bool flush;               /* the guest's translations must go before the next entry */
-    bool nmi_blocked;         /* an NMI is in service: until IRET, which exits, has been executed */
-    bool nmi_leaving;         /* that IRET, at `nmi_left`, has exited and runs now */
+    struct x86_tags tags;
+    struct {
+        uint32_t asid;
+        uint64_t generation; /* the ASID is good while this equals the processor's */
+    } asids[X86_TAGS];       /* of each tag */
+    bool nmi_blocked;        /* an NMI is in service: until IRET, which exits, has been executed */
+    bool nmi_leaving;        /* that IRET, at `nmi_left`, has exited and runs now */
     uint64_t nmi_left;
     uint64_t asids_taken;
+    uint64_t delivered; /* what the last entry had to deliver */
 
     /*
      * Without nested paging the VMCB's CR0, CR3, CR4 and EFER are ours. The guest's own: of CR0 only PG and WP are
@@ -22,6 +27,7 @@ struct svm_vp {
     bool own_tables;
     uint64_t cr0, cr3, cr4, efer;
     const bool *watches_invlpg;
+    bool tagged_roots;
     uint64_t root; /* that svm_write_root() loaded, and nobody else may */
 };
 
@@ -59,9 +65,6 @@ void svm_read_exit(struct vp *vp, struct exit *exit);
  */
 bool svm_keep_event(struct vp *vp, struct exit *exit);
 
-/* Give the VP a tag that is good, and order the flush that it needs. */
-void svm_prepare_tag(struct vp *vp);
-
 /* The event that svm_keep_event() kept is over. */
 void svm_forget_event(struct vp *vp);
 
@@ -80,7 +83,7 @@ void svm_leave_nmi(struct svm_vp *svm);
 void svm_unblock_nmi(struct vp *vp);
 
 /* INT n, INT3 and INTO: RIP still stands at them. */
-bool svm_runs_again(uint64_t event);
+bool svm_runs_again(const struct svm_vp *svm, uint64_t event);
 
 /* The vector of an exception, or EXIT_NO_EXCEPTION. */
 uint8_t svm_exception_of(uint64_t event);
