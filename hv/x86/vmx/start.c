@@ -125,43 +125,44 @@ static uint64_t task_base(const struct descriptor_table *gdt)
     return (descriptor[0] >> 16 & 0xFFFFFF) | (descriptor[0] >> 56) << 24 | descriptor[1] << 32;
 }
 
+/* Of the host's state, what no processor says otherwise. FS, GS and SYSENTER are not used by the hypervisor. */
+static const struct {
+    uint16_t field; /* enum vmcs_field */
+    uint16_t value;
+} host_constants[] = {
+    { VMCS_HOST_CS_SELECTOR, SELECTOR_CODE },
+    { VMCS_HOST_SS_SELECTOR, SELECTOR_DATA },
+    { VMCS_HOST_DS_SELECTOR, SELECTOR_DATA },
+    { VMCS_HOST_ES_SELECTOR, SELECTOR_DATA },
+    { VMCS_HOST_TR_SELECTOR, SELECTOR_TSS },
+    { VMCS_HOST_FS_SELECTOR, 0 },
+    { VMCS_HOST_GS_SELECTOR, 0 },
+    { VMCS_HOST_FS_BASE, 0 },
+    { VMCS_HOST_GS_BASE, 0 },
+    { VMCS_HOST_SYSENTER_CS, 0 },
+    { VMCS_HOST_SYSENTER_ESP, 0 },
+    { VMCS_HOST_SYSENTER_EIP, 0 },
+};
+
 void vmx_write_shared(const struct vmx_controls *controls)
 {
     struct descriptor_table gdt, idt;
 
+    for (unsigned i = 0; i < sizeof host_constants / sizeof host_constants[0]; i++) {
+        vmwrite((enum vmcs_field)host_constants[i].field, host_constants[i].value);
+    }
     sgdt(&gdt);
     sidt(&idt);
-    const struct {
-        enum vmcs_field field;
-        uint64_t value;
-    } fields[] = {
-        { VMCS_HOST_CR0, read_cr0() },
-        { VMCS_HOST_CR3, read_cr3() },
-        { VMCS_HOST_CR4, read_cr4() },
-        { VMCS_HOST_EFER, rdmsr(MSR_EFER) },
-        { VMCS_HOST_PAT, rdmsr(MSR_PAT) },
-        { VMCS_HOST_CS_SELECTOR, SELECTOR_CODE },
-        { VMCS_HOST_SS_SELECTOR, SELECTOR_DATA },
-        { VMCS_HOST_DS_SELECTOR, SELECTOR_DATA },
-        { VMCS_HOST_ES_SELECTOR, SELECTOR_DATA },
-        { VMCS_HOST_FS_SELECTOR, 0 },
-        { VMCS_HOST_GS_SELECTOR, 0 },
-        { VMCS_HOST_TR_SELECTOR, SELECTOR_TSS },
-        { VMCS_HOST_FS_BASE, 0 },
-        { VMCS_HOST_GS_BASE, 0 },
-        { VMCS_HOST_TR_BASE, task_base(&gdt) },
-        { VMCS_HOST_GDTR_BASE, gdt.base },
-        { VMCS_HOST_IDTR_BASE, idt.base },
-        { VMCS_HOST_SYSENTER_CS, 0 },
-        { VMCS_HOST_SYSENTER_ESP, 0 },
-        { VMCS_HOST_SYSENTER_EIP, 0 },
-        { VMCS_MSR_BITMAP, vmx_processor.msr_bitmap.v },
-        { VMCS_LINK, VMX_LINK_NONE },
-    };
-
-    for (unsigned i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        vmwrite(fields[i].field, fields[i].value);
-    }
+    vmwrite(VMCS_HOST_GDTR_BASE, gdt.base);
+    vmwrite(VMCS_HOST_IDTR_BASE, idt.base);
+    vmwrite(VMCS_HOST_TR_BASE, task_base(&gdt));
+    vmwrite(VMCS_HOST_CR0, read_cr0());
+    vmwrite(VMCS_HOST_CR3, read_cr3());
+    vmwrite(VMCS_HOST_CR4, read_cr4());
+    vmwrite(VMCS_HOST_EFER, rdmsr(MSR_EFER));
+    vmwrite(VMCS_HOST_PAT, rdmsr(MSR_PAT));
+    vmwrite(VMCS_LINK, VMX_LINK_NONE);
+    vmwrite(VMCS_MSR_BITMAP, vmx_processor.msr_bitmap.v);
     if (controls->value[VMX_GROUP_PROCESSOR] & VMX_PROC_IO_BITMAPS) {
         vmwrite(VMCS_IO_BITMAP_A, vmx_processor.port_bitmaps.v);
         vmwrite(VMCS_IO_BITMAP_B, vmx_processor.port_bitmaps.v + VMMU_PAGE_BYTES);
