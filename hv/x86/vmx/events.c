@@ -79,6 +79,22 @@ static uint32_t interruptibility_of(const struct vp *vp)
     return now & BLOCKED_BY_INSTRUCTION ? now : now | VMX_BLOCKED_BY_MOV_SS;
 }
 
+/*
+ * What the last instruction shields the next from includes its own single step: VM entry demands that a guest that steps
+ * has it pending then. An exit for that very step has left it out.
+ */
+static void load_pending_step(const struct vp *vp)
+{
+    const uint64_t pending = vmread(VMCS_GUEST_PENDING_DEBUG);
+    const uint64_t others = pending & ~VMX_PENDING_SINGLE_STEP;
+    const uint64_t wanted =
+        vp->arch->state.rflags & X86_RFLAGS_TF ? others | VMX_PENDING_SINGLE_STEP : others;
+
+    if (wanted != pending) {
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, wanted);
+    }
+}
+
 void vmx_load_events(struct vp *vp)
 {
     struct vmx_vp *vmx = vp->arch->vmx;
@@ -87,6 +103,9 @@ void vmx_load_events(struct vp *vp)
     if (interruptibility != vmx->interruptibility) {
         vmx->interruptibility = interruptibility;
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, interruptibility);
+    }
+    if (interruptibility & BLOCKED_BY_INSTRUCTION) {
+        load_pending_step(vp);
     }
     if (vmx->entry_event & VMX_EVENT_VALID) {
         vmwrite(VMCS_ENTRY_EVENT, vmx->entry_event);

@@ -7,6 +7,8 @@
 
 #define CR0_CACHE_BITS (VMMU_X86_CR0_CD | VMMU_X86_CR0_NW)
 #define SEGMENT_LONG   BIT64(13)
+#define TSS_KIND       0x1D /* of a segment's attributes: S and type, but for the busy flag */
+#define TSS_16_BIT     0x01
 
 /* Bits whose change drops translations. Spec: APM 2 "TLB Management", "Implicit Invalidations". */
 #define CR0_FLUSHING   (VMMU_X86_CR0_PG | VMMU_X86_CR0_WP | VMMU_X86_CR0_PE)
@@ -33,6 +35,21 @@ static bool pdptes_load(struct vp *vp, const struct vmmu_x86_paging_registers *n
 }
 
 /*
+ * Whether long mode would begin with the task register on a 16-bit TSS, which is none of its own.
+ * Spec: SDM 3A "IA-32e Mode System Data Structures", "Initializing IA-32e Mode".
+ */
+static bool begins_long_mode_on_16_bit_tss(struct vp *vp, uint64_t efer_now, uint64_t efer_next)
+{
+    struct vmmu_x86_system_segments system;
+
+    if (!(efer_next & ~efer_now & VMMU_X86_EFER_LMA)) {
+        return false;
+    }
+    vp->arch->backend->read_system(vp, &system);
+    return (system.tr.attributes & TSS_KIND) == TSS_16_BIT;
+}
+
+/*
  * CR0.CD and CR0.NW are ignored, as the virtual MMU's policy has it: every access stays
  * cacheable, and both read as zero.
  * Spec: TLFS "Virtual MMU", "Memory Cache Type".
@@ -54,7 +71,7 @@ static bool write_cr0_checked(struct vp *vp, uint64_t value)
     next = now;
     next.cr0 = stored;
     next.efer = vmmu_mode_efer_with_cr0(now.efer, stored);
-    if (!pdptes_load(vp, &now, &next)) {
+    if (begins_long_mode_on_16_bit_tss(vp, now.efer, next.efer) || !pdptes_load(vp, &now, &next)) {
         return false;
     }
     arch->backend->write_efer(vp, next.efer);

@@ -247,6 +247,10 @@ void x86_retire_to(struct vp *vp, uint64_t next_rip)
 {
     struct vmmu_x86_state *state = &vp->arch->state;
 
+    /* EIP ends at 4 GiB, though the last instruction may end there too. In 16-bit code it counts on: only jumps cut it. */
+    if (state->rip <= UINT32_MAX && next_rip > UINT32_MAX && vmmu_insn_mode(x86_code(vp)) != VMMU_INSN_64) {
+        next_rip = (uint32_t)next_rip;
+    }
     state->rip = next_rip;
     state->interrupt_shadow = false;
     state->rflags &= ~X86_RFLAGS_RF;
@@ -257,11 +261,7 @@ void x86_retire_to(struct vp *vp, uint64_t next_rip)
 
 void x86_retire(struct vp *vp, unsigned bytes)
 {
-    const struct vmmu_x86_state *state = x86_code(vp);
-    const uint64_t next = state->rip + bytes;
-
-    /* EIP counts on beyond 64 KiB in 16-bit code too: only jumps cut it. */
-    x86_retire_to(vp, vmmu_insn_mode(state) == VMMU_INSN_64 ? next : (uint32_t)next);
+    x86_retire_to(vp, vp->arch->state.rip + bytes);
 }
 
 unsigned x86_length(struct vp *vp, const struct exit *exit)
