@@ -111,6 +111,13 @@ void svm_write_dr7(struct vp *vp, uint64_t dr7)
     save_of(vp)->dr7 = dr7;
 }
 
+/* VMRUN loads CR2 from the VMCB, save on an emulator (Bochs 2.7) that leaves it as the processor has it. */
+static void set_cr2(struct svm_save *save, uint64_t value)
+{
+    save->cr2 = value;
+    write_cr2(value);
+}
+
 /* What the guest reads, where the VMCB holds what the processor is to walk our tables by. */
 static uint64_t read_guest_control(const struct svm_vp *svm, unsigned number)
 {
@@ -130,7 +137,7 @@ static void write_guest_control(struct svm_vp *svm, unsigned number, uint64_t va
         svm->cr0 = value;
         svm->vmcb->save.cr0 = value | CR0_OURS;
         break;
-    case 2: svm->vmcb->save.cr2 = value; break;
+    case 2: set_cr2(&svm->vmcb->save, value); break;
     case 3: svm->cr3 = value; break;
     case 4: svm->cr4 = value; break;
     default: break;
@@ -181,7 +188,7 @@ void svm_write_control(struct vp *vp, unsigned number, uint64_t value)
     }
     switch (number) {
     case 0: save->cr0 = value; break;
-    case 2: save->cr2 = value; break;
+    case 2: set_cr2(save, value); break;
     case 3: save->cr3 = value; break;
     case 4: save->cr4 = value; break;
     default: break;
