@@ -61,6 +61,7 @@ static const char *shadow(struct vmmu_shadow_config *config)
     config->largest_level = has_gib_pages() ? 3 : 2;
     config->pat = rdmsr(MSR_PAT);
     config->guest_pat = PAT_RESET;
+    config->tagged_roots = true;
     return NULL;
 }
 

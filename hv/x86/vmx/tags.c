@@ -2,8 +2,8 @@
  * Tags (VPIDs), and what is forgotten under them.
  *
  * Invariant: a tag is used only while everything under it is good: what a flush asks for is noted with each tag of the VP, and
- * done before the entry that would use it. A tag changes hands (another root, another VP) only as a stale one.
- * None is 0, which is the hypervisor's own.
+ * done before the entry that would use it. A VPID belongs to one VP, and is used first when it has been flushed. None is 0,
+ * which is the hypervisor's own.
  *
  * Spec: SDM 3C "Virtual-Processor Identifiers (VPIDs)", "Caching Translation Information", "Operations that Invalidate
  * Cached Mappings".
@@ -12,67 +12,56 @@
 
 #define VPID_LAST 0xFFFFu
 
+static bool has_vpid(void)
+{
+    return vmx_processor.capabilities.vpid;
+}
+
 bool vmx_take_tags(struct vp *vp)
 {
     struct vmx_vp *vmx = vp->arch->vmx;
 
-    vmx->tag_count = vmx->nested ? 1 : VMX_TAGS;
-    if (!vmx_processor.capabilities.vpid) {
+    x86_tags_init(&vmx->tags, vmx->tagged_roots ? X86_TAGS : 1);
+    if (!has_vpid()) {
         return true;
     }
-    for (unsigned i = 0; i < vmx->tag_count; i++) {
-        if (vmx_processor.last_vpid == VPID_LAST) {
-            return false;
-        }
-        vmx->tags[i] = (struct vmx_tag){ .vpid = (uint16_t)++vmx_processor.last_vpid, .stale = true };
+    if (VPID_LAST - vmx_processor.last_vpid < vmx->tags.count) {
+        return false;
     }
-    vmwrite(VMCS_VPID, vmx->tags[0].vpid);
+    vmx->first_vpid = (uint16_t)(vmx_processor.last_vpid + 1);
+    vmx_processor.last_vpid += vmx->tags.count;
+    vmwrite(VMCS_VPID, vmx_vpid(vmx));
     return true;
-}
-
-/* The tag of @root, or the one that was not used for longest. */
-static unsigned find_tag(const struct vmx_vp *vmx, uint64_t root)
-{
-    unsigned oldest = 0;
-
-    for (unsigned i = 0; i < vmx->tag_count; i++) {
-        if (vmx->tags[i].root == root) {
-            return i;
-        }
-        if (vmx->tags[i].last < vmx->tags[oldest].last) {
-            oldest = i;
-        }
-    }
-    return oldest;
 }
 
 void vmx_choose_tag(struct vp *vp, uint64_t root)
 {
     struct vmx_vp *vmx = vp->arch->vmx;
-    struct vmx_tag *tag;
+    const uint16_t before = vmx_vpid(vmx);
 
-    if (vmx->tags[vmx->tag].root == root) {
-        return;
-    }
-    vmx->tags[vmx->tag].last = vmx->entries;
-    vmx->tag = find_tag(vmx, root);
-    tag = &vmx->tags[vmx->tag];
-    if (tag->root != root) {
-        tag->root = root;
-        tag->stale = true;
-    }
-    if (vmx_processor.capabilities.vpid) {
-        vmwrite(VMCS_VPID, tag->vpid);
+    x86_tags_choose(&vmx->tags, root);
+    if (has_vpid() && vmx_vpid(vmx) != before) {
+        vmwrite(VMCS_VPID, vmx_vpid(vmx));
     }
 }
 
 /* One tag if the processor can; else all tags of all VPs. */
-static void forget_tag(const struct vmx_tag *tag)
+static void forget_tag(uint16_t vpid)
 {
     const enum vmx_invvpid_type type =
         vmx_processor.capabilities.invvpid_single ? VMX_INVVPID_SINGLE : VMX_INVVPID_ALL;
 
-    if (vmx_processor.capabilities.vpid && !invvpid(type, tag->vpid, (vmmu_gva){ 0 })) {
+    if (has_vpid() && !invvpid(type, vpid, (vmmu_gva){ 0 })) {
+        __builtin_trap();
+    }
+}
+
+static void forget_stage2(uint64_t eptp)
+{
+    const enum vmx_invept_type type =
+        vmx_processor.capabilities.invept_single ? VMX_INVEPT_SINGLE : VMX_INVEPT_ALL;
+
+    if (!invept(type, eptp)) {
         __builtin_trap();
     }
 }
@@ -80,20 +69,14 @@ static void forget_tag(const struct vmx_tag *tag)
 void vmx_settle_tags(struct vp *vp)
 {
     struct vmx_vp *vmx = vp->arch->vmx;
-    struct vmx_tag *tag = &vmx->tags[vmx->tag];
 
-    if (tag->stale) {
-        forget_tag(tag);
-        tag->stale = false;
+    if (vmx->tags.tag[vmx->tags.now].stale) {
+        forget_tag(vmx_vpid(vmx));
+        vmx->tags.tag[vmx->tags.now].stale = false;
         vmx->tag_flushes++;
     }
     if (vmx->stage2_stale) {
-        const enum vmx_invept_type type =
-            vmx_processor.capabilities.invept_single ? VMX_INVEPT_SINGLE : VMX_INVEPT_ALL;
-
-        if (!invept(type, vmx->eptp)) {
-            __builtin_trap();
-        }
+        forget_stage2(vmx->eptp);
         vmx->stage2_stale = false;
         vmx->stage2_flushes++;
     }
@@ -101,12 +84,8 @@ void vmx_settle_tags(struct vp *vp)
 
 void vmx_flush(struct vp *vp)
 {
-    struct vmx_vp *vmx = vp->arch->vmx;
-
     vp->counters.tlb_flushes++;
-    for (unsigned i = 0; i < vmx->tag_count; i++) {
-        vmx->tags[i].stale = true;
-    }
+    x86_tags_flush(&vp->arch->vmx->tags);
 }
 
 /* INVEPT forgets what was cached of both stages together, too: under nested paging nothing else is cached. */
@@ -123,19 +102,18 @@ void vmx_flush_stage2(struct vp *vp)
 }
 
 /*
- * What is cached above the page goes with it in one tag. Other tags are the concern of whoever shares tables between
- * roots.
+ * What is cached above the page goes with it, under this tag. Other tags are the concern of whoever shares tables
+ * between roots.
  */
 void vmx_flush_page(struct vp *vp, vmmu_gva va)
 {
     struct vmx_vp *vmx = vp->arch->vmx;
-    struct vmx_tag *tag = &vmx->tags[vmx->tag];
 
-    vmx->page_flushes++;
-    if (!vmx_processor.capabilities.vpid) {
+    if (!has_vpid()) {
         return; /* the next entry forgets everything */
     }
-    if (!vmx_processor.capabilities.invvpid_address || !invvpid(VMX_INVVPID_ADDRESS, tag->vpid, va)) {
-        tag->stale = true;
+    vmx->page_flushes++;
+    if (!vmx_processor.capabilities.invvpid_address || !invvpid(VMX_INVVPID_ADDRESS, vmx_vpid(vmx), va)) {
+        vmx->tags.tag[vmx->tags.now].stale = true;
     }
 }

@@ -72,6 +72,8 @@ static const char *shadow(struct vmmu_shadow_config *config)
     config->largest_level = cpuid(0x80000001u, 0).edx & (1u << 26) ? 3 : 2;
     config->pat = rdmsr(X86_MSR_PAT);
     config->guest_pat = PAT_RESET;
+    config->silent_absent = config->maxphyaddr < 52;
+    config->tagged_roots = vmx_processor.capabilities.vpid;
     return NULL;
 }
 
@@ -194,7 +196,7 @@ static const char *vp_create(struct vp *vp)
     vmx->eptp = root.value;
     vmx->watches_invlpg = root.watches_invlpg;
     vmx->silent_absent = root.silent_absent;
-    vmx->tagged_roots = root.tagged_roots && vmx_processor.capabilities.vpid;
+    vmx->tagged_roots = root.tagged_roots;
     vmx->paging_changed = vmx->segments_written = true;
     fill_controls(vmx);
     fill_reset_state(vmx);
@@ -266,7 +268,6 @@ static void enter(struct vp *vp, struct exit *exit)
     vmx_settle_tags(vp);
     load_registers(vp);
     vmx_load_events(vp);
-    vmx->entries++;
     if (vmx->record) {
         vmx_record_entry(vp);
     }
@@ -321,7 +322,7 @@ static void report(struct vp *vp, struct json *json)
 
     vmx_use(vp);
     json_object(json, "vmx");
-    json_number(json, "vpid", vmx->tags[vmx->tag].vpid);
+    json_number(json, "vpid", vmx_vpid(vmx));
     json_number(json, "tag_flushes", vmx->tag_flushes);
     json_number(json, "page_flushes", vmx->page_flushes);
     json_number(json, "stage2_flushes", vmx->stage2_flushes);

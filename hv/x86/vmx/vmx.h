@@ -14,17 +14,8 @@
 
 #include "hv/x86/vmx/capabilities.h"
 #include "hv/x86/vmx/instructions.h"
+#include "hv/x86/vp/tags.h"
 #include "hv/x86/vp/x86.h"
-
-/* Tags of a VP: one for each of the roots that it ran on last. */
-#define VMX_TAGS 8
-
-struct vmx_tag {
-    uint64_t root; /* the address of our tables; 0: any, where the guest's own are walked */
-    uint64_t last; /* entry at which it was used */
-    uint16_t vpid;
-    bool stale; /* what is cached under it must go before it is used */
-};
 
 struct vmx_vp {
     vmmu_hpa vmcs_at;
@@ -53,10 +44,8 @@ struct vmx_vp {
     uint32_t entry_event, entry_error_code; /* to be injected at the next entry */
 
     const bool *watches_invlpg;
-    unsigned tag_count;
-    unsigned tag; /* in use */
-    struct vmx_tag tags[VMX_TAGS];
-    uint64_t entries;
+    struct x86_tags tags;
+    uint16_t first_vpid; /* of as many as there are tags */
     uint64_t direct_phases;
     uint64_t tag_flushes, page_flushes, stage2_flushes;
 
@@ -111,6 +100,12 @@ void vmx_switch_from(struct vp *vp);
 void vmx_switch_to(struct vp *vp);
 
 /* --- tags.c --- */
+
+/* The tag in use; of no meaning where the processor has none. */
+static inline uint16_t vmx_vpid(const struct vmx_vp *vmx)
+{
+    return (uint16_t)(vmx->first_vpid + vmx->tags.now);
+}
 
 /* Give the VP tags of its own. False: there are no more. */
 VMMU_MUST_USE
