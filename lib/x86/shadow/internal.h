@@ -613,6 +613,9 @@ struct vmmu_outcome vmmu_shadow_end(struct shadow_edit *edit, enum vmmu_status s
  */
 void vmmu_shadow_follow(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes, unsigned spared);
 
+/* Whether faults at the guest's entry at @gpa cost no exit: to see it written is to be able to make ours at once. */
+bool vmmu_shadow_is_silent_at(const struct shadow_edit *edit, uint64_t gpa);
+
 /* Whether a write to the entry at @gpa of a protected table is better emulated than let through. */
 bool vmmu_shadow_prefers_emulation(struct shadow_edit *edit, uint64_t gpa);
 

@@ -264,6 +264,46 @@ static bool fill(struct quick *quick)
     return true;
 }
 
+/*
+ * A write to a closed table, at an entry that the guest had a fault for: by our own entries, all of which agree with the guest's. Our
+ * leaf allows it but for the table.
+ */
+static bool emulate(struct quick *quick)
+{
+    const struct shadow_edit *const edit = quick->edit;
+    const struct vmmu_x86_format *const format = &vmmu_x86_formats[VMMU_X86_FORMAT_5LEVEL];
+    const struct shadow_slot *slot;
+    struct shadow_spot spot = { .page = quick->vp->root };
+    uint64_t grants = ~UINT64_C(0);
+    uint64_t entry;
+
+    do {
+        const struct shadow_page *const page = &edit->state->pages[spot.page];
+
+        spot.index = vmmu_format_index(shadow_level(page), quick->address);
+        slot = shadow_slot_at(edit, spot);
+        if (page->life != SHADOW_CLOSED || slot->target == SHADOW_NO_TARGET) {
+            return false;
+        }
+        entry = vmmu_shadow_entry(edit, spot);
+        grants &= vmmu_format_grants(shadow_format(page), shadow_level(page),
+                                     entry | (shadow_is_leaf(slot) ? format->write : 0));
+        spot.page = shadow_linked_page(slot);
+    } while (shadow_is_link(slot));
+    if (!(entry & format->software) ||
+        vmmu_walk_judge(&quick->vp->mode, quick->access, vmmu_format_rights(format, grants),
+                        vmmu_format_key(format, entry)) != 0) {
+        return false;
+    }
+    quick->verdict->gpa.v = shadow_leaf_frame(slot) | (quick->address & (VMMU_PAGE_BYTES - 1));
+    if (!vmmu_shadow_is_silent_at(edit, quick->verdict->gpa.v)) {
+        return false;
+    }
+    quick->verdict->answer = VMMU_SHADOW_EMULATE;
+    edit->shadow->counters.write_traps++;
+    return true;
+}
+
 bool vmmu_shadow_fault_quickly(struct shadow_edit *edit, struct shadow_vp *vp, uint64_t address,
                                struct vmmu_x86_access access, struct vmmu_shadow_verdict *verdict)
 {
@@ -277,6 +317,10 @@ bool vmmu_shadow_fault_quickly(struct shadow_edit *edit, struct shadow_vp *vp, u
         .grants = ~UINT64_C(0),
     };
 
+    if (edit->state->trap != 0 && access.kind == VMMU_X86_WRITE && !access.shadow_stack &&
+        vp->mode.write_protect && vp->mode.paging != VMMU_X86_PAGING_NONE && emulate(&quick)) {
+        return true;
+    }
     /* While plans are under way, two sizes of a page might come to be cached at once. */
     if (access.shadow_stack || edit->shadow->memory->unflushed_count != 0 || !find_table(&quick)) {
         return false;

@@ -35,8 +35,9 @@ void vmmu_shadow_set_traps(struct shadow_edit *edit, uint32_t page)
     uint64_t *const table = edit->state->pages[page].table;
     const uint64_t nothing = vmmu_shadow_nothing(edit, page);
 
-    for (uint32_t i = 0; i < ENTRIES; i++) {
-        vmmu_table_fill(&table[i], nothing);
+    vmmu_table_fill(&table[0], nothing);
+    for (uint32_t filled = 1; filled < ENTRIES; filled *= 2) {
+        __builtin_memcpy(&table[filled], &table[0], filled * sizeof(table[0]));
     }
 }
 

@@ -34,7 +34,28 @@ static struct stretch stretch_of(const struct shadow_page *page, uint32_t from, 
     return touched;
 }
 
-void vmmu_shadow_follow(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes, unsigned spared)
+/*
+ * The guest's entry was written that ours at @spot is made from. Where faults of the guest's own cost no exit, one that came to be
+ * ready will be used at once: @refill makes ours. What stood there may be cached still.
+ */
+static void follow_entry(struct shadow_edit *edit, struct shadow_spot spot, struct shadow_prefill *refill)
+{
+    const struct shadow_page *const page = &edit->state->pages[spot.page];
+
+    if (shadow_slot_at(edit, spot)->target != SHADOW_NO_TARGET) {
+        vmmu_shadow_zap(edit, spot);
+    } else if (page->firm) {
+        if (edit->flush_vps == 0 && edit->shadow->memory->unflushed_count == 0 &&
+            vmmu_shadow_may_refill(refill, page)) {
+            (void)vmmu_shadow_prefill_entry(refill, spot);
+        }
+        vmmu_shadow_speak_at(edit, spot);
+    }
+}
+
+/* The same for [gpa, gpa + bytes) and all pages of its table but those whose entries have @spared bytes. */
+static void follow(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes, unsigned spared,
+                   struct shadow_prefill *refill)
 {
     const uint32_t from = (uint32_t)(gpa & (VMMU_PAGE_BYTES - 1));
     uint32_t page = vmmu_shadow_first_table(edit, shadow_frame_of(gpa));
@@ -46,16 +67,19 @@ void vmmu_shadow_follow(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes, 
             const struct stretch touched = stretch_of(table, from, from + bytes);
 
             for (uint32_t i = touched.first; i < touched.end; i++) {
-                vmmu_shadow_zap(edit, (struct shadow_spot){ page, i });
-                vmmu_shadow_speak_at(edit, (struct shadow_spot){ page, i });
+                follow_entry(edit, (struct shadow_spot){ page, i }, refill);
             }
         }
         page = vmmu_shadow_next_table(edit, page);
     }
 }
 
-/* Whether faults at the entry there cost no exit: to see it written is to be able to make ours at once. */
-static bool is_silent_at(const struct shadow_edit *edit, uint64_t gpa)
+void vmmu_shadow_follow(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes, unsigned spared)
+{
+    follow(edit, gpa, bytes, spared, NULL);
+}
+
+bool vmmu_shadow_is_silent_at(const struct shadow_edit *edit, uint64_t gpa)
 {
     const uint32_t at = (uint32_t)(gpa & (VMMU_PAGE_BYTES - 1));
     uint32_t page = vmmu_shadow_first_table(edit, shadow_frame_of(gpa));
@@ -79,7 +103,7 @@ bool vmmu_shadow_prefers_emulation(struct shadow_edit *edit, uint64_t gpa)
 {
     uint32_t page = vmmu_shadow_first_table(edit, shadow_frame_of(gpa));
 
-    if (is_silent_at(edit, gpa)) {
+    if (vmmu_shadow_is_silent_at(edit, gpa)) {
         return true;
     }
     for (; page != SHADOW_NONE; page = vmmu_shadow_next_table(edit, page)) {
@@ -113,30 +137,6 @@ void vmmu_shadow_remove_tables(struct shadow_edit *edit, uint64_t frame)
     }
 }
 
-/* Entries of the guest's that came to be ready for use where faults of its own are silent will be used at once. */
-static void fill_written(struct shadow_edit *edit, uint64_t gpa, uint32_t bytes)
-{
-    const struct vmmu_shadow_state *const state = edit->state;
-    const uint32_t from = (uint32_t)(gpa & (VMMU_PAGE_BYTES - 1));
-    struct shadow_prefill prefill = { .edit = edit, .mode = &state->vps[state->faulted].mode };
-    uint32_t page = vmmu_shadow_first_table(edit, shadow_frame_of(gpa));
-
-    /* What stood there may be cached still. */
-    if (state->trap == 0 || edit->flush_vps != 0 || edit->shadow->memory->unflushed_count != 0) {
-        return;
-    }
-    for (; page != SHADOW_NONE; page = vmmu_shadow_next_table(edit, page)) {
-        const struct shadow_page *const table = &state->pages[page];
-        const struct stretch touched = stretch_of(table, from, from + bytes);
-
-        if (table->firm && vmmu_shadow_may_refill(&prefill, table)) {
-            for (uint32_t i = touched.first; i < touched.end; i++) {
-                (void)vmmu_shadow_prefill_entry(&prefill, (struct shadow_spot){ page, i });
-            }
-        }
-    }
-}
-
 struct vmmu_outcome vmmu_shadow_wrote(struct vmmu_shadow *shadow, vmmu_gpa gpa, uint32_t bytes)
 {
     struct shadow_edit edit;
@@ -147,10 +147,12 @@ struct vmmu_outcome vmmu_shadow_wrote(struct vmmu_shadow *shadow, vmmu_gpa gpa, 
     if (!vmmu_shadow_begin(&edit, shadow)) {
         return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
     }
-    vmmu_shadow_follow(&edit, gpa.v, bytes, 0);
     if (vmmu_shadow_first_table(&edit, shadow_frame_of(gpa.v)) != SHADOW_NONE) {
+        struct shadow_prefill refill = { .edit = &edit,
+                                         .mode = &shadow->state->vps[shadow->state->faulted].mode };
+
+        follow(&edit, gpa.v, bytes, 0, &refill);
         vmmu_shadow_settle(&edit, shadow->config.vps);
-        fill_written(&edit, gpa.v, bytes);
     }
     return vmmu_shadow_end(&edit, VMMU_OK);
 }
