@@ -11,6 +11,7 @@
 #include "hv/mmu/state.h"
 #include "hv/vp/vp.h"
 #include "hv/x86/layout.h"
+#include "hv/x86/svm/svm.h"
 #include "hv/x86/vp/x86.h"
 
 #define MEMORY_NAME "memory-backend-memfd"
@@ -63,12 +64,15 @@ bool hypervisor_attach(void)
     return memory;
 }
 
+const void *hypervisor_memory(uint64_t physical, size_t bytes)
+{
+    return physical < memory_bytes && bytes <= memory_bytes - physical ? memory + physical : NULL;
+}
+
 /* What the hypervisor's pointer @address points to, or NULL if it points to no memory. */
 static const void *at(uint64_t address, size_t bytes)
 {
-    const uint64_t physical = address - LAYOUT_DIRECT_MAP;
-
-    return physical < memory_bytes && bytes <= memory_bytes - physical ? memory + physical : NULL;
+    return hypervisor_memory(address - LAYOUT_DIRECT_MAP, bytes);
 }
 
 static const void *follow(const void *pointer, size_t bytes)
@@ -91,6 +95,22 @@ static bool find_vp(void)
         }
     }
     return false;
+}
+
+bool hypervisor_switch(struct world_switch *out)
+{
+    const struct vp_arch *arch;
+    const struct svm_vp *svm;
+
+    if (!vp && !find_vp()) {
+        return false;
+    }
+    arch = follow(vp->arch, sizeof *arch);
+    svm = arch ? follow(arch->svm, sizeof *svm) : NULL;
+    out->vmcb = svm ? follow(svm->vmcb, sizeof *svm->vmcb) : NULL;
+    out->flushes = vp->counters.tlb_flushes;
+    out->tagged_roots = svm && svm->tagged_roots;
+    return out->vmcb;
 }
 
 static struct reason *reason_of(const struct reason *key)

@@ -6,6 +6,7 @@
 #define BENCH_HYPERVISOR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -20,6 +21,21 @@ struct entry_counts {
 
 /* Find the emulated machine's memory in this process. False: it is not there; errors are printed. */
 bool hypervisor_attach(void);
+
+/* The emulated machine's memory at @physical, or NULL where none is. */
+const void *hypervisor_memory(uint64_t physical, size_t bytes);
+
+struct svm_vmcb;
+
+/* What a world switch goes by. */
+struct world_switch {
+    const struct svm_vmcb *vmcb;
+    uint64_t flushes;  /* of the guest's translations that were asked for until now */
+    bool tagged_roots; /* another root is another tag; else it is a flush, and counted as one */
+};
+
+/* Tell of the virtual processor that runs. False: there is none yet. */
+bool hypervisor_switch(struct world_switch *out);
 
 /* The guest is about to be entered: account for the exit before, and print it while `trace` is set. */
 void hypervisor_entry(FILE *out, const struct entry_counts *counts, bool trace);

@@ -9,6 +9,10 @@ from vmlib import cpio, debian, guests, places
 
 BENCH = places.TREE / "bench"
 
+# How the emulator's plugins are compiled.
+_PLUGIN = ["gcc", "-O2", "-shared", "-fPIC", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", f"-I{places.TREE}/include",
+           f"-I{places.TREE}"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Images:
@@ -32,16 +36,28 @@ def folder():
 def prepare(machine, guest_words):
     """Build what is missing or older than its source, for @machine; the guest is told @guest_words."""
     guest = guests.find(machine.guest)
-    plugin = _built("count.so", [BENCH / "count.c", BENCH / "hypervisor.c", BENCH / "guest_tables.c"],
-                    [*BENCH.glob("*.h"), *places.TREE.glob("include/vmmu/*.h"), *places.TREE.glob("hv/*/*.h")],
-                    ["gcc", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", f"-I{places.TREE}/include",
-                     f"-I{places.TREE}"])
-    workload = _workload(guest.architecture)
+    plugin = _built("count.so", [BENCH / "count.c", BENCH / "hypervisor.c", BENCH / "guest_tables.c"], _headers(), _PLUGIN)
+    program = workload(guest.architecture)
     kernel = guests.prepare(guest).kernel
     initrd = folder() / f"initrd-{guest.architecture}.cpio"
-    places.write_whole(initrd, _archive(workload, guest.architecture).bytes())
+    places.write_whole(initrd, _archive(program, guest.architecture).bytes())
     return Images(plugin, kernel, initrd, places.HYPERVISOR,
                   _kvm_initrd(kernel, initrd, guest_words) if machine.kvm else None, guest_words)
+
+
+def recorder():
+    """Build the plugin that writes traces for bench/vpid, if it is missing or older than its sources; returns its path."""
+    vpid, library = BENCH / "vpid", places.TREE / "lib" / "x86"
+    sources = [*(vpid / f"{name}.c" for name in ("record", "registers", "tables", "trace")),
+               BENCH / "hypervisor.c", BENCH / "guest_tables.c",
+               *(path for room in ("format", "insn", "mode", "walk") for path in sorted((library / room).glob("*.c")))]
+    return _built("record.so", sources, [*vpid.glob("*.h"), *_headers()], _PLUGIN)
+
+
+def _headers():
+    """What a plugin may include."""
+    return [path for pattern in ("bench/*.h", "include/vmmu/*.h", "hv/*/*.h", "hv/x86/*/*.h", "lib/x86/*/*.h")
+            for path in places.TREE.glob(pattern)]
 
 
 def _built(name, sources, headers, compiler):
@@ -51,7 +67,7 @@ def _built(name, sources, headers, compiler):
     return out
 
 
-def _workload(architecture):
+def workload(architecture):
     options = ["-O2", "-static", "-no-pie", "-s", "-Wall", "-Wextra", "-Werror"]
     source, headers = BENCH / "guest" / "workload.c", [BENCH / "mark.h"]
     if architecture == "amd64":

@@ -1,0 +1,153 @@
+"""What tags of translations (VPIDs, ASIDs) are worth: docs/vpid.md.
+
+A guest runs its workloads under the hypervisor on QEMU; bench/vpid/record.c tells world switches, flushes and the pages that
+are accessed, and bench/vpid/replay.c replays that, while it comes, on models of a processor's TLB: without tags, with one tag for
+a virtual processor, with one for each of its latest roots, and with the tags that the emulated processor was given.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from . import counts, images, machines, table
+
+PROCESSORS = ("skylake", "haswell")
+TECHNIQUES = ("nested", "shadow")
+UNTAGGED, TAG_A_VP, TAG_A_ROOT = "untagged", "tag-a-vp", "tag-a-root"
+
+# Of a run that the figures may be taken from: all went where the tables say, and nothing was left in the dark.
+_SOUND = re.compile(r"vpid-record: compared=(\d+) differed=0 unmapped=0 lost=0")
+
+_PAIRS = ("walks", "loads", "second", "alive", "survived")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Mark:
+    """What had been counted when the workload passed a mark."""
+
+    kind: str
+    number: int
+    common: dict
+    models: dict
+
+
+def run(replayer, workload, processor):
+    """A row for each technique, workload and way to tag."""
+    return [row for technique in TECHNIQUES for row in _rows(technique, _replayed(replayer, technique, workload, processor))]
+
+
+def _replayed(replayer, technique, workload, processor):
+    """The marks of a run, as the replay counted up to them."""
+    machine = machines.MACHINES[technique]
+    print(f"bench: vpid: {machine.says}, replayed as {processor}", file=sys.stderr, flush=True)
+    parts = images.prepare(machine, machines.guest_words(workload))
+    folder = tempfile.mkdtemp(dir=images.folder(), prefix="run-")
+    try:
+        return _recorded(machine, dataclasses.replace(parts, plugin=images.recorder()), folder, [replayer, processor])
+    finally:
+        shutil.rmtree(folder)
+
+
+def _recorded(machine, parts, folder, replay):
+    trace = os.path.join(folder, "counts")
+    os.mkfifo(trace)
+    with open(os.path.join(folder, "console"), "wb+") as console, open(os.path.join(folder, "marks"), "w+") as marks:
+        emulator = subprocess.Popen(machine.command(parts, pathlib.Path(folder)), cwd=folder,
+                                    stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+        try:
+            with open(trace, "rb") as stream:
+                replayed = subprocess.run(replay, stdin=stream, stdout=marks, timeout=1500, check=False)
+            emulator.wait(timeout=60)
+        finally:
+            emulator.kill()
+        console.seek(0)
+        said = console.read().decode(errors="replace")
+        if replayed.returncode != 0 or not _SOUND.search(said):
+            sys.stderr.write(said[-4000:])
+            sys.exit(f"bench: vpid: the trace of {machine.technique} is not sound")
+        marks.seek(0)
+        return _read(marks)
+
+
+def _read(lines):
+    marks = []
+    for line in lines:
+        kind, name, *fields = line.split()
+        values = {key: [int(part) for part in value.split(",")] for key, value in (field.split("=") for field in fields)}
+        if kind == "model":
+            marks[-1].models[name] = values
+        else:
+            marks.append(_Mark(kind, int(name), values, {}))
+    return marks
+
+
+def _phases(marks):
+    """(workload, operations, first mark, last mark) of everything that ran between two marks."""
+    def passed(number):
+        return next((mark for mark in marks if mark.kind == "mark" and mark.number == number), None)
+
+    yield counts.BOOT, 1, passed(0), passed(counts.INIT)
+    for name, (number, operations) in counts.WORKLOADS.items():
+        if passed(number + 1):
+            yield name, operations, passed(number), passed(number + 1)
+
+
+def _rows(technique, marks):
+    rows = []
+    for workload, operations, first, last in _phases(marks):
+        common = {name: [now - was for now, was in zip(last.common[name], first.common[name])] for name in last.common}
+        for model in last.models:
+            row = {"technique": technique, "workload": workload, "operations": operations, "tags": model,
+                   "exits": common["entries"][0], "roots": common["roots"][0], "flushes": common["asked"][0],
+                   "accesses_hv": common["accesses"][0], "accesses_guest": common["accesses"][1]}
+            for name in _PAIRS:
+                hypervisor, guest = (now - was for now, was in zip(last.models[model][name], first.models[model][name]))
+                row[f"{name}_hv"], row[f"{name}_guest"] = hypervisor, guest
+            rows.append(row)
+    return rows
+
+
+def render(rows):
+    """The tables as text: what tags save at exits, and what changes of root cost."""
+    found = {(row["technique"], row["workload"], row["tags"]): row for row in rows}
+    runs = list(dict.fromkeys((row["technique"], row["workload"]) for row in rows))
+    return [_exits(found, runs), _switches(found, runs)]
+
+
+def _each(amount, of):
+    if not of:
+        return "-"
+    return f"{amount / of:.2f}" if amount / of < 10 else f"{amount / of:.1f}"
+
+
+def _exits(found, runs):
+    lines = [("at exits", "", "exits", "guest alive", "used again", "hv used again", "walks off", "on", "hv off", "hv on",
+              "saved/exit", "references", "saved/exit")]
+    for technique, workload in runs:
+        off = found[technique, workload, UNTAGGED]
+        on = found[technique, workload, TAG_A_ROOT]
+        exits = off["exits"]
+        saved = {what: sum(off[f"{what}_{world}"] - on[f"{what}_{world}"] for world in ("hv", "guest"))
+                 for what in ("walks", "loads")}
+        lines.append((workload, technique, str(exits), _each(on["alive_guest"], exits), _each(on["survived_guest"], exits),
+                      _each(on["survived_hv"], exits), str(off["walks_guest"]), str(on["walks_guest"]),
+                      str(off["walks_hv"]), str(on["walks_hv"]), _each(saved["walks"], exits),
+                      f"{(off['loads_hv'] + off['loads_guest']) / 1e3:.0f}k", _each(saved["loads"], exits)))
+    return table.align(lines, left=2)
+
+
+def _switches(found, runs):
+    lines = [("at changes of root", "", "changes", "flushes", "walks untagged", "tag a VP", "tag a root", "each untagged",
+              "tag a VP", "tag a root", "references: tag a VP", "tag a root")]
+    for technique, workload in runs:
+        of = [found[technique, workload, tags] for tags in (UNTAGGED, TAG_A_VP, TAG_A_ROOT)]
+        changes = of[0]["roots"]
+        lines.append((workload, technique, str(changes), str(of[0]["flushes"]),
+                      *(str(row["walks_guest"]) for row in of), *(_each(row["walks_guest"], changes) for row in of),
+                      *(_each(row["loads_guest"], changes) for row in of[1:])))
+    return table.align(lines, left=2)
