@@ -175,10 +175,14 @@ void vmmu_shadow_heed_absent(struct shadow_edit *edit, uint32_t root, uint64_t a
     if (!is_absent(edit, spot)) {
         return;
     }
-    if (page->life == SHADOW_OPEN && page->role.level == 1 && ++page->absent >= ABSENT_ENOUGH) {
+    if (!make_firm(edit, spot.page)) {
+        if (page->role.level > 1 || ++page->absent < ABSENT_ENOUGH) {
+            return;
+        }
         spot = follow_links(edit, root, address, true);
+        if (!is_absent(edit, spot) || !make_firm(edit, spot.page)) {
+            return;
+        }
     }
-    if (is_absent(edit, spot) && make_firm(edit, spot.page)) {
-        silence_around(edit, spot);
-    }
+    silence_around(edit, spot);
 }

@@ -133,6 +133,11 @@ struct vmmu_shadow_config mirror_config(struct mirror *mirror, uint32_t pool_pag
 
 void mirror_start(struct mirror *mirror, uint32_t pool_pages)
 {
+    mirror_start_as(mirror, pool_pages, (struct mirror_offer){ .vps = 2 });
+}
+
+void mirror_start_as(struct mirror *mirror, uint32_t pool_pages, struct mirror_offer offer)
+{
     const size_t bytes = vmmu_shadow_memory_bytes(pool_pages);
 
     memset(mirror, 0, sizeof(*mirror));
@@ -157,10 +162,13 @@ void mirror_start(struct mirror *mirror, uint32_t pool_pages)
         MODERN_PAGING,
     };
 
-    const struct vmmu_shadow_config config = mirror_config(mirror, pool_pages);
+    struct vmmu_shadow_config config = mirror_config(mirror, pool_pages);
 
+    config.vps = BIT64(offer.vps) - 1;
+    config.silent_absent = offer.silent_absent;
+    config.tagged_roots = offer.tagged_roots;
     EXPECT_EQ(vmmu_shadow_init(&mirror->shadow, &config, &mirror->memory, mirror->account, bytes), VMMU_OK);
-    for (unsigned vp = 0; vp < 2; vp++) {
+    for (unsigned vp = 0; vp < offer.vps; vp++) {
         mirror->registers[vp].cr0 = VMMU_X86_CR0_PE;
         mirror_enter(mirror, vp);
     }
@@ -383,7 +391,13 @@ struct mirror_result mirror_access(struct mirror *mirror, unsigned vp, uint64_t 
         }
         EXPECT_EQ(status, VMMU_GUEST_FAULT);
         EXPECT_EQ(walk.fault.vector, VMMU_X86_VECTOR_PF);
-        EXPECT((walk.fault.error_code & VMMU_X86_PF_RESERVED) == 0);
+        if (!(walk.fault.error_code & VMMU_X86_PF_PRESENT) && mirror->shadow.config.silent_absent) {
+            result.answer = VMMU_SHADOW_INJECT;
+            result.fault = walk.fault;
+            check(mirror, false, vp);
+            return result;
+        }
+        EXPECT(((walk.fault.error_code & VMMU_X86_PF_RESERVED) == 0) || mirror->shadow.config.silent_absent);
         MIRROR_DO(mirror, status, vmmu_shadow_fault(&mirror->shadow, vp, (vmmu_gva){ va }, access, &verdict));
         EXPECT_EQ(status, VMMU_OK);
         if (verdict.answer != VMMU_SHADOW_RETRY) {

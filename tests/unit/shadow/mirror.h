@@ -50,6 +50,15 @@ struct mirror {
 /* A shadow of @pool_pages pages for the VPs 0 and 1, which have paging off. */
 void mirror_start(struct mirror *mirror, uint32_t pool_pages);
 
+/* The same for what a processor may offer beside, and one virtual processor or two. */
+struct mirror_offer {
+    unsigned vps;
+    bool silent_absent; /* then a fault with P clear is the guest's, and takes no exit */
+    bool tagged_roots;
+};
+
+void mirror_start_as(struct mirror *mirror, uint32_t pool_pages, struct mirror_offer offer);
+
 /* The configuration that mirror_start uses. */
 struct vmmu_shadow_config mirror_config(struct mirror *mirror, uint32_t pool_pages);
 

@@ -111,6 +111,24 @@ static void test_a_pat_without_write_back_or_uncached_memory_is_not_supported(vo
     mirror_finish(&mirror);
 }
 
+static void test_traps_need_a_bit_of_the_address_that_is_reserved(void **state)
+{
+    (void)state;
+    mirror_start(&mirror, 96);
+
+    struct vmmu_shadow_config config = mirror_config(&mirror, 96);
+
+    config.silent_absent = true;
+    config.maxphyaddr = 52;
+    EXPECT_EQ(try_config(&config), VMMU_UNSUPPORTED);
+    config.maxphyaddr = 51;
+    EXPECT_EQ(try_config(&config), VMMU_OK);
+    config.silent_absent = false;
+    config.maxphyaddr = 52;
+    EXPECT_EQ(try_config(&config), VMMU_OK);
+    mirror_finish(&mirror);
+}
+
 /* --- calls --- */
 
 static void test_a_processor_that_is_none_is_refused(void **state)
@@ -273,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_a_pool_below_the_floor_is_refused),
         cmocka_unit_test(test_the_account_must_be_aligned_and_large_enough),
         cmocka_unit_test(test_a_pat_without_write_back_or_uncached_memory_is_not_supported),
+        cmocka_unit_test(test_traps_need_a_bit_of_the_address_that_is_reserved),
         cmocka_unit_test(test_a_processor_that_is_none_is_refused),
         cmocka_unit_test(test_ranges_out_of_range_are_refused),
         cmocka_unit_test(test_a_guest_runs_in_a_pool_at_the_floor),
