@@ -2,10 +2,11 @@
  * Hardware tasks: JMP, CALL and IRET between them and a task gate; what a switch saves and loads, CR3 first of all.
  * SDM 3A "Task Management".
  *
- * Tables that are walked in place of the guest's do not follow a switch: such a partition is stopped.
+ * Where the hypervisor sees them, it performs them. An emulated processor that ignores SVM's intercept under shadow paging has
+ * the partition stopped.
  *
  * Guest: 32-bit only
- * Guest: stops under shadow
+ * Guest: stops on amd under shadow
  */
 #include "tests/guests/common/cpu.h"
 #include "tests/guests/common/guest.h"
