@@ -5,15 +5,22 @@ that it opens by itself; the session reads it empty, or Bochs would stop when no
 """
 
 import re
+import signal
+import subprocess
 
 from . import disk, hosts, machine as machines, places, sizes
 from .status import refuse
 
 # The session relays between the terminal and the console's line.
 OWN_TERMINAL = False
+# Of the screen.
+ENVIRONMENT = {"TERM": "vt100"}
 
 # Instructions in a second of the machine's time. Its clocks follow from it; the machine may run faster or slower than that.
 SPEED = 50_000_000
+
+# While entries are recorded, each takes the hypervisor some thousands of instructions more; short timers must not notice.
+SPEED_RECORDING = 4 * SPEED
 
 # Time passes as instructions do, and in no time while the machine is idle. With a person, no faster than on the wall.
 UNHURRIED, HURRIED = "slowdown", "none"
@@ -41,8 +48,10 @@ debug: action=ignore
 """
 DISK = 'type=disk, mode=flat, path="disk", cylinders={cylinders}, heads={heads}, spt={sectors}'
 
-# What Bochs's debugger, which Debian's build has, is told: to run the machine, and to leave at its end.
-SCRIPT = "continue\nquit\n"
+# What Bochs's debugger, which Debian's build has, is told: to run the machine, and to leave; if it was interrupted, to say
+# first where it stands.
+SCRIPT = "continue\nregisters\nsreg\ncreg\nprint-stack 16\nquit\n"
+INTERRUPTED_SECONDS = 5
 
 # The hypervisor's status, on a line of its own among what the debugger says.
 STATUS = re.compile(r"^([0-9])$", re.MULTILINE)
@@ -60,23 +69,34 @@ def command(machine, folder, wires, terminal, typed):
         raise refuse(f"host {machine.host.name} boots nothing without the hypervisor")
     carried = machines.hypervisor_modules(machine, folder)
     plan = disk.multiboot(places.HYPERVISOR, machines.hypervisor_words(machine), carried)
-    cylinders = disk.write(folder / "disk", plan)
-    drive = DISK.format(cylinders=cylinders, heads=disk.HEADS, sectors=disk.SECTORS_PER_TRACK)
-    text = configuration(machine.processor, machines.memory_bytes(machine, carried), drive,
-                         sync=UNHURRIED if terminal or typed else HURRIED, log=machine.log)
-    two_way = terminal or typed
-    text += f"com1: enabled=1, mode=socket-client, dev=127.0.0.1:{wires.listen('console')}\n" if two_way else \
-            _file("com1", wires.pipe("console"))
-    text += _file("com2", "control") + _file("com3", wires.pipe("output")) + _file("com4", wires.pipe("errors"))
+    disk_drive = drive(disk.write(folder / "disk", plan))
+    text = configuration(machine.processor, machines.memory_bytes(machine, carried), disk_drive,
+                         sync=UNHURRIED if terminal or typed else HURRIED, log=machine.log,
+                         speed=SPEED_RECORDING if machine.record else SPEED)
+    text += _socket("com1", wires.listen("console")) if terminal or typed else _file("com1", wires.pipe("console"))
+    text += _socket("com2", wires.listen("control")) if machine.monitor else _file("com2", "control")
+    text += _file("com3", wires.pipe("output")) + _file("com4", wires.pipe("errors"))
     (folder / "bochsrc").write_text(text, encoding="utf-8")
     (folder / "script").write_text(SCRIPT, encoding="ascii")
     return [machine.host.emulator, "-q", "-f", "bochsrc", "-rc", "script"]
 
 
-def configuration(processor, memory, drive, boot="disk", sync=HURRIED, log=None):
+def configuration(processor, memory, drive, boot="disk", sync=HURRIED, log=None, speed=SPEED):
     """The configuration of a machine with @memory bytes and @drive, but for its serial ports."""
     return CONFIGURATION.format(processor=processor, memory=-(-memory // sizes.MIB), drive=drive, boot=boot, sync=sync,
-                                speed=SPEED, firmware=hosts.FIRMWARE, log=log or "log", errors="report" if log else "ignore")
+                                speed=speed, firmware=hosts.FIRMWARE, log=log or "log", errors="report" if log else "ignore")
+
+
+def interrogate(machine, folder, process):
+    """The machine is about to be stopped: if its log is kept, let it say in there where it stands."""
+    if machine.log:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(INTERRUPTED_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        with open(machine.log, "a", encoding="utf-8") as log:
+            log.write(places.text(folder / "said"))
 
 
 def ending(folder, exit_status):
@@ -99,3 +119,7 @@ def screen(folder):
 
 def _file(port, path):
     return f"{port}: enabled=1, mode=file, dev={path}\n"
+
+
+def _socket(port, number):
+    return f"{port}: enabled=1, mode=socket-client, dev=127.0.0.1:{number}\n"

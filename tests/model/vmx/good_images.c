@@ -203,7 +203,7 @@ static void zero(void *image, unsigned key)
 
 #define LAYER(name)                                                                                          \
     {                                                                                                        \
-        name, sizeof name / sizeof name[0]                                                                   \
+        (name), sizeof(name) / sizeof(name)[0]                                                               \
     }
 #define LAYERS 8
 
