@@ -174,6 +174,8 @@ enum vmmu_insn_operation {
     VMMU_INSN_PUSHF,
     VMMU_INSN_POPF,
     VMMU_INSN_RSM,
+    VMMU_INSN_CALL_FAR, /* source: the pointer, in MEMORY or IMMEDIATE: the selector above operand_bytes of offset */
+    VMMU_INSN_JMP_FAR,
 
     VMMU_INSN_OPERATIONS
 };

@@ -378,6 +378,13 @@ static void perform(struct rig *rig)
     }
 }
 
+/* Of these a selector stands above the operand size. */
+static bool is_far_pointer(const struct vmmu_insn *insn)
+{
+    return (insn->operation == VMMU_INSN_CALL_FAR || insn->operation == VMMU_INSN_JMP_FAR) &&
+           insn->source.kind == VMMU_INSN_OPERAND_IMMEDIATE;
+}
+
 /* What a caller may ask of an instruction that it does itself. */
 static void do_it_oneself(struct rig *rig)
 {
@@ -396,7 +403,7 @@ static void do_it_oneself(struct rig *rig)
     }
     status = vmmu_insn_load_source(&rig->insn, &rig->state, &memory, value, &fault);
     FUZZ_CHECK(same_state(&rig->state, &was));
-    FUZZ_CHECK(status != VMMU_OK || rig->insn.source_bytes >= 8 ||
+    FUZZ_CHECK(status != VMMU_OK || rig->insn.source_bytes >= 8 || is_far_pointer(&rig->insn) ||
                (value[0] >> (8 * rig->insn.source_bytes)) == 0);
     if (rig->insn.operand_bytes <= 8 &&
         vmmu_insn_store_destination(&rig->insn, &rig->state, &memory, value[0], &fault) != VMMU_OK) {

@@ -89,6 +89,17 @@ static bool read_immediate(struct cursor *c, struct vmmu_insn *insn, unsigned si
     return bytes;
 }
 
+static bool read_far(struct cursor *c, struct vmmu_insn *insn, unsigned offset_bytes)
+{
+    const uint8_t *bytes = take(c, offset_bytes + 2);
+
+    if (bytes) {
+        insn->immediate = (uint64_t)sign_extended(bytes, offset_bytes) & BITS64(offset_bytes * 8 - 1, 0);
+        insn->immediate |= (uint64_t)(uint16_t)little_endian16(bytes + offset_bytes) << offset_bytes * 8;
+    }
+    return bytes;
+}
+
 /* A general register by number: SPL, BPL, SIL and DIL with any REX, AH, CH, DH and BH without. */
 static struct vmmu_insn_operand general(const struct cursor *c, uint8_t number, uint8_t size)
 {
@@ -129,6 +140,7 @@ static bool read_operand(struct cursor *c, struct vmmu_insn *insn, enum operand_
         *operand = operand_of(VMMU_INSN_OPERAND_IMMEDIATE, 0);
         insn->immediate = 1;
         return true;
+    case OP_FAR: *operand = operand_of(VMMU_INSN_OPERAND_IMMEDIATE, 0); return read_far(c, insn, size);
     case OP_IMM:
     case OP_IMM_FULL:
     case OP_IMM8_SIGNED:

@@ -73,8 +73,8 @@ const struct opcode vmmu_insn_one_byte[256] = {
     [0x1E] = { VMMU_INSN_PUSH, OP_NONE, OP_SEG_OPCODE, F_NOT_64 | F_ONE_MORE },
 
     [0x07] = GONE_IN_64, [0x17] = GONE_IN_64, [0x1F] = GONE_IN_64, [0x27] = GONE_IN_64, [0x2F] = GONE_IN_64,
-    [0x37] = GONE_IN_64, [0x3F] = GONE_IN_64, [0x60] = GONE_IN_64, [0x61] = GONE_IN_64, [0x9A] = GONE_IN_64,
-    [0xD4] = GONE_IN_64, [0xD5] = GONE_IN_64, [0xD6] = GONE_IN_64, [0xEA] = GONE_IN_64,
+    [0x37] = GONE_IN_64, [0x3F] = GONE_IN_64, [0x60] = GONE_IN_64, [0x61] = GONE_IN_64,
+    [0xD4] = GONE_IN_64, [0xD5] = GONE_IN_64, [0xD6] = GONE_IN_64,
 
     [0x26] = { 0, 0, 0, F_PREFIX },
     [0x2E] = { 0, 0, 0, F_PREFIX },
@@ -126,6 +126,7 @@ const struct opcode vmmu_insn_one_byte[256] = {
     [0x95] = { VMMU_INSN_XCHG, OP_LOW, OP_RAX, 0 },
     [0x96] = { VMMU_INSN_XCHG, OP_LOW, OP_RAX, 0 },
     [0x97] = { VMMU_INSN_XCHG, OP_LOW, OP_RAX, 0 },
+    [0x9A] = { VMMU_INSN_CALL_FAR, OP_NONE, OP_FAR, F_NOT_64 | F_ONE_MORE },
     [0x9C] = { VMMU_INSN_PUSHF, OP_NONE, OP_NONE, F_DEFAULT64 | F_ONE_MORE },
     [0x9D] = { VMMU_INSN_POPF, OP_NONE, OP_NONE, F_DEFAULT64 | F_ONE_MORE },
 
@@ -165,6 +166,7 @@ const struct opcode vmmu_insn_one_byte[256] = {
     [0xE5] = { VMMU_INSN_IN, OP_RAX, OP_IMM8, F_MAX32 },
     [0xE6] = { VMMU_INSN_OUT, OP_IMM8, OP_RAX, F_BYTE },
     [0xE7] = { VMMU_INSN_OUT, OP_IMM8, OP_RAX, F_MAX32 },
+    [0xEA] = { VMMU_INSN_JMP_FAR, OP_NONE, OP_FAR, F_NOT_64 },
     [0xEC] = { VMMU_INSN_IN, OP_RAX, OP_DX, F_BYTE },
     [0xED] = { VMMU_INSN_IN, OP_RAX, OP_DX, F_MAX32 },
     [0xEE] = { VMMU_INSN_OUT, OP_DX, OP_RAX, F_BYTE },
@@ -234,6 +236,8 @@ const struct opcode vmmu_insn_groups[GROUPS][8] = {
     [GROUP_COUNT] = {
         [0] = { VMMU_INSN_INC, OP_RM, OP_NONE, F_LOCKABLE },
         [1] = { VMMU_INSN_DEC, OP_RM, OP_NONE, F_LOCKABLE },
+        [3] = { VMMU_INSN_CALL_FAR, OP_NONE, OP_RM, F_MEMORY_ONLY | F_ONE_MORE },
+        [5] = { VMMU_INSN_JMP_FAR, OP_NONE, OP_RM, F_MEMORY_ONLY },
         [6] = { VMMU_INSN_PUSH, OP_NONE, OP_RM, F_DEFAULT64 | F_ONE_MORE },
     },
     [GROUP_SYSTEM] = {

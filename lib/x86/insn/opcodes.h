@@ -22,6 +22,7 @@ enum operand_code {
     OP_IMM_FULL,    /* an immediate of the operand size, up to 8 bytes */
     OP_IMM8_SIGNED, /* one byte, sign-extended to the operand size */
     OP_IMM8,        /* one byte: a port, a vector, a bit offset, a count */
+    OP_FAR,         /* an offset of the operand size and a selector: an immediate */
     OP_ONE,         /* the count 1 */
     OP_SEG,         /* ModR/M.reg: a segment register */
     OP_SEG_OPCODE,  /* the opcode's bits 5:3: a segment register */

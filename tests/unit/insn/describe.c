@@ -8,15 +8,15 @@
 #include "tests/unit/test.h"
 
 static const char *const operation_names[VMMU_INSN_OPERATIONS] = {
-    "none",   "add",     "or",       "adc",  "sbb",    "and",     "sub",   "xor",    "cmp",     "test",
-    "inc",    "dec",     "neg",      "not",  "rol",    "ror",     "rcl",   "rcr",    "shl",     "shr",
-    "sar",    "bt",      "bts",      "btr",  "btc",    "mov",     "movzx", "movsx",  "movbe",   "xchg",
-    "xadd",   "cmpxchg", "cmpxchgb", "push", "pop",    "nop",     "movs",  "cmps",   "stos",    "lods",
-    "scas",   "ins",     "outs",     "in",   "out",    "movcr",   "movdr", "clts",   "lmsw",    "smsw",
-    "invlpg", "invlpga", "invpcid",  "invd", "wbinvd", "cpuid",   "rdmsr", "wrmsr",  "rdtsc",   "rdtscp",
-    "rdpmc",  "xgetbv",  "xsetbv",   "hlt",  "pause",  "monitor", "mwait", "vmcall", "vmmcall", "vmrun",
-    "vmload", "vmsave",  "stgi",     "clgi", "skinit", "int",     "int3",  "into",   "icebp",   "iret",
-    "pushf",  "popf",    "rsm",
+    "none",   "add",     "or",       "adc",   "sbb",    "and",     "sub",   "xor",    "cmp",     "test",
+    "inc",    "dec",     "neg",      "not",   "rol",    "ror",     "rcl",   "rcr",    "shl",     "shr",
+    "sar",    "bt",      "bts",      "btr",   "btc",    "mov",     "movzx", "movsx",  "movbe",   "xchg",
+    "xadd",   "cmpxchg", "cmpxchgb", "push",  "pop",    "nop",     "movs",  "cmps",   "stos",    "lods",
+    "scas",   "ins",     "outs",     "in",    "out",    "movcr",   "movdr", "clts",   "lmsw",    "smsw",
+    "invlpg", "invlpga", "invpcid",  "invd",  "wbinvd", "cpuid",   "rdmsr", "wrmsr",  "rdtsc",   "rdtscp",
+    "rdpmc",  "xgetbv",  "xsetbv",   "hlt",   "pause",  "monitor", "mwait", "vmcall", "vmmcall", "vmrun",
+    "vmload", "vmsave",  "stgi",     "clgi",  "skinit", "int",     "int3",  "into",   "icebp",   "iret",
+    "pushf",  "popf",    "rsm",      "callf", "jmpf",
 };
 
 static const char *const segment_names[] = { "es", "cs", "ss", "ds", "fs", "gs" };

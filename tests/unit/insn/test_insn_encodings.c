@@ -340,6 +340,25 @@ static void test_string_instructions(void **state)
     EXPECT_MEANINGS(VMMU_INSN_16, real_mode);
 }
 
+static void test_far_transfers(void **state)
+{
+    static const struct encoding legacy[] = {
+        { "9A 78 56 34 12 28 00", "callf4, 0x2812345678 ~1" },
+        { "EA 00 00 00 80 28 00", "jmpf4, 0x2880000000" },
+        { "66 EA FF FF FE FF", "jmpf2, 0xfffeffff" },
+        { "FF 1D 00 10 00 00", "callf4, ds:[+0x1000] ~2" },
+        { "FF 6C 24 04", "jmpf4, ss:[r4+0x4] ~1" },
+    };
+    static const struct encoding real_mode[] = { { "9A 34 12 00 F0", "callf2, 0xf0001234 ~1" },
+                                                 { "66 EA 00 00 01 00 08 00", "jmpf4, 0x800010000" } };
+    static const struct encoding long_mode[] = { { "48 FF 28", "jmpf8, ds:[r0] ~1" } };
+
+    (void)state;
+    EXPECT_MEANINGS(VMMU_INSN_32, legacy);
+    EXPECT_MEANINGS(VMMU_INSN_16, real_mode);
+    EXPECT_MEANINGS(VMMU_INSN_64, long_mode);
+}
+
 static void test_ports(void **state)
 {
     static const struct encoding ports[] = {
@@ -463,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_exchanges_and_bit_tests),
         cmocka_unit_test(test_stack_instructions),
         cmocka_unit_test(test_string_instructions),
+        cmocka_unit_test(test_far_transfers),
         cmocka_unit_test(test_ports),
         cmocka_unit_test(test_control_and_debug_registers),
         cmocka_unit_test(test_system_instructions),

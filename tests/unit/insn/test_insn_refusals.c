@@ -100,7 +100,7 @@ static void test_unknown_instructions_are_unsupported_and_never_guessed(void **s
                    "0F 01 CA", "0F C7 30", "0F C7 F0", "8E D8", "F2 0F 38 F0 C0", "0F 38 00 C0",
                    "0F 3A 0F C0 00", "8F 08", "C6 F8 00", "FE 10", "0F BA 00 01", "0F 01 F8", "0F 01 D4",
                    "0F 40 08", "0F 94 00");
-    EXPECT_UNKNOWN(VMMU_INSN_32, "63 08", "07", "1F", "60", "C4 00", "62 00", "27", "9A", "EA", "8E D8");
+    EXPECT_UNKNOWN(VMMU_INSN_32, "63 08", "07", "1F", "60", "C4 00", "62 00", "27", "E8", "E9", "8E D8");
 }
 
 static void test_prefixes_that_make_another_instruction_are_unsupported(void **state)

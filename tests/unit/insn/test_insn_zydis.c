@@ -105,6 +105,8 @@ static const ZydisMnemonic mnemonics[VMMU_INSN_OPERATIONS][8] = {
     [VMMU_INSN_PUSHF] = { ZYDIS_MNEMONIC_PUSHF, ZYDIS_MNEMONIC_PUSHFD, ZYDIS_MNEMONIC_PUSHFQ },
     [VMMU_INSN_POPF] = { ZYDIS_MNEMONIC_POPF, ZYDIS_MNEMONIC_POPFD, ZYDIS_MNEMONIC_POPFQ },
     [VMMU_INSN_RSM] = { ZYDIS_MNEMONIC_RSM },
+    [VMMU_INSN_CALL_FAR] = { ZYDIS_MNEMONIC_CALL },
+    [VMMU_INSN_JMP_FAR] = { ZYDIS_MNEMONIC_JMP },
 };
 
 static uint64_t random_state;
@@ -316,6 +318,23 @@ static bool same_string(const struct trial *trial)
     return true;
 }
 
+static bool is_far(const struct vmmu_insn *insn)
+{
+    return insn->operation == VMMU_INSN_CALL_FAR || insn->operation == VMMU_INSN_JMP_FAR;
+}
+
+static bool same_pointer(const struct trial *trial)
+{
+    const struct vmmu_insn *insn = &trial->insn;
+    const ZydisDecodedOperand *operand = &trial->operands[0];
+
+    if (insn->source.kind == VMMU_INSN_OPERAND_MEMORY)
+        return same_memory(trial, operand) && operand->size == (insn->operand_bytes + 2U) * 8;
+    return operand->type == ZYDIS_OPERAND_TYPE_POINTER &&
+           insn->immediate == ((uint64_t)operand->ptr.segment << insn->operand_bytes * 8 |
+                               (operand->ptr.offset & (UINT64_MAX >> (64 - 8 * insn->operand_bytes))));
+}
+
 /*
  * Operands in their order; those of strings and of the instructions that the manuals write
  * with implied ones apart.
@@ -330,6 +349,8 @@ static bool same_operands(const struct trial *trial)
 
     if (is_string)
         return same_string(trial);
+    if (is_far(insn))
+        return trial->other.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR && same_pointer(trial);
     if (has_implied)
         return true;
     if (insn->destination.kind != VMMU_INSN_OPERAND_NONE &&
@@ -343,7 +364,7 @@ static bool same_operands(const struct trial *trial)
 }
 
 /*
- * What Zydis calls by a name that we know, and we do not take: segment loads, hints that are NOPs for some
+ * What Zydis calls by a name that we know, and we do not take: segment loads, near transfers, hints that are NOPs for some
  * processors, SSE's MOVSD and CMPSD, and prefixes that the manuals leave open.
  */
 static bool excused_unknown(const struct trial *trial)
@@ -352,6 +373,8 @@ static bool excused_unknown(const struct trial *trial)
 
     return (first->type == ZYDIS_OPERAND_TYPE_REGISTER &&
             ZydisRegisterGetClass(first->reg.value) == ZYDIS_REGCLASS_SEGMENT) ||
+           (trial->other.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE &&
+            trial->other.meta.branch_type != ZYDIS_BRANCH_TYPE_FAR) ||
            trial->other.mnemonic == ZYDIS_MNEMONIC_NOP || trial->other.mnemonic == ZYDIS_MNEMONIC_PAUSE ||
            trial->other.meta.isa_set == ZYDIS_ISA_SET_SSE2;
 }
