@@ -31,6 +31,9 @@ MAKE_LABEL(event_sti)
 MAKE_LABEL(event_sti_next)
 MAKE_LABEL(event_popf)
 MAKE_LABEL(event_halt_end)
+MAKE_LABEL(event_shield_sti)
+MAKE_LABEL(event_shield_load)
+MAKE_LABEL(event_shield_next)
 MAKE_LABEL(event_string)
 MAKE_LABEL(event_string_end)
 MAKE_LABEL(event_step_0)
@@ -209,6 +212,37 @@ static void test_steps(void)
         report(found == 1, "a single step over %s traps once, behind it", names[i]);
     }
     report((steps_dr6 & BIT(14)) != 0, "DR6.BS says that it was a step");
+}
+
+/*
+ * STI shields its successor from interrupts, not from its own step; a load of SS shields it from that, too. SDM 3A
+ * "Masking Exceptions and Interrupts When Switching Stacks", 2B STI.
+ */
+static void test_shielded_steps(void)
+{
+    const uintptr_t selector = KERNEL_DATA;
+    unsigned behind_sti = 0, behind_load = 0, behind_next = 0;
+
+    trap_hook_set(VECTOR_DEBUG, on_step);
+    steps_seen = 0;
+    __asm__ volatile("pushf; orl $0x100, (%%" STACK "); popf\n\t"
+                     "sti\n event_shield_sti: cli\n\t"
+                     "mov %w0, %%ss\n event_shield_load: cpuid\n event_shield_next: nop\n\t"
+                     "pushf; andl $~0x100, (%%" STACK "); popf"
+                     :
+                     : "S"(selector), "a"(0)
+                     : "ebx", "ecx", "edx", "memory", "cc");
+    trap_hook_set(VECTOR_DEBUG, NULL);
+    for (unsigned step = 0; step < steps_seen && step < STEPS_MOST; step++) {
+        behind_sti += steps[step] == LABEL(event_shield_sti);
+        behind_load += steps[step] == LABEL(event_shield_load);
+        behind_next += steps[step] == LABEL(event_shield_next);
+    }
+    detail("%u behind STI, %u behind the load, %u behind its successor", behind_sti, behind_load,
+           behind_next);
+    report_slip(behind_sti == 1, "a single step over STI traps once, behind it");
+    report_slip(behind_load == 0, "a single step over a load of SS does not trap");
+    report(behind_next == 1, "and the one over the instruction after it does");
 }
 
 #define HALT_TICKS 100000000U
@@ -411,6 +445,7 @@ void guest_main(void)
     test_double();
     test_sti();
     test_steps();
+    test_shielded_steps();
     test_halt_step();
     test_string_steps();
     test_gate_page();

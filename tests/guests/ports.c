@@ -159,6 +159,28 @@ static void test_faults(void)
     space_leave();
 }
 
+#ifndef __x86_64__
+/* EIP has 32 bits: what follows the last byte of 4 GiB stands at 0. */
+static void test_end_of_addresses(void)
+{
+    uintptr_t ret = 0xc3;
+    struct space space;
+    tables_reset();
+    space_make(&space, *paging_modes());
+    space_map(&space, 0xfffff000, 1, FRAME(3) | PTE_P | PTE_W);
+    space_enter(&space, 0, false);
+    __asm__ volatile("xchgb %b0, 0" : "+q"(ret) : : "memory");
+    *(volatile uint8_t *)(FRAME(3) + PAGE_BYTES - 1) = 0xee; /* OUT */
+    out8(SCRATCH, 0);
+    TRY("call *%0", : : "r"(UINT32_MAX), "a"(0x99), "d"(SCRATCH) : "memory");
+    __asm__ volatile("xchgb %b0, 0" : "+q"(ret) : : "memory");
+    detail("vector %u at %p", (unsigned)trap_last.vector, trap_last.ip);
+    report(trap_last.vector == TRAP_NONE && in8(SCRATCH) == 0x99,
+           "OUT in the last byte of 4 GiB goes on at 0");
+    space_leave();
+}
+#endif
+
 void guest_main(void)
 {
     test_unclaimed();
@@ -166,4 +188,7 @@ void guest_main(void)
     test_repeated();
     test_strings();
     test_faults();
+#ifndef __x86_64__
+    test_end_of_addresses();
+#endif
 }
