@@ -23,7 +23,7 @@ UNTAGGED, TAG_A_VP, TAG_A_ROOT = "untagged", "tag-a-vp", "tag-a-root"
 # Of a run that the figures may be taken from: all went where the tables say, and nothing was left in the dark.
 _SOUND = re.compile(r"vpid-record: compared=(\d+) differed=0 unmapped=0 lost=0")
 
-_PAIRS = ("walks", "loads", "second", "alive", "survived")
+_PAIRS = ("walks", "loads", "second", "alive", "survived", "stale")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ def _recorded(machine, parts, folder, replay):
                                     stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         try:
             with open(trace, "rb") as stream:
-                replayed = subprocess.run(replay, stdin=stream, stdout=marks, timeout=1500, check=False)
+                replayed = subprocess.run(replay, stdin=stream, stdout=marks, timeout=3000, check=False)
             emulator.wait(timeout=60)
         finally:
             emulator.kill()

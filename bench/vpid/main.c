@@ -13,10 +13,11 @@ static void print(const char *kind, unsigned long number, const struct replay *r
     for (unsigned i = 0; i < REPLAY_MODELS; i++) {
         const struct replay_counts *const counts = replay_counts(replay, (enum replay_tags)i);
 
-        printf("model %s walks=%lu,%lu loads=%lu,%lu second=%lu,%lu alive=%lu,%lu survived=%lu,%lu\n",
+        printf("model %s walks=%lu,%lu loads=%lu,%lu second=%lu,%lu alive=%lu,%lu survived=%lu,%lu "
+               "stale=%lu,%lu\n",
                replay_names[i], counts->walks[0], counts->walks[1], counts->loads[0], counts->loads[1],
                counts->second[0], counts->second[1], counts->alive[0], counts->alive[1], counts->survived[0],
-               counts->survived[1]);
+               counts->survived[1], counts->stale[0], counts->stale[1]);
     }
     fflush(stdout);
 }

@@ -95,7 +95,7 @@ static enum deferred deferred;
 static uint8_t deferred_code[INSN_BYTES_MOST];
 static unsigned deferred_bytes;
 
-/* The guest's translations may have changed: those found before this epoch are walked for again. */
+/* The guest's translations may have changed, as by any exit: those found before this epoch are walked for again. */
 static uint32_t epoch = 1;
 
 /* The last access of either side, for leaving out its like. */
@@ -160,17 +160,18 @@ static bool place_of(plugin_memory_info info, uint64_t address, uint64_t *physic
  */
 static bool find(uint64_t address, const plugin_memory_info *info, struct trace_translation *found)
 {
-    uint64_t walked = UINT64_MAX;
     uint64_t went;
-    const bool mapped = tables_walk(in_guest, address, found, &walked);
+    const bool mapped = tables_walk(in_guest, address, found);
 
     if (info && place_of(*info, address, &went)) {
-        if (went == address && walked != went) {
+        const bool differs = !mapped || found->frame != went / VMMU_PAGE_BYTES;
+
+        if (went == address && differs) {
             physical_pages[physical_next++ % PHYSICAL_PAGES] = address & BLOCK_PAGE;
             return false;
         }
         compared++;
-        differed += mapped && walked != went;
+        differed += mapped && differs;
     }
     unmapped += !mapped;
     return mapped;
@@ -185,9 +186,9 @@ static bool walk(struct trace_page *page, uint64_t key, uint64_t address, const 
     if (!find(address, info, &found)) {
         return false;
     }
-    if (page->key != key || memcmp(&page->translation, &found, sizeof found) != 0) {
+    if (page->key != key || !trace_is_same(&page->translation, &found)) {
         record = trace_translation_record(&found);
-        put(record.kind, record.value, 0);
+        put(record.kind, record.value, record.more);
     }
     *page = (struct trace_page){ .key = key, .translation = found, .epoch = in_guest ? epoch : 0 };
     return true;
@@ -323,9 +324,7 @@ static void enter(void)
     if (!told || !tables_of_guest(now.vmcb)) {
         lost++;
     }
-    if (root_changed || asked) {
-        epoch++;
-    }
+    epoch++;
     flushes = now.flushes;
     root = next_root;
     in_guest = true;

@@ -23,7 +23,7 @@
 #define CODE             0
 #define DATA             1
 
-/* `data` of an entry in a model. */
+/* `data` of an entry in a model: where its region lies in the machine, and in the bits below: */
 #define DATA_DIRTY       UINT64_C(1)
 #define DATA_GUEST       UINT64_C(2)
 
@@ -181,11 +181,14 @@ static const struct vmmu_tlb_entry *find(struct replay *replay, struct model *mo
 static void walk(struct replay *replay, struct model *model, const struct trace_record *access,
                  const struct trace_translation *found)
 {
+    const uint64_t address = access->value << VMMU_PAGE_SHIFT;
+    const uint64_t within = BIT64(found->page_shift) - 1;
     const struct vmmu_tlb_entry entry = {
-        .base = (access->value << VMMU_PAGE_SHIFT) & ~(BIT64(found->page_shift) - 1),
+        .base = address & ~within,
         .tag = model->key.tag,
         .frame = model->made,
-        .data = (found->dirty ? DATA_DIRTY : 0) | (replay->world == GUEST ? DATA_GUEST : 0),
+        .data = ((found->frame << VMMU_PAGE_SHIFT) - (address & within)) | (found->dirty ? DATA_DIRTY : 0) |
+                (replay->world == GUEST ? DATA_GUEST : 0),
         .kind = model->key.kind,
         .page_shift = found->page_shift,
         .global = found->global,
@@ -198,6 +201,14 @@ static void walk(struct replay *replay, struct model *model, const struct trace_
     (void)vmmu_tlb_insert(&model->first[access->kind == TRACE_FETCH ? CODE : DATA], &entry);
 }
 
+static bool is_elsewhere(const struct vmmu_tlb_entry *entry, const struct trace_record *access,
+                         const struct trace_translation *found)
+{
+    const uint64_t offset = (access->value << VMMU_PAGE_SHIFT) - entry->base;
+
+    return (entry->data >> VMMU_PAGE_SHIFT) + (offset >> VMMU_PAGE_SHIFT) != found->frame;
+}
+
 static void model_access(struct replay *replay, struct model *model, const struct trace_record *access,
                          const struct trace_translation *found)
 {
@@ -205,7 +216,10 @@ static void model_access(struct replay *replay, struct model *model, const struc
 
     if (entry == NULL) {
         walk(replay, model, access, found);
-    } else if (is_first_use(model, entry->frame, replay->stay)) {
+        return;
+    }
+    model->counts.stale[replay->world] += is_elsewhere(entry, access, found);
+    if (is_first_use(model, entry->frame, replay->stay)) {
         model->counts.survived[replay->world]++;
     }
 }

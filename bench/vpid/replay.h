@@ -44,7 +44,8 @@ struct replay_counts {
     uint64_t
         alive[REPLAY_WORLDS]; /* the world's translations in the second level when it was left, summed up */
     uint64_t
-        survived[REPLAY_WORLDS]; /* of those made in an earlier stay of its, the ones used in a later one */
+        survived[REPLAY_WORLDS];   /* of those made in an earlier stay of its, the ones used in a later one */
+    uint64_t stale[REPLAY_WORLDS]; /* uses of a translation that leads elsewhere than the tables do now */
 };
 
 /* What is the same for every model. */

@@ -106,22 +106,22 @@ static uint8_t shift_of(uint64_t bytes)
 }
 
 static bool walk_one_stage(const struct vmmu_x86_mode *mode, uint64_t address,
-                           struct trace_translation *found, uint64_t *physical)
+                           struct trace_translation *found)
 {
     struct vmmu_x86_walk_result result;
 
     if (vmmu_x86_walk(mode, &machine, (vmmu_gva){ address }, observe, &result) != VMMU_OK) {
         return false;
     }
-    *physical = result.translation.gpa.v;
     *found = (struct trace_translation){ .page_shift = shift_of(result.translation.page_bytes),
                                          .loads = result.loads,
                                          .global = result.translation.global,
-                                         .dirty = result.translation.dirty };
+                                         .dirty = result.translation.dirty,
+                                         .frame = result.translation.gpa.v / VMMU_PAGE_BYTES };
     return true;
 }
 
-static bool walk_two_stages(uint64_t address, struct trace_translation *found, uint64_t *physical)
+static bool walk_two_stages(uint64_t address, struct trace_translation *found)
 {
     struct vmmu_x86_nested_result result;
     uint64_t bytes;
@@ -131,19 +131,18 @@ static bool walk_two_stages(uint64_t address, struct trace_translation *found, u
     }
     bytes =
         result.guest.page_bytes < result.host.page_bytes ? result.guest.page_bytes : result.host.page_bytes;
-    *physical = result.host.hpa.v;
     *found = (struct trace_translation){ .page_shift = shift_of(bytes),
                                          .loads = result.loads,
                                          .global = result.guest.global,
-                                         .dirty = result.guest.dirty && result.host.dirty };
+                                         .dirty = result.guest.dirty && result.host.dirty,
+                                         .frame = result.host.hpa.v / VMMU_PAGE_BYTES };
     return true;
 }
 
-bool tables_walk(bool of_guest, uint64_t address, struct trace_translation *found, uint64_t *physical)
+bool tables_walk(bool of_guest, uint64_t address, struct trace_translation *found)
 {
     if (!of_guest) {
-        return walk_one_stage(&host_mode, address, found, physical);
+        return walk_one_stage(&host_mode, address, found);
     }
-    return nested ? walk_two_stages(address, found, physical)
-                  : walk_one_stage(&guest_mode, address, found, physical);
+    return nested ? walk_two_stages(address, found) : walk_one_stage(&guest_mode, address, found);
 }

@@ -24,7 +24,7 @@ bool tables_load_root(uint64_t cr3);
 /* The guest's CR3. */
 uint64_t tables_root(void);
 
-/* Walk for @address. False: it is not mapped. *physical: where it is in the machine. */
-bool tables_walk(bool guest, uint64_t address, struct trace_translation *found, uint64_t *physical);
+/* Walk for @address. False: it is not mapped. */
+bool tables_walk(bool guest, uint64_t address, struct trace_translation *found);
 
 #endif

@@ -24,7 +24,7 @@ static bool is_access(enum trace_kind kind)
 
 static bool has_more(enum trace_kind kind)
 {
-    return kind == TRACE_ENTER || kind == TRACE_FLUSH_PAGE;
+    return kind == TRACE_ENTER || kind == TRACE_FLUSH_PAGE || kind == TRACE_TRANSLATION;
 }
 
 static uint64_t *side_of(struct trace_sides *sides, enum trace_kind kind)
@@ -104,12 +104,19 @@ bool trace_decode(struct trace_sides *sides, FILE *in, struct trace_record *reco
     return !has_more(record->kind) || get_number(in, &record->more);
 }
 
+bool trace_is_same(const struct trace_translation *a, const struct trace_translation *b)
+{
+    return a->page_shift == b->page_shift && a->loads == b->loads && a->global == b->global &&
+           a->dirty == b->dirty && a->frame == b->frame;
+}
+
 struct trace_record trace_translation_record(const struct trace_translation *translation)
 {
     return (struct trace_record){
         .kind = TRACE_TRANSLATION,
         .value = (uint64_t)translation->page_shift | (uint64_t)translation->global << GLOBAL_BIT |
                  (uint64_t)translation->dirty << DIRTY_BIT | (uint64_t)translation->loads << (DIRTY_BIT + 1),
+        .more = translation->frame,
     };
 }
 
@@ -118,5 +125,6 @@ struct trace_translation trace_translation_of(const struct trace_record *record)
     return (struct trace_translation){ .page_shift = (uint8_t)(record->value & ((1 << SHIFT_BITS) - 1)),
                                        .loads = (uint8_t)(record->value >> (DIRTY_BIT + 1)),
                                        .global = record->value >> GLOBAL_BIT & 1,
-                                       .dirty = record->value >> DIRTY_BIT & 1 };
+                                       .dirty = record->value >> DIRTY_BIT & 1,
+                                       .frame = record->more };
 }

@@ -50,7 +50,8 @@ struct trace_translation {
     uint8_t page_shift; /* the smaller of both stages' */
     uint8_t loads;      /* memory references of a walk with nothing cached */
     bool global;
-    bool dirty; /* in every stage: else a write walks again */
+    bool dirty;     /* in every stage: else a write walks again */
+    uint64_t frame; /* number of the page of 4 KiB in the machine */
 };
 
 /* What was last told of a page. */
@@ -87,6 +88,9 @@ size_t trace_encode(struct trace_sides *sides, const struct trace_record *record
 
 /* The next record of @in. False at its end, or where it is cut off. */
 bool trace_decode(struct trace_sides *sides, FILE *in, struct trace_record *record);
+
+/* Whether both say the same in every member. */
+bool trace_is_same(const struct trace_translation *a, const struct trace_translation *b);
 
 struct trace_record trace_translation_record(const struct trace_translation *translation);
 struct trace_translation trace_translation_of(const struct trace_record *record);

@@ -65,7 +65,7 @@ static void tell(struct trace_translation translation)
 /* The page's translation is told, then it is read: 4 KiB, 4 loads. */
 static void read_new(uint64_t page)
 {
-    tell((struct trace_translation){ SHIFT_4K, 4, false, true });
+    tell((struct trace_translation){ SHIFT_4K, 4, false, true, 0x77 });
     EXPECT(take(TRACE_READ, page, 0));
 }
 
@@ -251,9 +251,9 @@ static void test_a_write_by_a_translation_that_is_not_dirty_walks_again_once(voi
 {
     (void)state;
     enter(ROOT);
-    tell((struct trace_translation){ SHIFT_4K, 4, false, false });
+    tell((struct trace_translation){ SHIFT_4K, 4, false, false, 0x77 });
     EXPECT(take(TRACE_READ, 0x400, 0));
-    tell((struct trace_translation){ SHIFT_4K, 4, false, true });
+    tell((struct trace_translation){ SHIFT_4K, 4, false, true, 0x77 });
     EXPECT(take(TRACE_WRITE, 0x400, 0));
     EXPECT(take(TRACE_WRITE, 0x400, 0));
     EXPECT(take(TRACE_READ, 0x400, 0));
@@ -265,9 +265,9 @@ static void test_loading_cr3_spares_global_pages_and_invlpg_does_not(void **stat
 {
     (void)state;
     EXPECT(take(TRACE_ENTER, ROOT, TRACE_ENTER_NESTED | 1));
-    tell((struct trace_translation){ SHIFT_4K, 24, true, true });
+    tell((struct trace_translation){ SHIFT_4K, 24, true, true, 0x77 });
     EXPECT(take(TRACE_READ, 0x400, 0));
-    tell((struct trace_translation){ SHIFT_4K, 24, false, true });
+    tell((struct trace_translation){ SHIFT_4K, 24, false, true, 0x78 });
     EXPECT(take(TRACE_READ, 0x401, 0));
     EXPECT(take(TRACE_LOAD_ROOT, 0x7777, 0));
     read_again(0x400);
@@ -299,11 +299,34 @@ static void test_a_large_page_is_walked_for_once(void **state)
     (void)state;
     enter(ROOT);
     for (uint64_t page = 0x400; page < 0x600; page++) {
-        tell((struct trace_translation){ SHIFT_2M, 3, false, true });
+        tell((struct trace_translation){ SHIFT_2M, 3, false, true, 0x1200 + page });
         EXPECT(take(TRACE_WRITE, page, 0));
     }
     expect_guest_walks(1, 1);
     EXPECT_EQ(replay_common(replay)->accesses[GUEST], 0x200);
+}
+
+static void test_a_translation_that_leads_elsewhere_than_the_tables_is_told_of(void **state)
+{
+    (void)state;
+    enter(ROOT);
+    tell((struct trace_translation){ SHIFT_2M, 3, false, true, 0x1205 });
+    EXPECT(take(TRACE_READ, 0x405, 0));
+    tell((struct trace_translation){ SHIFT_4K, 4, false, true, 0x1206 }); /* split, and the same */
+    EXPECT(take(TRACE_READ, 0x406, 0));
+    expect_guest_walks(1, 1);
+    EXPECT_EQ(replay_counts(replay, REPLAY_TAG_A_ROOT)->stale[GUEST], 0);
+
+    tell((struct trace_translation){ SHIFT_4K, 4, false, true, 0x1300 }); /* moved, and not flushed */
+    EXPECT(take(TRACE_READ, 0x407, 0));
+    expect_guest_walks(1, 1);
+    EXPECT_EQ(replay_counts(replay, REPLAY_TAG_A_ROOT)->stale[GUEST], 1);
+    EXPECT_EQ(replay_counts(replay, REPLAY_UNTAGGED)->stale[GUEST], 1);
+
+    leave();
+    EXPECT(take(TRACE_ENTER, ROOT, TRACE_ENTER_ASKED | ROOT >> 12));
+    read_again(0x407);
+    EXPECT_EQ(replay_counts(replay, REPLAY_TAG_A_ROOT)->stale[GUEST], 1);
 }
 
 static void test_more_pages_than_the_second_level_holds_are_walked_for_again(void **state)
@@ -312,7 +335,7 @@ static void test_more_pages_than_the_second_level_holds_are_walked_for_again(voi
     enter(ROOT);
     for (unsigned round = 0; round < 2; round++) {
         for (uint64_t page = 0; page < 2 * SECOND_ENTRIES; page++) {
-            tell((struct trace_translation){ SHIFT_4K, 4, false, true });
+            tell((struct trace_translation){ SHIFT_4K, 4, false, true, 0x77 });
             EXPECT(take(TRACE_READ, 0x10000 + page, 0));
         }
     }
@@ -382,6 +405,7 @@ int main(void)
         TEST(test_loading_cr3_spares_global_pages_and_invlpg_does_not),
         TEST(test_code_and_data_have_first_levels_of_their_own),
         TEST(test_a_large_page_is_walked_for_once),
+        TEST(test_a_translation_that_leads_elsewhere_than_the_tables_is_told_of),
         TEST(test_more_pages_than_the_second_level_holds_are_walked_for_again),
         TEST(test_accesses_that_were_left_out_are_counted_and_cost_no_walk),
         TEST(test_a_damaged_trace_is_refused),

@@ -10,6 +10,7 @@ static const struct trace_record every_kind[] = {
     { TRACE_FETCH, 0, 0 },
     { TRACE_READ, UINT64_C(0x8000000000000), 0 },
     { TRACE_WRITE, UINT64_C(0x7fffffffffffe), 0 },
+    { TRACE_TRANSLATION, UINT64_C(0x140c), UINT64_C(0xffffffffff) },
     { TRACE_ENTER, UINT64_C(0xffffffffff), UINT64_C(0xffff) | UINT64_C(3) << 16 | TRACE_ENTER_ASKED },
     { TRACE_EXIT, 0x400, 0 },
     { TRACE_LOAD_ROOT, 0x1234, 0 },
@@ -99,7 +100,10 @@ static void test_a_number_without_an_end_is_no_record(void **state)
 static void test_a_translation_is_told_whole(void **state)
 {
     static const struct trace_translation translations[] = {
-        { 12, 4, false, false }, { 21, 24, true, true }, { 30, 2, true, false }, { 39, 35, false, true }
+        { 12, 4, false, false, 0 },
+        { 21, 24, true, true, UINT64_C(0xffffffffff) },
+        { 30, 2, true, false, 1 },
+        { 39, 35, false, true, 0x12345 },
     };
 
     (void)state;
@@ -108,10 +112,9 @@ static void test_a_translation_is_told_whole(void **state)
         const struct trace_translation back = trace_translation_of(&record);
 
         EXPECT_EQ(record.kind, TRACE_TRANSLATION);
-        EXPECT_EQ(back.page_shift, translations[i].page_shift);
-        EXPECT_EQ(back.loads, translations[i].loads);
-        EXPECT_EQ(back.global, translations[i].global);
-        EXPECT_EQ(back.dirty, translations[i].dirty);
+        for (size_t j = 0; j < sizeof translations / sizeof translations[0]; j++) {
+            EXPECT_EQ(trace_is_same(&back, &translations[j]), i == j);
+        }
     }
 }
 
