@@ -8,6 +8,12 @@
 /* So many writes to a table are emulated before it is opened. */
 #define EMULATED_WRITES 4U
 
+/*
+ * So many in a row that make clean pages present, in a table of the last level: pages of a file are mapped, mostly, and some that
+ * nobody has asked for yet go with one that is. Memory that a program writes comes page by page, and dirty.
+ */
+#define CLEAN_WRITES    2U
+
 /* Entries of a shadow from `first` up to, not including, `end`. */
 struct stretch {
     uint32_t first;
@@ -34,6 +40,18 @@ static struct stretch stretch_of(const struct shadow_page *page, uint32_t from, 
     return touched;
 }
 
+/* An entry may have been made at @spot; where there is none, all flags are set. */
+static void count_clean(struct shadow_edit *edit, struct shadow_spot spot)
+{
+    struct shadow_page *const page = &edit->state->pages[spot.page];
+
+    if (page->role.level == 1) {
+        const uint64_t dirty = vmmu_x86_formats[page->role.format].level[1].dirty;
+
+        page->writes = shadow_slot_at(edit, spot)->target & dirty ? 0 : page->writes + 1;
+    }
+}
+
 /*
  * The guest's entry was written that ours at @spot is made from. Where faults of the guest's own cost no exit, one that came to be
  * ready will be used at once: @refill makes ours. What stood there may be cached still.
@@ -48,6 +66,7 @@ static void follow_entry(struct shadow_edit *edit, struct shadow_spot spot, stru
         if (edit->flush_vps == 0 && edit->shadow->memory->unflushed_count == 0 &&
             vmmu_shadow_may_refill(refill, page)) {
             (void)vmmu_shadow_prefill_entry(refill, spot);
+            count_clean(edit, spot);
         }
         vmmu_shadow_speak_at(edit, spot);
     }
@@ -137,6 +156,23 @@ void vmmu_shadow_remove_tables(struct shadow_edit *edit, uint64_t frame)
     }
 }
 
+/* Pages are mapped there that nobody has asked for: let the guest write the table. */
+static void open_if_mapped_in_runs(struct shadow_edit *edit, uint64_t frame)
+{
+    uint32_t page = vmmu_shadow_first_table(edit, frame);
+
+    for (; page != SHADOW_NONE; page = vmmu_shadow_next_table(edit, page)) {
+        const struct shadow_page *const table = &edit->state->pages[page];
+
+        if (table->firm && table->role.level == 1 && table->writes >= CLEAN_WRITES) {
+            if (vmmu_shadow_watch(edit)) {
+                vmmu_shadow_open(edit, frame);
+            }
+            return;
+        }
+    }
+}
+
 struct vmmu_outcome vmmu_shadow_wrote(struct vmmu_shadow *shadow, vmmu_gpa gpa, uint32_t bytes)
 {
     struct shadow_edit edit;
@@ -152,6 +188,7 @@ struct vmmu_outcome vmmu_shadow_wrote(struct vmmu_shadow *shadow, vmmu_gpa gpa, 
                                          .mode = &shadow->state->vps[shadow->state->faulted].mode };
 
         follow(&edit, gpa.v, bytes, 0, &refill);
+        open_if_mapped_in_runs(&edit, shadow_frame_of(gpa.v));
         vmmu_shadow_settle(&edit, shadow->config.vps);
     }
     return vmmu_shadow_end(&edit, VMMU_OK);

@@ -193,6 +193,28 @@ static void test_a_write_where_faults_take_no_exit_is_emulated_and_others_open_t
     mirror_finish(&mirror);
 }
 
+static void test_a_table_opens_where_clean_pages_come_in_runs(void **state)
+{
+    (void)state;
+    start(1, VMMU_X86_PAGING_4LEVEL);
+    open_window(WINDOW, VA, 1);
+    touch(0, WINDOW);
+    demand(VA);
+    for (unsigned i = 1; i < 4; i++) {
+        /* One here and there may be anything. */
+        mirror_map(&mirror, 0, VA + i * PAGE, 1, (0x400000 + i * PAGE) | G_ALL | (i % 2 ? DONE : G_ACCESSED));
+        EXPECT_EQ(mirror_read(&mirror, 0, VA + i * PAGE).faults, 0);
+    }
+    EXPECT_EQ(write_to(WINDOW, entry_of(VA + 4 * PAGE, 1)), VMMU_SHADOW_EMULATE);
+    mirror_map(&mirror, 0, VA + 4 * PAGE, 1, 0x404000 | G_ALL | G_ACCESSED);
+    EXPECT_EQ(absent(0, VA + 30 * PAGE), 0);
+    mirror_map(&mirror, 0, VA + 5 * PAGE, 1, 0x405000 | G_ALL | G_ACCESSED);
+    EXPECT_EQ(mirror_read(&mirror, 0, VA + 5 * PAGE).faults, 0);
+    EXPECT_EQ(write_to(WINDOW, entry_of(VA + 6 * PAGE, 1)), VMMU_SHADOW_RETRY);
+    EXPECT_EQ(absent(0, VA + 30 * PAGE), 1);
+    mirror_finish(&mirror);
+}
+
 static void test_the_half_of_a_table_of_32_bit_paging_that_is_written_decides(void **state)
 {
     (void)state;
@@ -412,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_without_paging_no_fault_is_the_guest_s),
         cmocka_unit_test(test_a_register_that_is_not_present_is_known_not_to_be),
         cmocka_unit_test(test_a_write_where_faults_take_no_exit_is_emulated_and_others_open_the_table),
+        cmocka_unit_test(test_a_table_opens_where_clean_pages_come_in_runs),
         cmocka_unit_test(test_the_half_of_a_table_of_32_bit_paging_that_is_written_decides),
         cmocka_unit_test(test_an_upper_table_stays_closed_while_absent_entries_become_present),
         cmocka_unit_test(test_before_an_upper_table_opens_all_below_it_is_heard_of_again),
