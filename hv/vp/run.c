@@ -140,6 +140,11 @@ static enum vp_next port_exit(struct vp *vp, const struct exit *exit)
 
 static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
 {
+    /* A guest can arrange that each delivery exits into the next, and none lets an interrupt of ours exit. */
+    if (exit->kind == EXIT_X86_EXCEPTION || exit->delivering) {
+        host_interrupts_take();
+        after_host_interrupts(vp->partition);
+    }
     switch (exit->kind) {
     case EXIT_HOST_INTERRUPT:
         host_interrupts_take();
@@ -157,12 +162,6 @@ static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
     case EXIT_X86_PORT: return port_exit(vp, exit);
     case EXIT_X86_EXCEPTION:
     case EXIT_X86_PAGE_FAULT:
-        /* A guest can arrange that each delivery raises the next, and none lets an interrupt of ours exit. */
-        if (exit->kind == EXIT_X86_EXCEPTION || exit->delivering) {
-            host_interrupts_take();
-            after_host_interrupts(vp->partition);
-        }
-        return arch_vp_exit(vp, exit);
     case EXIT_IDLE:
     case EXIT_HYPERCALL:
     case EXIT_X86_CPUID:

@@ -21,9 +21,22 @@ static void order(struct vmx_vp *vmx, uint32_t event, uint32_t error_code)
     vmx->entry_error_code = error_code;
 }
 
+void vmx_unblock_nmi(struct vp *vp)
+{
+    vp->arch->vmx->interruptibility &= ~VMX_BLOCKED_BY_NMI;
+    vmx_use(vp);
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vp->arch->vmx->interruptibility);
+}
+
+/* The fault of an IRET that is the guest's own leaves NMIs unblocked, as IRET had them. */
 void vmx_inject(struct vp *vp, const struct x86_event *event)
 {
-    order(vp->arch->vmx,
+    struct vmx_vp *vmx = vp->arch->vmx;
+
+    if (vmx->nmis_blocked_again && event->kind == X86_EVENT_EXCEPTION) {
+        vmx_unblock_nmi(vp);
+    }
+    order(vmx,
           VMX_EVENT_VALID | event->vector | (uint32_t)event_types[event->kind] << VMX_EVENT_TYPE_SHIFT |
               (event->has_error_code ? VMX_EVENT_HAS_ERROR : 0),
           event->error_code);
@@ -34,11 +47,18 @@ bool vmx_is_injecting(const struct vp *vp)
     return vp->arch->vmx->entry_event & VMX_EVENT_VALID;
 }
 
+/* An event that is injected would take its place, and it would be lost. */
+static bool has_pending_debug(const struct vp *vp)
+{
+    vmx_use(vp);
+    return vmread(VMCS_GUEST_PENDING_DEBUG) != 0;
+}
+
 bool vmx_can_take(const struct vp *vp, enum x86_event_kind kind)
 {
     const struct vmmu_x86_state *state = &vp->arch->state;
 
-    if (vmx_is_injecting(vp)) {
+    if (vmx_is_injecting(vp) || (kind != X86_EVENT_EXCEPTION && has_pending_debug(vp))) {
         return false;
     }
     switch (kind) {
@@ -60,11 +80,21 @@ void vmx_set_processor_controls(struct vmx_vp *vmx, uint32_t bits, bool on)
     }
 }
 
+/*
+ * STI may hold up the injection of an NMI, and need not hold up the exit of its window: the window for interrupts opens when that
+ * is over, unless the guest clears IF again at once.
+ */
 void vmx_open_window(struct vp *vp, enum x86_event_kind kind)
 {
+    struct vmx_vp *vmx = vp->arch->vmx;
+    const bool behind_sti = kind == X86_EVENT_NMI && vmx->interruptibility & VMX_BLOCKED_BY_STI;
+
     vmx_use(vp);
-    vmx_set_processor_controls(vp->arch->vmx,
-                               kind == X86_EVENT_NMI ? VMX_PROC_NMI_WINDOW : VMX_PROC_INTERRUPT_WINDOW, true);
+    vmx_set_processor_controls(
+        vmx, kind == X86_EVENT_NMI && !behind_sti ? VMX_PROC_NMI_WINDOW : VMX_PROC_INTERRUPT_WINDOW, true);
+    if (behind_sti) {
+        vp->attention |= VP_ATTENTION_SOON;
+    }
 }
 
 /* An instruction that was performed for the guest ends what the one before it blocked. */
@@ -185,11 +215,4 @@ void vmx_forget_event(struct vp *vp)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmx->interruptibility);
     }
     vmx->entry_event = 0;
-}
-
-void vmx_unblock_nmi(struct vp *vp)
-{
-    vp->arch->vmx->interruptibility &= ~VMX_BLOCKED_BY_NMI;
-    vmx_use(vp);
-    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vp->arch->vmx->interruptibility);
 }

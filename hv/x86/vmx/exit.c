@@ -16,6 +16,7 @@ static void port_record(const struct vp *vp, uint64_t qualification, struct exit
 static void block_nmis_again(struct vmx_vp *vmx)
 {
     if (!(vmread(VMCS_IDT_VECTORING) & VMX_EVENT_VALID)) {
+        vmx->nmis_blocked_again = true;
         vmx->interruptibility |= VMX_BLOCKED_BY_NMI;
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmx->interruptibility);
     }
@@ -232,6 +233,7 @@ void vmx_read_exit(struct vp *vp, struct exit *exit)
     const enum vmx_reason reason = (enum vmx_reason)VMX_REASON_BASIC(full_reason);
     const uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
 
+    vp->arch->vmx->nmis_blocked_again = false;
     exit->raw[0] = full_reason;
     exit->raw[1] = qualification;
     exit->raw[2] = 0;

@@ -10,6 +10,7 @@
 #include "hv/x86/vmx/vmx.h"
 
 #define CR0_FORCED          (VMMU_X86_CR0_PE | VMMU_X86_CR0_PG | VMMU_X86_CR0_WP)
+#define CR4_MCE             BIT64(6)
 #define CR4_VMXE            BIT64(13)
 #define CR4_RULES_OF_PAGING (VMMU_X86_CR4_SMEP | VMMU_X86_CR4_SMAP | VMMU_X86_CR4_PKE | VMMU_X86_CR4_PKS)
 #define SEGMENT_LDTR        6u
@@ -206,10 +207,9 @@ static uint64_t cr4_to_hold(const struct vmx_vp *vmx, uint64_t cr4)
 
 static void hold_cr4(struct vmx_vp *vmx, uint64_t cr4)
 {
-    const uint64_t held = cr4_to_hold(vmx, cr4);
-
+    /* Without MCE a machine check shuts the machine down, whoever runs. */
     vmwrite(VMCS_CR4_SHADOW, cr4);
-    vmwrite(VMCS_GUEST_CR4, held);
+    vmwrite(VMCS_GUEST_CR4, cr4_to_hold(vmx, cr4) | (read_cr4() & CR4_MCE));
 }
 
 static void hold_efer(struct vmx_vp *vmx)
@@ -359,10 +359,7 @@ static bool change_manner(struct vp *vp, bool direct)
         return false;
     }
     vmx->direct = direct;
-    if (direct) {
-        vmx->direct_phases++;
-        vmx_write_pdptes(vp, vp->arch->pdpte);
-    }
+    vmx->direct_phases += direct;
     vmx->processor_controls2 =
         direct ? vmx->processor_controls2 | stage2 : vmx->processor_controls2 & ~stage2;
     vmwrite(VMCS_PROCESSOR_CONTROLS2, vmx->processor_controls2);
@@ -388,6 +385,7 @@ bool vmx_load_paging(struct vp *vp)
         if (vmx->direct) {
             vmx_choose_tag(vp, 0);
             vmwrite(VMCS_GUEST_CR3, vmx->cr3);
+            vmx_write_pdptes(vp, vp->arch->pdpte);
         } else {
             vmx_choose_tag(vp, vmx->root.cr3);
             vmwrite(VMCS_GUEST_CR3, vmx->root.cr3);
@@ -409,7 +407,7 @@ void vmx_write_control(struct vp *vp, unsigned number, uint64_t value)
     struct vmx_vp *vmx = vp->arch->vmx;
 
     vmx_use(vp);
-    vmx->paging_changed = true;
+    vmx->paging_changed |= number != 2;
     switch (number) {
     case 0:
         vmx->cr0 = value;

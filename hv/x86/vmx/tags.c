@@ -75,7 +75,7 @@ void vmx_settle_tags(struct vp *vp)
         vmx->tags.tag[vmx->tags.now].stale = false;
         vmx->tag_flushes++;
     }
-    if (vmx->stage2_stale) {
+    if (vmx->stage2_stale && vmx->direct) {
         forget_stage2(vmx->eptp);
         vmx->stage2_stale = false;
         vmx->stage2_flushes++;

@@ -21,6 +21,8 @@
 #define SEGMENT_TR   7
 #define VIRTUAL_TPR  0x80 /* in the virtual-APIC page */
 
+_Static_assert(VMCS_HOST_RSP == 0x6C14, "enter.S");
+
 /* This processor's: whose VMCS is current. */
 static const struct vp *current;
 

@@ -258,7 +258,7 @@ static void build_cpuid(struct vp *vp)
         .apic_id = vp->index,
         .vp_count = vp->partition->vp_count,
         .withhold = (x86_has_xsave() ? 0 : X86_WITHHOLD_XSAVE) |
-                    (arch->walks_guest ? 0 : X86_WITHHOLD_PCID), /* tables of ours have one tag a VP */
+                    (arch->walks_guest ? 0 : X86_WITHHOLD_PCID), /* tables of ours know none */
     };
     const struct x86_msrs_config msrs_config = {
         .maxphyaddr = host_maxphyaddr(),
