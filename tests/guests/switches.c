@@ -521,6 +521,10 @@ static void leave_other(struct trap_frame *frame)
     met.ax = frame->cs;
     __asm__ volatile("str %w0" : "=r"(met.cr2));
     dr6_write(0xffff0ff0);
+    if (rights_of(TASK_STATE) == BUSY) {
+        this_task()->eip = (uint32_t)trap_resume;
+        __asm__ volatile("pushf; orl $0x4000, (%%esp); popf; iret" ::: "memory", "cc");
+    }
     jump(TASK_STATE);
 }
 
@@ -561,6 +565,19 @@ static void test_faults_of_the_new_task(void)
     other.cs = SPARE_SEGMENT;
     try_other(VECTOR_PROTECTION);
     report_new("EIP beyond the code segment is #GP of the new task", VECTOR_PROTECTION, 0);
+}
+
+static void test_fault_in_a_fault(void)
+{
+    other_make();
+    other.ds = NOWHERE;
+    met.vector = TRAP_NONE;
+    trap_hook_set(VECTOR_DOUBLE, leave_other);
+    trap_gate_task(VECTOR_PROTECTION, OTHER_TASK);
+    TRY("mov %0, %%fs", ::"r"(NOWHERE) : "memory");
+    trap_gate_task(VECTOR_PROTECTION, 0);
+    trap_hook_set(VECTOR_DOUBLE, NULL);
+    report_new("a fault of a task that an exception switches to is a double fault", VECTOR_DOUBLE, 0);
 }
 
 static void test_debug_trap(void)
@@ -626,6 +643,7 @@ void guest_main(void)
     test_nmi();
     test_refusals();
     test_faults_of_the_new_task();
+    test_fault_in_a_fault();
     test_debug_trap();
     test_user_task();
     test_v8086_task(&space);
