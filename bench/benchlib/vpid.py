@@ -18,7 +18,7 @@ from . import counts, images, machines, table
 
 PROCESSORS = ("skylake", "haswell")
 TECHNIQUES = ("nested", "shadow")
-UNTAGGED, TAG_A_VP, TAG_A_ROOT = "untagged", "tag-a-vp", "tag-a-root"
+UNTAGGED, TAG_A_VP, TAG_A_ROOT, UNFLUSHED, AS_TOLD = "untagged", "tag-a-vp", "tag-a-root", "unflushed", "as-told"
 
 # Of a run that the figures may be taken from: all went where the tables say, and nothing was left in the dark.
 _SOUND = re.compile(r"vpid-record: compared=(\d+) differed=0 unmapped=0 lost=0")
@@ -116,7 +116,7 @@ def render(rows):
     """The tables as text: what tags save at exits, and what changes of root cost."""
     found = {(row["technique"], row["workload"], row["tags"]): row for row in rows}
     runs = list(dict.fromkeys((row["technique"], row["workload"]) for row in rows))
-    return [_exits(found, runs), _switches(found, runs)]
+    return [_exits(found, runs), _switches(found, runs), _stale(rows)]
 
 
 def _each(amount, of):
@@ -151,3 +151,13 @@ def _switches(found, runs):
                       *(str(row["walks_guest"]) for row in of), *(_each(row["walks_guest"], changes) for row in of),
                       *(_each(row["loads_guest"], changes) for row in of[1:])))
     return table.align(lines, left=2)
+
+
+def _stale(rows):
+    """Whether the hypervisor forgot a flush: uses of translations that lead elsewhere than the tables."""
+    lines = [("of uses, led elsewhere", *TECHNIQUES)]
+    for tags in (UNTAGGED, TAG_A_VP, TAG_A_ROOT, AS_TOLD, UNFLUSHED):
+        lines.append((tags, *(str(sum(row["stale_hv"] + row["stale_guest"] for row in rows
+                                      if row["technique"] == technique and row["tags"] == tags))
+                              for technique in TECHNIQUES)))
+    return table.align(lines, left=1)

@@ -41,10 +41,8 @@
     }
 
 const char *const replay_names[REPLAY_MODELS] = {
-    [REPLAY_UNTAGGED] = "untagged",
-    [REPLAY_TAG_A_VP] = "tag-a-vp",
-    [REPLAY_TAG_A_ROOT] = "tag-a-root",
-    [REPLAY_TAGS_AS_TOLD] = "as-told",
+    [REPLAY_UNTAGGED] = "untagged",   [REPLAY_TAG_A_VP] = "tag-a-vp",    [REPLAY_TAG_A_ROOT] = "tag-a-root",
+    [REPLAY_UNFLUSHED] = "unflushed", [REPLAY_TAGS_AS_TOLD] = "as-told",
 };
 
 static const struct replay_geometry geometries[] = {
@@ -74,6 +72,7 @@ struct model {
     struct vmmu_tlb first[2]; /* CODE, DATA */
     struct vmmu_tlb second;
     void *memory[3];
+    struct x86_tags of_roots;      /* where each root has a tag */
     struct vmmu_x86_tags guest;    /* while the guest runs */
     struct vmmu_x86_cache_key key; /* of the world that runs */
     uint64_t made;                 /* translations that walks found */
@@ -88,9 +87,8 @@ struct replay {
     struct trace_record translation; /* told, and not used yet */
     bool told;
     unsigned world;
-    uint32_t stay;        /* goes up at each switch of worlds */
-    uint64_t root;        /* the guest's */
-    struct x86_tags tags; /* of REPLAY_TAG_A_ROOT */
+    uint32_t stay; /* goes up at each switch of worlds */
+    uint64_t root; /* the guest's */
 };
 
 const struct replay_geometry *replay_find_geometry(const char *name)
@@ -118,6 +116,7 @@ static bool make_model(struct model *model, enum replay_tags tags, const struct 
     const struct vmmu_x86_tags host = { .vendor = VMMU_X86_INTEL };
 
     model->tags = tags;
+    x86_tags_init(&model->of_roots, X86_TAGS);
     model->key = vmmu_invalidate_linear_key(&host, 0);
     model->used = calloc(REMEMBERED, sizeof *model->used);
     return model->used != NULL && make_tlb(&model->first[CODE], &model->memory[0], &geometry->code) &&
@@ -250,9 +249,9 @@ static void count_alive(struct model *model, unsigned world)
 }
 
 /* As the backends do it: see hv/x86/vp/tags.h. Returns the VPID of @root. */
-static uint16_t choose_tag(struct replay *replay, struct model *model, uint64_t root, bool flush)
+static uint16_t choose_tag(struct model *model, uint64_t root, bool flush)
 {
-    struct x86_tags *const tags = &replay->tags;
+    struct x86_tags *const tags = &model->of_roots;
 
     x86_tags_choose(tags, root);
     if (flush) {
@@ -278,7 +277,8 @@ static void tag_entry(struct replay *replay, struct model *model, const struct t
             invvpid(model, VMMU_X86_INVVPID_CONTEXT, VPID_OF_VP, 0);
         }
         break;
-    case REPLAY_TAG_A_ROOT: model->guest.space = choose_tag(replay, model, enter->value, asked); break;
+    case REPLAY_TAG_A_ROOT: model->guest.space = choose_tag(model, enter->value, asked); break;
+    case REPLAY_UNFLUSHED: model->guest.space = choose_tag(model, enter->value, false); break;
     case REPLAY_TAGS_AS_TOLD:
         model->guest.space = TRACE_ENTER_TAG(enter->more);
         if (TRACE_ENTER_CONTROL(enter->more) == VMMU_X86_TLB_CONTROL_ALL) {
@@ -390,15 +390,18 @@ static bool guest_invalidates(struct replay *replay, const struct trace_record *
 /* The guest is not running, so nothing of it is cached without tags. */
 static bool flush_page(struct replay *replay, const struct trace_record *record)
 {
-    const uint64_t address = record->value << VMMU_PAGE_SHIFT;
-
     if (replay->world == GUEST) {
         return false;
     }
-    invvpid(&replay->models[REPLAY_TAG_A_VP], VMMU_X86_INVVPID_ADDRESS, VPID_OF_VP, address);
-    invvpid(&replay->models[REPLAY_TAG_A_ROOT], VMMU_X86_INVVPID_ADDRESS, VPID_OF_TAG(replay->tags.now),
-            address);
-    invvpid(&replay->models[REPLAY_TAGS_AS_TOLD], VMMU_X86_INVVPID_ADDRESS, (uint16_t)record->more, address);
+    for (unsigned i = 0; i < REPLAY_MODELS; i++) {
+        struct model *const model = &replay->models[i];
+        const uint16_t vpid =
+            model->tags == REPLAY_TAGS_AS_TOLD ? (uint16_t)record->more : model->guest.space;
+
+        if (model->tags != REPLAY_UNTAGGED && model->tags != REPLAY_UNFLUSHED) {
+            invvpid(model, VMMU_X86_INVVPID_ADDRESS, vpid, record->value << VMMU_PAGE_SHIFT);
+        }
+    }
     return true;
 }
 
@@ -436,7 +439,6 @@ struct replay *replay_create(const struct replay_geometry *geometry)
     }
     replay->pages = calloc(1, sizeof *replay->pages);
     replay->stay = 1;
-    x86_tags_init(&replay->tags, X86_TAGS);
     made = replay->pages != NULL;
     for (unsigned i = 0; made && i < REPLAY_MODELS; i++) {
         made = make_model(&replay->models[i], (enum replay_tags)i, geometry);

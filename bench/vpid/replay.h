@@ -17,6 +17,7 @@ enum replay_tags {
     REPLAY_UNTAGGED, /* no VPID: every entry and every exit empties the TLB */
     REPLAY_TAG_A_VP, /* one VPID: a change of root flushes it, and what the hypervisor asks for */
     REPLAY_TAG_A_ROOT, /* a VPID for each of the latest roots (hv/x86/vp/tags.h); what is asked for flushes them all */
+    REPLAY_UNFLUSHED, /* the same, but what is asked for is left undone: what a hypervisor with that mistake would use */
     REPLAY_TAGS_AS_TOLD, /* the tags and flushes that the hypervisor gave to the processor, be they few */
     REPLAY_MODELS,
 };

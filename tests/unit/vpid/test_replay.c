@@ -327,6 +327,7 @@ static void test_a_translation_that_leads_elsewhere_than_the_tables_is_told_of(v
     EXPECT(take(TRACE_ENTER, ROOT, TRACE_ENTER_ASKED | ROOT >> 12));
     read_again(0x407);
     EXPECT_EQ(replay_counts(replay, REPLAY_TAG_A_ROOT)->stale[GUEST], 1);
+    EXPECT_EQ(replay_counts(replay, REPLAY_UNFLUSHED)->stale[GUEST], 2);
 }
 
 static void test_more_pages_than_the_second_level_holds_are_walked_for_again(void **state)
