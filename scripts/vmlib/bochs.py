@@ -81,9 +81,14 @@ def command(machine, folder, wires, terminal, typed):
     return [machine.host.emulator, "-q", "-f", "bochsrc", "-rc", "script"]
 
 
-def configuration(processor, memory, drive, boot="disk", sync=HURRIED, log=None, speed=SPEED):
-    """The configuration of a machine with @memory bytes and @drive, but for its serial ports."""
-    return CONFIGURATION.format(processor=processor, memory=-(-memory // sizes.MIB), drive=drive, boot=boot, sync=sync,
+def drive(cylinders):
+    """The drive of a machine in whose folder vmlib/disk.py wrote a disk of @cylinders."""
+    return DISK.format(cylinders=cylinders, heads=disk.HEADS, sectors=disk.SECTORS_PER_TRACK)
+
+
+def configuration(processor, memory, first_drive, boot="disk", sync=HURRIED, log=None, speed=SPEED):
+    """The configuration of a machine with @memory bytes and @first_drive, but for its serial ports."""
+    return CONFIGURATION.format(processor=processor, memory=-(-memory // sizes.MIB), drive=first_drive, boot=boot, sync=sync,
                                 speed=speed, firmware=hosts.FIRMWARE, log=log or "log", errors="report" if log else "ignore")
 
 

@@ -111,7 +111,9 @@ def list_all(_):
 
 
 def _title(chosen):
-    place = f"host {chosen.host}" if chosen.mmu == hosts.NATIVE else f"{chosen.mmu} paging on host {chosen.host}"
+    place = f"host {chosen.host}" + (f", {chosen.cpu}" if chosen.cpu else "")
+    if chosen.mmu != hosts.NATIVE:
+        place = f"{chosen.mmu} paging on {place}"
     return f"{chosen.guest} with {chosen.memory} ({place})"
 
 
@@ -120,26 +122,34 @@ def _machine(chosen, least, most):
     host = hosts.find(chosen.host, chosen.mmu)
     processor = hosts.find_processor(host, chosen.cpu, chosen.la57)
     memory = sizes.check(chosen.memory, least, most)
-    if chosen.stats and not os.access(os.path.dirname(os.path.abspath(chosen.stats)), os.W_OK):
-        raise status.refuse(f"--stats {chosen.stats} cannot be written there")
-    if chosen.mmu == hosts.NATIVE:
-        if chosen.stats:
-            raise status.refuse("--stats needs the hypervisor: --mmu none has none")
-        if not chosen.enlightenments or chosen.firmware != "acpi":
-            raise status.refuse("--mmu none has the emulator's own firmware and no Hyper-V interface to hide")
-    if chosen.mmu != "shadow" and (chosen.pool or chosen.drop):
-        raise status.refuse(f"--shadow-pool and --shadow-drop are for --mmu shadow: {chosen.mmu} has no shadow pages")
+    _check_together(chosen)
     if chosen.mmu != hosts.NATIVE and not (places.HYPERVISOR.exists() and places.DISK_LOADER.exists()):
         _build_hypervisor()
     if not host.installed:
         raise status.refuse(f"{host.emulator} is not here: run scripts/install {' '.join(host.packages)}")
-    if chosen.record and host.name != "intel":
-        raise status.refuse(f"--record-entries is for host intel: host {chosen.host} does not print port 0xE9")
-    log = pathlib.Path(chosen.log).absolute() if chosen.log else None
-    record = pathlib.Path(chosen.record).absolute() if chosen.record else None
+    paths = {name: pathlib.Path(path).absolute() if path else None
+             for name, path in (("log", chosen.log), ("record", chosen.record), ("monitor", chosen.monitor))}
     return machine.Machine(host=host, processor=processor, technique=chosen.mmu, memory=memory, kernel=None, la57=chosen.la57,
                            enlightenments=chosen.enlightenments, firmware=chosen.firmware, pool=chosen.pool, drop=chosen.drop,
-                           log=log, record=record)
+                           **paths)
+
+
+def _check_together(chosen):
+    """Refuse options that contradict each other, and files that cannot be written."""
+    for option, path in (("--stats", chosen.stats), ("--log", chosen.log), ("--monitor", chosen.monitor),
+                         ("--record-entries", chosen.record)):
+        if path and not os.access(os.path.dirname(os.path.abspath(path)), os.W_OK):
+            raise status.refuse(f"{option} {path} cannot be written there")
+    if chosen.mmu == hosts.NATIVE:
+        for option, wanted in (("--stats", chosen.stats), ("--monitor", chosen.monitor)):
+            if wanted:
+                raise status.refuse(f"{option} needs the hypervisor: --mmu none has none")
+        if not chosen.enlightenments or chosen.firmware != "acpi":
+            raise status.refuse("--mmu none has the emulator's own firmware and no Hyper-V interface to hide")
+    if chosen.mmu != "shadow" and (chosen.pool or chosen.drop):
+        raise status.refuse(f"--shadow-pool and --shadow-drop are for --mmu shadow: {chosen.mmu} has no shadow pages")
+    if chosen.record and chosen.host != "intel":
+        raise status.refuse(f"--record-entries is for host intel: host {chosen.host} does not print port 0xE9")
 
 
 def _build_hypervisor():

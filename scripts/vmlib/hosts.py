@@ -38,7 +38,8 @@ class Host:
 
 FIRMWARE = ("/usr/share/bochs/BIOS-bochs-latest", "/usr/share/bochs/VGABIOS-lgpl-latest")
 BOCHS_PACKAGES = ("bochs", "bochs-term", "bochsbios", "vgabios")
-INTEL_PROCESSORS = ("corei7_haswell_4770", "corei7_skylake_x", "broadwell_ult", "corei3_cnl")
+# The last one offers EPT, but no guest without paging on it: it is refused `nested`.
+INTEL_PROCESSORS = ("corei7_haswell_4770", "corei7_skylake_x", "broadwell_ult", "corei3_cnl", "corei5_lynnfield_750")
 
 HOSTS = {
     host.name: host

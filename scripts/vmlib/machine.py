@@ -46,6 +46,7 @@ class Machine:
     # The emulator's exit status keeps seven bits of it, the record keeps eight.
     record_status: bool = False
     record: pathlib.Path = None  # where each entry into the guest is to be recorded
+    monitor: pathlib.Path = None  # where a socket to the control port is wanted
     log: pathlib.Path = None  # where the emulator's own log is to go
 
     @property

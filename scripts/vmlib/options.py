@@ -145,6 +145,8 @@ def _add_machine(parser):
     add("--log", metavar="FILE", help="keep the emulator's own log, for whoever works on the hypervisor")
     add("--record-entries", metavar="FILE", dest="record",
         help="a test of host intel: record each entry into the guest, for build/model/entries to judge")
+    add("--monitor", metavar="SOCKET",
+        help="a Unix socket on which the running hypervisor takes requests: stats, shadow, walk ADDRESS [VP]")
     add("--stats", metavar="OUT.json", help="write the hypervisor's report of the partition")
     add("--timeout", metavar="S", help="seconds after which all is stopped")
     add("-v", "--verbose", action="store_true", help="show the guest's console, and let its kernel speak")

@@ -7,6 +7,7 @@ from . import places, sizes
 
 # An own console of QEMU's, for Ctrl-A x, needs the terminal itself.
 OWN_TERMINAL = True
+ENVIRONMENT = {}
 
 
 def command(machine, folder, wires, terminal, typed):
@@ -16,9 +17,11 @@ def command(machine, folder, wires, terminal, typed):
     words += ["-display", "none", "-no-reboot", "-nic", "none"]
     # A triple fault is a reset to the emulator; its log tells them apart.
     words += ["-d", "cpu_reset", "-D", "resets"]
+    if machine.log:
+        (folder / "resets").symlink_to(machine.log)
     words += _native(machine, folder) if machine.native else _hypervisor(machine, folder)
     channels = {port: f"file,path={wires.pipe(port)}" for port in ("output", "errors")}
-    channels["control"] = "file,path=control"
+    channels["control"] = f"socket,host=127.0.0.1,port={wires.listen('control')}" if machine.monitor else "file,path=control"
     channels["console"] = "stdio,signal=off" + (",mux=on" if terminal else "")
     ports = ("console", "output", "errors") if machine.native else ("console", "control", "output", "errors")
     for port in ports:
@@ -26,6 +29,10 @@ def command(machine, folder, wires, terminal, typed):
     if terminal:
         words += ["-mon", "chardev=console,mode=readline"]
     return words
+
+
+def interrogate(machine, folder, process):
+    """The machine is about to be stopped: nothing of it is asked for."""
 
 
 def ending(folder, exit_status):

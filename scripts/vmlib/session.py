@@ -11,7 +11,7 @@ import termios
 import time
 import tty
 
-from . import bochs, outcome, places, qemu
+from . import bochs, monitor, outcome, places, qemu
 from .status import HOST_DIED, TIMED_OUT, Failure
 from .wires import Wires
 
@@ -106,6 +106,7 @@ class Session:
         self._emulator = EMULATORS[machine.host.kind]
         self._keys = Keys() if terminal and not self._emulator.OWN_TERMINAL else None
         self._screen = None
+        self._monitor = None
 
     def run(self, seconds=None):
         """Boot, wait for the end, return the Outcome. Past @seconds all is stopped, and a Failure says so."""
@@ -120,18 +121,23 @@ class Session:
 
     def _boot(self, folder, wires, deadline):
         command = self._emulator.command(self.machine, folder, wires, self.terminal, self.typist is not None)
+        if self.machine.monitor:
+            self._monitor = monitor.Monitor(self.machine.monitor, folder / "control")
         process = self._start(command, folder, wires)
         try:
             wires.let_go()
             self._pump(folder, wires, process, deadline)
             exit_status = outcome.LEFT if self._left else process.wait(_left(deadline))
         except subprocess.TimeoutExpired:
+            self._emulator.interrogate(self.machine, folder, process)
             raise Failure(TIMED_OUT, "the time given by --timeout is over") from None
         finally:
             process.kill()
             process.wait()
             if self._screen is not None:
                 os.close(self._screen)
+            if self._monitor:
+                self._monitor.close()
         return self._outcome(folder, exit_status)
 
     @property
@@ -148,7 +154,7 @@ class Session:
             try:
                 process = subprocess.Popen(command, cwd=folder, stdin=stdin, stdout=stdout if own else said, stderr=complaints,
                                            bufsize=0, pass_fds=wires.inherited, preexec_fn=_die_with_parent,
-                                           env=dict(os.environ, TERM="vt100"))
+                                           env={**os.environ, **self._emulator.ENVIRONMENT})
             except FileNotFoundError:
                 host = self.machine.host
                 raise Failure(HOST_DIED, f"{host.emulator} is not here: scripts/install {' '.join(host.packages)}") from None
@@ -169,7 +175,9 @@ class Session:
             if self._keys:
                 tty.setraw(sys.stdin)
                 selector.register(sys.stdin, selectors.EVENT_READ, "keys")
-            while not self._left and any(key.data in wires.readers for key in selector.get_map().values()):
+            if self._monitor:
+                selector.register(self._monitor.listener, selectors.EVENT_READ, "asks")
+            while not self._left and wires.any_of(key.data for key in selector.get_map().values()):
                 left = _left(deadline)
                 period = left if self.typist is None else Typist.PERIOD_SECONDS
                 for key, _ in selector.select(period):
@@ -189,12 +197,22 @@ class Session:
             selector.unregister(key.fileobj)
             selector.register(wires.accept(port), selectors.EVENT_READ, port)
             return
+        if key.data == "asks":
+            if self._monitor.asker is not None:
+                selector.unregister(self._monitor.asker)
+            selector.register(self._monitor.accept(), selectors.EVENT_READ, "asker")
+            return
         try:
             data = os.read(key.fd, CHUNK)
         except OSError:  # a terminal or a connection whose other end is gone
             data = b""
         if not data:
             selector.unregister(key.fileobj)
+            if key.data == "asker":
+                self._monitor.hang_up()
+        elif key.data == "asker":
+            if "control" in wires.writers:
+                _write(wires.writers["control"], data)
         elif key.data == "keys":
             passed = self._keys.typed(data)
             if "console" in wires.writers:
@@ -212,7 +230,9 @@ class Session:
     def _said(self, port, data):
         if port == "console":
             self.console = (self.console + data)[-KEPT_CONSOLE:]
-        if self._keys and port == "console":
+        if port == "control":
+            self._monitor.said(data)
+        elif self._keys and port == "console":
             _write(sys.stdout.fileno(), data)
         elif port in self.sinks:
             self.sinks[port](data)

@@ -42,6 +42,10 @@ class Wires:
         while self.inherited:
             os.close(self.inherited.pop())
 
+    def any_of(self, ports):
+        """Whether one of @ports is a line to the emulator that stands, which its end would have closed."""
+        return any(port in self.readers or port in self.writers for port in ports)
+
     def accept(self, port):
         """The emulator has connected to @port: the descriptor of the line. Nobody else can connect from now on."""
         listener = self.listeners.pop(port)

@@ -65,7 +65,7 @@ def _():
         path = os.path.join(folder, "large")
         with open(path, "wb") as out:
             out.truncate(100 << 20)
-        ended = front.vm("run", "--mmu", front.mmu, "--memory", "128M", "--file", path, "--", "true")
+        ended = front.vm("run", *front.place(), "--memory", "128M", "--file", path, "--", "true")
     expect_equal(ended.status, status.REFUSED, "exit status")
     expect_match(r"give it \d+M or more", ended.err, "errors")
 

@@ -136,7 +136,7 @@ def _():
 @case("--timeout ends a guest that does not end, with its own status and a sentence")
 def _():
     start = time.monotonic()
-    ended = front.vm("run", "--mmu", front.mmu, "--timeout", "3", "--", "sleep 1000")
+    ended = front.vm("run", *front.place(), "--timeout", "3", "--", "sleep 1000")
     expect_equal(ended.status, status.TIMED_OUT, "exit status")
     expect_match("time given by --timeout", ended.err, "errors")
     expect(time.monotonic() - start < 60, "it took much longer")
@@ -159,6 +159,7 @@ def _():
 
 @case("five-level paging: offered LA57, Linux uses it")
 def _():
+    front.five_levels()
     ended = front.run("--la57", "--", "grep -o -m1 -w la57 /proc/cpuinfo; uname -m")
     expect_equal((ended.status, ended.out.split()), (0, ["la57", "x86_64"]), "status, output")
 

@@ -7,7 +7,7 @@ import struct
 import front
 import images
 from tap import Skipped, case, cases, expect, expect_equal, expect_match
-from vmlib import cpio, guests, status
+from vmlib import cpio, guests, hosts, status
 
 VALUES = (0, 1, 5, 127, 128, 255)
 MULTIBOOT = ("--protocol", "multiboot", "--memory", "64M")
@@ -105,13 +105,14 @@ def _():
     work = cpio.Archive()
     work.file("etc/vmmu/mode", b"run\n")
     work.file("etc/vmmu/command", b"test -x /bin/busybox && exit 41\n")
-    built = guests.prepare(guests.find("debian-amd64"))
+    slow = hosts.HOSTS[front.host].slow
+    built = guests.prepare(guests.find("debian-amd64"), unpacked=slow)
     with front.scratch() as folder:
         path = os.path.join(folder, "work.cpio")
         with open(path, "wb") as out:
             out.write(work.bytes())
         ended = front.boot("--kernel", built.kernel, "--initrd", built.initrd, "--initrd", path,
-                           "--append", guests.COMMAND_LINE)
+                           "--append", guests.COMMAND_LINE + (f" {guests.SLOW}" if slow else ""))
     expect_equal(ended.status, 41 << 1 | 1, f"exit status ({ended})")
     expect_match(r"Kernel command line: .*console=ttyS0,115200", ended.out, "console")
 

@@ -14,7 +14,7 @@ PROMPT = b":~# "
 
 def shell_on_terminal(*words):
     """scripts/vm shell with the technique under test."""
-    return terminal("shell", "--mmu", front.mmu, *words)
+    return terminal("shell", *front.place(), *words)
 
 
 def command(shell, text):
@@ -63,7 +63,7 @@ def _():
 
 @case("a shell without a terminal runs what standard input says, and ends with it")
 def _():
-    ended = front.vm("shell", "--mmu", front.mmu, stdin=b"echo $((6 * 7)) is it\nuname -m\n")
+    ended = front.vm("shell", *front.place(), stdin=b"echo $((6 * 7)) is it\nuname -m\n")
     expect_equal(ended.status, 0, f"exit status ({ended})")
     expect_match(r"^42 is it\r?$", ended.out, "output")
     expect_match(r"^x86_64\r?$", ended.out, "output")
@@ -75,7 +75,7 @@ def _():
         marker = os.path.join(folder, "marker")
         with open(marker, "w", encoding="ascii") as out:
             out.write("x")
-        process = subprocess.Popen([front.VM, "run", "--mmu", front.mmu, "-q", "--", "sleep 1000"],
+        process = subprocess.Popen([front.VM, "run", *front.place(), "-q", "--", "sleep 1000"],
                                    stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         children = wait_for_child(process.pid)
         process.kill()

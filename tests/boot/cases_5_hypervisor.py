@@ -1,20 +1,23 @@
 """The hypervisor started by hand: processors and configurations that it refuses, and the report that says so."""
 
-import json
-import os
-import subprocess
-
+import byhand
 import front
-import images
-from tap import Skipped, cases, case, expect_equal, expect_match
-from vmlib import places
+from tap import cases, case, expect_equal, expect_match
 
 LEFT_REFUSED = 3  # the emulator's status for the hypervisor's 1
-GOOD = "max,-la57"
 
+# By the name of the host: a processor, the technique that is asked for, and what the hypervisor says of it.
 PROCESSORS = {
-    "without SVM": ("max,-la57,-svm", "the processor has no SVM"),
-    "whose SVM has no nested paging": ("max,-la57,-npt", "has no nested paging"),
+    "amd": {
+        "without SVM": ("max,-la57,-svm", "nested", "the processor has no SVM"),
+        "whose SVM has no nested paging": ("max,-la57,-npt", "nested", "has no nested paging"),
+    },
+    "intel": {
+        "without VT-x": ("p4_prescott_celeron_336", "nested", "has no (VT-x|SVM)"),
+        "whose VT-x is too old": ("core2_penryn_t9600", "shadow", "VT-x lacks "),
+        "whose EPT takes no guest without paging": ("corei5_lynnfield_750", "nested", "unrestricted guest"),
+    },
+    "amd-bochs": {},
 }
 
 LINES = {
@@ -32,56 +35,38 @@ MODULES = {
 }
 
 
-def start(processor, line, modules):
-    """Start the hypervisor; its console, its report and the emulator's status."""
-    if front.mmu == "none":
-        raise Skipped("there is no hypervisor")
-    with front.scratch() as folder:
-        with open(os.path.join(folder, "image"), "wb") as out:
-            out.write(images.kernel(images.debug_exit(0)))
-        words = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", processor, "-m", "256", "-display", "none", "-no-reboot",
-                 "-nic", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio", "-serial",
-                 "file:report", "-kernel", str(places.HYPERVISOR), "-append", line]
-        if modules:
-            words += ["-initrd", ",".join(f"image {module}" for module in modules)]
-        ended = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, timeout=front.BOOT_SECONDS, check=False)
-        with open(os.path.join(folder, "report"), encoding="utf-8") as text:
-            report = json.loads(text.read() or "null")
-    return ended.stdout.decode(errors="replace"), report, ended.returncode
-
-
 def refused(processor, line, modules, sentence):
     """The hypervisor refuses, with @sentence on the console, a report that says it, and a status of its own."""
-    console, report, left = start(processor, line, modules)
-    expect_match(f"refused: .*{sentence}", console, "console")
-    expect_equal(left, LEFT_REFUSED, "the emulator's exit status")
-    expect_equal(report["outcome"]["kind"], "refused", "outcome")
-    expect_match(sentence.split(":")[0], report["outcome"]["message"], "the report's message")
+    ended = byhand.start(processor, line, modules)
+    expect_match(f"refused: .*{sentence}", ended.console, "console")
+    expect_equal(ended.status, LEFT_REFUSED, "the emulator's exit status")
+    expect_equal(ended.report["outcome"]["kind"], "refused", "outcome")
+    expect_match(sentence.split(":")[0], ended.report["outcome"]["message"], "the report's message")
 
 
-@cases("a processor {} is refused with a sentence", PROCESSORS)
+@cases("a processor {} is refused with a sentence", PROCESSORS[front.host])
 def _(name):
-    processor, sentence = PROCESSORS[name]
-    refused(processor, "memory=64M", ["kernel"], sentence)
+    processor, technique, sentence = PROCESSORS[front.host][name]
+    refused(processor, f"memory=64M mmu={technique}", ["kernel"], sentence)
 
 
 @cases("a command line with {} is refused with a sentence", LINES)
 def _(name):
     line, sentence = LINES[name]
-    refused(GOOD, line, ["kernel"], sentence)
+    refused(byhand.usual_processor(), line, ["kernel"], sentence)
 
 
 @cases("{} is refused with a sentence", MODULES)
 def _(name):
     modules, sentence = MODULES[name]
-    refused(GOOD, "memory=64M", modules, sentence)
+    refused(byhand.usual_processor(), "memory=64M", modules, sentence)
 
 
 @case("a partition that ends well leaves a report with every room's counters")
 def _():
-    _, report, left = start(GOOD, "memory=64M", ["kernel protocol=multiboot"])
-    expect_equal(left, 1, "the emulator's exit status")
+    ended = byhand.start(byhand.usual_processor(), f"memory=64M mmu={front.mmu}", ["kernel protocol=multiboot"])
+    report = ended.report
+    expect_equal(ended.status, 1, "the emulator's exit status")
     expect_equal(report["outcome"]["kind"], "debug-exit", "outcome")
     for room in ("mmu", "host", "devices", "vps"):
         expect_equal(room in report, True, f"the report has {room}")

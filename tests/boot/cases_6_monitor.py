@@ -6,25 +6,24 @@ import os
 import re
 import socket
 import struct
-import subprocess
-import time
+import tempfile
 
 import front
 import images
 from tap import Skipped, cases, expect, expect_equal, expect_match
-from vmlib import places
+from terminal import terminal
 
 DIRECTORY = 0x500000  # of the guest's tables: one entry for the first 4 MiB, one for the next
 ANSWER_SECONDS = 60
 TECHNIQUES = ("nested", "shadow") if front.mmu == "nested" else (front.mmu,)
 
 # Tables of 32-bit paging: two pages of 4 MiB, each onto itself. mov [address], entry; then CR3, CR4.PSE and CR0.PG, and a loop
-# that stores to its own page.
+# that stores to its own page. With interrupts enabled, though none ever comes: else those of the hypervisor would wait on Bochs.
 PAGED = (b"".join(b"\xC7\x05" + struct.pack("<II", DIRECTORY + 4 * at, at << 22 | 0x83) for at in range(2)) +
          b"\xB8" + struct.pack("<I", DIRECTORY) + b"\x0F\x22\xD8"   # mov eax, DIRECTORY; mov cr3, eax
          b"\x0F\x20\xE0\x83\xC8\x10\x0F\x22\xE0"                    # mov eax, cr4; or eax, 0x10; mov cr4, eax
          b"\x0F\x20\xC0\x0D\x00\x00\x00\x80\x0F\x22\xC0" +          # mov eax, cr0; or eax, 1 << 31; mov cr0, eax
-         images.say("up") +
+         images.say("up") + b"\xFB" +                               # sti
          b"\xFF\x05" + struct.pack("<I", images.LOAD_ADDRESS + 0x9000) + b"\xEB\xF8")  # again: inc [there]; jmp again
 
 
@@ -47,44 +46,27 @@ class Monitor:
         return text.decode()
 
     def ask(self, request, end=b"\n\n"):
+        """What it answers to @request."""
         self.port.sendall(request.encode() + b"\n")
         return self.until(end)
 
 
 @contextlib.contextmanager
 def monitor(code, technique):
-    """The monitor of a machine whose guest executes @code under @technique, once that has said something."""
+    """The monitor of a machine whose guest executes @code under @technique, once that has said "up"."""
     if technique == "none":
         raise Skipped("there is no hypervisor")
-    with front.scratch() as folder:
-        with open(os.path.join(folder, "image"), "wb") as out:
+    # The path of a socket may not be long.
+    with front.scratch() as folder, tempfile.TemporaryDirectory() as short:
+        image, path = os.path.join(folder, "image"), os.path.join(short, "monitor")
+        with open(image, "wb") as out:
             out.write(images.kernel(code))
-        words = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max,-la57", "-m", "256", "-display", "none", "-no-reboot",
-                 "-nic", "none", "-serial", "file:console", "-serial", "unix:control,server=on,wait=off", "-kernel",
-                 str(places.HYPERVISOR), "-append", f"memory=64M mmu={technique}", "-initrd", "image kernel protocol=multiboot"]
-        process = subprocess.Popen(words, cwd=folder, stdin=subprocess.DEVNULL)
-        try:
-            _await(os.path.join(folder, "console"), b"up")
-            # The name of a socket may not be long: that of the folder is.
-            here = os.open(folder, os.O_RDONLY)
-            try:
-                yield Monitor(f"/proc/self/fd/{here}/control")
-            finally:
-                os.close(here)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _await(path, word):
-    deadline = time.monotonic() + front.BOOT_SECONDS
-    while time.monotonic() < deadline:
-        if os.path.exists(path):
-            with open(path, "rb") as console:
-                if word in console.read().split(b"\n")[-1]:
-                    return
-        time.sleep(0.1)
-    expect(False, "the guest says nothing")
+        with terminal("boot", *front.place(technique), "-q", "--memory", "64M", "--protocol", "multiboot", "--kernel", image,
+                      "--monitor", path) as running:
+            running.wait(b"up")
+            asking = Monitor(path)
+            yield asking
+            asking.port.close()
 
 
 def rows(text):

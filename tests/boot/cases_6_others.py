@@ -52,7 +52,7 @@ def _(pair):
     image, technique = pair
     with front.scratch() as folder:
         words, read = report_of(folder, technique)
-        with terminal("boot", "--mmu", technique, "--memory", "8M", "--image", image, *words) as running:
+        with terminal("boot", *front.place(technique), "--memory", "8M", "--image", image, *words) as running:
             text = COLOURS.sub("", running.wait(FADE_TEST))
             expect_match(r"Memtest86\+ v6", text, "title")
             expect_match(r"#0  \[Address test, walking ones", text, "the first test")
@@ -67,7 +67,7 @@ def xen(technique, *words):
     """Boot Xen; its console, once it has ended by itself, and the report."""
     with front.scratch() as folder:
         stats, read = report_of(folder, technique)
-        ended = front.vm("boot", "-q", "--mmu", technique, "--memory", "64M", "--image", "xen", *stats, *words)
+        ended = front.vm("boot", "-q", *front.place(technique), "--memory", "64M", "--image", "xen", *stats, *words)
         expect_equal(ended.status, 0, f"exit status ({ended})")
         expect_technique(read(), technique, "reset")
     return ended.out
@@ -113,7 +113,7 @@ exit 42
 def _(technique):
     with front.scratch() as folder:
         stats, read = report_of(folder, technique)
-        ended = front.vm("run", "-q", "--mmu", technique, "--guest", "debian-xen", *stats, "--", WORK)
+        ended = front.vm("run", "-q", *front.place(technique), "--guest", "debian-xen", *stats, "--", WORK)
         expect_equal(ended.status, 42, f"exit status ({ended})")
         expect_equal(ended.out.split(), ["xen", "1", "0"], f"output ({ended})")
         expect_technique(read(), technique, "debug-exit")

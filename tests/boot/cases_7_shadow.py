@@ -36,7 +36,7 @@ def shadow(*words):
         raise Skipped("there is no hypervisor")
     with front.scratch() as folder:
         stats = os.path.join(folder, "stats.json")
-        ended = front.vm("run", "--mmu", "shadow", "-q", "--stats", stats, *words)
+        ended = front.vm("run", *front.place("shadow"), "-q", "--stats", stats, *words)
         if not os.path.exists(stats):
             return ended, None
         with open(stats, encoding="utf-8") as text:
@@ -54,6 +54,8 @@ def expect_shadows(ended, mmu):
 @cases("{} reaches user space on shadow tables", KERNELS)
 def _(name):
     options, line, wanted = KERNELS[name]
+    if "--la57" in options:
+        front.five_levels()
     ended, mmu = shadow(*options, "--", line)
     expect_shadows(ended, mmu)
     expect_match(wanted, ended.out, "output")
@@ -86,14 +88,14 @@ def _():
 @cases("{} is refused where there are no shadow pages", ("--shadow-pool", "--shadow-drop"))
 def _(option):
     for technique in ("nested", "none"):
-        ended = front.vm("run", "--mmu", technique, option, "1000", "--", "true")
+        ended = front.vm("run", *front.place(technique), option, "1000", "--", "true")
         expect_equal(ended.status, status.REFUSED, "exit status")
         expect_match("are for --mmu shadow", ended.err, "errors")
 
 
 @cases("{} is no number of shadow pages", ("0", "-1", "96K", "many", "4294967296", "1e3", "", "²"))
 def _(text):
-    ended = front.vm("run", "--mmu", "shadow", f"--shadow-pool={text}", "--", "true")
+    ended = front.vm("run", *front.place("shadow"), f"--shadow-pool={text}", "--", "true")
     expect_equal(ended.status, status.REFUSED, "exit status")
     expect_match("is not a number from 1 to", ended.err, "errors")
 

@@ -6,15 +6,35 @@ import pathlib
 import subprocess
 import tempfile
 
-from tap import Failed
+from tap import Failed, Skipped
+from vmlib import hosts
 
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 VM = str(TREE / "scripts" / "vm")
-# A boot takes ten to twenty seconds of one processor; a machine that is busy otherwise may need many times that.
+# A boot takes ten to thirty seconds of one processor; a machine that is busy otherwise may need many times that.
 BOOT_SECONDS = 300
 
-# The technique under test; the suite's --mmu none checks the cases themselves, without the hypervisor.
+# The host under test, its processor if it is not the usual one, and the technique; the suite's --mmu none checks the cases
+# themselves, without the hypervisor.
+host = "amd"
+cpu = None
 mmu = "nested"
+
+
+def seconds(least=BOOT_SECONDS):
+    """How long one run may take that takes @least on the quickest host."""
+    return least * (4 if hosts.HOSTS[host].slow else 1)
+
+
+def place(technique=None):
+    """The words of scripts/vm that say where: the host under test, with @technique in place of the usual one."""
+    return ["--host", host, *(["--cpu", cpu] if cpu else []), "--mmu", technique or mmu]
+
+
+def five_levels():
+    """Skip where no processor has five-level paging."""
+    if not hosts.HOSTS[host].five_levels:
+        raise Skipped(f"no processor of host {host} has five-level paging")
 
 
 @dataclasses.dataclass
@@ -29,25 +49,26 @@ class Ended:
         return f"status {self.status}, output {self.out[-1500:]!r}, errors {self.err[-1500:]!r}"
 
 
-def vm(*words, stdin=None, seconds=BOOT_SECONDS):
-    """Run scripts/vm with @words to its end."""
+def vm(*words, stdin=None, limit=BOOT_SECONDS):
+    """Run scripts/vm with @words to its end, which may take @limit seconds on the quickest host."""
     words = [str(word) for word in words]
+    limit = seconds(limit)
     try:
         ended = subprocess.run([VM, *words], input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, check=False)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
-        raise Failed(f"scripts/vm {' '.join(words)}: not over after {seconds} s") from None
+        raise Failed(f"scripts/vm {' '.join(words)}: not over after {limit} s") from None
     return Ended(ended.returncode, ended.stdout.decode("utf-8", "replace"), ended.stderr.decode("utf-8", "replace"))
 
 
 def run(*words):
     """scripts/vm run with the technique under test. @words: options, --, and the command."""
-    return vm("run", "--mmu", mmu, "-q", *words)
+    return vm("run", *place(), "-q", *words)
 
 
 def boot(*words):
     """scripts/vm boot with the technique under test."""
-    return vm("boot", "--mmu", mmu, "-q", *words)
+    return vm("boot", *place(), "-q", *words)
 
 
 def scratch():

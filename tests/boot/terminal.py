@@ -31,7 +31,8 @@ class Terminal:
         os.write(self.master, text.encode())
 
     def wait(self, wanted, seconds=front.BOOT_SECONDS):
-        """Read until @wanted is seen."""
+        """Read until @wanted is seen, which may take @seconds on the quickest host."""
+        seconds = front.seconds(seconds)
         deadline = time.monotonic() + seconds
         while wanted not in self.seen:
             over = self.process.poll() is not None or time.monotonic() > deadline
