@@ -377,13 +377,16 @@ static void start_host(struct guest *guest)
     lay_tables(guest);
 }
 
-static bool start_shadow(struct guest *guest, uint32_t pool_pages, uint8_t largest)
+static bool start_shadow(struct guest *guest, uint8_t how, uint8_t largest)
 {
+    const uint32_t pool_pages = VMMU_SHADOW_FLOOR_PAGES + how % 4U * 40;
     const struct vmmu_shadow_config config = {
         .ram = &guest->ram,
         .context = guest,
         .backing = backing,
         .pool_pages = pool_pages,
+        .silent_absent = (how & 4) != 0,
+        .tagged_roots = (how & 8) != 0,
         .maxphyaddr = 40,
         .largest_level = largest,
         .pat = HOST_PAT,
@@ -403,7 +406,7 @@ bool guest_start(struct guest *guest, struct input *input)
 {
     const struct vmmu_x86_paging_registers unpaged = { .cr0 = VMMU_X86_CR0_PE };
     const uint8_t flags = input_u8(input);
-    const uint32_t pool_pages = VMMU_SHADOW_FLOOR_PAGES + input_below(input, 4) * 40;
+    const uint8_t how = input_u8(input);
     enum vmmu_status status;
 
     memset(guest, 0, sizeof(*guest));
@@ -415,7 +418,7 @@ bool guest_start(struct guest *guest, struct input *input)
         .maxphyaddr = 40, MODERN_PAGING, .pks = true, .bit8_reserved = (flags & 16) != 0
     };
     start_host(guest);
-    if (!start_shadow(guest, pool_pages, (uint8_t)(3 - (flags >> 5) % 3))) {
+    if (!start_shadow(guest, how, (uint8_t)(3 - (flags >> 5) % 3))) {
         fuzz_found(__FILE__, __LINE__, "the engine takes its configuration");
     }
     for (unsigned vp = 0; vp < guest->vps; vp++) {

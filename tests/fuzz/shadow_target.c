@@ -218,6 +218,21 @@ static bool resolve(struct guest *guest, unsigned vp, vmmu_gva va, struct vmmu_x
     return false;
 }
 
+/* The hardware raised a fault that goes to the guest without an exit, if any does: the guest's tables must say the same. */
+static bool is_silent(const struct guest *guest, unsigned vp, vmmu_gva va, struct vmmu_x86_access access,
+                      const struct vmmu_x86_fault *fault)
+{
+    struct vmmu_x86_walk_result walk;
+
+    if (!guest->shadow.config.silent_absent || (fault->error_code & VMMU_X86_PF_PRESENT)) {
+        return false;
+    }
+    FUZZ_CHECK(vmmu_x86_walk(&guest->mode[vp], &guest->ram, va, access, &walk) == VMMU_GUEST_FAULT);
+    FUZZ_CHECK(walk.fault.vector == VMMU_X86_VECTOR_PF && !(walk.fault.error_code & VMMU_X86_PF_PRESENT) &&
+               walk.fault.cr2 == fault->cr2);
+    return true;
+}
+
 /* The guest accesses memory through what stands in the engine's tables, which a processor marks nothing in. */
 static void do_access(struct guest *guest)
 {
@@ -246,7 +261,8 @@ static void do_access(struct guest *guest)
             }
             return;
         }
-        if (walk.fault.vector != VMMU_X86_VECTOR_PF || !resolve(guest, vp, va, access, &store)) {
+        if (walk.fault.vector != VMMU_X86_VECTOR_PF || is_silent(guest, vp, va, access, &walk.fault) ||
+            !resolve(guest, vp, va, access, &store)) {
             return;
         }
     }
