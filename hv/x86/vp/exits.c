@@ -35,6 +35,7 @@ static enum vp_next idle_exit(struct vp *vp, const struct exit *exit)
     if (!(vp->arch->state.rflags & X86_RFLAGS_IF) && !arch_vp_wakes(vp)) {
         return x86_give_up(vp, "the guest halted with interrupts off");
     }
+    vp->attention |= VP_ATTENTION_EVENT; /* what waits for STI's shadow to end need not wait for its window now */
     return VP_IDLE;
 }
 
