@@ -17,6 +17,7 @@ TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(INTEL_PACKAGES) $(ISO_PACKAGES) $(CHE
 help:
 	@echo 'make run      a guest shell: Debian'"'"'s own kernel under nested paging, on an emulated AMD machine'
 	@echo 'make test     every test; the last line is "N passed, N failed"'
+	@echo 'make test-long  what boots, on every emulated processor, the Intel ones above all: some hours'
 	@echo 'make check    the static checks'
 	@echo 'make bench    the benchmarks: build/bench.json and a table'
 	@echo 'make iso      build/vmmu.iso: the hypervisor and a guest, for a real machine or another emulator'
@@ -54,6 +55,12 @@ run: hypervisor
 test:
 	@scripts/install $(TEST_PACKAGES)
 	@scripts/test $(ONLY)
+
+# The same machines and guests on every other host and processor: hours, not minutes.
+.PHONY: test-long
+test-long:
+	@scripts/install $(TEST_PACKAGES)
+	@scripts/test --long $(ONLY)
 
 # What scripts/test asks of this Makefile.
 .PHONY: test-parts list-unit-tests

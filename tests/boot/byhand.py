@@ -47,16 +47,19 @@ def start(processor, line, modules):
         return finish(folder, words)
 
 
-def finish(folder, words):
-    """Run the emulator with @words in @folder, where its ports write to files of their names, to its end."""
+def finish(folder, words, kind=None, seconds=None):
+    """Run the emulator with @words in @folder, where its ports write to files of their names, to its end. It is that of the
+    host under test, or one of @kind."""
+    kind = kind or hosts.HOSTS[front.host].kind
+    seconds = seconds or front.seconds()
     with open(folder / "said", "wb") as said, open(folder / "complaints", "wb") as complaints:
         try:
             ended = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=complaints,
-                                   env=dict(os.environ, TERM="vt100"), timeout=front.seconds(), check=False)
+                                   env=dict(os.environ, TERM="vt100"), timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
             raise Failed(f"not over in time; console: {places.text(folder / 'console')[-1500:]!r}") from None
     status = ended.returncode
-    if hosts.HOSTS[front.host].kind == "bochs":
+    if kind == "bochs":
         status, _, _ = bochs.ending(folder, status)
     return Ended(places.text(folder / "console"), places.text(folder / "control"), status)
 

@@ -9,7 +9,7 @@ LEFT_REFUSED = 3  # the emulator's status for the hypervisor's 1
 # By the name of the host: a processor, the technique that is asked for, and what the hypervisor says of it.
 PROCESSORS = {
     "amd": {
-        "without SVM": ("max,-la57,-svm", "nested", "the processor has no SVM"),
+        "without SVM": ("max,-la57,-svm", "nested", "the processor has no (SVM|VT-x)"),
         "whose SVM has no nested paging": ("max,-la57,-npt", "nested", "has no nested paging"),
     },
     "intel": {
