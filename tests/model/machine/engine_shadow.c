@@ -77,6 +77,7 @@ static enum vmmu_x86_format_name format_for(const struct vmmu_x86_mode *guest)
 struct before {
     uint64_t stores;
     uint64_t pages;
+    uint64_t removed;
     uint32_t unflushed;
     bool watches;
 };
@@ -85,7 +86,8 @@ static struct before look_before(const struct engine *engine)
 {
     return (struct before){
         .stores = engine->shadow.counters.stores,
-        .pages = engine->shadow.counters.roots_made + engine->shadow.counters.evicted,
+        .pages = engine->shadow.counters.pages,
+        .removed = engine->shadow.counters.roots_made + engine->shadow.counters.evicted,
         .unflushed = world_tables(engine->world)->unflushed_count,
         .watches = engine->shadow.watches_invlpg,
     };
@@ -97,8 +99,8 @@ static void check_switch(struct engine *engine, unsigned vp, const struct before
 {
     const struct before now = look_before(engine);
 
-    if (now.stores != before->stores || now.pages != before->pages || now.watches != before->watches ||
-        before->unflushed != 0) {
+    if (now.stores != before->stores || now.pages != before->pages || now.removed != before->removed ||
+        now.watches != before->watches || before->unflushed != 0) {
         return;
     }
     world_count_switch(engine->world);

@@ -13,7 +13,8 @@
 #define SWEEP_ONCE_IN    40U
 #define ADOPTION_ONCE_IN 24U
 #define CALM_ONCE_IN     24U
-#define DEMAND_ONCE_IN   16U
+#define DEMAND_ONCE_IN   6U
+#define CHURN_ONCE_IN    32U
 
 /* What a technique without second stage wants otherwise: tables hardly enough, and guests' large pages in many pieces. */
 static void shadow_setting(const struct engine_class *class, struct luck *luck, struct setting *setting)
@@ -23,6 +24,9 @@ static void shadow_setting(const struct engine_class *class, struct luck *luck, 
     setting->table_pages = (uint16_t)(class->least_table_pages + spare[luck_below(luck, 8)]);
     if (luck_once_in(luck, 2)) {
         setting->largest = 1;
+    }
+    if (luck_once_in(luck, 2)) {
+        setting->given_pages = (uint16_t)(7 * setting->vps + 8 + luck_below(luck, 16));
     }
     setting->silent = setting->intel && luck_below(luck, 3) != 0;
     if (setting->tagged && luck_once_in(luck, 2)) {
@@ -149,6 +153,8 @@ static void generate_activity(struct generator *generator)
         generate_adoption(generator, vp);
     } else if (generator->shadowed && luck_once_in(luck, CALM_ONCE_IN)) {
         generate_calm(generator, vp);
+    } else if (world_setting(generator->world)->roots > 1 && luck_once_in(luck, CHURN_ONCE_IN)) {
+        generate_churn(generator, vp);
     } else if (world_setting(generator->world)->silent && luck_once_in(luck, DEMAND_ONCE_IN)) {
         generate_demand(generator, vp);
     } else if (draw < 310) {

@@ -42,9 +42,13 @@ static bool find_demand(struct generator *generator, unsigned vp, uint64_t addre
     return true;
 }
 
+/* By @vp mostly. */
 static void write_page(struct generator *generator, unsigned vp, const struct demand *demand, unsigned page,
                        uint64_t value)
 {
+    const unsigned other = luck_below(&generator->luck, world_setting(generator->world)->vps);
+
+    vp = luck_below(&generator->luck, 4) ? vp : other;
     generate_write(generator, vp, demand->place[page], demand->bytes == 4 ? value & UINT32_MAX : value,
                    demand->bytes);
 }
@@ -56,14 +60,16 @@ static void run_into(struct generator *generator, unsigned vp, const struct dema
 
     for (; times > 0; times--) {
         const unsigned other = luck_below(luck, world_setting(generator->world)->vps);
+        struct op op = { .vp = (uint8_t)vp, .width = 1 };
 
-        generate_op(generator, (struct op){ .kind = luck_once_in(luck, 4)   ? OP_FETCH
-                                                    : luck_once_in(luck, 2) ? OP_WRITE
-                                                                            : OP_READ,
-                                            .vp = (uint8_t)(luck_below(luck, 4) ? vp : other),
-                                            .width = 1,
-                                            .flags = luck_once_in(luck, 2) ? OP_USER : 0,
-                                            .address = demand->address[luck_below(luck, PAGES_IN_DEMAND)] });
+        op.vp = luck_below(luck, 4) ? op.vp : (uint8_t)other;
+        op.kind = luck_once_in(luck, 4) ? OP_FETCH : luck_once_in(luck, 2) ? OP_WRITE : OP_READ;
+        op.flags = luck_once_in(luck, 2) ? OP_USER : 0;
+        op.address = demand->address[luck_below(luck, PAGES_IN_DEMAND)];
+        /* Who has had a fault tries again. */
+        for (unsigned tries = 1 + luck_below(luck, 2); tries > 0; tries--) {
+            generate_op(generator, op);
+        }
     }
 }
 
@@ -90,27 +96,38 @@ static void bring_back(struct generator *generator, unsigned vp, const struct de
     }
 }
 
-/* Entries above the table are written, the same one again and again perhaps. */
-static void disturb_above(struct generator *generator, unsigned vp, uint64_t address)
+/*
+ * Tables above are worked on: entries beside the one that leads here, until nobody follows each write any more. Then that one leads to
+ * another table, and whoever has had a fault here may count on that.
+ */
+static void disturb_above(struct generator *generator, unsigned vp, const struct demand *demand)
 {
     const struct vmmu_x86_access access = { .kind = VMMU_X86_READ };
+    struct reference *reference = world_reference(generator->world);
     struct luck *luck = &generator->luck;
     struct vmmu_x86_walk_result walk;
 
-    (void)generate_walk(generator, vp, address, access, &walk);
+    (void)generate_walk(generator, vp, demand->address[0], access, &walk);
     if (walk.step_count < 2) {
         return;
     }
     const struct vmmu_x86_step *const step = &walk.steps[luck_below(luck, walk.step_count - 1U)];
+    const uint64_t beside = step->address ^ step->entry_bytes;
 
-    for (unsigned i = 1 + luck_below(luck, 8); i > 0 && step->address < GUEST_LOW_BYTES; i--) {
-        const uint64_t turned = luck_once_in(luck, 3) ? BIT64(1) : luck_once_in(luck, 2) ? BIT64(5) : 0;
-
-        generate_write(generator, vp, step->address, step->value ^ turned, step->entry_bytes);
+    if (step->stage != VMMU_X86_STAGE_GUEST || step->address >= GUEST_LOW_BYTES) {
+        return;
     }
-    if (luck_once_in(luck, 2)) {
-        generate_edit_of(generator, vp, address);
+    for (unsigned i = luck_below(luck, 8); i > 0; i--) {
+        generate_write(generator, vp, beside, reference_load(reference, beside, step->entry_bytes),
+                       step->entry_bytes);
     }
+    run_into(generator, vp, demand, 1 + luck_below(luck, 3));
+    if (luck_below(luck, 4) != 0) {
+        generate_write(generator, vp, step->address, step->value ^ VMMU_PAGE_BYTES, step->entry_bytes);
+    } else {
+        generate_edit_of(generator, vp, demand->address[0]);
+    }
+    run_into(generator, vp, demand, 2);
 }
 
 void generate_demand(struct generator *generator, unsigned vp)
@@ -123,6 +140,9 @@ void generate_demand(struct generator *generator, unsigned vp)
         generate_access(generator, vp);
         return;
     }
+    if (luck_once_in(luck, 2)) {
+        bring_back(generator, luck_below(luck, world_setting(generator->world)->vps), &demand);
+    }
     take_away(generator, vp, &demand);
     run_into(generator, vp, &demand, 4 + luck_below(luck, 8));
     if (luck_once_in(luck, 2)) {
@@ -130,7 +150,8 @@ void generate_demand(struct generator *generator, unsigned vp)
         run_into(generator, vp, &demand, 1 + luck_below(luck, 4));
     }
     switch (luck_below(luck, 8)) {
-    case 0: disturb_above(generator, vp, address); break;
+    case 0:
+    case 5: disturb_above(generator, vp, &demand); break;
     case 1: generate_trip(generator, vp); break;
     case 2: generate_toggle(generator, vp); break;
     case 3: generate_host(generator); break;

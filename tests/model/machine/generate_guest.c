@@ -332,3 +332,47 @@ void generate_calm(struct generator *generator, unsigned vp)
         }
     }
 }
+
+/* A root of @vp's, as CR3 has it, is edited at its top. */
+static void edit_root(struct generator *generator, unsigned vp, uint64_t root)
+{
+    struct luck *luck = &generator->luck;
+    const unsigned index = (const unsigned[]){ 0, 1, 256 }[luck_below(luck, 3)];
+    const uint64_t place = root + index * 8;
+    const uint64_t now = reference_load(world_reference(generator->world), place, 8);
+    /* Another table of the same kind, or none. */
+    const uint64_t entry = luck_once_in(luck, 4) ? now & ~BIT64(0) : now ^ VMMU_PAGE_BYTES;
+
+    generate_write(generator, vp, place, entry, 8);
+}
+
+void generate_churn(struct generator *generator, unsigned vp)
+{
+    struct luck *luck = &generator->luck;
+    const uint64_t root = draw_cr3(generator, vp) & BITS64(51, 12);
+    const uint64_t back = registers(generator, vp)->cr3;
+    const bool long_mode = (registers(generator, vp)->efer & VMMU_X86_EFER_LME) != 0;
+    uint64_t address = 0;
+
+    put(generator, vp, OP_CR3, root);
+    for (unsigned i = 1 + luck_below(luck, 4); i > 0; i--) {
+        generate_access(generator, vp);
+        address = generator->recent[0];
+    }
+    put(generator, vp, OP_CR3, back & ~VMMU_X86_CR3_NO_FLUSH);
+    for (unsigned i = luck_below(luck, 4); i > 0; i--) {
+        generate_toggle(generator, vp);
+        generate_sweep(generator, vp);
+    }
+    if (luck_once_in(luck, 2)) {
+        generate_host(generator);
+    }
+    if (long_mode) {
+        edit_root(generator, vp, root);
+    }
+    put(generator, vp, OP_CR3, root);
+    for (unsigned i = 1 + luck_below(luck, 4); i > 0; i--) {
+        generator->recent[0] = address;
+        generate_access(generator, vp);
+    }
+}

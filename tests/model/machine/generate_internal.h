@@ -115,6 +115,11 @@ bool generate_can_write(struct generator *generator, unsigned vp);
 /* Pages that are not present are run into, and come to be present. */
 void generate_demand(struct generator *generator, unsigned vp);
 
+/* --- generate_guest.c, again --- */
+
+/* A root is left, so much else is used that it may be given up meanwhile, it is changed, and the VP comes back to it. */
+void generate_churn(struct generator *generator, unsigned vp);
+
 /* --- generate_host.c --- */
 
 void generate_host(struct generator *generator);

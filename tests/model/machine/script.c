@@ -48,6 +48,7 @@ static const struct field setting_fields[] = {
     FIELD(setting, nx, 1),
     FIELD(setting, pse36, 1),
     FIELD(setting, table_pages, UINT16_MAX),
+    FIELD(setting, given_pages, UINT16_MAX),
     FIELD(setting, tlb_entries, UINT16_MAX),
 };
 

@@ -83,6 +83,7 @@ struct setting {
     bool nx;
     bool pse36;
     uint16_t table_pages; /* limit of the engine's table memory */
+    uint16_t given_pages; /* shadow: what the host really has for them, less than that; 0: all of them */
     uint16_t tlb_entries; /* how much the adversary remembers */
 };
 

@@ -174,10 +174,14 @@ void world_mark(struct world *world, uint64_t hpa, unsigned width_bytes, uint64_
  */
 static uint64_t value_between(struct world *world, const struct guest_access *access, uint64_t expected)
 {
+    if (access->turns) {
+        return expected ^ 1;
+    }
     if (!world_once_in(world, is_shadowed(world) ? 2 : 4)) {
         return expected;
     }
-    return is_shadowed(world) ? expected ^ BIT64(luck_below(&world->luck, 8)) : access->value;
+    return is_shadowed(world) && world_once_in(world, 2) ? expected ^ BIT64(luck_below(&world->luck, 8))
+                                                         : access->value;
 }
 
 static void transfer(struct world *world, const struct guest_access *access, uint64_t hpa, uint64_t gpa)
@@ -552,6 +556,9 @@ static void access_between(struct world *world, const struct guest_access *acces
     world_exit(world, access->vp);
 }
 
+#define REPLAYED 3U
+#define DRAWS    8U
+
 static const struct guest_access *draw_recent(struct world *world, uint8_t vp)
 {
     return &world->vps[vp].recent[luck_below(&world->luck, world->vps[vp].recent_count)];
@@ -576,6 +583,72 @@ static void remap_between(struct world *world, uint8_t vp, const struct guest_ac
     }
 }
 
+/* The same again as a short while ago, step by step: a write to a table, and what goes by it. */
+static void replay_between(struct world *world, uint8_t vp)
+{
+    struct world_vp *own = &world->vps[vp];
+    const uint32_t first = luck_below(&world->luck, own->recent_count);
+
+    for (uint32_t i = 0; i < REPLAYED && !own->outside; i++) {
+        access_between(world, &own->recent[(first + i) % own->recent_count]);
+    }
+}
+
+/* Where a write goes that the VP did lately, and could do again. */
+static bool find_write(struct world *world, uint8_t vp, struct guest_access *write, uint64_t *gpa)
+{
+    for (unsigned tries = 0; tries < DRAWS; tries++) {
+        *write = *draw_recent(world, vp);
+        if (write->access.kind == VMMU_X86_WRITE) {
+            const struct reference_access asked = as_reference(write);
+            const struct reference_result place = reference_fresh(world->reference, &asked);
+
+            *gpa = place.gpa;
+            return place.end == END_REACHES;
+        }
+    }
+    return false;
+}
+
+/* What some VP accessed lately by the table at @gpa, for @vp to do. */
+static bool find_use(struct world *world, uint8_t vp, uint64_t gpa, struct guest_access *use)
+{
+    for (unsigned tries = 0; tries < DRAWS; tries++) {
+        const uint8_t other = (uint8_t)luck_below(&world->luck, world->setting.vps);
+
+        if (world->vps[other].recent_count != 0) {
+            *use = *draw_recent(world, other);
+            use->vp = vp;
+            const struct reference_access asked = as_reference(use);
+
+            if (reference_may_walk(world->reference, &asked, gpa)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/*
+ * An entry comes to be present, or is so no more, by a write that goes where the VP wrote before; and is used at once, for what is
+ * not present was never cached.
+ */
+static void turn_between(struct world *world, uint8_t vp)
+{
+    struct guest_access write;
+    struct guest_access use;
+    uint64_t gpa;
+
+    if (!find_write(world, vp, &write, &gpa) || !find_use(world, vp, gpa, &use)) {
+        return;
+    }
+    write.turns = true;
+    access_between(world, &write);
+    if (!world->vps[vp].outside) {
+        access_between(world, &use);
+    }
+}
+
 void world_act(struct world *world)
 {
     const uint32_t chosen = luck_below(&world->luck, world->setting.processors);
@@ -592,7 +665,11 @@ void world_act(struct world *world)
     if (is_shadowed(world) && access.access.kind != VMMU_X86_WRITE) {
         access = *draw_recent(world, vp);
     }
-    if (is_shadowed(world) && world_once_in(world, 4)) {
+    if (world->setting.silent && world_once_in(world, 2)) {
+        turn_between(world, vp);
+    } else if (is_shadowed(world) && world_once_in(world, 8)) {
+        replay_between(world, vp);
+    } else if (is_shadowed(world) && world_once_in(world, 4)) {
         remap_between(world, vp, &access);
     } else if (world_once_in(world, 2)) {
         access_between(world, &access);

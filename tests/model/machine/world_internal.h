@@ -31,6 +31,7 @@ struct guest_access {
     uint64_t address;
     struct vmmu_x86_access access;
     uint64_t value; /* of a write */
+    bool turns;     /* a write between two stores: of what stands there but for its lowest bit */
 };
 
 struct world_vp {

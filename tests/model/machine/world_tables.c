@@ -124,7 +124,8 @@ static void violated(void *context, const char *what)
 bool world_tables_start(struct world *world)
 {
     static const uint32_t cache_pages[] = { 0, 2, 8 };
-    const uint32_t limit = world->setting.table_pages;
+    const uint32_t limit =
+        world->setting.given_pages != 0 ? world->setting.given_pages : world->setting.table_pages;
     const uint32_t pages = limit < HOST_TABLE_PAGES / 2 ? limit * 2 : HOST_TABLE_PAGES;
 
     world->quarantine = calloc(limit + 1, sizeof *world->quarantine);
