@@ -168,6 +168,7 @@ void vmmu_shadow_pin(struct shadow_edit *edit, uint32_t index)
 
     page->pins++;
     if (page->life == SHADOW_PARKED) {
+        vmmu_shadow_speak(edit, index, true);
         vmmu_shadow_set_life(edit->state, index, SHADOW_OPEN);
     }
 }

@@ -105,7 +105,8 @@ struct shadow_page {
     uint32_t emptied; /* an entry that did not agree and was not made again, or ENTRIES */
     uint32_t
         absent; /* faults that were reflected for entries of its table that are not present, since it was opened */
-    bool firm; /* it and all that leads to it is closed, and entries of it or of pages below may be silent */
+    bool
+        firm; /* it and all that leads to it is closed or parked, and entries of it or of pages below may be silent */
     uint32_t before; /* of the same life */
     uint32_t after;
     uint32_t present[ENTRIES / 32]; /* which entries are */

@@ -6,8 +6,8 @@
  *
  * Invariants
  * - A page with silent entries is SHADOW_CLOSED, and the guest's entry is not present wherever ours is silent.
- * - So is each page on each way to it: the guest may count on a fault to make processors forget what led there, and
- *   what is closed is as it was. Such pages are `firm`.
+ * - So is each page on each way to it that a processor walks: the guest may count on a fault to make processors forget what led
+ *   there, and what is closed is as it was. Such pages are `firm`.
  * - Before the guest may write a table, or another way leads there, what was silent are traps again. A processor caches neither: no flush
  *   goes with it.
  *
@@ -83,7 +83,10 @@ void vmmu_shadow_speak(struct shadow_edit *edit, uint32_t index, bool below)
 
 /* --- silent --- */
 
-/* Whether @index and all that leads to it is closed; it is remembered. Pages of a higher level lead there: five deep at most. */
+/*
+ * Whether @index and all that leads to it is closed, or walked by nobody: what is parked may lead anywhere until it is used again. It is
+ * remembered. Pages of a higher level lead there: five deep at most.
+ */
 static bool make_firm(struct shadow_edit *edit, uint32_t index)
 {
     struct shadow_page *const page = &edit->state->pages[index];
@@ -91,7 +94,7 @@ static bool make_firm(struct shadow_edit *edit, uint32_t index)
     if (page->firm) {
         return true;
     }
-    if (page->life != SHADOW_CLOSED) {
+    if (page->life != SHADOW_CLOSED && page->life != SHADOW_PARKED) {
         return false;
     }
     for (uint32_t slot = page->parents; slot != SHADOW_NONE; slot = edit->state->slots[slot].next) {

@@ -281,6 +281,22 @@ static void test_a_second_way_by_an_open_table_is_no_way_to_silence(void **state
     mirror_finish(&mirror);
 }
 
+static void test_a_root_that_nobody_uses_leads_to_nothing_until_it_comes_back(void **state)
+{
+    (void)state;
+    start(1, VMMU_X86_PAGING_4LEVEL);
+    mirror_map(&mirror, 0, VA, 1, 0x7000 | G_ALL);
+    touch(0, VA);
+    /* The guest gives tables of an address space that has ended to a new one. */
+    memcpy(mirror.guest + OTHER, mirror.guest + ROOT, PAGE);
+    switch_to(0, OTHER);
+    demand(VA);
+    EXPECT_EQ(absent(0, VA + 2 * PAGE), 0);
+    switch_to(0, ROOT);
+    EXPECT_EQ(absent(0, VA + 2 * PAGE), 1);
+    mirror_finish(&mirror);
+}
+
 static void test_another_processor_may_still_write_what_is_not_closed_yet(void **state)
 {
     (void)state;
@@ -439,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_an_upper_table_stays_closed_while_absent_entries_become_present),
         cmocka_unit_test(test_before_an_upper_table_opens_all_below_it_is_heard_of_again),
         cmocka_unit_test(test_a_second_way_by_an_open_table_is_no_way_to_silence),
+        cmocka_unit_test(test_a_root_that_nobody_uses_leads_to_nothing_until_it_comes_back),
         cmocka_unit_test(test_another_processor_may_still_write_what_is_not_closed_yet),
         cmocka_unit_test(test_a_table_that_is_taken_away_says_nothing_any_more),
         cmocka_unit_test(test_a_mark_that_another_kind_of_table_reads_as_present_is_heeded),
