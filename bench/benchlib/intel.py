@@ -42,9 +42,9 @@ def _stats(tree, guest, program, command):
     print(f"bench: intel, {name}: {command}", file=sys.stderr, flush=True)
     path = images.folder() / f"intel-{os.getpid()}.json"
     try:
-        subprocess.run([tree / "scripts" / "vm", "run", "-q", "--host", "intel", "--mmu", technique, f"--append={words}", "--timeout", "1500",
-                        "--stats", path, "--file", program, "--", command], check=True, stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run([tree / "scripts" / "vm", "run", "-q", "--host", "intel", "--mmu", technique, f"--append={words}",
+                        "--timeout", "1500", "--stats", path, "--file", program, "--", command], check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         return json.loads(path.read_text())["vps"][0]["counters"]
     except subprocess.CalledProcessError as failed:
         sys.exit(f"bench: the guest on host intel did not come to its end (status {failed.returncode})")

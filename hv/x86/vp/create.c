@@ -23,21 +23,20 @@
 #define FLAT_CODE32             0xC09B
 #define FLAT_DATA               0xC093
 
-static const struct x86_backend *const backends[] = { &x86_svm, &x86_vmx };
 static const struct x86_backend *backend;
 
+static bool host_is_amd(void)
+{
+    const uint32_t ebx = cpuid(0, 0).ebx;
+
+    return ebx == VENDOR_AMD_EBX || ebx == VENDOR_HYGON_EBX;
+}
+
+/* VT-x is Intel's, and of those who follow Intel. */
 const char *arch_host_start(void)
 {
-    const char *why = "no backend is built in";
-
-    for (unsigned i = 0; i < sizeof backends / sizeof backends[0]; i++) {
-        why = backends[i]->start();
-        if (!why) {
-            backend = backends[i];
-            return NULL;
-        }
-    }
-    return why;
+    backend = host_is_amd() ? &x86_svm : &x86_vmx;
+    return backend->start();
 }
 
 const char *arch_backend_name(void)
@@ -145,13 +144,6 @@ static struct x86_cpuid_regs read_host_cpuid(void *context, uint32_t leaf, uint3
 static uint8_t host_maxphyaddr(void)
 {
     return (uint8_t)cpuid(0x80000008u, 0).eax;
-}
-
-static bool host_is_amd(void)
-{
-    const uint32_t ebx = cpuid(0, 0).ebx;
-
-    return ebx == VENDOR_AMD_EBX || ebx == VENDOR_HYGON_EBX;
 }
 
 static enum vmmu_status create_board(struct partition *partition)
