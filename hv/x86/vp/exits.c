@@ -35,7 +35,8 @@ static enum vp_next idle_exit(struct vp *vp, const struct exit *exit)
     if (!(vp->arch->state.rflags & X86_RFLAGS_IF) && !arch_vp_wakes(vp)) {
         return x86_give_up(vp, "the guest halted with interrupts off");
     }
-    vp->attention |= VP_ATTENTION_EVENT; /* what waits for STI's shadow to end need not wait for its window now */
+    /* What waits for STI's shadow to end need not wait for its window now. */
+    vp->attention |= VP_ATTENTION_EVENT;
     return VP_IDLE;
 }
 
