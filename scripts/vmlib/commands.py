@@ -96,6 +96,8 @@ def list_all(_):
     """Hosts, techniques and guests, and what of them is here."""
     rows = [("host", host.name, "installed" if host.installed else f"needs {' '.join(host.packages)}", host.says)
             for host in hosts.HOSTS.values()]
+    rows += [("processor", processor, f"of {host.name}" + (", the usual one" if processor == host.processors[0] else ""), "")
+             for host in hosts.HOSTS.values() for processor in host.processors]
     rows += [("technique", name, "on " + ", ".join(host.name for host in hosts.HOSTS.values() if name in host.techniques),
               says) for name, says in hosts.TECHNIQUES.items()]
     rows += [("guest", guest.name, "prepared" if guests.installed(guest) else "not fetched yet", guest.paging)

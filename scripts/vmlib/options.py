@@ -25,6 +25,15 @@ in a run:
 in a shell:
   Ctrl-C goes to the guest. `poweroff` or `exit` leaves. Ctrl-A x ends the machine at once; Ctrl-A Ctrl-A types a Ctrl-A.
 
+the control port:
+  With --monitor SOCKET the running hypervisor takes requests on that Unix socket, a line each: `stats` (the report as it is
+  now), `shadow` (counters of shadow tables), `walk ADDRESS [VP]` (both tables, level by level). nc -U SOCKET will do.
+
+on hosts intel and amd-bochs:
+  Bochs is slow: a boot takes half a minute of a processor. Time passes as instructions do, so `sleep 1000` is over at once;
+  in a shell it passes as on the wall. With --log FILE its own log is kept, where it says why it refuses to enter a guest; if
+  --timeout ends the run, the log's end says where the machine stood.
+
 examples:
   scripts/vm shell
   scripts/vm run -- uname -a
@@ -32,6 +41,10 @@ examples:
   scripts/vm run -- 'cd /proc && grep -c . meminfo'       one word is a line of shell, several are taken as they are
   scripts/vm run --mmu shadow --shadow-pool 96 -- dmesg             with as few shadow pages as there may be
   scripts/vm run --mmu shadow --shadow-drop 1000,7 -- dmesg         and with all of them lost at random, by seed 7
+  scripts/vm shell --host intel --cpu corei7_skylake_x              VT-x, on a processor with SMAP
+  scripts/vm run --host intel --mmu shadow --memory 192M --timeout 300 --log bochs.log -- dmesg
+  scripts/vm run --host amd-bochs -- uname -a                       SVM by another emulator
+  scripts/vm run --monitor /tmp/m -- sleep 1000                     then: echo stats | nc -U -q 1 /tmp/m
   scripts/vm boot --image memtest86+ --memory 64M                   Esc leaves
   scripts/vm run --guest debian-xen -- cat /sys/hypervisor/type     a kernel in Xen's first domain
   scripts/vm boot --protocol multiboot --kernel build/tests/guests/paging.elf
@@ -128,7 +141,7 @@ def _boot(jobs):
 def _add_machine(parser):
     add = parser.add_argument
     add("--host", default=hosts.DEFAULT_HOST, metavar="H", help="default %(default)s; see scripts/vm list")
-    add("--cpu", metavar="P", help="the host's processor; see scripts/vm list")
+    add("--cpu", metavar="P", help="the host's processor, where it has several; see scripts/vm list")
     add("--mmu", default=hosts.DEFAULT_TECHNIQUE, metavar="T",
         help="the technique (default %(default)s); none boots without the hypervisor")
     add("--memory", default="512M", metavar="SIZE", help="the guest's memory (default %(default)s)")

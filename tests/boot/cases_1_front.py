@@ -13,6 +13,13 @@ REFUSED_MEMORY = ("0", "1K", "100T", "-5", "", "garbage", "12.5M", "512Q", "64M"
 REFUSED_WORDS = {
     "shell --guest debian-m68k": "no guest debian-m68k",
     "shell --host vax": "no host vax",
+    "shell --host intel --cpu max": "host intel has no processor max; it has corei7_haswell_4770, corei7_skylake_x",
+    "shell --cpu corei7_skylake_x": "host amd has no processor corei7_skylake_x",
+    "shell --host intel --la57": "no processor with five-level paging",
+    "run --mmu none --monitor m -- true": "needs the hypervisor",
+    "run --monitor /nonexistent/m -- true": "cannot be written there",
+    "run --log /nonexistent/l -- true": "cannot be written there",
+    "run --record-entries r -- true": "is for host intel",
     "shell --mmu telepathy": "no technique telepathy",
     "run": "needs a command behind --",
     "run --": "needs a command behind --",
@@ -70,11 +77,13 @@ def _():
     expect_match(r"give it \d+M or more", ended.err, "errors")
 
 
-@case("list names the host, the techniques, the guests and the images")
+@case("list names the hosts, their processors, the techniques, the guests and the images")
 def _():
     ended = front.vm("list")
     expect_equal(ended.status, 0, "exit status")
-    for pattern in (r"^host +amd +installed", r"^technique +nested +on amd", r"^guest +debian-amd64 ",
+    for pattern in (r"^host +amd +installed", r"^host +intel +installed", r"^host +amd-bochs +installed",
+                    r"^processor +corei7_haswell_4770 +of intel, the usual one", r"^processor +corei7_skylake_x +of intel",
+                    r"^technique +nested +on amd, intel, amd-bochs", r"^guest +debian-amd64 ",
                     r"^guest +debian-i386-pae ", r"^guest +debian-i386 ", r"^guest +debian-xen ", r"^image +memtest86\+ ",
                     r"^image +memtest86\+ia32 ", r"^image +xen ", r"^hypervisor +build/vmmu.elf"):
         expect_match(pattern, ended.out, "list")
