@@ -610,18 +610,16 @@ static bool find_write(struct world *world, uint8_t vp, struct guest_access *wri
     return false;
 }
 
-/* What some VP accessed lately by the table at @gpa, for @vp to do. */
+/* What some VP accessed lately by the entry at @gpa, for @vp to do. */
 static bool find_use(struct world *world, uint8_t vp, uint64_t gpa, struct guest_access *use)
 {
-    for (unsigned tries = 0; tries < DRAWS; tries++) {
+    for (unsigned tries = 0; tries < 2 * DRAWS; tries++) {
         const uint8_t other = (uint8_t)luck_below(&world->luck, world->setting.vps);
 
         if (world->vps[other].recent_count != 0) {
             *use = *draw_recent(world, other);
             use->vp = vp;
-            const struct reference_access asked = as_reference(use);
-
-            if (reference_may_walk(world->reference, &asked, gpa)) {
+            if (world_last_entry(world, vp, use->address) >> 2 == gpa >> 2) {
                 return true;
             }
         }

@@ -169,6 +169,9 @@ void world_judge_exit(struct world *world, const struct guest_access *access,
 /* Bytes of the page that tables in the machine's own memory map at @address now; 4 KiB if they map none. */
 uint64_t world_hardware_page_bytes(struct world *world, const struct vmmu_x86_mode *mode, uint64_t address);
 
+/* The last entry of the guest's tables that a walk for @address comes to now; UINT64_MAX if there is none. */
+uint64_t world_last_entry(struct world *world, uint8_t vp, uint64_t address);
+
 /*
  * Walk by the library before an access: its result must be permitted, and agree with the host's map. False if there is
  * none: the second stage refuses, or there is no second stage.

@@ -17,6 +17,14 @@ static enum vmmu_status load(void *context, uint64_t address, unsigned width_byt
     return VMMU_OK;
 }
 
+static enum vmmu_status guest_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
+{
+    const struct world *world = context;
+
+    *value = reference_load(world->reference, address, width_bytes);
+    return guest_has_memory(address) ? VMMU_OK : VMMU_ABSENT;
+}
+
 /* An observer marks nothing. */
 static enum vmmu_status exchange(void *context, uint64_t address, unsigned width_bytes, uint64_t expected,
                                  uint64_t desired)
@@ -42,6 +50,19 @@ uint64_t world_hardware_page_bytes(struct world *world, const struct vmmu_x86_mo
         return VMMU_PAGE_BYTES;
     }
     return walk.translation.page_bytes;
+}
+
+uint64_t world_last_entry(struct world *world, uint8_t vp, uint64_t address)
+{
+    const struct vmmu_ram ram = { .context = world, .load = guest_load, .exchange = exchange };
+    struct vmmu_x86_walk_result walk = { .step_count = 0 };
+
+    if (vmmu_x86_walk(reference_mode(world->reference, vp), &ram, (vmmu_gva){ address },
+                      (struct vmmu_x86_access){ .kind = VMMU_X86_READ }, &walk) == VMMU_ABSENT ||
+        walk.step_count == 0) {
+        return UINT64_MAX;
+    }
+    return walk.steps[walk.step_count - 1].address;
 }
 
 static void check_frame(struct world *world, const struct vmmu_x86_nested_result *walk,
