@@ -1,13 +1,16 @@
 """The front door where nothing boots: what it refuses, what it lists, the archives that it writes."""
 
+import itertools
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 
 import front
+import images
 from tap import case, cases, expect, expect_equal, expect_match
-from vmlib import cpio, hosts, machine, outcome, qemu, sizes, status, wires
+from vmlib import cpio, disk, guests, hosts, machine, outcome, qemu, session, sizes, status, wires
 
 REFUSED_MEMORY = ("0", "1K", "100T", "-5", "", "garbage", "12.5M", "512Q", "64M", "99999999999999999999", "0x200")
 REFUSED_WORDS = {
@@ -106,6 +109,85 @@ def _():
                 words = qemu.command(built, place, lines, terminal=False, typed=False)
             size = sizes.parse(words[words.index("-m") + 1])
             expect(size > least, f"{technique}: {size >> 20} MiB are too few")
+
+
+@case("a disk's list names where each byte of the image, its modules and their strings goes, and leaves out zeros")
+def _():
+    with front.scratch() as folder:
+        image, module, path = (pathlib.Path(folder, name) for name in ("image", "module", "disk"))
+        image.write_bytes(images.kernel(images.HALT))
+        module.write_bytes(b"start" + bytes(1 << 20) + b"end")
+        plan = disk.multiboot(image, "words of the image", [(module, "words, of the module")])
+        cylinders = disk.write(path, plan)
+        expect_equal(path.stat().st_size, cylinders * disk.CYLINDER_BYTES, "size of the disk")
+        memory = loaded(path.read_bytes())
+    expect_equal(sum(map(len, memory.values())) < 1 << 20, True, "zeros are left out")
+    for address, data in plan.pieces:
+        for at in (address, address + len(data) - 1):
+            expect_equal(byte_at(memory, at), data[at - address], f"the byte at {at:#x}")
+    text = string_at(memory, struct.unpack("<I", bytes(byte_at(memory, plan.info + 16 + at) for at in range(4)))[0])
+    expect_equal(text, "words of the image", "command line")
+    first, end, words = struct.unpack("<3I", bytes(byte_at(memory, table_of(memory, plan.info) + at) for at in range(12)))
+    expect_equal((end - first, string_at(memory, words)), ((1 << 20) + 8, "words, of the module"), "module")
+
+
+def loaded(data):
+    """What the loader of the disk @data puts into memory: bytes by address."""
+    sector, pieces, at = disk.SECTOR_BYTES, {}, disk.SECTOR_BYTES + 12
+    while True:
+        start, count, address = struct.unpack_from("<3I", data, at)
+        if not count:
+            return pieces
+        pieces[address] = data[start * sector:(start + count) * sector]
+        at += 12
+
+
+def byte_at(memory, address):
+    """The byte at @address, which is zero where nothing was put."""
+    return next((data[address - start] for start, data in memory.items() if 0 <= address - start < len(data)), 0)
+
+
+def string_at(memory, address):
+    """The string at @address."""
+    return bytes(itertools.takewhile(bool, (byte_at(memory, at) for at in itertools.count(address)))).decode()
+
+
+def table_of(memory, info):
+    """Where the table of modules of the multiboot information @info lies."""
+    return struct.unpack("<I", bytes(byte_at(memory, info + 24 + at) for at in range(4)))[0]
+
+
+@case("a disk of many pieces between zeros keeps to the room of its list")
+def _():
+    with front.scratch() as folder:
+        path = pathlib.Path(folder, "disk")
+        data = b"".join(b"x" + bytes((128 << 10) - 1) for _ in range(1000))
+        disk.write(path, disk.Plan([(0x500000, data)], 0, 0, 0))
+        memory = loaded(path.read_bytes())
+    for at in range(0, len(data), 128 << 10):
+        expect_equal(byte_at(memory, 0x500000 + at), ord("x"), f"the byte at {at:#x}")
+
+
+@case("Ctrl-A x asks for the end, Ctrl-A Ctrl-A types one, in pieces or whole; all else passes")
+def _():
+    for typed, passed, left in ((b"ls\x03\n", b"ls\x03\n", False), (b"\x01\x01x", b"\x01x", False), (b"a\x01x", b"a", True),
+                                (b"\x01qx", b"x", False)):
+        for whole in (True, False):
+            keys = session.Keys()
+            pieces = [typed] if whole else [bytes([byte]) for byte in typed]
+            expect_equal((b"".join(map(keys.typed, pieces)), keys.left), (passed, left), f"{typed} typed")
+
+
+@cases("the kernel of {} is unpacked to what its loader takes", ("debian-amd64", "debian-i386-pae", "debian-i386"))
+def _(name):
+    made = guests.prepare(guests.find(name), unpacked=True).kernel.read_bytes()
+    if name == "debian-amd64":
+        expect_equal((made[:5], struct.unpack_from("<Q", made, 24)[0]), (b"\x7fELF\x02", 0x1000000), "class, entry")
+        return
+    start = (made[0x1F1] + 1) * 512
+    preferred, needed = struct.unpack_from("<QI", made, 0x258)
+    expect_equal((made[0x202:0x206], preferred, made[0x234]), (b"HdrS", 0x1000000, 0), "signature, place, whether it can move")
+    expect(len(made) - start <= needed < 64 << 20, f"{needed} bytes are needed for {len(made) - start}")
 
 
 @case("--help tells every exit status")

@@ -9,11 +9,11 @@ LEFT_REFUSED = 3  # the emulator's status for the hypervisor's 1
 # By the name of the host: a processor, the technique that is asked for, and what the hypervisor says of it.
 PROCESSORS = {
     "amd": {
-        "without SVM": ("max,-la57,-svm", "nested", "the processor has no (SVM|VT-x)"),
+        "without SVM": ("max,-la57,-svm", "nested", "the processor has no SVM"),
         "whose SVM has no nested paging": ("max,-la57,-npt", "nested", "has no nested paging"),
     },
     "intel": {
-        "without VT-x": ("p4_prescott_celeron_336", "nested", "has no (VT-x|SVM)"),
+        "without VT-x": ("p4_prescott_celeron_336", "nested", "the processor has no VT-x"),
         "whose VT-x is too old": ("core2_penryn_t9600", "shadow", "VT-x lacks "),
         "whose EPT takes no guest without paging": ("corei5_lynnfield_750", "nested", "unrestricted guest"),
     },
