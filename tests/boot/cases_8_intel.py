@@ -72,12 +72,17 @@ def _(pair):
     guest, technique = pair
     with terminal("shell", *at(technique), "--guest", guest, "--memory", "128M") as shell:
         shell.wait(b":~# ", SECONDS)
-        shell.type("stty size; sleep 1000\n")
+        shell.type("stty size\n")
         shell.wait(b"33 101", SECONDS)
+        shell.wait(b":~# ", SECONDS)
+        # The quotes keep the terminal's echo of the line from being taken for what it says.
+        shell.type("sh -c 'echo as\"\"leep; exec sleep 1000'\n")
+        shell.wait(b"asleep", SECONDS)
         shell.type("\x03")
         shell.wait(b":~# ", SECONDS)
         shell.type('echo "status $?"\n')
         shell.wait(b"status 130", SECONDS)
+        shell.wait(b":~# ", SECONDS)
         shell.type("poweroff\n")
         expect_equal(shell.end(SECONDS), 0, "exit status")
 
