@@ -28,8 +28,9 @@ def _():
     with shell_on_terminal() as shell:
         shell.wait(PROMPT)
         expect_match(r"\b33 101\b", command(shell, "stty size"), "size of the window")
-        shell.type("sleep 1000\n")
-        time.sleep(2)
+        # The quotes keep the terminal's echo of the line from being taken for what it says.
+        shell.type("sh -c 'echo as\"\"leep; exec sleep 1000'\n")
+        shell.wait(b"asleep", 60)
         shell.type("\x03")
         shell.wait(PROMPT, 60)
         expect_match(r"status 130", command(shell, 'echo "status $?"'), "status after Ctrl-C")
