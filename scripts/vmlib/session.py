@@ -116,6 +116,10 @@ class Session:
             try:
                 return self._boot(pathlib.Path(name), wires, deadline)
             finally:
+                if self._screen is not None:
+                    os.close(self._screen)
+                if self._monitor:
+                    self._monitor.close()
                 if saved:
                     termios.tcsetattr(sys.stdin, termios.TCSADRAIN, saved)
 
@@ -134,10 +138,6 @@ class Session:
         finally:
             process.kill()
             process.wait()
-            if self._screen is not None:
-                os.close(self._screen)
-            if self._monitor:
-                self._monitor.close()
         return self._outcome(folder, exit_status)
 
     @property
@@ -191,7 +191,9 @@ class Session:
                     raise subprocess.TimeoutExpired(process.args, 0)
 
     def _ready(self, key, selector, wires):
-        """Take what the line of @key has."""
+        """Take what the line of @key has, if it still stands: who asked before may be gone by now."""
+        if selector.get_map().get(key.fileobj) is None:
+            return
         if key.data.endswith(" connects"):
             port = key.data.split()[0]
             selector.unregister(key.fileobj)
@@ -210,6 +212,8 @@ class Session:
             selector.unregister(key.fileobj)
             if key.data == "asker":
                 self._monitor.hang_up()
+            if key.data == "keys":
+                self._keys.left = True  # the terminal is gone
         elif key.data == "asker":
             if "control" in wires.writers:
                 _write(wires.writers["control"], data)
