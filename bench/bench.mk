@@ -1,4 +1,4 @@
-# The benchmarks. make bench [BENCH="--kvm"]; make bench BENCH="--only tlb" boots nothing; --only vpid traces and replays.
+# The benchmarks. make bench [BENCH="--kvm"]; make bench BENCH="--only tlb" boots nothing; --only vpid traces and replays (minutes).
 
 TLB_BENCH   := $(BUILD)/bench/tlb
 VPID_REPLAY := $(BUILD)/bench/vpid-replay

@@ -36,35 +36,37 @@ class _Mark:
     models: dict
 
 
-def run(replayer, workload, processor):
-    """A row for each technique, workload and way to tag."""
-    return [row for technique in TECHNIQUES for row in _rows(technique, _replayed(replayer, technique, workload, processor))]
+def run(replay, workload, words):
+    """A row for each technique, workload and way to tag; the guest's command line has @words, too."""
+    guest_words = " ".join([machines.guest_words(workload), *words])
+    return [row for technique in TECHNIQUES for row in _rows(technique, _replayed(replay, technique, guest_words))]
 
 
-def _replayed(replayer, technique, workload, processor):
-    """The marks of a run, as the replay counted up to them."""
+def _replayed(replay, technique, guest_words):
+    """The marks of a run, as @replay, a program and the processor that it models, counted up to them."""
     machine = machines.MACHINES[technique]
-    print(f"bench: vpid: {machine.says}, replayed as {processor}", file=sys.stderr, flush=True)
-    parts = images.prepare(machine, machines.guest_words(workload))
-    folder = tempfile.mkdtemp(dir=images.folder(), prefix="run-")
+    print(f"bench: vpid: {machine.says}, replayed as {replay[1]}", file=sys.stderr, flush=True)
+    parts = images.prepare(machine, guest_words)
+    folder = pathlib.Path(tempfile.mkdtemp(dir=images.folder(), prefix="run-"))
     try:
-        return _recorded(machine, dataclasses.replace(parts, plugin=images.recorder()), folder, [replayer, processor])
+        return _recorded(machine, dataclasses.replace(parts, plugin=images.recorder()), folder, replay)
     finally:
         shutil.rmtree(folder)
 
 
 def _recorded(machine, parts, folder, replay):
-    trace = os.path.join(folder, "counts")
-    os.mkfifo(trace)
-    with open(os.path.join(folder, "console"), "wb+") as console, open(os.path.join(folder, "marks"), "w+") as marks:
-        emulator = subprocess.Popen(machine.command(parts, pathlib.Path(folder)), cwd=folder,
-                                    stdin=subprocess.DEVNULL, stdout=console, stderr=console)
-        try:
-            with open(trace, "rb") as stream:
-                replayed = subprocess.run(replay, stdin=stream, stdout=marks, timeout=3000, check=False)
-            emulator.wait(timeout=60)
-        finally:
-            emulator.kill()
+    """The marks of one run: the plugin writes its trace into a pipe, so that the replay ends where the emulator does."""
+    reading, writing = os.pipe()
+    (folder / "counts").symlink_to(f"/dev/fd/{writing}")
+    with open(folder / "console", "wb+") as console, open(folder / "marks", "w+") as marks:
+        with subprocess.Popen(machine.command(parts, folder), cwd=folder, stdin=subprocess.DEVNULL, stdout=console,
+                              stderr=console, pass_fds=[writing]) as emulator:
+            os.close(writing)
+            try:
+                replayed = subprocess.run(replay, stdin=reading, stdout=marks, timeout=3000, check=False)
+            finally:
+                os.close(reading)
+                emulator.kill()
         console.seek(0)
         said = console.read().decode(errors="replace")
         if replayed.returncode != 0 or not _SOUND.search(said):
