@@ -409,8 +409,8 @@ void vmmu_shadow_heed_absent(struct shadow_edit *edit, uint32_t root, uint64_t a
 /* A page below which entries may be silent is about to be linked there. */
 void vmmu_shadow_join(struct shadow_edit *edit, struct shadow_spot spot, uint32_t child);
 
-/* No entry of @page is silent any more; nor, with @below, is one of those that it leads to. */
-void vmmu_shadow_speak(struct shadow_edit *edit, uint32_t page, bool below);
+/* No entry of page @index is silent any more; nor, with @below, is one of those that it leads to. */
+void vmmu_shadow_speak(struct shadow_edit *edit, uint32_t index, bool below);
 
 /* The entry at @spot is silent no more if the guest's is present. */
 void vmmu_shadow_speak_at(struct shadow_edit *edit, struct shadow_spot spot);

@@ -238,7 +238,7 @@ static void test_an_upper_table_stays_closed_while_absent_entries_become_present
     demand(VA);
     EXPECT_EQ(absent(0, FAR), 1);
     for (unsigned i = 0; i < 12; i++) {
-        const uint64_t at = entry_of(FAR, 2) + 8 * i;
+        const uint64_t at = entry_of(FAR, 2) + UINT64_C(8) * i;
 
         EXPECT_EQ(absent(0, FAR + i * VMMU_2M_BYTES), 0);
         EXPECT_EQ(write_to(WINDOW, at), VMMU_SHADOW_EMULATE);
