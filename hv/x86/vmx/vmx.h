@@ -41,7 +41,7 @@ struct vmx_vp {
     uint32_t held_exceptions, held_mask;
     uint32_t processor_controls, processor_controls2, entry_controls;
     uint32_t interruptibility;
-    bool nmis_blocked_again; /* since the exit, for an IRET that is to be executed again */
+    bool nmis_blocked_again;                /* since the exit, for an IRET that is to be executed again */
     uint32_t entry_event, entry_error_code; /* to be injected at the next entry */
 
     const bool *watches_invlpg;
