@@ -9,7 +9,6 @@ import signal
 import subprocess
 
 from . import disk, hosts, machine as machines, places, sizes
-from .status import refuse
 
 # The session relays between the terminal and the console's line.
 OWN_TERMINAL = False
@@ -65,8 +64,6 @@ SCREEN = re.compile(rb'^Bochs connected to screen "([^"]+)"$', re.MULTILINE)
 def command(machine, folder, wires, terminal, typed):
     """Bochs's arguments. It runs in @folder, where this writes its configuration and its disk; @wires get a line for each
     port."""
-    if machine.native:
-        raise refuse(f"host {machine.host.name} boots nothing without the hypervisor")
     carried = machines.hypervisor_modules(machine, folder)
     plan = disk.multiboot(places.HYPERVISOR, machines.hypervisor_words(machine), carried)
     disk_drive = drive(disk.write(folder / "disk", plan))
