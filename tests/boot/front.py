@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import tempfile
 
+import entries
 from tap import Failed, Skipped
 from vmlib import hosts
 
@@ -50,8 +51,27 @@ class Ended:
 
 
 def vm(*words, stdin=None, limit=BOOT_SECONDS):
-    """Run scripts/vm with @words to its end, which may take @limit seconds on the quickest host."""
+    """Run scripts/vm with @words to its end, which may take @limit seconds on the quickest host. Entries into guests are
+    judged where they can be recorded."""
+    with scratch() as folder:
+        record = pathlib.Path(folder) / "entries"
+        ended = _vm(_recording(words, record), stdin, limit)
+        complaint = entries.complaint(record)
+    if complaint:
+        raise Failed(f"scripts/vm {' '.join(str(word) for word in words)}: {complaint}")
+    return ended
+
+
+def _recording(words, record):
+    """The words of scripts/vm, which begin with the job, with more that have entries recorded where that can be."""
     words = [str(word) for word in words]
+    hosts_named = [words[at + 1] for at, word in enumerate(words[:-1]) if word == "--host"]
+    if not hosts_named or words[0] not in ("run", "boot", "shell") or "--record-entries" in words:
+        return words
+    return words[:1] + entries.words(hosts_named[0], record) + words[1:]
+
+
+def _vm(words, stdin, limit):
     limit = seconds(limit)
     try:
         ended = subprocess.run([VM, *words], input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
