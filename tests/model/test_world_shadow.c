@@ -147,6 +147,52 @@ static void test_a_plan_for_a_virtual_processor_reaches_all_of_its_tags(void **s
     }
 }
 
+/* --- faults without an exit --- */
+
+/* Page tables for all that linear 2 MiB upwards is in the first space; of which nothing is present. */
+#define HOLES   (UINT64_C(0x1C000))
+#define HOLE(n) (VMMU_2M_BYTES + (n)*VMMU_PAGE_BYTES)
+#define FAULTS  40U
+#define PRESENT UINT64_C(0x67)
+
+/* How often the VP runs into what is not present, without an exit, of FAULTS. Then that comes to be present, and is used. */
+static uint64_t silent_faults(bool silent)
+{
+    struct setting setting = setting_of(true, 0);
+    struct world_rig rig;
+    uint64_t told;
+
+    setting.silent = silent;
+    know_all(&rig, &setting);
+    rig_write(&rig, 0, LAST(0) + 8, HOLES | ENTRY);
+    rig_write(&rig, 0, HOLES + 4 * 8, UINT64_C(0x44000) | PRESENT);
+    load(&rig, 0);
+    EXPECT(rig_read(&rig, 0, HOLE(4)));
+    for (unsigned n = 0; n < FAULTS; n++) {
+        EXPECT(rig_read(&rig, 0, HOLE(n % 4)));
+        load(&rig, 0);
+    }
+    EXPECT_EQ(world_counters(rig.world)->guest_faults, FAULTS);
+    told = world_counters(rig.world)->silent_faults;
+    for (unsigned n = 0; n < 4; n++) {
+        const uint64_t reached = world_counters(rig.world)->reached;
+
+        EXPECT(rig_write(&rig, 0, HOLES + n * 8, (UINT64_C(0x40000) + n * VMMU_PAGE_BYTES) | PRESENT));
+        EXPECT(rig_read(&rig, 0, HOLE(n)));
+        EXPECT(world_counters(rig.world)->reached > reached);
+    }
+    EXPECT_EQ(world_counters(rig.world)->guest_faults, FAULTS);
+    finish(&rig);
+    return told;
+}
+
+static void test_faults_of_what_is_not_present_come_to_cost_no_exit(void **state)
+{
+    (void)state;
+    EXPECT(silent_faults(true) > FAULTS / 2);
+    EXPECT_EQ(silent_faults(false), 0);
+}
+
 #define SENTENCE(name) cmocka_unit_test(name)
 
 int main(void)
@@ -155,6 +201,7 @@ int main(void)
         SENTENCE(test_a_switch_between_roots_that_have_tags_forgets_nothing),
         SENTENCE(test_a_root_beyond_the_last_tag_takes_that_which_was_used_least_lately),
         SENTENCE(test_a_plan_for_a_virtual_processor_reaches_all_of_its_tags),
+        SENTENCE(test_faults_of_what_is_not_present_come_to_cost_no_exit),
     };
 
     return RUN_TESTS(tests);
