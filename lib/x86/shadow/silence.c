@@ -25,6 +25,9 @@
 /* A table of the last level is closed after so many such faults: others will follow. */
 #define ABSENT_ENOUGH 4U
 
+/* Pages that are closed for that at most. */
+#define WAYS_MOST     16U
+
 uint64_t vmmu_shadow_nothing(const struct shadow_edit *edit, uint32_t page)
 {
     return edit->state->pages[page].role.kind == SHADOW_TOP ? 0 : edit->state->trap;
@@ -145,17 +148,14 @@ static void silence_around(struct shadow_edit *edit, struct shadow_spot spot)
 
 /* --- what a fault of the guest's tells --- */
 
-/* Where links from @root on the way to @address end. @closes: the pages on the way are closed, each before it is followed. */
-static struct shadow_spot follow_links(struct shadow_edit *edit, uint32_t root, uint64_t address, bool closes)
+/* Where links from @root on the way to @address end. */
+static struct shadow_spot follow_links(const struct shadow_edit *edit, uint32_t root, uint64_t address)
 {
     struct shadow_spot spot = { .page = root };
 
     for (;;) {
         const struct shadow_slot *slot;
 
-        if (closes && edit->state->pages[spot.page].life == SHADOW_OPEN) {
-            vmmu_shadow_close_at_once(edit, spot.page);
-        }
         spot.index = vmmu_format_index(shadow_level(&edit->state->pages[spot.page]), address);
         slot = shadow_slot_at(edit, spot);
         if (!shadow_is_link(slot)) {
@@ -163,6 +163,44 @@ static struct shadow_spot follow_links(struct shadow_edit *edit, uint32_t root, 
         }
         spot.page = shadow_linked_page(slot);
     }
+}
+
+/* An open page on some way to @index, or that itself if there is no other; or SHADOW_NONE. */
+static uint32_t find_open(const struct shadow_edit *edit, uint32_t index)
+{
+    const struct shadow_page *const page = &edit->state->pages[index];
+
+    if (page->firm) {
+        return SHADOW_NONE;
+    }
+    for (uint32_t slot = page->parents; slot != SHADOW_NONE; slot = edit->state->slots[slot].next) {
+        const uint32_t open = find_open(edit, slot / ENTRIES);
+
+        if (open != SHADOW_NONE) {
+            return open;
+        }
+    }
+    return page->life == SHADOW_OPEN ? index : SHADOW_NONE;
+}
+
+/*
+ * Close the table of the last level that translates @address, after all that leads to it: closed alone it would be opened by the
+ * next write, in vain. A page that is closed loses links that do not agree; what they led to may go.
+ */
+static struct shadow_spot close_ways(struct shadow_edit *edit, uint32_t root, uint64_t address)
+{
+    struct shadow_spot spot = follow_links(edit, root, address);
+
+    for (unsigned i = 0; i < WAYS_MOST; i++) {
+        const uint32_t open = find_open(edit, spot.page);
+
+        if (open == SHADOW_NONE) {
+            break;
+        }
+        vmmu_shadow_close_at_once(edit, open);
+        spot = follow_links(edit, root, address);
+    }
+    return spot;
 }
 
 void vmmu_shadow_heed_absent(struct shadow_edit *edit, uint32_t root, uint64_t address)
@@ -173,7 +211,7 @@ void vmmu_shadow_heed_absent(struct shadow_edit *edit, uint32_t root, uint64_t a
     if (edit->state->trap == 0) {
         return;
     }
-    spot = follow_links(edit, root, address, false);
+    spot = follow_links(edit, root, address);
     page = &edit->state->pages[spot.page];
     if (!is_absent(edit, spot)) {
         return;
@@ -182,7 +220,7 @@ void vmmu_shadow_heed_absent(struct shadow_edit *edit, uint32_t root, uint64_t a
         if (page->role.level > 1 || ++page->absent < ABSENT_ENOUGH) {
             return;
         }
-        spot = follow_links(edit, root, address, true);
+        spot = close_ways(edit, root, address);
         if (!is_absent(edit, spot) || !make_firm(edit, spot.page)) {
             return;
         }

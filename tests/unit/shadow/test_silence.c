@@ -281,6 +281,23 @@ static void test_a_second_way_by_an_open_table_is_no_way_to_silence(void **state
     mirror_finish(&mirror);
 }
 
+static void test_all_ways_to_a_table_are_closed_for_its_faults(void **state)
+{
+    const uint64_t second = VA + BIT64(39);
+
+    (void)state;
+    start(1, VMMU_X86_PAGING_4LEVEL);
+    mirror_map(&mirror, 0, VA, 1, 0x7000 | G_ALL);
+    mirror_map(&mirror, 0, second, 1, 0x8000 | G_ALL);
+    /* Another table of level 2 leads there, too. */
+    mirror_write(&mirror, entry_of(second, 2), mirror_get(&mirror, entry_of(VA, 2)));
+    touch(0, VA);
+    touch(0, second);
+    demand(VA);
+    EXPECT_EQ(absent(0, second + 2 * PAGE), 0);
+    mirror_finish(&mirror);
+}
+
 static void test_a_root_that_nobody_uses_leads_to_nothing_until_it_comes_back(void **state)
 {
     (void)state;
@@ -455,6 +472,7 @@ int main(void)
         cmocka_unit_test(test_an_upper_table_stays_closed_while_absent_entries_become_present),
         cmocka_unit_test(test_before_an_upper_table_opens_all_below_it_is_heard_of_again),
         cmocka_unit_test(test_a_second_way_by_an_open_table_is_no_way_to_silence),
+        cmocka_unit_test(test_all_ways_to_a_table_are_closed_for_its_faults),
         cmocka_unit_test(test_a_root_that_nobody_uses_leads_to_nothing_until_it_comes_back),
         cmocka_unit_test(test_another_processor_may_still_write_what_is_not_closed_yet),
         cmocka_unit_test(test_a_table_that_is_taken_away_says_nothing_any_more),
