@@ -24,11 +24,11 @@ $(HV)/hv/x86/vp/task.c.o $(HV)/hv/x86/vmx/record.c.o $(HV)/lib/x86/task/%.o: HV_
 $(HV)/lib/x86/nested/%.o $(HV)/lib/x86/hyperv/%.o $(HV)/lib/x86/shadow/view%.o: HV_SIZE = -Os
 $(HV)/hv/dev/acpi_pm.c.o $(HV)/hv/dev/calendar.c.o $(HV)/hv/dev/pc%.o $(HV)/hv/dev/rtc.c.o: HV_SIZE = -Os
 
-$(HV)/%.c.o: %.c
+$(HV)/%.c.o: %.c hv/hv.mk
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(HV_FLAGS) $(HV_SIZE) -MMD -MP -c $< -o $@
 
-$(HV)/%.S.o: %.S
+$(HV)/%.S.o: %.S hv/hv.mk
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HV_FLAGS) -MMD -MP -c $< -o $@
 
