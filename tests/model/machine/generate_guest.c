@@ -337,7 +337,7 @@ void generate_calm(struct generator *generator, unsigned vp)
 static void edit_root(struct generator *generator, unsigned vp, uint64_t root)
 {
     struct luck *luck = &generator->luck;
-    const unsigned index = (const unsigned[]){ 0, 1, 256 }[luck_below(luck, 3)];
+    const uint64_t index = (const uint64_t[]){ 0, 1, 256 }[luck_below(luck, 3)];
     const uint64_t place = root + index * 8;
     const uint64_t now = reference_load(world_reference(generator->world), place, 8);
     /* Another table of the same kind, or none. */
