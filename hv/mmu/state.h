@@ -42,8 +42,8 @@ extern const struct mmu_technique mmu_shadow;
 
 /* --- nested.c, for a technique that needs a second stage in phases, too --- */
 
-/* Start @mmu's second stage by @config and map all of the partition's memory. NULL, or why not. */
-const char *mmu_stage2_create(struct partition *partition, const struct vmmu_nested_config *config);
+/* Start the second stage as @offered, and map all of the partition's memory. NULL, or why not. */
+const char *mmu_stage2_create(struct partition *partition, const struct vmmu_nested_config *offered);
 
 /* Pages of tables that it may need. */
 uint32_t mmu_stage2_pages(const struct partition *partition);

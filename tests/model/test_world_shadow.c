@@ -165,7 +165,7 @@ static uint64_t silent_faults(bool silent)
     setting.silent = silent;
     know_all(&rig, &setting);
     rig_write(&rig, 0, LAST(0) + 8, HOLES | ENTRY);
-    rig_write(&rig, 0, HOLES + 4 * 8, UINT64_C(0x44000) | PRESENT);
+    rig_write(&rig, 0, HOLES + UINT64_C(4) * 8, UINT64_C(0x44000) | PRESENT);
     load(&rig, 0);
     EXPECT(rig_read(&rig, 0, HOLE(4)));
     for (unsigned n = 0; n < FAULTS; n++) {
@@ -177,7 +177,8 @@ static uint64_t silent_faults(bool silent)
     for (unsigned n = 0; n < 4; n++) {
         const uint64_t reached = world_counters(rig.world)->reached;
 
-        EXPECT(rig_write(&rig, 0, HOLES + n * 8, (UINT64_C(0x40000) + n * VMMU_PAGE_BYTES) | PRESENT));
+        EXPECT(rig_write(&rig, 0, HOLES + (uint64_t)n * 8,
+                         (UINT64_C(0x40000) + (uint64_t)n * VMMU_PAGE_BYTES) | PRESENT));
         EXPECT(rig_read(&rig, 0, HOLE(n)));
         EXPECT(world_counters(rig.world)->reached > reached);
     }
