@@ -202,13 +202,13 @@ def hypervisor_only():
 
 
 # The guest's memory, and what the workers use of it: less where each store takes many times longer.
-MEMORY, WORKED = ("384M", "60M") if hosts.HOSTS[front.host].slow else ("1G", "300M")
+STRESSED, WORKED = ("384M", "60M") if hosts.HOSTS[front.host].slow else ("1G", "300M")
 WORKERS = "for method in flip write64 rand-set incdec; do " \
           f"stress-ng --vm 2 --vm-bytes {WORKED} --vm-method $method --verify --vm-ops 2 --oomable || exit 1; done"
 
 
-@case(f"memory workers of stress-ng find what they wrote, in a guest of {MEMORY}")
+@case(f"memory workers of stress-ng find what they wrote, in a guest of {STRESSED}")
 def _():
-    ended = front.run("--memory", MEMORY, "--packages", "stress-ng", "--", WORKERS)
+    ended = front.run("--memory", STRESSED, "--packages", "stress-ng", "--", WORKERS)
     expect_equal(ended.status, 0, f"exit status ({ended})")
     expect_equal((ended.out + ended.err).count("successful run completed"), 4, f"successful runs ({ended})")
