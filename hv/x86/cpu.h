@@ -77,6 +77,17 @@ static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
     return r;
 }
 
+/* Width of physical addresses, in bits. */
+static inline uint8_t cpu_maxphyaddr(void)
+{
+    return (uint8_t)cpuid(0x80000008u, 0).eax;
+}
+
+static inline bool cpu_has_gib_pages(void)
+{
+    return cpuid(0x80000001u, 0).edx & (1u << 26);
+}
+
 static inline uint64_t rdtsc(void)
 {
     uint32_t low, high;

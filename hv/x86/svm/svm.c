@@ -11,13 +11,9 @@
 #include "hv/mmu/mmu.h"
 #include "hv/x86/cpu.h"
 
-#define PAT_RESET   UINT64_C(0x0007040600070406)
-#define MSR_PAT     0x277u
-#define RESET_LDTR  0x82 /* a present LDT */
-#define RESET_TR    0x8B /* a busy 32-bit TSS */
-#define DR6_RESET   UINT64_C(0xFFFF0FF0)
-#define DR7_RESET   UINT64_C(0x400)
-#define DR7_ENABLES BITS64(7, 0)
+#define MSR_PAT    0x277u
+#define RESET_LDTR 0x82 /* a present LDT */
+#define RESET_TR   0x8B /* a busy 32-bit TSS */
 
 #define INTERCEPTS1                                                                                          \
     (1u << SVM_I1_INTR | 1u << SVM_I1_NMI | 1u << SVM_I1_INIT | 1u << SVM_I1_CR0_SELECTIVE |                 \
@@ -29,16 +25,6 @@
      1u << SVM_I2_STGI | 1u << SVM_I2_CLGI | 1u << SVM_I2_SKINIT | 1u << SVM_I2_MONITOR |                    \
      1u << SVM_I2_MWAIT | 1u << SVM_I2_MWAIT_ARMED | 1u << SVM_I2_XSETBV | 1u << SVM_I2_RDPRU)
 
-static bool has_gib_pages(void)
-{
-    return cpuid(0x80000001u, 0).edx & (1u << 26);
-}
-
-static uint8_t maxphyaddr(void)
-{
-    return (uint8_t)cpuid(0x80000008u, 0).eax;
-}
-
 static const char *stage2(struct vmmu_nested_config *config)
 {
     if (!svm_processor.nested_paging) {
@@ -47,8 +33,8 @@ static const char *stage2(struct vmmu_nested_config *config)
     *config = (struct vmmu_nested_config){
         .format = VMMU_NESTED_NPT,
         .levels = 4, /* as the hypervisor's own paging */
-        .maxphyaddr = maxphyaddr(),
-        .largest_level = has_gib_pages() ? VMMU_NESTED_LEVEL_1G : VMMU_NESTED_LEVEL_2M,
+        .maxphyaddr = cpu_maxphyaddr(),
+        .largest_level = cpu_has_gib_pages() ? VMMU_NESTED_LEVEL_1G : VMMU_NESTED_LEVEL_2M,
         .pat = rdmsr(MSR_PAT),
     };
     return NULL;
@@ -57,10 +43,10 @@ static const char *stage2(struct vmmu_nested_config *config)
 /* Without nested paging, G_PAT is not used: our entries are indexes of the host's PAT. */
 static const char *shadow(struct vmmu_shadow_config *config)
 {
-    config->maxphyaddr = maxphyaddr();
-    config->largest_level = has_gib_pages() ? 3 : 2;
+    config->maxphyaddr = cpu_maxphyaddr();
+    config->largest_level = cpu_has_gib_pages() ? 3 : 2;
     config->pat = rdmsr(MSR_PAT);
-    config->guest_pat = PAT_RESET;
+    config->guest_pat = X86_PAT_RESET;
     config->tagged_roots = true;
     return NULL;
 }
@@ -99,11 +85,11 @@ static void fill_reset_state(struct svm_save *save)
     save->gdtr.limit = save->idtr.limit = 0xFFFF;
     save->efer = VMMU_X86_EFER_SVME;
     save->cr0 = VMMU_X86_CR0_ET;
-    save->dr6 = DR6_RESET;
-    save->dr7 = DR7_RESET;
+    save->dr6 = X86_DR6_RESET;
+    save->dr7 = X86_DR7_RESET;
     save->rflags = 2;
     save->rip = 0xFFF0;
-    save->pat = PAT_RESET;
+    save->pat = X86_PAT_RESET;
 }
 
 static const char *vp_create(struct vp *vp)
@@ -255,11 +241,6 @@ static void raise_debug(struct vp *vp, uint64_t dr6_bits)
     vp->arch->svm->vmcb->save.dr6 |= dr6_bits;
 }
 
-static bool has_breakpoints(const struct vp *vp)
-{
-    return vp->arch->svm->vmcb->save.dr7 & DR7_ENABLES;
-}
-
 static void report(struct vp *vp, struct json *json)
 {
     const struct svm_vp *svm = vp->arch->svm;
@@ -309,7 +290,6 @@ const struct x86_backend x86_svm = {
     .write_tpr = write_tpr,
     .raise_debug = raise_debug,
     .forget_event = svm_forget_event,
-    .has_breakpoints = has_breakpoints,
     .is_injecting = svm_is_injecting,
     .can_take = svm_can_take,
     .inject = svm_inject,

@@ -13,36 +13,20 @@
 /* VMCS_HOST_RSP, whose name the assembler cannot read: vmx.c compares. */
 #define ENTER_HOST_RSP 0x6c14
 
+#include "hv/x86/vp/gpr.h"
+
     .text
     .globl vmx_enter
     .type vmx_enter, @function
 vmx_enter:
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    gpr_keep
     push %rdi
 
     mov $ENTER_HOST_RSP, %edx
     vmwrite %rsp, %rdx
     cmp $0, %sil
     mov 0x00(%rdi), %rax
-    mov 0x08(%rdi), %rcx
-    mov 0x10(%rdi), %rdx
-    mov 0x18(%rdi), %rbx
-    mov 0x28(%rdi), %rbp
-    mov 0x30(%rdi), %rsi
-    mov 0x40(%rdi), %r8
-    mov 0x48(%rdi), %r9
-    mov 0x50(%rdi), %r10
-    mov 0x58(%rdi), %r11
-    mov 0x60(%rdi), %r12
-    mov 0x68(%rdi), %r13
-    mov 0x70(%rdi), %r14
-    mov 0x78(%rdi), %r15
-    mov 0x38(%rdi), %rdi
+    gpr_load
     jne 1f
     vmlaunch
     jmp 2f
@@ -55,33 +39,12 @@ vmx_enter:
 
     .globl vmx_exit_point
 vmx_exit_point:
-    push %rdi
-    mov 8(%rsp), %rdi
+    gpr_store
     mov %rax, 0x00(%rdi)
-    mov %rcx, 0x08(%rdi)
-    mov %rdx, 0x10(%rdi)
-    mov %rbx, 0x18(%rdi)
-    mov %rbp, 0x28(%rdi)
-    mov %rsi, 0x30(%rdi)
-    pop %rsi
-    mov %rsi, 0x38(%rdi)
-    mov %r8, 0x40(%rdi)
-    mov %r9, 0x48(%rdi)
-    mov %r10, 0x50(%rdi)
-    mov %r11, 0x58(%rdi)
-    mov %r12, 0x60(%rdi)
-    mov %r13, 0x68(%rdi)
-    mov %r14, 0x70(%rdi)
-    mov %r15, 0x78(%rdi)
     pop %rdi
     xor %eax, %eax
 
-4:  pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
+4:  gpr_restore
     ret
     .size vmx_enter, . - vmx_enter
     .section .note.GNU-stack, "", @progbits

@@ -112,7 +112,7 @@ static void exception_record(struct vp *vp, uint64_t qualification, struct exit 
         page_fault_record(error_code, qualification, exit);
         return;
     }
-    if (vector == VECTOR_MF) {
+    if (vector == X86_VECTOR_MF) {
         exit->kind = EXIT_DEAD;
         exit->why = "the guest waits for an x87 error to be reported outside the processor (CR0.NE is clear)";
         return;

@@ -247,7 +247,7 @@ static void hold_page_faults(struct vmx_vp *vmx)
     uint32_t mask = 0;
 
     if (!(vmx->cr0 & VMMU_X86_CR0_NE)) {
-        exceptions |= 1u << VECTOR_MF;
+        exceptions |= 1u << X86_VECTOR_MF;
     }
     if (!vmx->direct && vmx->silent_absent) {
         mask = VMMU_X86_PF_PRESENT | (reports_fetches ? 0 : VMMU_X86_PF_FETCH);

@@ -9,17 +9,11 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/vmx/record.h"
 
-#define PAT_RESET    UINT64_C(0x0007040600070406)
-#define DR6_RESET    UINT64_C(0xFFFF0FF0)
-#define DR7_RESET    UINT64_C(0x400)
-#define DR7_ENABLES  BITS64(7, 0)
-#define RIGHTS_DATA  0x93 /* as a reset leaves it: writable, accessed, 16 bits */
-#define RIGHTS_CODE  0x9B
-#define RIGHTS_LDT   0x82
-#define RIGHTS_TSS   0x8B /* busy, 32 bits */
-#define SEGMENT_LDTR 6
-#define SEGMENT_TR   7
-#define VIRTUAL_TPR  0x80 /* in the virtual-APIC page */
+#define RIGHTS_DATA 0x93 /* as a reset leaves it: writable, accessed, 16 bits */
+#define RIGHTS_CODE 0x9B
+#define RIGHTS_LDT  0x82
+#define RIGHTS_TSS  0x8B /* busy, 32 bits */
+#define VIRTUAL_TPR 0x80 /* in the virtual-APIC page */
 
 _Static_assert(VMCS_HOST_RSP == 0x6C14, "enter.S");
 
@@ -36,11 +30,6 @@ void vmx_use(const struct vp *vp)
     }
 }
 
-static uint8_t maxphyaddr(void)
-{
-    return (uint8_t)cpuid(0x80000008u, 0).eax;
-}
-
 /* --- what it offers --- */
 
 static const char *stage2(struct vmmu_nested_config *config)
@@ -54,7 +43,7 @@ static const char *stage2(struct vmmu_nested_config *config)
     *config = (struct vmmu_nested_config){
         .format = VMMU_NESTED_EPT,
         .levels = 4,
-        .maxphyaddr = maxphyaddr(),
+        .maxphyaddr = cpu_maxphyaddr(),
         .largest_level = capabilities->largest_level,
         .execute_only = capabilities->execute_only,
         .accessed_dirty = capabilities->accessed_dirty,
@@ -70,10 +59,10 @@ static const char *shadow(struct vmmu_shadow_config *config)
     if (what) {
         return what;
     }
-    config->maxphyaddr = maxphyaddr();
-    config->largest_level = cpuid(0x80000001u, 0).edx & (1u << 26) ? 3 : 2;
+    config->maxphyaddr = cpu_maxphyaddr();
+    config->largest_level = cpu_has_gib_pages() ? 3 : 2;
     config->pat = rdmsr(X86_MSR_PAT);
-    config->guest_pat = PAT_RESET;
+    config->guest_pat = X86_PAT_RESET;
     config->silent_absent = config->maxphyaddr < 52;
     config->tagged_roots = vmx_processor.capabilities.vpid;
     return NULL;
@@ -81,31 +70,25 @@ static const char *shadow(struct vmmu_shadow_config *config)
 
 /* --- a VP's control structure --- */
 
-static void write_plain_segment(unsigned segment, uint16_t selector, uint64_t base, uint32_t rights)
-{
-    const unsigned at = segment * VMCS_SEGMENT_STRIDE;
-
-    vmwrite((enum vmcs_field)(VMCS_GUEST_ES_SELECTOR + at), selector);
-    vmwrite((enum vmcs_field)(VMCS_GUEST_ES_BASE + at), base);
-    vmwrite((enum vmcs_field)(VMCS_GUEST_ES_LIMIT + at), 0xFFFF);
-    vmwrite((enum vmcs_field)(VMCS_GUEST_ES_RIGHTS + at), rights);
-}
-
 /* Spec: SDM 3A "Processor State After Reset". */
-static void fill_reset_state(struct vmx_vp *vmx)
+static void fill_reset_state(struct vp *vp)
 {
+    const struct vmmu_x86_segment data = { .limit = 0xFFFF, .attributes = RIGHTS_DATA };
+    const struct vmmu_x86_segment code = {
+        .selector = 0xF000, .base = 0xFFFF0000, .limit = 0xFFFF, .attributes = RIGHTS_CODE
+    };
+    const struct vmmu_x86_system_segments system = { .ldtr = { .limit = 0xFFFF, .attributes = RIGHTS_LDT },
+                                                     .tr = { .limit = 0xFFFF, .attributes = RIGHTS_TSS } };
+    struct vmx_vp *vmx = vp->arch->vmx;
+
     for (unsigned i = 0; i < VMMU_X86_SEGMENTS; i++) {
-        write_plain_segment(i, 0, 0, RIGHTS_DATA);
+        vmx_write_segment(vp, (enum vmmu_x86_segment_name)i, i == VMMU_X86_CS ? &code : &data);
     }
-    write_plain_segment(VMMU_X86_CS, 0xF000, 0xFFFF0000, RIGHTS_CODE);
-    write_plain_segment(SEGMENT_LDTR, 0, 0, RIGHTS_LDT);
-    write_plain_segment(SEGMENT_TR, 0, 0, RIGHTS_TSS);
-    vmwrite(VMCS_GUEST_GDTR_BASE, 0);
-    vmwrite(VMCS_GUEST_GDTR_LIMIT, 0xFFFF);
-    vmwrite(VMCS_GUEST_IDTR_BASE, 0);
-    vmwrite(VMCS_GUEST_IDTR_LIMIT, 0xFFFF);
+    vmx_write_system(vp, &system);
+    vmx_write_table(vp, false, 0, 0xFFFF);
+    vmx_write_table(vp, true, 0, 0xFFFF);
     vmwrite(VMCS_GUEST_CR3, 0);
-    vmwrite(VMCS_GUEST_DR7, DR7_RESET);
+    vmwrite(VMCS_GUEST_DR7, X86_DR7_RESET);
     vmwrite(VMCS_GUEST_DEBUGCTL, 0);
     vmwrite(VMCS_GUEST_SYSENTER_CS, 0);
     vmwrite(VMCS_GUEST_SYSENTER_ESP, 0);
@@ -113,11 +96,11 @@ static void fill_reset_state(struct vmx_vp *vmx)
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
     vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVE);
     vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
-    vmwrite(VMCS_GUEST_PAT, vmx->nested ? PAT_RESET : rdmsr(X86_MSR_PAT));
-    vmwrite(VMCS_GUEST_EFER, 0);
-    vmx->pat = PAT_RESET;
+    vmx->pat = X86_PAT_RESET;
     vmx->host_pat = rdmsr(X86_MSR_PAT);
-    vmx->saved_dr6 = DR6_RESET;
+    vmwrite(VMCS_GUEST_PAT, vmx->nested ? vmx->pat : vmx->host_pat);
+    vmwrite(VMCS_GUEST_EFER, 0);
+    vmx->saved_dr6 = X86_DR6_RESET;
 }
 
 /* A VP with tables of ours begins with them, by the controls of an indirect guest; phases of the other kind change these. */
@@ -199,9 +182,9 @@ static const char *vp_create(struct vp *vp)
     vmx->watches_invlpg = root.watches_invlpg;
     vmx->silent_absent = root.silent_absent;
     vmx->tagged_roots = root.tagged_roots;
-    vmx->paging_changed = vmx->segments_written = true;
+    vmx->paging_changed = true;
     fill_controls(vmx);
-    fill_reset_state(vmx);
+    fill_reset_state(vp);
     if (!take_virtual_apic(vmx)) {
         return "no memory is left for a virtual processor's APIC page";
     }
@@ -313,11 +296,6 @@ static void raise_debug(struct vp *vp, uint64_t dr6_bits)
     vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
 }
 
-static bool has_breakpoints(const struct vp *vp)
-{
-    return vmx_read_dr7(vp) & DR7_ENABLES;
-}
-
 static void report(struct vp *vp, struct json *json)
 {
     const struct vmx_vp *vmx = vp->arch->vmx;
@@ -375,7 +353,6 @@ const struct x86_backend x86_vmx = {
     .write_tpr = write_tpr,
     .raise_debug = raise_debug,
     .forget_event = vmx_forget_event,
-    .has_breakpoints = has_breakpoints,
     .is_injecting = vmx_is_injecting,
     .can_take = vmx_can_take,
     .inject = vmx_inject,

@@ -60,10 +60,6 @@ struct vmx_vp {
 #define VMX_CR0_GUESTS (VMMU_X86_CR0_TS | VMMU_X86_CR0_MP)
 #define VMX_CR4_GUESTS VMMU_X86_CR4_PGE
 
-#define VECTOR_MF      16
-#define X86_DR6_BD     BIT64(13)
-#define X86_DR7_GD     BIT64(13)
-
 /* Make @vp's VMCS the processor's current one. To be called before any field is touched. */
 void vmx_use(const struct vp *vp);
 

@@ -141,11 +141,6 @@ static struct x86_cpuid_regs read_host_cpuid(void *context, uint32_t leaf, uint3
     return (struct x86_cpuid_regs){ .eax = out[0], .ebx = out[1], .ecx = out[2], .edx = out[3] };
 }
 
-static uint8_t host_maxphyaddr(void)
-{
-    return (uint8_t)cpuid(0x80000008u, 0).eax;
-}
-
 static enum vmmu_status create_board(struct partition *partition)
 {
     const struct pc_hooks hooks = {
@@ -165,7 +160,7 @@ static enum vmmu_status create_board(struct partition *partition)
         .tsc_hz = host_tsc_hz(),
         .apic_hz = APIC_HZ,
         .wall_clock_s = x86_wall_clock_s(),
-        .physical_address_bits = host_maxphyaddr(),
+        .physical_address_bits = cpu_maxphyaddr(),
         .serial_ports = BIT64(GUEST_SERIAL_PORTS) - 1,
         .x2apic = true,
         .tsc_deadline = true,
@@ -189,7 +184,7 @@ static enum vmmu_status create_enlightenments(struct partition *partition)
         .tsc_hz = host_tsc_hz(),
         .apic_hz = APIC_HZ,
         .vp_count = partition->vp_count,
-        .maxphyaddr = host_maxphyaddr(),
+        .maxphyaddr = cpu_maxphyaddr(),
         .tsc_is_invariant = true,
         .apic_msrs = true,
         .call_instruction = backend->call_instruction,
@@ -253,7 +248,7 @@ static void build_cpuid(struct vp *vp)
                     (arch->walks_guest ? 0 : X86_WITHHOLD_PCID), /* tables of ours know none */
     };
     const struct x86_msrs_config msrs_config = {
-        .maxphyaddr = host_maxphyaddr(),
+        .maxphyaddr = cpu_maxphyaddr(),
         .is_amd = host_is_amd(),
         .is_bsp = vp->index == 0,
         .hyperv = vp->partition->arch->enlightened,

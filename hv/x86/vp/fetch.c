@@ -286,6 +286,5 @@ bool x86_skip(struct vp *vp, const struct exit *exit)
 
 bool x86_may_go_on(struct vp *vp)
 {
-    return !vp->attention && !(vp->arch->state.rflags & X86_RFLAGS_TF) &&
-           !vp->arch->backend->has_breakpoints(vp);
+    return !vp->attention && !(vp->arch->state.rflags & X86_RFLAGS_TF) && !x86_has_breakpoints(vp);
 }

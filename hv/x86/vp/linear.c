@@ -125,7 +125,7 @@ static void write_table(struct vp *vp, const struct exit *exit, vmmu_gpa gpa)
 {
     const struct vmmu_insn *insn;
 
-    if (exit->delivering || vp->arch->backend->has_breakpoints(vp) || x86_peek(vp, &insn) != VMMU_OK ||
+    if (exit->delivering || x86_has_breakpoints(vp) || x86_peek(vp, &insn) != VMMU_OK ||
         !writes_a_table(insn) || !x86_try(vp, insn)) {
         mmu_drop(vp->partition, gpa);
     }

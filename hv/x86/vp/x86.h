@@ -25,12 +25,21 @@
 #define X86_RFLAGS_VM   BIT64(17)
 #define X86_RFLAGS_AC   BIT64(18)
 
+#define X86_DR6_RESET   UINT64_C(0xFFFF0FF0)
+#define X86_DR6_BD      BIT64(13)
 #define X86_DR6_BS      BIT64(14)
+
+#define X86_DR7_RESET   UINT64_C(0x400)
+#define X86_DR7_ENABLES BITS64(7, 0)
+#define X86_DR7_GD      BIT64(13)
+
+#define X86_PAT_RESET   UINT64_C(0x0007040600070406)
 
 #define X86_VECTOR_DB   1
 #define X86_VECTOR_NMI  2
 #define X86_VECTOR_UD   6
 #define X86_VECTOR_DF   8
+#define X86_VECTOR_MF   16
 #define X86_VECTOR_AC   17
 #define X86_VECTOR_MC   18
 
@@ -143,9 +152,6 @@ struct x86_backend {
 
     /* Add bits to DR6, ahead of a #DB. */
     void (*raise_debug)(struct vp *vp, uint64_t dr6_bits);
-
-    /* Whether the guest has armed a debug register. */
-    bool (*has_breakpoints)(const struct vp *vp);
 
     /*
      * Whether an event is waiting to be delivered at the next entry already: one cut
@@ -276,6 +282,12 @@ static inline struct vmmu_x86_state *x86_state(struct vp *vp)
         vp->arch->segments_complete = true;
     }
     return x86_code(vp);
+}
+
+/* Whether the guest has armed a debug register. */
+static inline bool x86_has_breakpoints(const struct vp *vp)
+{
+    return vp->arch->backend->read_dr7(vp) & X86_DR7_ENABLES;
 }
 
 /* --- events.c --- */
