@@ -9,7 +9,7 @@
  *
  * Spec: AMD APM 2, "VMRUN Instruction", "Global Interrupt Flag, STGI and CLGI Instructions".
  */
-#include "hv/x86/vp/gpr.h"
+#include "hv/x86/vp/gpr.inc"
 
     .text
     .globl svm_enter

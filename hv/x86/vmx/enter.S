@@ -13,7 +13,7 @@
 /* VMCS_HOST_RSP, whose name the assembler cannot read: vmx.c compares. */
 #define ENTER_HOST_RSP 0x6c14
 
-#include "hv/x86/vp/gpr.h"
+#include "hv/x86/vp/gpr.inc"
 
     .text
     .globl vmx_enter
