@@ -1,0 +1,62 @@
+/*
+ * The machine that a command is asked about: an image, one processor of it, and how that translates, as the file says and as
+ * the command line overrides.
+ */
+#ifndef TOOLS_MACHINE_MACHINE_H
+#define TOOLS_MACHINE_MACHINE_H
+
+#include <argp.h>
+#include <vmmu/walk.h>
+
+#include "tools/image/image.h"
+#include "tools/image/partition.h"
+#include "tools/ui/options.h"
+
+struct machine_options {
+    struct image_options image;
+    unsigned processor; /* --cpu */
+    unsigned partition; /* --partition */
+    bool host;          /* --host: of a dump of ours look at the machine, not at a guest */
+    bool has_cr0, has_cr3, has_cr4, has_efer, has_maxphyaddr, has_mode, has_pat;
+    uint64_t cr0, cr3, cr4, efer, pat;
+    unsigned maxphyaddr;
+    enum vmmu_x86_paging mode;
+    bool has_ept, has_ncr3;
+    uint64_t ept;  /* EPTP */
+    uint64_t ncr3; /* nCR3: 4-level tables; see --nested-levels */
+    unsigned nested_levels;
+};
+
+/* Child parser; its input is a struct machine_options, zeroed. */
+extern const struct argp machine_argp;
+
+struct machine {
+    struct image *image;
+    struct partition *partition;             /* NULL unless a guest of ours is meant */
+    const struct image_processor *processor; /* NULL if the image has none */
+    const struct partition_vp *vp;           /* NULL unless of a guest of ours */
+    struct vmmu_x86_cpu cpu;
+    struct vmmu_x86_paging_registers registers;
+    struct vmmu_x86_mode mode;
+    uint64_t pat;
+    const struct vmmu_ram *ram;       /* by the addresses that the tables of @mode hold */
+    const struct image_range *ranges; /* of @ram */
+    unsigned range_count;
+    bool has_second;
+    struct vmmu_x86_stage2 second; /* --ept, --ncr3, or what our hypervisor runs the guest with */
+};
+
+/* Open @path as @options say. False and *complaint if it cannot be. */
+bool machine_open(const char *path, const struct machine_options *options, struct machine *machine,
+                  struct complaint *complaint);
+
+/* How @machine would translate with another CR3. False and *complaint if no processor accepts it. */
+bool machine_mode_of(const struct machine *machine, uint64_t cr3, struct vmmu_x86_mode *mode,
+                     struct complaint *complaint);
+
+/* Bytes at a linear address by @machine's tables (and not by its second stage). False if any page of them is not mapped. */
+bool machine_read(const struct machine *machine, uint64_t va, void *to, size_t size_bytes);
+
+void machine_close(struct machine *machine);
+
+#endif
