@@ -1,0 +1,114 @@
+/*
+ * One walk as a person wants to see it: every entry with what it refuses, where the walk came to, and if it came to a
+ * fault, which bits of which entry caused it.
+ */
+#ifndef TOOLS_WALK_MODEL_H
+#define TOOLS_WALK_MODEL_H
+
+#include <vmmu/walk.h>
+
+#include "tools/machine/machine.h"
+
+/* One entry that the walk used. */
+struct walk_entry {
+    struct vmmu_x86_step step;
+    enum vmmu_x86_format_name format;
+    unsigned number; /* of the memory reference, from 1; 0 for a PDPTE register */
+    unsigned row;    /* level of the guest's table that the reference is made for; 0: the final access */
+    bool present;
+    bool leaf;
+    uint64_t reserved; /* bits that are set and must not be */
+    uint64_t target;   /* if present: the next table, or the page */
+    uint8_t refuses;   /* VMMU_X86_RIGHT_* that this entry alone withholds */
+};
+
+/* Why an access is refused. */
+enum walk_reason {
+    WALK_NOT_CANONICAL, /* bits of the address */
+    WALK_NOT_PRESENT,   /* an entry's bits that are all zero */
+    WALK_RESERVED,      /* an entry's bits that must be zero */
+    WALK_MISCONFIGURED, /* an EPT entry's rights or memory type that cannot be */
+    WALK_USER,          /* U/S is zero */
+    WALK_WRITE,         /* R/W is zero */
+    WALK_READ,          /* R is zero (EPT) */
+    WALK_EXECUTE,       /* XD is one, or X is zero */
+    WALK_SMEP,          /* U/S is one in every entry */
+    WALK_SMAP,          /* U/S is one in every entry */
+    WALK_KEY,           /* the leaf's protection key, in PKRU or PKRS */
+    WALK_ABSENT,        /* the image has no memory there */
+    WALK_TOO_WIDE,      /* a guest-physical address that the second stage does not reach */
+};
+
+struct walk_cause {
+    enum walk_reason reason;
+    int entry;        /* index into entries; -1: none of them */
+    uint64_t bits;    /* of the entry, or of the address */
+    uint64_t address; /* WALK_ABSENT: where the entry would be */
+};
+
+#define WALK_CAUSES_MOST (VMMU_X86_MAX_LEVELS + 3)
+
+/* Who accesses, in the table of rights. */
+enum walk_subject {
+    WALK_AS_USER,
+    WALK_AS_SUPERVISOR,
+    WALK_AS_SUPERVISOR_AC, /* EFLAGS.AC is set */
+    WALK_AS_IMPLICIT,      /* an implicit supervisor access */
+    WALK_SUBJECTS,
+};
+
+#define WALK_KINDS 3 /* by enum vmmu_x86_access_kind */
+
+struct walk_model {
+    uint64_t va;
+    struct vmmu_x86_access access;
+    enum vmmu_x86_paging paging;
+    uint64_t root; /* CR3's table */
+    enum vmmu_status status;
+    bool two_dimensional;
+    enum vmmu_x86_stage2_kind second_kind;
+
+    struct walk_entry entries[VMMU_X86_NESTED_STEPS];
+    unsigned entry_count;
+    unsigned loads; /* memory references */
+
+    bool translates; /* @guest is meant: a leaf was found, whether or not the access is allowed */
+    struct vmmu_x86_translation guest;
+    struct vmmu_x86_stage2_translation host;   /* two-dimensional and VMMU_OK */
+    struct vmmu_x86_fault fault;               /* VMMU_GUEST_FAULT */
+    struct vmmu_x86_stage2_fault stage2_fault; /* VMMU_STAGE2 */
+
+    struct walk_cause causes[WALK_CAUSES_MOST];
+    unsigned cause_count;
+
+    /* If @translates: the error code that each access gets by the guest's own tables; 0 if it is allowed. */
+    uint32_t errors[WALK_SUBJECTS][WALK_KINDS];
+
+    bool pat_known;      /* else the PAT is taken to be as processors reset it */
+    unsigned guest_type; /* enum vmmu_x86_memory_type by the guest's PAT */
+    unsigned type;       /* with the second stage's word */
+};
+
+/* Walk @va on @machine: through its second stage if it has one. */
+void walk_make(const struct machine *machine, uint64_t va, struct vmmu_x86_access access,
+               struct walk_model *model);
+
+/*
+ * What every kind of access would get at a page with @rights and protection key @key: 0, or the error code of the page
+ * fault.
+ */
+void walk_errors(const struct vmmu_x86_mode *mode, uint8_t rights, unsigned key,
+                 uint32_t errors[WALK_SUBJECTS][WALK_KINDS]);
+
+/* A cause as a sentence, without full stop. Returns @to. */
+#define WALK_SENTENCE_BYTES 200
+const char *walk_cause_text(const struct walk_model *model, const struct walk_cause *cause,
+                            char to[WALK_SENTENCE_BYTES]);
+
+/* Effective memory type: the PAT's of a page with the MTRRs' or an EPT leaf's. Both enum vmmu_x86_memory_type. */
+unsigned walk_combined_type(unsigned pat_type, unsigned range_type);
+
+/* Entry @index of @pat, or, if that is 0, of the PAT as processors reset it: enum vmmu_x86_memory_type. */
+unsigned walk_pat_type(uint64_t pat, unsigned index);
+
+#endif
