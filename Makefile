@@ -15,6 +15,8 @@ INCLUDES  := -Iinclude -I.
 LIB_SOURCES  := $(sort $(shell find lib -name '*.c'))
 # The rooms of the hypervisor that hold no privileged instruction: tested on the host.
 PURE_SOURCES := $(sort $(shell find hv/dev hv/guest hv/x86/policy hv/monitor/json.c hv/x86/vmx/capabilities.c -name '*.c' 2>/dev/null))
+# The rooms of the tool: all but its main.c. Unit tests of theirs stand in tests/unit/tools_ROOM.
+TOOL_ROOMS   := $(sort $(shell find tools -mindepth 2 -name '*.c' 2>/dev/null))
 UNIT_SOURCES := $(sort $(shell find tests/unit tests/model -name 'test_*.c' 2>/dev/null))
 TEST_SUPPORT := $(sort $(shell find tests/unit tests/model -name '*.c' ! -name 'test_*.c' 2>/dev/null))
 
@@ -38,7 +40,7 @@ lib:
 SAN        := $(BUILD)/san
 SAN_FLAGS  := $(STANDARD) -O1 -g $(WARNINGS) $(INCLUDES) -DVMMU_DEBUG -D_GNU_SOURCE \
               -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-SAN_OBJECTS := $(patsubst %.c,$(SAN)/%.o,$(LIB_SOURCES) $(PURE_SOURCES) $(TEST_SUPPORT))
+SAN_OBJECTS := $(patsubst %.c,$(SAN)/%.o,$(LIB_SOURCES) $(PURE_SOURCES) $(TOOL_ROOMS) $(TEST_SUPPORT))
 UNIT_TESTS  := $(patsubst %.c,$(SAN)/%,$(UNIT_SOURCES))
 
 $(SAN)/%.o: %.c
@@ -61,4 +63,4 @@ SHELL := /bin/bash
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 # Each room brings its own rules; see the file that owns them.
-include $(sort $(wildcard hv/hv.mk tests/*.mk bench/bench.mk scripts/*.mk))
+include $(sort $(wildcard hv/hv.mk tests/*.mk bench/bench.mk scripts/*.mk)) $(sort $(wildcard tools/*.mk))

@@ -7,9 +7,11 @@ RUN_PACKAGES   := $(BUILD_PACKAGES) qemu-system-x86
 # The emulated Intel processor, and its firmware.
 INTEL_PACKAGES := bochs bochs-term bochsbios vgabios
 ISO_PACKAGES   := $(BUILD_PACKAGES) grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
+# The tool, and what its libraries need to be compiled and checked.
+TOOL_PACKAGES  := $(BUILD_PACKAGES) libjson-c-dev libelf-dev libkdumpfile-dev libsmartcols-dev libzydis-dev
 CHECK_PACKAGES := clang clang-format clang-tidy shellcheck pyflakes3 gcc-powerpc-linux-gnu
-TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(INTEL_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) libcmocka-dev libunicorn-dev libzydis-dev ovmf \
-                         cpio)
+TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(INTEL_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) $(TOOL_PACKAGES) libcmocka-dev libunicorn-dev \
+                         ovmf cpio)
 
 .DEFAULT_GOAL := help
 
@@ -25,6 +27,7 @@ help:
 	@echo 'make defects  plants defects in the engine; the last line is "N planted, N found"'
 	@echo 'make fuzz     the fuzz targets; make fuzz TARGET=name SECONDS=n runs one'
 	@echo 'make unit     the unit tests alone; make unit ONLY=word for some of them'
+	@echo 'make tool     the command-line tool: build/vmmu; build/vmmu --help tells what it does'
 	@echo 'make lib      the library: build/libvmmu.a; its headers are in include/'
 	@echo 'make hv       the hypervisor: build/vmmu.elf'
 	@echo 'make guests   the bare-metal test guests'

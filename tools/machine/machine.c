@@ -1,0 +1,278 @@
+#include "tools/machine/machine.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* What the PAT MSR holds after a reset. Spec: SDM 3A "Page Attribute Table (PAT)". */
+#define PAT_AT_RESET UINT64_C(0x0007040600070406)
+
+/*
+ * A processor that offers everything: where the image does not tell what its machine had, no entry is called malformed for
+ * using a feature. Only the width of addresses makes bits reserved, and --maxphyaddr says it.
+ */
+static const struct vmmu_x86_cpu any_cpu = {
+    .maxphyaddr = 52,
+    .pse = true,
+    .pse36 = true,
+    .pae = true,
+    .pge = true,
+    .nx = true,
+    .long_mode = true,
+    .gib_pages = true,
+    .la57 = true,
+    .smep = true,
+    .smap = true,
+    .pku = true,
+    .pks = true,
+    .pcid = true,
+    .cr4_others = ~UINT64_C(0),
+    .efer_others = ~UINT64_C(0),
+};
+
+/* Control registers of each paging mode, where nothing else is known but the mode. */
+static void select_mode(enum vmmu_x86_paging mode, struct vmmu_x86_paging_registers *registers)
+{
+    const bool long_mode = mode == VMMU_X86_PAGING_4LEVEL || mode == VMMU_X86_PAGING_5LEVEL;
+
+    registers->cr0 |= VMMU_X86_CR0_PE | VMMU_X86_CR0_ET | VMMU_X86_CR0_PG;
+    registers->cr4 &= ~(VMMU_X86_CR4_PAE | VMMU_X86_CR4_LA57);
+    registers->efer &= ~(VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA);
+    switch (mode) {
+    case VMMU_X86_PAGING_NONE: registers->cr0 &= ~VMMU_X86_CR0_PG; break;
+    case VMMU_X86_PAGING_32BIT: registers->cr4 |= VMMU_X86_CR4_PSE; break;
+    case VMMU_X86_PAGING_PAE: registers->cr4 |= VMMU_X86_CR4_PAE; break;
+    case VMMU_X86_PAGING_4LEVEL: registers->cr4 |= VMMU_X86_CR4_PAE; break;
+    case VMMU_X86_PAGING_5LEVEL: registers->cr4 |= VMMU_X86_CR4_PAE | VMMU_X86_CR4_LA57; break;
+    }
+    if (long_mode) {
+        registers->efer |= VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA;
+    } else {
+        registers->cr4 &= ~VMMU_X86_CR4_PCIDE;
+        registers->cr3 &= UINT32_MAX;
+    }
+    if (registers->cr4 & VMMU_X86_CR4_PAE) {
+        registers->efer |= VMMU_X86_EFER_NXE;
+    }
+}
+
+/* A machine of which only memory is known translates in 64-bit mode, as nearly all do. */
+static void assume(struct vmmu_x86_paging_registers *registers)
+{
+    *registers = (struct vmmu_x86_paging_registers){ .cr0 = VMMU_X86_CR0_WP,
+                                                     .pdpte_in_memory = true,
+                                                     .cr4 = VMMU_X86_CR4_PGE };
+    select_mode(VMMU_X86_PAGING_4LEVEL, registers);
+}
+
+static void override(const struct machine_options *options, struct machine *machine)
+{
+    struct vmmu_x86_paging_registers *registers = &machine->registers;
+
+    if (options->has_maxphyaddr) {
+        machine->cpu.maxphyaddr = (uint8_t)options->maxphyaddr;
+    }
+    if (options->has_cr3) {
+        registers->cr3 = options->cr3 & ~VMMU_X86_CR3_NO_FLUSH;
+        registers->pdpte_in_memory = true;
+    }
+    if (options->has_mode) {
+        select_mode(options->mode, registers);
+        registers->pdpte_in_memory = true;
+    }
+    registers->cr0 = options->has_cr0 ? options->cr0 : registers->cr0;
+    registers->cr4 = options->has_cr4 ? options->cr4 : registers->cr4;
+    registers->efer = options->has_efer ? options->efer : registers->efer;
+    if (options->has_cr0 && !options->has_efer) {
+        registers->efer = vmmu_mode_efer_with_cr0(registers->efer, registers->cr0);
+    }
+    machine->pat = options->has_pat ? options->pat : machine->pat;
+}
+
+static bool take_processor(const struct machine_options *options, struct machine *machine,
+                           struct complaint *complaint)
+{
+    const struct image *image = machine->image;
+    const unsigned count = machine->partition ? machine->partition->vp_count : image->processor_count;
+
+    if (options->processor >= count && (options->processor || machine->partition)) {
+        return complain(complaint, "%s: --cpu %u: it has %u processors", image->path, options->processor,
+                        count);
+    }
+    if (machine->partition) {
+        machine->vp = &machine->partition->vps[options->processor];
+        machine->processor = &machine->vp->processor;
+    } else if (count) {
+        machine->processor = &image->processors[options->processor];
+    }
+    machine->cpu = machine->processor && machine->processor->has_cpu ? machine->processor->cpu : any_cpu;
+    machine->pat = machine->processor && machine->processor->pat ? machine->processor->pat : PAT_AT_RESET;
+    if (machine->processor && machine->processor->has_paging) {
+        machine->registers = machine->processor->paging;
+        return true;
+    }
+    if (!options->has_cr3 && !(options->has_mode && options->mode == VMMU_X86_PAGING_NONE)) {
+        return complain(complaint,
+                        "%s: the image does not tell CR3: give --cr3, and --mode unless it is 4-level paging",
+                        image->path);
+    }
+    assume(&machine->registers);
+    return true;
+}
+
+static bool take_second_stage(const struct machine_options *options, struct machine *machine,
+                              struct complaint *complaint)
+{
+    const struct vmmu_x86_limits limits = {
+        .physical_bits = machine->cpu.maxphyaddr, .gib_pages = true, .nx = true, .execute_only = true
+    };
+    const enum vmmu_x86_format_name npt =
+        options->nested_levels == 5 ? VMMU_X86_FORMAT_5LEVEL : VMMU_X86_FORMAT_4LEVEL;
+    enum vmmu_status status = VMMU_OK;
+
+    if (machine->partition && machine->partition->has_second) {
+        machine->has_second = true;
+        machine->second = machine->partition->second;
+    }
+    if (options->has_ept) {
+        status = vmmu_stage2_ept(options->ept, &limits, &machine->image->ram, &machine->second);
+    } else if (options->has_ncr3) {
+        status = vmmu_stage2_npt(npt, &limits, &machine->image->ram, (vmmu_hpa){ options->ncr3 },
+                                 &machine->second);
+    } else {
+        return true;
+    }
+    machine->has_second = true;
+    if (status) {
+        return options->has_ept
+                   ? complain(complaint,
+                              "--ept 0x%" PRIx64
+                              ": no processor accepts this EPTP: bits 2:0 are 0 or 6, bits 5:3 "
+                              "are 3 or 4, bits 11:7 are zero, the root lies below the width of addresses",
+                              options->ept)
+                   : complain(complaint,
+                              "--ncr3 0x%" PRIx64
+                              ": no root of tables: misaligned, or beyond the width of addresses",
+                              options->ncr3);
+    }
+    return true;
+}
+
+/* Which memory the tables stand in: a guest's of ours, or the image's own. */
+static void take_memory_of(struct machine *machine)
+{
+    if (machine->partition) {
+        machine->ram = &machine->partition->ram;
+        machine->ranges = machine->partition->ranges;
+        machine->range_count = machine->partition->piece_count;
+    } else {
+        machine->ram = &machine->image->ram;
+        machine->ranges = machine->image->ranges;
+        machine->range_count = machine->image->range_count;
+    }
+}
+
+static bool refused(const struct vmmu_x86_paging_registers *registers, struct complaint *complaint)
+{
+    return complain(complaint,
+                    "no processor is in such a state: CR0 0x%" PRIx64 " CR3 0x%" PRIx64 " CR4 0x%" PRIx64
+                    " EFER 0x%" PRIx64,
+                    registers->cr0, registers->cr3, registers->cr4, registers->efer);
+}
+
+bool machine_open(const char *path, const struct machine_options *options, struct machine *machine,
+                  struct complaint *complaint)
+{
+    *machine = (struct machine){ 0 };
+    machine->image = image_open(path, &options->image, complaint);
+    if (!machine->image) {
+        return false;
+    }
+    if (machine->image->state && !options->host) {
+        machine->partition = partition_open(machine->image, options->partition, complaint);
+        if (!machine->partition) {
+            machine_close(machine);
+            return false;
+        }
+    }
+    take_memory_of(machine);
+    if (!take_processor(options, machine, complaint)) {
+        machine_close(machine);
+        return false;
+    }
+    override(options, machine);
+    if (vmmu_mode_make(&machine->cpu, &machine->registers, &machine->mode) != VMMU_OK) {
+        machine_close(machine);
+        return refused(&machine->registers, complaint);
+    }
+    if (!take_second_stage(options, machine, complaint)) {
+        machine_close(machine);
+        return false;
+    }
+    return true;
+}
+
+bool machine_mode_of(const struct machine *machine, uint64_t cr3, struct vmmu_x86_mode *mode,
+                     struct complaint *complaint)
+{
+    struct vmmu_x86_paging_registers registers = machine->registers;
+
+    registers.cr3 = cr3;
+    registers.pdpte_in_memory = true;
+    return vmmu_mode_make(&machine->cpu, &registers, mode) == VMMU_OK ? true : refused(&registers, complaint);
+}
+
+/* Bytes at a guest-physical address: of a guest of ours, where the machine has them. */
+static bool read_physical(const struct machine *machine, uint64_t address, void *to, size_t size_bytes)
+{
+    if (!machine->partition) {
+        return image_read(machine->image, address, to, size_bytes);
+    }
+    for (unsigned i = 0; i < machine->partition->piece_count; i++) {
+        const struct partition_piece *piece = &machine->partition->pieces[i];
+
+        if (address >= piece->gpa && vmmu_range_fits(address - piece->gpa, size_bytes, piece->size_bytes)) {
+            return image_read(machine->image, piece->hpa + (address - piece->gpa), to, size_bytes);
+        }
+    }
+    return false;
+}
+
+bool machine_read(const struct machine *machine, uint64_t va, void *to, size_t size_bytes)
+{
+    const struct vmmu_x86_access look = {
+        .kind = VMMU_X86_READ, .marks = VMMU_X86_MARKS_LEAVE, .implicit = true, .eflags_ac = true
+    };
+    struct vmmu_x86_mode mode = machine->mode;
+    uint8_t *at = to;
+
+    /* Whether a debugger may look is not the guest's to say. */
+    mode.smap = false;
+    mode.system_keys = false;
+    mode.user_keys = false;
+    while (size_bytes) {
+        const uint64_t rest = VMMU_PAGE_BYTES - va % VMMU_PAGE_BYTES;
+        const size_t piece = size_bytes < rest ? size_bytes : (size_t)rest;
+        struct vmmu_x86_walk_result found;
+
+        if (vmmu_x86_walk(&mode, machine->ram, (vmmu_gva){ va }, look, &found) != VMMU_OK ||
+            !read_physical(machine, found.translation.gpa.v, at, piece)) {
+            return false;
+        }
+        at += piece;
+        va += piece;
+        size_bytes -= piece;
+    }
+    return true;
+}
+
+void machine_close(struct machine *machine)
+{
+    if (machine->partition) {
+        partition_close(machine->partition);
+    }
+    if (machine->image) {
+        image_close(machine->image);
+    }
+    machine->partition = NULL;
+    machine->image = NULL;
+}

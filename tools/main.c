@@ -1,0 +1,73 @@
+/*
+ * vmmu: what an address really means. One command a word; each reads an input, makes a model of it, and renders that.
+ */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/command.h"
+#include "tools/ui/complain.h"
+
+struct command {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+    { NULL, NULL, NULL },
+};
+
+static void print_help(FILE *to)
+{
+    fputs("Usage: vmmu COMMAND ARGUMENTS...\n"
+          "What a virtual address really means: on memory images, on dumps of a hypervisor, on a running "
+          "one.\n\n",
+          to);
+    for (const struct command *command = commands; command->name; command++) {
+        fprintf(to, "  %-9s %s\n", command->name, command->summary);
+    }
+    fputs("\nExamples:\n"
+          "  vmmu walk core.elf ffffffff81000000    each entry of a walk, in a core file of QEMU's\n"
+          "  vmmu maps core.elf                     what is mapped, with which rights\n"
+          "  vmmu COMMAND --help                    the options of a command\n\n"
+          "Exit status: 0 done, 1 done and the answer is no (a fault, findings, a difference),\n"
+          "2 a command line that cannot be, 3 an input that cannot be used.\n",
+          to);
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+    static char name[64];
+    int status;
+
+    snprintf(name, sizeof(name), "vmmu %s", command->name);
+    argv[0] = name;
+    program_invocation_name = name; /* what argp calls itself in messages */
+    program_invocation_short_name = name;
+    argp_err_exit_status = COMMAND_USAGE;
+    status = command->run(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        give_up(COMMAND_INPUT, "the output cannot be written");
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return COMMAND_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return COMMAND_OK;
+    }
+    for (const struct command *command = commands; command->name; command++) {
+        if (strcmp(argv[1], command->name) == 0) {
+            return run(command, argc - 1, argv + 1);
+        }
+    }
+    give_up(COMMAND_USAGE, "there is no command '%s'; vmmu --help lists them", argv[1]);
+}
