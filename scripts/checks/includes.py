@@ -16,6 +16,7 @@ LIBRARY = {
     "task": X86_BASE | {"insn"},
     "invalidate": X86_BASE | {"tlb"},
     "walk": X86_BASE | {"insn", "invalidate"},
+    "scan": X86_BASE | {"walk"},
     "table": X86_BASE | {"insn", "invalidate", "walk"},
     "nested": X86_BASE | {"insn", "invalidate", "walk", "table"},
     "shadow": X86_BASE | {"insn", "invalidate", "walk", "table", "tlb"},
