@@ -1,6 +1,6 @@
 # The command-line tool: build/vmmu. Hosted C: the libraries that it uses are Debian's packages.
 
-TOOL_LIBRARIES := -ljson-c -lelf -lkdumpfile -lsmartcols -lZydis
+TOOL_LIBRARIES := -ljson-c -lelf -lkdumpfile -lsmartcols -lZydis -lm
 
 TOOL_FLAGS   := $(STANDARD) $(WARNINGS) $(INCLUDES) -O2 -g -D_GNU_SOURCE
 TOOL_OBJECTS := $(patsubst %.c,$(BUILD)/tool/%.o,tools/main.c $(TOOL_ROOMS))

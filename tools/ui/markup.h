@@ -4,6 +4,7 @@
 #ifndef TOOLS_UI_MARKUP_H
 #define TOOLS_UI_MARKUP_H
 
+#include <stddef.h>
 #include <stdio.h>
 
 /*
@@ -11,5 +12,16 @@
  * characters that no document may have, become U+FFFD.
  */
 void markup_text(FILE *to, const char *text);
+
+/* The same, but no more than @most characters; an ellipsis stands for the rest. */
+void markup_text_cut(FILE *to, const char *text, size_t most);
+
+/* Characters of @text. */
+size_t markup_width(const char *text);
+
+#define MARKUP_NUMBER 32
+
+/* A number for people: 1,234,567; four digits of what is no whole number. */
+void markup_number(char text[MARKUP_NUMBER], double value);
 
 #endif
