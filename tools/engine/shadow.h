@@ -24,6 +24,8 @@ struct engine_shadow_options {
     uint8_t largest_level; /* the largest leaf that may be made; 0: 3 */
     uint8_t
         largest_piece_level; /* the largest piece of host memory that is contiguous; 0: as large as the guest's memory */
+    bool
+        intel; /* PDPTEs of PAE roots are held in registers, as VT-x has it; else read from memory at each walk */
     bool silent_absent; /* VT-x: faults for want of presence go to the guest without an exit */
     bool tagged_roots;  /* a tag for each root: loading another one flushes nothing */
     void *context;
