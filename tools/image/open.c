@@ -44,8 +44,7 @@ static const struct image_source *source_of(enum image_format format)
     __builtin_unreachable();
 }
 
-/* Say which file it is that something is wrong with. */
-static void name_file(const char *path, struct complaint *complaint)
+void image_name_complaint(const char *path, struct complaint *complaint)
 {
     struct complaint sentence = *complaint;
 
@@ -88,7 +87,7 @@ struct image *image_open(const char *path, const struct image_options *options, 
     image->path = path;
     image->ram = image_memory_ram(&opened->memory);
     if (!open_any(opened, options, complaint)) {
-        name_file(path, complaint);
+        image_name_complaint(path, complaint);
         image_close(image);
         return NULL;
     }

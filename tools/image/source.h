@@ -33,6 +33,9 @@ struct image_source {
     bool (*read)(const struct image_opened *opened, uint64_t address, void *to, size_t size_bytes);
 };
 
+/* Put the file that something is wrong with before what is wrong. */
+void image_name_complaint(const char *path, struct complaint *complaint);
+
 extern const struct image_source image_source_raw;
 extern const struct image_source image_source_elf; /* and of our hypervisor's */
 extern const struct image_source image_source_kdump;
