@@ -16,6 +16,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+    { "report", "statistics of runs, side by side, as a page for a browser", report_command },
     { NULL, NULL, NULL },
 };
 

@@ -1,7 +1,7 @@
 #include "tools/ui/markup.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 /* Sequences of UTF-8 by their first byte: how long they are, and the least character that may be written so. */
@@ -107,21 +107,33 @@ size_t markup_width(const char *text)
     return width;
 }
 
-void markup_number(char text[MARKUP_NUMBER], double value)
+void markup_count(char text[MARKUP_NUMBER], uint64_t count)
 {
-    char digits[32];
-    size_t length, at = 0;
+    char digits[24];
+    const size_t length = (size_t)snprintf(digits, sizeof(digits), "%" PRIu64, count);
+    size_t at = 0;
 
-    if (value != (double)(int64_t)(value < 1e15 && value > -1e15 ? value : 0)) {
-        snprintf(text, MARKUP_NUMBER, "%.4g", value);
-        return;
-    }
-    length = (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)value);
     for (size_t i = 0; i < length; i++) {
-        if (i > (digits[0] == '-') && (length - i) % 3 == 0) {
+        if (i > 0 && (length - i) % 3 == 0) {
             text[at++] = ',';
         }
         text[at++] = digits[i];
     }
     text[at] = '\0';
+}
+
+/* Whole numbers that a double holds exactly. */
+#define EXACT_BELOW 9e15
+
+void markup_number(char text[MARKUP_NUMBER], double value)
+{
+    const bool negative = value < 0;
+    const double size = negative ? -value : value;
+
+    if (size < EXACT_BELOW && size == (double)(uint64_t)size) {
+        text[0] = '-';
+        markup_count(text + negative, (uint64_t)size);
+    } else {
+        snprintf(text, MARKUP_NUMBER, "%.4g", value);
+    }
 }

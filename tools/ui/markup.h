@@ -5,6 +5,7 @@
 #define TOOLS_UI_MARKUP_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /*
@@ -19,9 +20,12 @@ void markup_text_cut(FILE *to, const char *text, size_t most);
 /* Characters of @text. */
 size_t markup_width(const char *text);
 
-#define MARKUP_NUMBER 32
+#define MARKUP_NUMBER 40
 
-/* A number for people: 1,234,567; four digits of what is no whole number. */
+/* A count for people: 1,234,567. */
+void markup_count(char text[MARKUP_NUMBER], uint64_t count);
+
+/* The same of any number; four digits of what is no whole number. */
 void markup_number(char text[MARKUP_NUMBER], double value);
 
 #endif

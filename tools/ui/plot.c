@@ -425,7 +425,7 @@ static void put_plot(FILE *to, const struct plot *plot, bool alone)
 {
     struct canvas canvas = { .to = to, .plot = plot };
     const double head = alone ? LINE_UNITS + 12 : 0;
-    struct ticks x_ticks, y_ticks;
+    struct ticks x_ticks = { .count = 0 }, y_ticks = { .count = 0 };
 
     canvas.top = head + legend(&canvas, head, false);
     if (plot->kind == PLOT_BARS) {

@@ -1,0 +1,78 @@
+/*
+ * What every page has: its style, and its script.
+ *
+ * The page lets no script run but this one, by its hash: were any text of a document's to come through as markup, nothing
+ * would follow from it. Who edits the script: the test of the page prints the new hash.
+ */
+#include "tools/report/page.h"
+
+const char page_style[] =
+    ":root{color-scheme:light "
+    "dark;--ground:#fff;--text:#1c2226;--dim:#5b6770;--edge:#d5dbe0;--stripe:#f4f6f8;"
+    "--link:#005a9c}\n"
+    "@media screen and (prefers-color-scheme:dark){:root{--ground:#14181b;--text:#e4e8eb;--dim:#9aa7b0;"
+    "--edge:#364049;--stripe:#1c2226;--link:#7cc0f5}}\n"
+    "*{box-sizing:border-box}\n"
+    "body{margin:0 auto;padding:1.5rem;max-width:62rem;background:var(--ground);color:var(--text);"
+    "font:15px/1.45 system-ui,sans-serif}\n"
+    "h1{font-size:1.6rem;margin:0 0 .25rem}h2{font-size:1.15rem;margin:0}\n"
+    "section,details{margin:2rem 0}details>summary{cursor:pointer}summary h2{display:inline}\n"
+    "a{color:var(--link)}nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;padding:0;list-style:none}\n"
+    ".note{margin:.35rem 0;color:var(--dim)}\n"
+    "figure{margin:1rem 0}figcaption{margin-bottom:.4rem;font-weight:600}\n"
+    ".plot{display:block;width:100%;max-width:720px;height:auto}\n"
+    ".wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n"
+    "caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}\n"
+    "th,td{padding:.2rem .7rem;border-bottom:1px solid var(--edge);text-align:left;vertical-align:top;"
+    "overflow-wrap:anywhere}\n"
+    "thead th{border-bottom:2px solid var(--edge)}tbody th{font-weight:400}\n"
+    "tbody tr:nth-child(even){background:var(--stripe)}\n"
+    ".number{text-align:right;white-space:nowrap}\n"
+    "th "
+    "button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-align:inherit}"
+    "\n"
+    "th[aria-sort] button{text-decoration:underline}\n"
+    "label{color:var(--dim)}.fewer .zero{display:none}\n"
+    "@media print{body{max-width:none;padding:0;font-size:11px}nav,label{display:none}"
+    "figure,tr{break-inside:avoid}h2{break-after:avoid}}\n";
+
+const char page_script[] =
+    "\"use strict\";\n"
+    "function rank(row, column) {\n"
+    "  const cell = row.cells[column];\n"
+    "  return \"value\" in cell.dataset ? Number(cell.dataset.value) : cell.textContent;\n"
+    "}\n"
+    "function compare(one, other) {\n"
+    "  if (typeof one !== typeof other) return typeof one === \"number\" ? -1 : 1;\n"
+    "  return typeof one === \"number\" ? one - other : one.localeCompare(other);\n"
+    "}\n"
+    "function sort(table, head, column) {\n"
+    "  const down = head.getAttribute(\"aria-sort\") !== \"descending\";\n"
+    "  for (const other of table.tHead.rows[0].cells) other.removeAttribute(\"aria-sort\");\n"
+    "  head.setAttribute(\"aria-sort\", down ? \"descending\" : \"ascending\");\n"
+    "  const rows = Array.from(table.tBodies[0].rows);\n"
+    "  rows.sort((a, b) => (down ? -1 : 1) * compare(rank(a, column), rank(b, column)));\n"
+    "  table.tBodies[0].append(...rows);\n"
+    "}\n"
+    "for (const table of document.querySelectorAll(\"table\")) {\n"
+    "  Array.from(table.tHead.rows[0].cells).forEach((head, column) => {\n"
+    "    const button = document.createElement(\"button\");\n"
+    "    button.type = \"button\";\n"
+    "    button.title = \"sort by this column\";\n"
+    "    button.append(...head.childNodes);\n"
+    "    head.append(button);\n"
+    "    button.addEventListener(\"click\", () => sort(table, head, column));\n"
+    "  });\n"
+    "}\n"
+    "if (document.querySelector(\".zero\")) {\n"
+    "  const box = document.createElement(\"input\"), label = document.createElement(\"label\");\n"
+    "  const show = () => document.body.classList.toggle(\"fewer\", box.checked);\n"
+    "  box.type = \"checkbox\";\n"
+    "  box.checked = true;\n"
+    "  box.addEventListener(\"change\", show);\n"
+    "  label.append(box, \" hide counters that are zero everywhere\");\n"
+    "  document.querySelector(\"header\").append(label);\n"
+    "  show();\n"
+    "}\n";
+
+const char page_script_hash[] = "sha256-FDi008inak6O4P1/gh0Y+hrBocPPaY+YwmdnrOpfvWY=";
