@@ -169,10 +169,11 @@ void page_write(FILE *to, const struct report *report)
 /* JSON has no infinities. */
 static struct json_object *real_json(double real)
 {
+    static char format[] = "%.15g"; /* json-c wants it writable */
     struct json_object *object = isfinite(real) ? json_object_new_double(real) : NULL;
 
     if (object) {
-        json_object_set_serializer(object, json_object_double_to_json_string, "%.15g", NULL);
+        json_object_set_serializer(object, json_object_double_to_json_string, format, NULL);
     }
     return object;
 }
