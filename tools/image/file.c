@@ -58,7 +58,7 @@ static bool map(struct image_file *file, struct complaint *complaint)
         return complain(complaint, "it is empty");
     if ((uint64_t)status.st_size > SIZE_MAX)
         return complain(complaint, "it is too large to be mapped");
-    bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, file->descriptor, 0);
+    bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED | MAP_NORESERVE, file->descriptor, 0);
     if (bytes == MAP_FAILED)
         return complain(complaint, "it cannot be mapped: %s", strerror(errno));
     file->bytes = bytes;

@@ -42,6 +42,7 @@ static bool take_prstatus(struct notes *notes, const struct note *note, struct c
     }
     if (notes->processor_count == NOTES_PROCESSORS_MOST)
         return complain(complaint, "it has registers of more than %u processors", NOTES_PROCESSORS_MOST);
+    notes->long_mode |= note->content_bytes == REGISTERS_PRSTATUS_64_BYTES;
     registers_from_prstatus(processor_at(notes, notes->processor_count), note->content, note->content_bytes,
                             notes->long_mode);
     return true;

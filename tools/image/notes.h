@@ -11,7 +11,7 @@
 
 /* Collected from any number of pieces. Begins zeroed, but for `long_mode`. Texts stand in the notes' own memory. */
 struct notes {
-    bool long_mode; /* what the file's header says of the machine */
+    bool long_mode; /* the file's header says so, or a PRSTATUS of x86-64 came */
     struct image_processor *processors;
     unsigned processor_count;
     unsigned qemu_count;

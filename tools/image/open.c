@@ -9,7 +9,7 @@
 
 #include "tools/image/source.h"
 
-/* What files begin with. A vmcore that makedumpfile has flattened goes to libkdumpfile, which says what it makes of it. */
+/* What files begin with. makedumpfile flattens compressed dumps. */
 static const struct beginning {
     const char *text;
     enum image_format format;
@@ -37,7 +37,7 @@ static const struct image_source *source_of(enum image_format format)
     case IMAGE_RAW: return &image_source_raw;
     case IMAGE_ELF:
     case IMAGE_VMMU: return &image_source_elf;
-    case IMAGE_KDUMP:
+    case IMAGE_KDUMP: return &image_source_kdump;
     case IMAGE_LIVE:
     case IMAGE_GUESS: return NULL;
     }
