@@ -16,6 +16,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+    { "walk", "every entry of a walk, and what it came to", walk_command },
     { "report", "statistics of runs, side by side, as a page for a browser", report_command },
     { NULL, NULL, NULL },
 };

@@ -43,10 +43,11 @@ struct walk_cause {
     enum walk_reason reason;
     int entry;        /* index into entries; -1: none of them */
     uint64_t bits;    /* of the entry, or of the address */
-    uint64_t address; /* WALK_ABSENT: where the entry would be */
+    uint64_t address; /* WALK_ABSENT: where the entry would be; WALK_TOO_WIDE: the address */
 };
 
-#define WALK_CAUSES_MOST (VMMU_X86_MAX_LEVELS + 3)
+/* Each entry may refuse a user, and the kind of access; SMEP or SMAP, and a key, come once. */
+#define WALK_CAUSES_MOST (2 * VMMU_X86_MAX_LEVELS + 3)
 
 /* Who accesses, in the table of rights. */
 enum walk_subject {
@@ -57,16 +58,18 @@ enum walk_subject {
     WALK_SUBJECTS,
 };
 
-#define WALK_KINDS 3 /* by enum vmmu_x86_access_kind */
+#define WALK_KINDS     3 /* by enum vmmu_x86_access_kind */
+
+/* The second stage's type is not WB, and AMD's rules for that are not known here. */
+#define WALK_TYPE_OPEN 255
 
 struct walk_model {
     uint64_t va;
     struct vmmu_x86_access access;
-    enum vmmu_x86_paging paging;
-    uint64_t root; /* CR3's table */
+    struct vmmu_x86_mode mode;
+    struct vmmu_x86_stage2 second; /* two-dimensional */
     enum vmmu_status status;
     bool two_dimensional;
-    enum vmmu_x86_stage2_kind second_kind;
 
     struct walk_entry entries[VMMU_X86_NESTED_STEPS];
     unsigned entry_count;
@@ -84,14 +87,18 @@ struct walk_model {
     /* If @translates: the error code that each access gets by the guest's own tables; 0 if it is allowed. */
     uint32_t errors[WALK_SUBJECTS][WALK_KINDS];
 
-    bool pat_known;      /* else the PAT is taken to be as processors reset it */
-    unsigned guest_type; /* enum vmmu_x86_memory_type by the guest's PAT */
-    unsigned type;       /* with the second stage's word */
+    bool pat_known;       /* else the PAT is taken to be as processors reset it */
+    unsigned guest_type;  /* enum vmmu_x86_memory_type by the guest's PAT */
+    unsigned second_type; /* by the leaf of the second stage */
+    unsigned type;        /* of both together, or WALK_TYPE_OPEN */
 };
 
 /* Walk @va on @machine: through its second stage if it has one. */
 void walk_make(const struct machine *machine, uint64_t va, struct vmmu_x86_access access,
                struct walk_model *model);
+
+/* @mode but for what stops a supervisor's read: SMAP and protection keys. */
+struct vmmu_x86_mode walk_open_mode(const struct vmmu_x86_mode *mode);
 
 /*
  * What every kind of access would get at a page with @rights and protection key @key: 0, or the error code of the page
@@ -100,8 +107,23 @@ void walk_make(const struct machine *machine, uint64_t va, struct vmmu_x86_acces
 void walk_errors(const struct vmmu_x86_mode *mode, uint8_t rights, unsigned key,
                  uint32_t errors[WALK_SUBJECTS][WALK_KINDS]);
 
-/* A cause as a sentence, without full stop. Returns @to. */
+/*
+ * Two-dimensional: the guest-physical address that the second stage is asked for in @row: where the guest's entry of that
+ * level is, or, in row 0, what the address translates to. False if the walk did not come there.
+ */
+bool walk_row_address(const struct walk_model *model, unsigned row, uint64_t *gpa);
+
+/* Most bytes of a sentence about a walk. */
 #define WALK_SENTENCE_BYTES 200
+
+/*
+ * What an entry takes from whom: "user", "write", "execute", and at the leaf what SMEP, SMAP and protection keys add, with
+ * commas between. Empty if it takes nothing. Returns @to.
+ */
+const char *walk_refusal_text(const struct walk_model *model, const struct walk_entry *entry,
+                              char to[WALK_SENTENCE_BYTES]);
+
+/* A cause as a sentence, without full stop. Returns @to. */
 const char *walk_cause_text(const struct walk_model *model, const struct walk_cause *cause,
                             char to[WALK_SENTENCE_BYTES]);
 

@@ -9,7 +9,7 @@
 #define TOOLS_WALK_NAMES_H
 
 #include <stddef.h>
-#include <vmmu/format.h>
+#include <vmmu/mode.h>
 
 /* One named field of an entry. */
 struct entry_field {

@@ -135,6 +135,26 @@ static enum vmmu_status descend_from_register(const struct vmmu_x86_mode *mode, 
     return vmmu_walk_descend(descent, address);
 }
 
+/* What a leaf of level @number says of @address; @rights are left to the caller, who has seen every entry. */
+static inline void describe_leaf(const struct vmmu_x86_mode *mode, unsigned number, uint64_t leaf,
+                                 uint64_t address, struct vmmu_x86_translation *out)
+{
+    const struct vmmu_x86_format *format = vmmu_format_of(&mode->layout);
+    const struct vmmu_x86_level *level = &format->level[number];
+    const uint64_t frame = vmmu_format_frame(level, leaf);
+
+    *out = (struct vmmu_x86_translation){
+        .gpa = { frame | (address & (vmmu_format_level_bytes(level) - 1)) },
+        .frame = { frame },
+        .page_bytes = vmmu_format_level_bytes(level),
+        .level = (uint8_t)number,
+        .pat_index = (uint8_t)vmmu_format_pat_index(format, level, leaf),
+        .key = (uint8_t)vmmu_format_key(format, leaf),
+        .global = mode->global_pages && (leaf & format->global),
+        .dirty = (leaf & level->dirty) != 0,
+    };
+}
+
 /* The leaf has been found: judge the access, mark it, and describe the translation. */
 static enum vmmu_status arrive(const struct guest_walk *walk, const struct descent *descent, uint64_t address)
 {
@@ -155,20 +175,11 @@ static enum vmmu_status arrive(const struct guest_walk *walk, const struct desce
     if (status != VMMU_OK) {
         return status;
     }
-    const uint64_t frame = vmmu_format_frame(level, leaf->value);
-    const uint64_t marked = walk->access.marks == VMMU_X86_MARKS_LEAVE ? 0 : leaf->marks;
-
-    *walk->translation = (struct vmmu_x86_translation){
-        .gpa = { frame | (address & (vmmu_format_level_bytes(level) - 1)) },
-        .frame = { frame },
-        .page_bytes = vmmu_format_level_bytes(level),
-        .rights = rights,
-        .level = descent->level,
-        .pat_index = (uint8_t)vmmu_format_pat_index(format, level, leaf->value),
-        .key = (uint8_t)key,
-        .global = walk->mode->global_pages && (leaf->value & format->global),
-        .dirty = ((leaf->value | marked) & level->dirty) != 0,
-    };
+    describe_leaf(walk->mode, descent->level, leaf->value, address, walk->translation);
+    walk->translation->rights = rights;
+    if (walk->access.marks != VMMU_X86_MARKS_LEAVE && (leaf->marks & level->dirty) != 0) {
+        walk->translation->dirty = true;
+    }
     return VMMU_OK;
 }
 
@@ -231,4 +242,105 @@ enum vmmu_status vmmu_x86_walk(const struct vmmu_x86_mode *mode, const struct vm
     out->step_count = trail_count(&trail);
     out->loads = (uint8_t)(out->step_count - trail.registers);
     return status;
+}
+
+/* Where an observer's walk stands. */
+struct look {
+    uint64_t table;
+    uint64_t entry;  /* the last one loaded: after VMMU_OK the leaf */
+    uint64_t grants; /* of the entries that were sound, together */
+    unsigned level;
+    bool refused; /* VMMU_GUEST_FAULT: the last entry is present, and refused by the layout */
+};
+
+/*
+ * vmmu_walk_descend for one stage without trail and marks: what that keeps for the steps is most of its time.
+ * Returns VMMU_OK, VMMU_GUEST_FAULT or VMMU_ABSENT.
+ */
+static inline enum vmmu_status look_down(const struct vmmu_x86_layout *layout, const struct vmmu_ram *ram,
+                                         uint64_t address, struct look *look)
+{
+    const struct vmmu_x86_format *format = vmmu_format_of(layout);
+    const struct vmmu_x86_level *level = &format->level[look->level];
+
+    for (;; look->level--, level--) {
+        const uint64_t at = look->table + (uint64_t)vmmu_format_index(level, address) * format->entry_bytes;
+        const enum vmmu_status status = ram->load(ram->context, at, format->entry_bytes, &look->entry);
+        const uint64_t entry = look->entry;
+
+        if (status != VMMU_OK) {
+            return status;
+        }
+        const bool leaf = vmmu_format_is_leaf(level, entry);
+
+        if (!vmmu_format_is_present(format, entry)) {
+            return VMMU_GUEST_FAULT;
+        }
+        if (vmmu_format_is_refused(layout, look->level, leaf, entry)) {
+            look->refused = true;
+            return VMMU_GUEST_FAULT;
+        }
+        look->grants &= vmmu_format_grants(format, level, entry);
+        if (leaf) {
+            return VMMU_OK;
+        }
+        look->table = vmmu_format_table(level, entry);
+    }
+}
+
+/* The same from where @mode has the root: in PAE paging's registers one entry has been seen already. */
+static inline enum vmmu_status look_from_root(const struct vmmu_x86_mode *mode, const struct vmmu_ram *ram,
+                                              uint64_t address, struct look *look)
+{
+    const struct vmmu_x86_format *format = vmmu_format_of(&mode->layout);
+    const struct vmmu_x86_level *level = &format->level[look->level];
+
+    if (mode->paging == VMMU_X86_PAGING_PAE && !mode->pdpte_in_memory) {
+        const uint64_t pdpte = mode->pdpte[vmmu_format_index(level, address)];
+
+        if (!vmmu_format_is_present(format, pdpte)) {
+            return VMMU_GUEST_FAULT;
+        }
+        look->table = vmmu_format_table(level, pdpte);
+        look->level--;
+    }
+    return look_down(&mode->layout, ram, address, look);
+}
+
+enum vmmu_status vmmu_x86_translate(const struct vmmu_x86_mode *mode, const struct vmmu_ram *ram, vmmu_gva va,
+                                    struct vmmu_x86_access access, struct vmmu_x86_translate_result *out)
+{
+    const struct vmmu_x86_format *format = vmmu_format_of(&mode->layout);
+    const uint64_t address = mode->address_bits == 32 ? va.v & BITS64(31, 0) : va.v;
+
+    if (access.shadow_stack) {
+        return VMMU_UNSUPPORTED;
+    }
+    if (mode->paging == VMMU_X86_PAGING_NONE) {
+        translate_flat(address, &out->translation);
+        return VMMU_OK;
+    }
+    if (!vmmu_walk_is_canonical(mode, va)) {
+        return protection_fault(&out->fault);
+    }
+    struct look look = { .table = mode->root.v, .grants = ~UINT64_C(0), .level = format->levels };
+    const enum vmmu_status status = look_from_root(mode, ram, address, &look);
+
+    if (status == VMMU_GUEST_FAULT) {
+        const uint32_t refusal = look.refused ? VMMU_X86_PF_PRESENT | VMMU_X86_PF_RESERVED : 0;
+
+        return page_fault(&out->fault, access_code(mode, access) | refusal, address);
+    }
+    if (status != VMMU_OK) {
+        return status;
+    }
+    const uint8_t rights = vmmu_format_rights(format, look.grants);
+    const uint32_t error_code = vmmu_walk_judge(mode, access, rights, vmmu_format_key(format, look.entry));
+
+    if (error_code != 0) {
+        return page_fault(&out->fault, error_code, address);
+    }
+    describe_leaf(mode, look.level, look.entry, address, &out->translation);
+    out->translation.rights = rights;
+    return VMMU_OK;
 }
