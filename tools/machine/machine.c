@@ -88,6 +88,45 @@ static void override(const struct machine_options *options, struct machine *mach
     machine->pat = options->has_pat ? options->pat : machine->pat;
 }
 
+/*
+ * The PDPTE registers of PAE paging, which no image holds: what a MOV to CR3 would load now. QEMU's emulator marks these
+ * entries accessed in memory, which have no such bit, and does not mind it later; nor does this. False if they are not there.
+ */
+static bool load_pdptes(const struct machine *machine, struct vmmu_x86_paging_registers *registers)
+{
+    const struct vmmu_x86_format *format = &vmmu_x86_formats[VMMU_X86_FORMAT_PAE];
+    const uint64_t root = vmmu_mode_root(VMMU_X86_PAGING_PAE, registers->cr3).v;
+
+    for (unsigned i = 0; i < 4; i++) {
+        const uint64_t at = root + (uint64_t)i * format->entry_bytes;
+
+        if (machine->ram->load(machine->ram->context, at, format->entry_bytes, &registers->pdpte[i])) {
+            return false;
+        }
+        registers->pdpte[i] &= ~format->level[2].accessed;
+    }
+    registers->pdpte_in_memory = false;
+    return true;
+}
+
+/*
+ * How @registers translate. PDPTEs that a processor would not load are left in memory: the walk that comes to one says what
+ * is wrong with it. So are those behind a second stage, and those of a guest of ours, whose state says where they are.
+ */
+static enum vmmu_status make_mode(const struct machine *machine, bool behind,
+                                  const struct vmmu_x86_paging_registers *registers,
+                                  struct vmmu_x86_mode *mode)
+{
+    const bool pae = vmmu_mode_paging(registers->cr0, registers->cr4, registers->efer) == VMMU_X86_PAGING_PAE;
+    struct vmmu_x86_paging_registers loaded = *registers;
+
+    if (pae && !behind && !machine->partition && registers->pdpte_in_memory &&
+        load_pdptes(machine, &loaded) && vmmu_mode_make(&machine->cpu, &loaded, mode) == VMMU_OK) {
+        return VMMU_OK;
+    }
+    return vmmu_mode_make(&machine->cpu, registers, mode);
+}
+
 static bool take_processor(const struct machine_options *options, struct machine *machine,
                            struct complaint *complaint)
 {
@@ -200,7 +239,8 @@ bool machine_open(const char *path, const struct machine_options *options, struc
         return false;
     }
     override(options, machine);
-    if (vmmu_mode_make(&machine->cpu, &machine->registers, &machine->mode) != VMMU_OK) {
+    if (make_mode(machine, options->has_ept || options->has_ncr3, &machine->registers, &machine->mode) !=
+        VMMU_OK) {
         machine_close(machine);
         return refused(&machine->registers, complaint);
     }
@@ -218,7 +258,9 @@ bool machine_mode_of(const struct machine *machine, uint64_t cr3, struct vmmu_x8
 
     registers.cr3 = cr3;
     registers.pdpte_in_memory = true;
-    return vmmu_mode_make(&machine->cpu, &registers, mode) == VMMU_OK ? true : refused(&registers, complaint);
+    return make_mode(machine, machine->has_second, &registers, mode) == VMMU_OK
+               ? true
+               : refused(&registers, complaint);
 }
 
 /* Bytes at a guest-physical address: of a guest of ours, where the machine has them. */
