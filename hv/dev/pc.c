@@ -295,7 +295,7 @@ static bool is_valid(const struct pc_config *config, const struct pc_hooks *hook
     if (config->physical_address_bits < 32 || config->physical_address_bits > 52)
         return false;
     return hooks->now_ns && hooks->tsc_now && hooks->request && hooks->nmi && hooks->init && hooks->sipi &&
-           hooks->power && hooks->debug_exit && hooks->serial_write;
+           hooks->power && hooks->debug_exit && hooks->debug_stop && hooks->serial_write;
 }
 
 /* Local APICs call the hypervisor for what is the VP's, and the board for what is other APICs'. */

@@ -60,6 +60,7 @@
 #define PC_RESET_VALUE       0x06  /* RESET_VALUE */
 #define PC_SLEEP_TYPE_S5     ACPI_PM_SLEEP_TYPE_S5
 #define PC_PORT_DEBUG_EXIT   0xF4
+#define PC_PORT_DEBUG_STOP   0xF8
 #define PC_PORT_SMI_COMMAND  0    /* none: always in ACPI mode */
 #define PC_PORT92_A20        0x02 /* bit 1 of port 0x92: kept, but A20 is never masked */
 #define PC_CMOS_CENTURY      RTC_CENTURY
@@ -83,6 +84,7 @@ struct pc_hooks {
                  uint8_t vector); /* start at vector << 12, if it waits for SIPI */
     void (*power)(void *context, enum pc_power what);
     void (*debug_exit)(void *context, uint32_t value);
+    void (*debug_stop)(void *context);                                /* the guest asks to be looked at */
     void (*serial_write)(void *context, unsigned port, uint8_t byte); /* port 0 is COM1 */
 };
 

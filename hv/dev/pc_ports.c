@@ -187,6 +187,13 @@ static void write_debug_exit(struct pc *pc, const struct port_access *at, uint32
     pc->hooks.debug_exit(pc->hooks.context, value & (uint32_t)all_ones(at->width_bytes));
 }
 
+static void write_debug_stop(struct pc *pc, const struct port_access *at, uint32_t value)
+{
+    (void)at;
+    (void)value;
+    pc->hooks.debug_stop(pc->hooks.context);
+}
+
 /* --- the map --- */
 
 enum range_name {
@@ -199,6 +206,7 @@ enum range_name {
     RTC,
     CONTROL_A,
     DEBUG_EXIT,
+    DEBUG_STOP,
     COM1,
     COM2,
     COM3,
@@ -232,6 +240,7 @@ static const struct port_range ranges[] = {
                      .last = PC_PORT_DEBUG_EXIT + 3,
                      .is_wide = true,
                      .write = write_debug_exit },
+    [DEBUG_STOP] = { .first = PC_PORT_DEBUG_STOP, .last = PC_PORT_DEBUG_STOP, .write = write_debug_stop },
     [COM1] = { .first = 0x3F8, .last = 0x3FF, .unit = 0, .read = read_uart, .write = write_uart },
     [COM2] = { .first = 0x2F8, .last = 0x2FF, .unit = 1, .read = read_uart, .write = write_uart },
     [COM3] = { .first = 0x3E8, .last = 0x3EF, .unit = 2, .read = read_uart, .write = write_uart },
@@ -257,10 +266,10 @@ static const struct port_range ranges[] = {
 static const uint8_t slots[SLOTS] = {
     [SLOT(0x20)] = MASTER_PIC, [SLOT(0xA0)] = SLAVE_PIC, [SLOT(0x40)] = PIT,       [SLOT(0x60)] = CONTROL_B,
     [SLOT(0x64)] = KEYBOARD,   [SLOT(0x70)] = RTC,       [SLOT(0x90)] = CONTROL_A, [SLOT(0xF4)] = DEBUG_EXIT,
-    [SLOT(0x3F8)] = COM1,      [SLOT(0x3FC)] = COM1,     [SLOT(0x2F8)] = COM2,     [SLOT(0x2FC)] = COM2,
-    [SLOT(0x3E8)] = COM3,      [SLOT(0x3EC)] = COM3,     [SLOT(0x2E8)] = COM4,     [SLOT(0x2EC)] = COM4,
-    [SLOT(0x4D0)] = ELCR,      [SLOT(0x600)] = ACPI,     [SLOT(0x604)] = ACPI,     [SLOT(0x608)] = ACPI,
-    [SLOT(0xCF8)] = RESET,
+    [SLOT(0xF8)] = DEBUG_STOP, [SLOT(0x3F8)] = COM1,     [SLOT(0x3FC)] = COM1,     [SLOT(0x2F8)] = COM2,
+    [SLOT(0x2FC)] = COM2,      [SLOT(0x3E8)] = COM3,     [SLOT(0x3EC)] = COM3,     [SLOT(0x2E8)] = COM4,
+    [SLOT(0x2EC)] = COM4,      [SLOT(0x4D0)] = ELCR,     [SLOT(0x600)] = ACPI,     [SLOT(0x604)] = ACPI,
+    [SLOT(0x608)] = ACPI,      [SLOT(0xCF8)] = RESET,
 };
 
 /* The range that @port lies in, or NULL. */

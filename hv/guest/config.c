@@ -159,6 +159,9 @@ static const char *parse_option(struct word word, struct config *config)
         config->record_entries = word_is(value, "entries");
         return config->record_entries ? NULL : "record= wants what is to be recorded: entries";
     }
+    if (word_sets(word, "stop-port", &value)) {
+        return parse_switch(value, &config->stop_port) ? NULL : "stop-port= wants on or off";
+    }
     return "the hypervisor does not know this word";
 }
 

@@ -20,13 +20,14 @@ struct config {
     uint32_t pool_pages; /* of shadow pages; 0: as the technique has it */
     uint32_t drop_exits; /* a test: about every so many exits all shadow pages are dropped; 0: never */
     uint32_t seed;       /* of the intervals */
+    bool stop_port;      /* a guest that writes to PC_PORT_DEBUG_STOP is held */
     bool record_entries; /* a test: each entry into a guest is recorded, where the backend can */
 };
 
 /**
  * Read the hypervisor's command line: memory=SIZE (with K, M, G or T), mmu=NAME,
  * enlightenments=on|off, firmware=acpi|mp|both, pool=PAGES, drop=EXITS, seed=NUMBER,
- * record=entries. The first word may be the hypervisor's own file name.
+ * record=entries, stop-port=on|off. The first word may be the hypervisor's own file name.
  * What is not said has its default.
  *
  * Returns

@@ -8,6 +8,7 @@
 
 #include <vmmu/shadow_view.h>
 
+#include "hv/monitor/json.h"
 #include "hv/vp/vp.h"
 
 /*
@@ -19,5 +20,14 @@ enum vmmu_status mmu_view(const struct vp *vp, vmmu_gva va, struct vmmu_shadow_v
 
 /* The counters of the tables that are walked in place of the guest's, or NULL where there are none. */
 const struct vmmu_shadow_counters *mmu_shadow_counters(const struct partition *partition);
+
+/*
+ * Our pointer to the machine's memory at @at, up to the end of its page; NULL unless that page is memory of the partition's or
+ * holds one of its tables.
+ */
+const void *mmu_machine_at(const struct partition *partition, vmmu_hpa at);
+
+/* Of the state document: where the partition's memory is, and what its processors walk. */
+void mmu_state(const struct partition *partition, struct json *json);
 
 #endif

@@ -110,6 +110,12 @@ void json_text(struct json *json, const char *key, const char *value)
     put_string(json, value);
 }
 
+void json_flag(struct json *json, const char *key, bool value)
+{
+    begin_member(json, key);
+    put_text(json, value ? "true" : "false");
+}
+
 void json_bytes(struct json *json, const char *key, const uint8_t *bytes, unsigned count)
 {
     begin_member(json, key);

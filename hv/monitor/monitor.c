@@ -91,34 +91,80 @@ static void report_trace(const struct vp *vp, struct json *json)
     json_end_array(json);
 }
 
+static void report_vp(struct vp *vp, struct json *json)
+{
+    json_object(json, NULL);
+    json_number(json, "index", vp->index);
+    report_counters(vp, json);
+    arch_vp_report(vp, json);
+    report_trace(vp, json);
+    json_end_object(json);
+}
+
+/* @key: as of json_object(). */
+static void report(struct partition *partition, const char *key, struct json *json)
+{
+    json_object(json, key);
+    report_outcome(json, partition->outcome, partition->value, partition->message);
+    json_number(json, "partition", partition->index);
+    json_number(json, "memory_bytes", guest_memory_bytes(&partition->memory));
+    json_number(json, "run_ns", host_clock_ns() - partition->start_ns);
+    json_text(json, "backend", arch_backend_name());
+    mmu_report(partition, json);
+    json_object(json, "host");
+    json_number(json, "interrupts", host_interrupt_count());
+    json_number(json, "spurious_interrupts", host_interrupt_spurious_count());
+    json_number(json, "nmis", host_nmi_count());
+    json_end_object(json);
+    arch_partition_report(partition, json);
+    json_array(json, "vps");
+    for (unsigned i = 0; i < partition->vp_count; i++) {
+        report_vp(partition->vps[i], json);
+    }
+    json_end_array(json);
+    json_end_object(json);
+}
+
 void monitor_report(struct partition *partition)
 {
     struct json json = control_document();
 
-    json_object(&json, NULL);
-    report_outcome(&json, partition->outcome, partition->value, partition->message);
-    json_number(&json, "partition", partition->index);
-    json_number(&json, "memory_bytes", guest_memory_bytes(&partition->memory));
-    json_number(&json, "run_ns", host_clock_ns() - partition->start_ns);
-    json_text(&json, "backend", arch_backend_name());
-    mmu_report(partition, &json);
-    json_object(&json, "host");
-    json_number(&json, "interrupts", host_interrupt_count());
-    json_number(&json, "spurious_interrupts", host_interrupt_spurious_count());
-    json_number(&json, "nmis", host_nmi_count());
-    json_end_object(&json);
-    arch_partition_report(partition, &json);
-    json_array(&json, "vps");
-    for (unsigned i = 0; i < partition->vp_count; i++) {
-        struct vp *vp = partition->vps[i];
+    report(partition, NULL, &json);
+    put_control(NULL, '\n');
+}
 
-        json_object(&json, NULL);
-        json_number(&json, "index", i);
-        report_counters(vp, &json);
-        arch_vp_report(vp, &json);
-        report_trace(vp, &json);
-        json_end_object(&json);
+static void state_of(struct partition *partition, struct json *json)
+{
+    json_object(json, NULL);
+    json_number(json, "index", partition->index);
+    json_text(json, "outcome", outcome_name(partition->outcome));
+    json_flag(json, "held", partition->held);
+    json_number(json, "clock_ns", partition_clock_ns(partition));
+    mmu_state(partition, json);
+    arch_partition_state(partition, json);
+    json_array(json, "vps");
+    for (unsigned i = 0; i < partition->vp_count; i++) {
+        json_object(json, NULL);
+        json_number(json, "index", i);
+        arch_vp_state(partition->vps[i], json);
+        json_end_object(json);
     }
+    json_end_array(json);
+    report(partition, "stats", json);
+    json_end_object(json);
+}
+
+/* docs/dump.md describes it. */
+static void answer_state(struct partition *partition)
+{
+    struct json json = control_document();
+
+    json_object(&json, NULL);
+    json_number(&json, "vmmu_state", 1);
+    json_text(&json, "backend", arch_backend_name());
+    json_number(&json, "clock_ns", host_clock_ns());
+    json_array(&json, "partitions");
+    state_of(partition, &json);
     json_end_array(&json);
     json_end_object(&json);
     put_control(NULL, '\n');
@@ -179,6 +225,53 @@ static void answer_walk(const struct partition *partition, const struct request 
     }
 }
 
+/*
+ * Copy what @request asks for to @bytes. False: nobody answers for some of it. The sum may wrap around: what would be at the
+ * beginning of memory then is as absent as what is behind its end.
+ */
+static bool read_machine(const struct partition *partition, const struct request *request, uint8_t *bytes)
+{
+    const uint8_t *from = NULL;
+
+    for (unsigned i = 0; i < request->bytes; i++, from++) {
+        const vmmu_hpa at = { request->at.v + i };
+
+        if (i == 0 || vmmu_is_aligned(at.v, VMMU_PAGE_BYTES)) {
+            from = mmu_machine_at(partition, at);
+        }
+        if (!from) {
+            return false;
+        }
+        bytes[i] = *from;
+    }
+    return true;
+}
+
+static bool are_zero(const uint8_t *bytes, unsigned count)
+{
+    while (count > 0 && !bytes[count - 1]) {
+        count--;
+    }
+    return count == 0;
+}
+
+/* Most of a guest's memory is zeros, and the port is slow. */
+static void answer_read(const struct partition *partition, const struct request *request)
+{
+    uint8_t bytes[REQUEST_READ_BYTES];
+
+    if (!read_machine(partition, request, bytes)) {
+        say("absent\n");
+    } else if (are_zero(bytes, request->bytes)) {
+        say("zero\n");
+    } else {
+        for (unsigned i = 0; i < request->bytes; i++) {
+            say("%02x", bytes[i]);
+        }
+        say("\n");
+    }
+}
+
 /* Text ends with an empty line, so that a program knows where. */
 static void answer(struct partition *partition, const struct request *request)
 {
@@ -186,9 +279,26 @@ static void answer(struct partition *partition, const struct request *request)
     case REQUEST_STATS: monitor_report(partition); return;
     case REQUEST_SHADOW: answer_shadow(partition); break;
     case REQUEST_WALK: answer_walk(partition, request); break;
-    case REQUEST_UNKNOWN: say("requests are: stats, shadow, walk ADDRESS [VP]\n"); break;
+    case REQUEST_STATE: answer_state(partition); return;
+    case REQUEST_READ: answer_read(partition, request); break;
+    case REQUEST_STOP:
+        partition_hold(partition);
+        say("stopped\n");
+        break;
+    case REQUEST_GO:
+        partition_release(partition);
+        say("running\n");
+        break;
+    case REQUEST_UNKNOWN:
+        say("requests are: stats, shadow, walk ADDRESS [VP], stop, go, state, read ADDRESS COUNT\n");
+        break;
     }
     say("\n");
+}
+
+void monitor_ready(void)
+{
+    put_control(NULL, '\n');
 }
 
 void monitor_poll(struct partition *partition)

@@ -7,6 +7,9 @@
 
 #include "hv/vp/vp.h"
 
+/* Say, by an empty line, that requests are heard from now on: what came in before may be lost. */
+void monitor_ready(void);
+
 /* Answer requests that came in on the control port. */
 void monitor_poll(struct partition *partition);
 

@@ -73,16 +73,39 @@ static struct request read_walk(const char *at)
     return request;
 }
 
+static struct request read_read(const char *at)
+{
+    struct request request = { .kind = REQUEST_UNKNOWN };
+    uint64_t bytes = 0;
+
+    if (take_number(&at, 16, UINT64_MAX, &request.at.v) && take_number(&at, 10, REQUEST_READ_BYTES, &bytes) &&
+        bytes && !*at) {
+        request.kind = REQUEST_READ;
+        request.bytes = (unsigned)bytes;
+    }
+    return request;
+}
+
 static struct request read_line(const char *at)
 {
+    static const struct {
+        const char *word;
+        enum request_kind kind;
+    } plain[] = {
+        { "stats", REQUEST_STATS }, { "shadow", REQUEST_SHADOW }, { "stop", REQUEST_STOP },
+        { "go", REQUEST_GO },       { "state", REQUEST_STATE },
+    };
+
     if (take_word(&at, "walk")) {
         return read_walk(at);
     }
-    if (take_word(&at, "stats") && !*at) {
-        return (struct request){ .kind = REQUEST_STATS };
+    if (take_word(&at, "read")) {
+        return read_read(at);
     }
-    if (take_word(&at, "shadow") && !*at) {
-        return (struct request){ .kind = REQUEST_SHADOW };
+    for (unsigned i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+        if (take_word(&at, plain[i].word) && !*at) {
+            return (struct request){ .kind = plain[i].kind };
+        }
     }
     return (struct request){ .kind = REQUEST_UNKNOWN };
 }

@@ -4,6 +4,11 @@
  *   stats               the document about the partition
  *   shadow              the counters of shadow tables
  *   walk ADDRESS [VP]   a guest-virtual address, in hexadecimal, through the guest's tables and through ours; of VP 0 unless said
+ *   stop                the partition's VPs do not run on
+ *   go                  and now they do
+ *   state               the document of all that a translation depends on: docs/dump.md
+ *   read ADDRESS COUNT  bytes of the machine's memory, as far as it is the partition's, or its tables': an address in
+ *                       hexadecimal, and how many, in decimal
  */
 #ifndef HV_MONITOR_REQUEST_H
 #define HV_MONITOR_REQUEST_H
@@ -11,19 +16,26 @@
 #include <stdbool.h>
 #include <vmmu/base.h>
 
-#define REQUEST_LETTERS 63
+#define REQUEST_LETTERS    63
+#define REQUEST_READ_BYTES 4096 /* at most */
 
 enum request_kind {
     REQUEST_STATS,
     REQUEST_SHADOW,
     REQUEST_WALK,
+    REQUEST_STOP,
+    REQUEST_GO,
+    REQUEST_STATE,
+    REQUEST_READ,
     REQUEST_UNKNOWN, /* none of those, or not well put */
 };
 
 struct request {
     enum request_kind kind;
-    vmmu_gva va;
-    unsigned vp;
+    vmmu_gva va;    /* REQUEST_WALK */
+    unsigned vp;    /* REQUEST_WALK */
+    vmmu_hpa at;    /* REQUEST_READ */
+    unsigned bytes; /* REQUEST_READ: from 1 */
 };
 
 /* A line that comes in; begins zeroed. */

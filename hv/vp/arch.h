@@ -71,6 +71,10 @@ enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit);
 /* Whether an idle VP has something to wake up for. */
 bool arch_vp_wakes(struct vp *vp);
 
+/* The VP is held, or goes on: its clocks stand in between. Each is called once for each time. */
+void arch_vp_hold(struct vp *vp);
+void arch_vp_release(struct vp *vp);
+
 /* Forget translations that @plan names before the next entry. */
 void arch_vp_flush(struct vp *vp, const struct vmmu_plan *plan);
 
@@ -86,6 +90,10 @@ bool arch_partition_receive(struct partition *partition, unsigned port, uint8_t 
 /* Registers, the code around the instruction pointer, and counters of the devices. */
 void arch_vp_report(struct vp *vp, struct json *json);
 void arch_partition_report(struct partition *partition, struct json *json);
+
+/* Of the state document: what the processors offer; and all of a VP that translations depend on. */
+void arch_partition_state(struct partition *partition, struct json *json);
+void arch_vp_state(struct vp *vp, struct json *json);
 
 /* The guest's instruction pointer after the last exit. */
 uint64_t arch_vp_ip(const struct vp *vp);

@@ -234,6 +234,7 @@ _Noreturn void hv_main(const struct boot_info *info)
     host_print("vmmu: partition 0: %lu MiB, %u VP, %.*s on %s\n",
                (unsigned long)(guest_memory_bytes(&partition->memory) >> 20), partition->vp_count,
                (int)loading.config.technique_length, loading.config.technique, arch_backend_name());
+    monitor_ready();
 
     partition_run(partition);
 

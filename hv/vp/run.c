@@ -54,6 +54,37 @@ void partition_violated(void *partition, const char *what)
     partition_end(partition, PARTITION_STOPPED, 0, what);
 }
 
+void partition_hold(struct partition *partition)
+{
+    if (partition->held) {
+        return;
+    }
+    partition->held = true;
+    partition->held_since_ns = host_clock_ns();
+    for (unsigned i = 0; i < partition->vp_count; i++) {
+        partition->vps[i]->attention |= VP_ATTENTION_HOLD;
+        arch_vp_hold(partition->vps[i]);
+    }
+}
+
+void partition_release(struct partition *partition)
+{
+    if (!partition->held) {
+        return;
+    }
+    for (unsigned i = 0; i < partition->vp_count; i++) {
+        arch_vp_release(partition->vps[i]);
+        partition->vps[i]->attention &= ~(unsigned)VP_ATTENTION_HOLD;
+    }
+    partition->lost_ns += host_clock_ns() - partition->held_since_ns;
+    partition->held = false;
+}
+
+uint64_t partition_clock_ns(const struct partition *partition)
+{
+    return (partition->held ? partition->held_since_ns : host_clock_ns()) - partition->lost_ns;
+}
+
 static void trace_exit(struct vp *vp, const struct exit *exit)
 {
     struct vp_trace_entry *entry = &vp->trace[vp->trace_next % VP_TRACE_ENTRIES];
@@ -101,19 +132,36 @@ static bool serial_waits(const struct partition *partition)
 static void after_host_interrupts(struct partition *partition)
 {
     if (host_timer_fired()) {
-        arch_partition_advance(partition, host_clock_ns());
+        arch_partition_advance(partition, partition_clock_ns(partition));
     }
     pump_serial(partition);
     monitor_poll(partition);
+}
+
+/* What comes in for the guest's serial ports waits meanwhile, and so do its timers. */
+static void wait_while_held(struct vp *vp)
+{
+    while (vp->attention & VP_ATTENTION_HOLD) {
+        host_timer_arm(HOST_TIMER_OFF);
+        host_wait();
+        monitor_poll(vp->partition);
+    }
+}
+
+/* @ns of the partition's time, as the host has it. */
+static uint64_t host_ns(const struct partition *partition, uint64_t ns)
+{
+    return ns < HOST_TIMER_OFF - partition->lost_ns ? ns + partition->lost_ns : HOST_TIMER_OFF;
 }
 
 static void wait_until_awake(struct vp *vp)
 {
     while (!(vp->attention & VP_ATTENTION_STOP) && !arch_vp_wakes(vp)) {
         vp->counters.idle_waits++;
-        host_timer_arm(arch_partition_deadline(vp->partition));
+        host_timer_arm(host_ns(vp->partition, arch_partition_deadline(vp->partition)));
         host_wait();
         after_host_interrupts(vp->partition);
+        wait_while_held(vp);
     }
 }
 
@@ -182,7 +230,7 @@ static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
 /* When the guest must have exited at the latest. */
 static uint64_t next_look_ns(const struct vp *vp)
 {
-    const uint64_t deadline_ns = arch_partition_deadline(vp->partition);
+    const uint64_t deadline_ns = host_ns(vp->partition, arch_partition_deadline(vp->partition));
     uint64_t soon_ns;
 
     if (!(vp->attention & VP_ATTENTION_SOON)) {
@@ -201,6 +249,7 @@ static void run_vp(struct vp *vp)
             if (vp->attention & VP_ATTENTION_STOP) {
                 return;
             }
+            wait_while_held(vp);
             arch_vp_events(vp);
         }
         mmu_upset(vp->partition);

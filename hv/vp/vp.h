@@ -33,6 +33,7 @@ enum vp_attention {
     VP_ATTENTION_EVENT = 1, /* an interrupt may have become deliverable */
     VP_ATTENTION_STOP = 2,  /* the partition has ended */
     VP_ATTENTION_SOON = 4, /* an event waits for a moment at which the guest does not exit: look again soon */
+    VP_ATTENTION_HOLD = 8, /* the partition is held */
 };
 
 struct vp_trace_entry {
@@ -86,6 +87,9 @@ struct partition {
     unsigned vp_count;
     struct vp *vps[PARTITION_VPS];
     uint64_t start_ns;
+    bool held;
+    uint64_t held_since_ns;                /* while it is held */
+    uint64_t lost_ns;                      /* for which it was held before */
     int16_t held_bytes[PARTITION_SERIALS]; /* came in while the guest's port had no room; -1: none */
 };
 
@@ -95,6 +99,16 @@ void partition_end(struct partition *partition, enum partition_outcome outcome, 
 
 /* Ask the library's invariant check to stop this partition: the callback `violated` of struct vmmu_host. */
 void partition_violated(void *partition, const char *what);
+
+/*
+ * Hold @partition: none of its VPs enters the guest again, nor does its time go on. Until it is released only the monitor acts
+ * on it. Both do nothing where it is so already.
+ */
+void partition_hold(struct partition *partition);
+void partition_release(struct partition *partition);
+
+/* Nanoseconds of @partition's own time, by which its devices go: the host's, but for what it was held. Never goes back. */
+uint64_t partition_clock_ns(const struct partition *partition);
 
 /* Run the VPs of @partition until it ends. */
 void partition_run(struct partition *partition);

@@ -246,6 +246,9 @@ VMMU_MUST_USE
 enum vmmu_status vmmu_nested_lookup(const struct vmmu_nested *nested, vmmu_gpa gpa,
                                     struct vmmu_nested_page *out);
 
+/* Whether one of the tables, the root among them, stands in the page of @at. Loads every entry that may lead to one. */
+bool vmmu_nested_has_table(const struct vmmu_nested *nested, vmmu_hpa at);
+
 /* Why an access faulted, judged by the tables as they are now. */
 enum vmmu_nested_cause {
     VMMU_NESTED_ABSENT,   /* nothing is mapped: a device, or the caller's own demand paging */

@@ -120,6 +120,23 @@ VMMU_MUST_USE
 enum vmmu_status vmmu_shadow_view(struct vmmu_shadow *shadow, unsigned vp, vmmu_gva va,
                                   struct vmmu_shadow_view *view);
 
+/* One table of ours. */
+struct vmmu_shadow_view_table {
+    vmmu_hpa at;
+    vmmu_gpa gpa; /* of the guest's table behind it; VMMU_SHADOW_TABLE_OURS: of the first page that it maps */
+    uint8_t level;               /* from 1 at the smallest leaf */
+    enum vmmu_shadow_table kind; /* never VMMU_SHADOW_TABLE_NONE */
+};
+
+/**
+ * All tables of ours, one a call: *next, 0 at first, moves on behind the one in *table. False when there are no more.
+ *
+ * In no order, and each once unless tables come or go between calls, which is harmless. Reads only. Made under the
+ * partition's lock.
+ */
+bool vmmu_shadow_view_table(const struct vmmu_shadow *shadow, uint32_t *next,
+                            struct vmmu_shadow_view_table *table);
+
 /* @reason in a few words, for people. */
 const char *vmmu_shadow_reason_words(enum vmmu_shadow_reason reason);
 

@@ -133,7 +133,7 @@ def _machine(chosen, least, most):
              for name, path in (("log", chosen.log), ("record", chosen.record), ("monitor", chosen.monitor))}
     return machine.Machine(host=host, processor=processor, technique=chosen.mmu, memory=memory, kernel=None, la57=chosen.la57,
                            enlightenments=chosen.enlightenments, firmware=chosen.firmware, pool=chosen.pool, drop=chosen.drop,
-                           **paths)
+                           stop_port=chosen.stop_port, **paths)
 
 
 def _check_together(chosen):
@@ -150,6 +150,8 @@ def _check_together(chosen):
             raise status.refuse("--mmu none has the emulator's own firmware and no Hyper-V interface to hide")
     if chosen.mmu != "shadow" and (chosen.pool or chosen.drop):
         raise status.refuse(f"--shadow-pool and --shadow-drop are for --mmu shadow: {chosen.mmu} has no shadow pages")
+    if chosen.stop_port and not chosen.monitor:
+        raise status.refuse("--stop-port needs --monitor: nobody else could let the guest go on")
     if chosen.record and chosen.host != "intel":
         raise status.refuse(f"--record-entries is for host intel: host {chosen.host} does not print port 0xE9")
 

@@ -47,6 +47,7 @@ class Machine:
     record_status: bool = False
     record: pathlib.Path = None  # where each entry into the guest is to be recorded
     monitor: pathlib.Path = None  # where a socket to the control port is wanted
+    stop_port: bool = False  # whether the guest may have itself held, to be looked at
     log: pathlib.Path = None  # where the emulator's own log is to go
 
     @property
@@ -75,6 +76,7 @@ def hypervisor_words(machine):
     words += [f"pool={machine.pool}"] if machine.pool else []
     words += [f"drop={machine.drop[0]} seed={machine.drop[1]}"] if machine.drop else []
     words += ["record=entries"] if machine.record else []
+    words += ["stop-port=on"] if machine.stop_port else []
     return " ".join(words)
 
 

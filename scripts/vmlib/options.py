@@ -27,7 +27,9 @@ in a shell:
 
 the control port:
   With --monitor SOCKET the running hypervisor takes requests on that Unix socket, a line each: `stats` (the report as it is
-  now), `shadow` (counters of shadow tables), `walk ADDRESS [VP]` (both tables, level by level). nc -U SOCKET will do.
+  now), `shadow` (counters of shadow tables), `walk ADDRESS [VP]` (both tables, level by level), `stop` and `go`, and what
+  programs ask for: docs/dump.md. nc -U SOCKET will do; `vmmu live SOCKET` and `vmmu top SOCKET` are more comfortable.
+  On host amd the machine's memory stands in SOCKET.memory meanwhile.
 
 on hosts intel and amd-bochs:
   Bochs is slow: a boot takes half a minute of a processor. Time passes as instructions do, so `sleep 1000` is over at once;
@@ -159,7 +161,10 @@ def _add_machine(parser):
     add("--record-entries", metavar="FILE", dest="record",
         help="a test of host intel: record each entry into the guest, for build/model/entries to judge")
     add("--monitor", metavar="SOCKET",
-        help="a Unix socket on which the running hypervisor takes requests: stats, shadow, walk ADDRESS [VP]")
+        help="a Unix socket on which the running hypervisor takes requests: stats, shadow, walk ADDRESS [VP], stop, go, state, "
+             "read ADDRESS COUNT")
+    add("--stop-port", action="store_true",
+        help="with --monitor: a guest that writes to port 0xF8 is held right behind that instruction, until `go`")
     add("--stats", metavar="OUT.json", help="write the hypervisor's report of the partition")
     add("--timeout", metavar="S", help="seconds after which all is stopped")
     add("-v", "--verbose", action="store_true", help="show the guest's console, and let its kernel speak")

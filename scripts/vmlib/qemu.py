@@ -19,7 +19,7 @@ def command(machine, folder, wires, terminal, typed):
     words += ["-d", "cpu_reset", "-D", "resets"]
     if machine.log:
         (folder / "resets").symlink_to(machine.log)
-    words += _native(machine, folder) if machine.native else _hypervisor(machine, folder)
+    words += _native(machine, folder) if machine.native else _hypervisor(machine, folder, wires)
     channels = {port: f"file,path={wires.pipe(port)}" for port in ("output", "errors")}
     channels["control"] = f"socket,host=127.0.0.1,port={wires.listen('control')}" if machine.monitor else "file,path=control"
     channels["console"] = "stdio,signal=off" + (",mux=on" if terminal else "")
@@ -56,12 +56,19 @@ def _native(machine, folder):
     return words + (["-initrd", ",".join(modules)] if modules else [])
 
 
-def _hypervisor(machine, folder):
+def _hypervisor(machine, folder, wires):
     carried = machines.hypervisor_modules(machine, folder)
     modules = [_module(folder, path, f"module{at}", text) for at, (path, text) in enumerate(carried)]
-    return ["-m", _mebibytes(machines.memory_bytes(machine, carried)),
+    size = _mebibytes(machines.memory_bytes(machine, carried))
+    return ["-m", size, *(_shared_memory(size, wires) if machine.monitor else []),
             "-device", f"isa-debug-exit,iobase={machines.DEBUG_EXIT_PORT},iosize=4",
             "-kernel", str(places.HYPERVISOR), "-append", machines.hypervisor_words(machine), "-initrd", ",".join(modules)]
+
+
+def _shared_memory(size, wires):
+    """All memory in one file, in which others can look at it: docs/dump.md says where in it an address is."""
+    return ["-object", f"memory-backend-file,id=memory,size={size},mem-path={wires.share_memory()},share=on",
+            "-machine", "pc,memory-backend=memory"]
 
 
 def _mebibytes(size):

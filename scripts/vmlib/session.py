@@ -126,7 +126,7 @@ class Session:
     def _boot(self, folder, wires, deadline):
         command = self._emulator.command(self.machine, folder, wires, self.terminal, self.typist is not None)
         if self.machine.monitor:
-            self._monitor = monitor.Monitor(self.machine.monitor, folder / "control")
+            self._monitor = monitor.Monitor(self.machine.monitor, folder / "control", wires.memory)
         process = self._start(command, folder, wires)
         try:
             wires.let_go()
@@ -215,14 +215,18 @@ class Session:
             if key.data == "keys":
                 self._keys.left = True  # the terminal is gone
         elif key.data == "asker":
-            if "control" in wires.writers:
-                _write(wires.writers["control"], data)
+            self._ask(wires, self._monitor.asked(data))
         elif key.data == "keys":
             passed = self._keys.typed(data)
             if "console" in wires.writers:
                 _write(wires.writers["console"], passed)
         elif key.data != "screen":
-            self._said(key.data, data)
+            self._said(key.data, data, wires)
+
+    def _ask(self, wires, data):
+        """Send @data to the hypervisor, if it still stands."""
+        if data and "control" in wires.writers:
+            _write(wires.writers["control"], data)
 
     def _watch_screen(self, folder, selector):
         """Read the emulator's screen empty, if it has one: what nobody reads would stop it."""
@@ -231,11 +235,11 @@ class Session:
             self._screen = os.open(name, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
             selector.register(self._screen, selectors.EVENT_READ, "screen")
 
-    def _said(self, port, data):
+    def _said(self, port, data, wires):
         if port == "console":
             self.console = (self.console + data)[-KEPT_CONSOLE:]
         if port == "control":
-            self._monitor.said(data)
+            self._ask(wires, self._monitor.said(data))
         elif self._keys and port == "console":
             _write(sys.stdout.fileno(), data)
         elif port in self.sinks:

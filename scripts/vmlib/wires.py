@@ -12,6 +12,7 @@ class Wires:
         self.listeners = {}  # port: the socket to which the emulator will connect
         self.writers = {}  # port: the descriptor that takes what is said to it
         self.inherited = []  # the emulator's ends
+        self.memory = None  # the descriptor of the machine's memory, if it is a file that others may look at
         self._sockets = []
 
     def __enter__(self):
@@ -19,7 +20,7 @@ class Wires:
 
     def __exit__(self, *_):
         self.let_go()
-        for descriptor in self.readers.values():
+        for descriptor in [*self.readers.values(), *([] if self.memory is None else [self.memory])]:
             os.close(descriptor)
         for opened in [*self.listeners.values(), *self._sockets]:
             opened.close()
@@ -36,6 +37,12 @@ class Wires:
         listener = socket.create_server(("127.0.0.1", 0), backlog=1)
         self.listeners[port] = listener
         return listener.getsockname()[1]
+
+    def share_memory(self):
+        """Memory for the machine, which shows in a file of no place; the name of that file, which the emulator opens."""
+        self.memory = os.memfd_create("machine")
+        self.inherited.append(os.dup(self.memory))
+        return f"/dev/fd/{self.inherited[-1]}"
 
     def let_go(self):
         """Close the emulator's ends, which it has by now: its own end then ends the lines."""

@@ -77,6 +77,12 @@ static void tell_exit(void *context, uint32_t value)
     world.told++;
 }
 
+static void tell_stop(void *context)
+{
+    (void)context;
+    world.told++;
+}
+
 static void tell_byte(void *context, unsigned port, uint8_t byte)
 {
     (void)context;
@@ -379,6 +385,7 @@ static void start(struct input *input)
                                     .sipi = tell_sipi,
                                     .power = tell_power,
                                     .debug_exit = tell_exit,
+                                    .debug_stop = tell_stop,
                                     .serial_write = tell_byte };
     const uint8_t options = input_u8(input);
     const uint8_t clocks = input_u8(input);

@@ -261,6 +261,11 @@ static void report(struct vp *vp, struct json *json)
     json_end_object(json);
 }
 
+static uint16_t tag(const struct vp *vp)
+{
+    return (uint16_t)vp->arch->svm->vmcb->control.asid;
+}
+
 const struct x86_backend x86_svm = {
     .name = "svm",
     .call_instruction = VMMU_HYPERV_VMMCALL,
@@ -298,4 +303,5 @@ const struct x86_backend x86_svm = {
     .flush_stage2 = flush,
     .flush_page = flush_page,
     .report = report,
+    .tag = tag,
 };

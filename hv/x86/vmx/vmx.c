@@ -320,6 +320,16 @@ static void report(struct vp *vp, struct json *json)
     json_end_object(json);
 }
 
+static uint16_t tag(const struct vp *vp)
+{
+    return vmx_vpid(vp->arch->vmx);
+}
+
+static bool is_in_phase(const struct vp *vp)
+{
+    return !vp->arch->vmx->nested && vp->arch->vmx->direct;
+}
+
 const struct x86_backend x86_vmx = {
     .name = "vmx",
     .call_instruction = VMMU_HYPERV_VMCALL,
@@ -361,4 +371,6 @@ const struct x86_backend x86_vmx = {
     .flush_stage2 = vmx_flush_stage2,
     .flush_page = vmx_flush_page,
     .report = report,
+    .tag = tag,
+    .is_in_phase = is_in_phase,
 };

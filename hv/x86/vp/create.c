@@ -63,8 +63,7 @@ bool arch_phase_stage2(struct vmmu_nested_config *config)
 
 static uint64_t hook_now_ns(void *context)
 {
-    (void)context;
-    return host_clock_ns();
+    return partition_clock_ns(context);
 }
 
 static uint64_t hook_tsc_now(void *context, unsigned vp)
@@ -113,6 +112,15 @@ static void hook_debug_exit(void *context, uint32_t value)
     partition_end(context, PARTITION_DEBUG_EXIT, value, NULL);
 }
 
+static void hook_debug_stop(void *context)
+{
+    const struct partition *partition = context;
+
+    if (partition->config->stop_port) {
+        partition_hold(context);
+    }
+}
+
 static const enum host_serial guest_serial[] = { HOST_SERIAL_CONSOLE, HOST_SERIAL_CHANNEL,
                                                  HOST_SERIAL_CHANNEL2 };
 #define GUEST_SERIAL_PORTS (sizeof guest_serial / sizeof guest_serial[0])
@@ -153,6 +161,7 @@ static enum vmmu_status create_board(struct partition *partition)
         .sipi = hook_sipi,
         .power = hook_power,
         .debug_exit = hook_debug_exit,
+        .debug_stop = hook_debug_stop,
         .serial_write = hook_serial_write,
     };
     struct pc_config config = {
@@ -327,6 +336,17 @@ void arch_vp_enter(struct vp *vp, struct exit *exit)
     vp->arch->code_complete = false;
     vp->arch->segments_complete = false;
     backend->enter(vp, exit);
+}
+
+void arch_vp_hold(struct vp *vp)
+{
+    vp->arch->held_tsc = rdtsc();
+}
+
+/* The guest's counter goes on where it stood. */
+void arch_vp_release(struct vp *vp)
+{
+    backend->write_tsc_offset(vp, backend->tsc_offset(vp) - (rdtsc() - vp->arch->held_tsc));
 }
 
 void arch_vp_flush(struct vp *vp, const struct vmmu_plan *plan)

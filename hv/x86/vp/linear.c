@@ -24,6 +24,7 @@ static void enter_mode(struct vp *vp, const struct vmmu_x86_mode *mode)
     vp->arch->told_pkru = mode->pkru;
     vp->arch->told_pkrs = mode->pkrs;
     if (mmu_enter(vp, mode, &root)) {
+        vp->arch->root = root;
         vp->arch->backend->write_root(vp, &root);
     }
 }

@@ -23,7 +23,7 @@ static void write_tsc(struct vp *vp, uint64_t value)
 {
     struct lapic *lapic = pc_lapic(x86_pc(vp), vp->index);
 
-    lapic_advance(lapic, host_clock_ns());
+    lapic_advance(lapic, partition_clock_ns(vp->partition));
     vp->arch->backend->write_tsc_offset(vp, value - rdtsc());
     lapic_tsc_changed(lapic);
 }

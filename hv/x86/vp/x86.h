@@ -175,6 +175,12 @@ struct x86_backend {
     void (*flush_page)(struct vp *vp, vmmu_gva va);
 
     void (*report)(struct vp *vp, struct json *json);
+
+    /* The number (ASID, VPID) under which the VP's translations are cached now; 0 if it has none. */
+    uint16_t (*tag)(const struct vp *vp);
+
+    /* Whether the processor walks the guest's own tables in a phase as of phase_stage2(). NULL where there are none. */
+    bool (*is_in_phase)(const struct vp *vp);
 };
 
 extern const struct x86_backend x86_svm;
@@ -244,7 +250,9 @@ struct vp_arch {
     struct x86_overlay assist;
     struct x86_msrs msrs;
     struct x86_cpuid cpuid;
-    vmmu_hpa extended; /* the FPU's and extended state while another VP's is in the registers */
+    uint64_t held_tsc;            /* of the host, when the VP was last held */
+    struct vmmu_shadow_root root; /* that write_root() was last given */
+    vmmu_hpa extended;            /* the FPU's and extended state while another VP's is in the registers */
     uint64_t saved_dr[4];
     bool has_tsc_aux;
     bool has_pkrs;

@@ -156,3 +156,29 @@ enum vmmu_nested_cause vmmu_nested_resolve(const struct vmmu_nested *nested, vmm
     }
     return access == VMMU_X86_WRITE && page.write_withheld ? VMMU_NESTED_LOGGED : VMMU_NESTED_SPURIOUS;
 }
+
+/* Whether an entry of @table, or one of a table below, leads to the table at @at. */
+static bool leads_to(const struct vmmu_nested *nested, uint8_t level, const uint64_t *table, uint64_t at)
+{
+    for (unsigned i = 0; level > VMMU_NESTED_LEVEL_4K && i < ENTRIES; i++) {
+        const uint64_t entry = vmmu_table_load(nested->memory, &table[i]);
+
+        if (vmmu_format_is_present(nested->format, entry) &&
+            !vmmu_format_is_leaf(nested_level(nested, level), entry)) {
+            const uint64_t below = vmmu_format_table(nested_level(nested, level), entry);
+
+            if (below == at ||
+                leads_to(nested, level - 1, vmmu_table_page(nested->memory, (vmmu_hpa){ below }), at)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool vmmu_nested_has_table(const struct vmmu_nested *nested, vmmu_hpa at)
+{
+    const uint64_t page = at.v & ~(VMMU_PAGE_BYTES - 1);
+
+    return page == nested->root.v || leads_to(nested, nested->format->levels, nested->root_page, page);
+}

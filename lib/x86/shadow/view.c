@@ -215,6 +215,27 @@ enum vmmu_status vmmu_shadow_view(struct vmmu_shadow *shadow, unsigned vp, vmmu_
     return VMMU_OK;
 }
 
+/* The four topmost entries of PAE are a virtual processor's own: their page is kept by its number, which is no address. */
+bool vmmu_shadow_view_table(const struct vmmu_shadow *shadow, uint32_t *next,
+                            struct vmmu_shadow_view_table *table)
+{
+    for (; *next < shadow->config.pool_pages; ++*next) {
+        const struct shadow_page *const page = &shadow->state->pages[*next];
+
+        if (page->life != SHADOW_FREE) {
+            *table = (struct vmmu_shadow_view_table){
+                .at = page->at,
+                .gpa = { page->role.kind == SHADOW_TOP ? 0 : page->frame },
+                .level = page->role.level,
+                .kind = vmmu_shadow_table_of(page),
+            };
+            ++*next;
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *vmmu_shadow_reason_words(enum vmmu_shadow_reason reason)
 {
     static const char *const words[] = {

@@ -92,6 +92,13 @@ static void board_debug_exit(void *context, uint32_t value)
     board->debug_value = value;
 }
 
+static void board_debug_stop(void *context)
+{
+    struct fixture_board *board = context;
+
+    board->debug_stops++;
+}
+
 static void board_serial_write(void *context, unsigned port, uint8_t byte)
 {
     struct fixture_board *board = context;
@@ -129,6 +136,7 @@ struct pc_hooks fixture_hooks(struct fixture_board *board)
         .sipi = board_sipi,
         .power = board_power,
         .debug_exit = board_debug_exit,
+        .debug_stop = board_debug_stop,
         .serial_write = board_serial_write,
     };
 }

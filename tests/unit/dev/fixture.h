@@ -46,6 +46,7 @@ struct fixture_board {
     unsigned resets;
     unsigned debug_exits;
     uint32_t debug_value;
+    unsigned debug_stops;
     char text[FIXTURE_TEXT_BYTES];
     unsigned text_length;
     unsigned text_port;

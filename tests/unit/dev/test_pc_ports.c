@@ -97,7 +97,7 @@ static bool is_claimed(uint16_t port)
 {
     static const uint16_t ranges[][2] = { { 0x20, 0x21 },   { 0x40, 0x43 },   { 0x61, 0x61 },
                                           { 0x64, 0x64 },   { 0x70, 0x71 },   { 0x92, 0x92 },
-                                          { 0xA0, 0xA1 },   { 0xF4, 0xF7 },   { 0x2F8, 0x2FF },
+                                          { 0xA0, 0xA1 },   { 0xF4, 0xF8 },   { 0x2F8, 0x2FF },
                                           { 0x3F8, 0x3FF }, { 0x4D0, 0x4D1 }, { 0x600, 0x60B },
                                           { 0xCF9, 0xCF9 } };
 
@@ -180,6 +180,22 @@ static void test_the_debug_exit_port_hands_over_1_2_and_4_byte_values(void **sta
     EXPECT_EQ(pc_port_read(&board.pc, 0, 0xF4, 4), UINT32_MAX);
     out(0xF5, 1);
     EXPECT_EQ(board.debug_exits, 3);
+}
+
+static void test_whatever_is_written_to_the_debug_stop_port_asks_for_a_stop(void **state)
+{
+    (void)state;
+    out(0xF8, 0);
+    out(0xF8, 0xFF);
+    EXPECT_EQ(board.debug_stops, 2);
+    pc_port_write(&board.pc, 0, 0xF8, 2, 0);
+    pc_port_write(&board.pc, 0, 0xF8, 4, 0);
+    EXPECT_EQ(board.debug_stops, 4);
+    out(0xF7, 1);
+    out(0xF9, 1);
+    EXPECT_EQ(board.debug_stops, 4);
+    EXPECT_EQ(in(0xF8), 0xFF);
+    EXPECT_EQ(board.debug_stops, 4);
 }
 
 static void test_serial_output_leaves_by_its_port(void **state)
@@ -438,6 +454,7 @@ int main(void)
         T(test_a_wide_access_to_byte_devices_is_split_lowest_port_first),
         T(test_the_edge_level_control_is_at_4d0_and_4d1),
         T(test_the_debug_exit_port_hands_over_1_2_and_4_byte_values),
+        T(test_whatever_is_written_to_the_debug_stop_port_asks_for_a_stop),
         T(test_serial_output_leaves_by_its_port),
         T(test_the_keyboard_controller_is_absent_but_resets),
         T(test_port_cf9_resets_when_bit_2_rises_and_only_by_byte_access),

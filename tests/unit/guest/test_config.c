@@ -64,6 +64,21 @@ static void test_counts_that_are_none_are_refused_with_the_word(void **state)
     }
 }
 
+static void test_a_guest_may_have_itself_stopped_only_if_that_is_asked_for(void **state)
+{
+    struct config config;
+
+    (void)state;
+    EXPECT_EQ(config_parse("mmu=shadow", &config, &error, &at), VMMU_OK);
+    EXPECT(!config.stop_port);
+    EXPECT_EQ(config_parse("stop-port=on mmu=shadow", &config, &error, &at), VMMU_OK);
+    EXPECT(config.stop_port);
+    EXPECT_EQ(config_parse("stop-port=on stop-port=off", &config, &error, &at), VMMU_OK);
+    EXPECT(!config.stop_port);
+    EXPECT_EQ(config_parse("stop-port=yes", &config, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(strcmp(at, "stop-port=yes"), 0);
+}
+
 static void test_entries_are_recorded_if_asked_for_and_nothing_else_can_be(void **state)
 {
     struct config config;
@@ -193,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_every_word_sets_what_it_names),
         cmocka_unit_test(test_the_pool_and_its_test_switch_are_counts),
         cmocka_unit_test(test_counts_that_are_none_are_refused_with_the_word),
+        cmocka_unit_test(test_a_guest_may_have_itself_stopped_only_if_that_is_asked_for),
         cmocka_unit_test(test_entries_are_recorded_if_asked_for_and_nothing_else_can_be),
         cmocka_unit_test(test_a_first_word_without_an_equals_sign_is_the_file_name),
         cmocka_unit_test(test_sizes_that_are_none_are_refused_with_the_word),

@@ -35,9 +35,11 @@ static void test_members_are_separated_by_commas_and_nesting_starts_anew(void **
     json_end_object(&json);
     json_hex(&json, "d", 0);
     json_hex(&json, "e", UINT64_C(0xFEDCBA9876543210));
+    json_flag(&json, "f", true);
+    json_flag(&json, "g", false);
     json_end_object(&json);
     EXPECT(strcmp(sink.text, "{\"a\":0,\"b\":[1,18446744073709551615],\"c\":{},\"d\":\"0x0\","
-                             "\"e\":\"0xfedcba9876543210\"}") == 0);
+                             "\"e\":\"0xfedcba9876543210\",\"f\":true,\"g\":false}") == 0);
 }
 
 static void test_quotes_backslashes_and_other_bytes_are_escaped(void **state)

@@ -35,6 +35,46 @@ static void test_a_request_is_a_word_on_a_line(void **state)
     EXPECT_EQ(ask("stat\n").kind, REQUEST_UNKNOWN);
     EXPECT_EQ(ask("stats now\n").kind, REQUEST_UNKNOWN);
     EXPECT_EQ(ask("help\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("stop\n").kind, REQUEST_STOP);
+    EXPECT_EQ(ask("go\n").kind, REQUEST_GO);
+    EXPECT_EQ(ask("state\n").kind, REQUEST_STATE);
+    EXPECT_EQ(ask("stop 0\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("go on\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("states\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("g\n").kind, REQUEST_UNKNOWN);
+}
+
+static void test_a_read_names_an_address_in_hexadecimal_and_a_count_in_decimal(void **state)
+{
+    (void)state;
+    EXPECT_EQ(ask("read 400000 16\n").kind, REQUEST_READ);
+    EXPECT_EQ(ask("read 400000 16\n").at.v, 0x400000);
+    EXPECT_EQ(ask("read 400000 16\n").bytes, 16);
+    EXPECT_EQ(ask("  read  0xFFFFFFFFFFFFFFFF  1 \n").kind, REQUEST_READ);
+    EXPECT_EQ(ask("read 0xFFFFFFFFFFFFFFFF 1\n").at.v, UINT64_MAX);
+    EXPECT_EQ(ask("read 0 4096\n").kind, REQUEST_READ);
+    EXPECT_EQ(ask("read 0 4096\n").bytes, 4096);
+}
+
+static void test_a_read_of_nothing_or_of_more_than_a_page_is_refused(void **state)
+{
+    static const char *const lines[] = { "read\n",
+                                         "read 1000\n",
+                                         "read 1000 0\n",
+                                         "read 1000 4097\n",
+                                         "read 1000 0x10\n",
+                                         "read 1000 1a\n",
+                                         "read 1000 -1\n",
+                                         "read 1000 18446744073709551617\n",
+                                         "read 10000000000000000 1\n",
+                                         "read here 1\n",
+                                         "read 1000 16 16\n",
+                                         "read1000 16\n" };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        EXPECT_EQ(ask(lines[i]).kind, REQUEST_UNKNOWN);
+    }
 }
 
 static void test_a_walk_names_an_address_and_perhaps_a_processor(void **state)
@@ -110,6 +150,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_is_a_word_on_a_line),
+        cmocka_unit_test(test_a_read_names_an_address_in_hexadecimal_and_a_count_in_decimal),
+        cmocka_unit_test(test_a_read_of_nothing_or_of_more_than_a_page_is_refused),
         cmocka_unit_test(test_a_walk_names_an_address_and_perhaps_a_processor),
         cmocka_unit_test(test_numbers_that_are_none_or_too_large_are_refused),
         cmocka_unit_test(test_blank_lines_ask_nothing),

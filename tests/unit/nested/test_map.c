@@ -225,6 +225,34 @@ static void test_the_largest_pages_that_fit_are_used(void **state)
     }
 }
 
+/* Tables of a space with one page in it, from the root down, by the manuals' way through them. */
+static void test_the_tables_of_a_space_are_known_and_nothing_else_is(void **state)
+{
+    (void)state;
+    FOR_EACH_KIND(space)
+    {
+        const uint64_t root = vmmu_nested_root(&space.nested) & BITS64(51, 12);
+        const unsigned levels = space.nested.config.levels;
+        uint64_t at = root;
+
+        space_map(&space, HUGE + 3 * PAGE, 4 * HUGE + PAGE, PAGE, R);
+        space_map(&space, 2 * HUGE, 5 * HUGE, LARGE, R);
+        for (unsigned level = levels; level > 0; level--) {
+            const unsigned index = (unsigned)((HUGE + 3 * PAGE) >> (12 + 9 * (level - 1)) & 511);
+            const uint64_t *const table = table_host_page(&space.host, at);
+
+            EXPECT(vmmu_nested_has_table(&space.nested, (vmmu_hpa){ at }));
+            EXPECT(vmmu_nested_has_table(&space.nested, (vmmu_hpa){ at + PAGE - 1 }));
+            at = table[index] & BITS64(51, 12);
+        }
+        EXPECT_EQ(at, 4 * HUGE + PAGE);
+        EXPECT(!vmmu_nested_has_table(&space.nested, (vmmu_hpa){ at }));
+        EXPECT(!vmmu_nested_has_table(&space.nested, (vmmu_hpa){ 5 * HUGE }));
+        EXPECT(!vmmu_nested_has_table(&space.nested, (vmmu_hpa){ 0 }));
+        EXPECT(!vmmu_nested_has_table(&space.nested, (vmmu_hpa){ UINT64_MAX }));
+    }
+}
+
 static void test_frames_that_are_not_aligned_alike_need_small_pages(void **state)
 {
     (void)state;
@@ -568,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_types_that_the_format_has_not_are_unsupported),
         cmocka_unit_test(test_a_pat_without_a_type_makes_that_type_unsupported),
         cmocka_unit_test(test_the_largest_pages_that_fit_are_used),
+        cmocka_unit_test(test_the_tables_of_a_space_are_known_and_nothing_else_is),
         cmocka_unit_test(test_frames_that_are_not_aligned_alike_need_small_pages),
         cmocka_unit_test(test_no_page_is_larger_than_configured),
         cmocka_unit_test(test_an_execute_limit_above_the_general_one_is_the_general_one),
