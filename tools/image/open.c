@@ -38,7 +38,7 @@ static const struct image_source *source_of(enum image_format format)
     case IMAGE_ELF:
     case IMAGE_VMMU: return &image_source_elf;
     case IMAGE_KDUMP: return &image_source_kdump;
-    case IMAGE_LIVE:
+    case IMAGE_LIVE: return &image_source_live;
     case IMAGE_GUESS: return NULL;
     }
     __builtin_unreachable();
@@ -72,8 +72,6 @@ static bool open_any(struct image_opened *opened, const struct image_options *op
     if (format == IMAGE_GUESS)
         format = guess(&opened->file);
     opened->image.source = source_of(format);
-    if (opened->image.source == NULL)
-        return complain(complaint, "images of this kind cannot be read yet");
     return opened->image.source->open(opened, options, complaint);
 }
 
