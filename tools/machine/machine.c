@@ -279,13 +279,32 @@ static bool read_physical(const struct machine *machine, uint64_t address, void 
     return false;
 }
 
-bool machine_read(const struct machine *machine, uint64_t va, void *to, size_t size_bytes)
+/* Where in physical memory the byte at @va is: a guest's of ours, or the image's own. */
+static bool find_byte(const struct machine *machine, const struct vmmu_x86_mode *mode, uint64_t va,
+                      uint64_t *at)
 {
     const struct vmmu_x86_access look = {
         .kind = VMMU_X86_READ, .marks = VMMU_X86_MARKS_LEAVE, .implicit = true, .eflags_ac = true
     };
+    struct vmmu_x86_nested_result through;
+    struct vmmu_x86_walk_result found;
+
+    if (machine->has_second && !machine->partition) {
+        *at = vmmu_x86_walk_nested(mode, &machine->second, (vmmu_gva){ va }, look, &through) == VMMU_OK
+                  ? through.host.hpa.v
+                  : UINT64_MAX;
+    } else {
+        *at = vmmu_x86_walk(mode, machine->ram, (vmmu_gva){ va }, look, &found) == VMMU_OK
+                  ? found.translation.gpa.v
+                  : UINT64_MAX;
+    }
+    return *at != UINT64_MAX;
+}
+
+bool machine_read(const struct machine *machine, uint64_t va, void *to, size_t size_bytes)
+{
     struct vmmu_x86_mode mode = machine->mode;
-    uint8_t *at = to;
+    uint8_t *into = to;
 
     /* Whether a debugger may look is not the guest's to say. */
     mode.smap = false;
@@ -294,13 +313,12 @@ bool machine_read(const struct machine *machine, uint64_t va, void *to, size_t s
     while (size_bytes) {
         const uint64_t rest = VMMU_PAGE_BYTES - va % VMMU_PAGE_BYTES;
         const size_t piece = size_bytes < rest ? size_bytes : (size_t)rest;
-        struct vmmu_x86_walk_result found;
+        uint64_t at;
 
-        if (vmmu_x86_walk(&mode, machine->ram, (vmmu_gva){ va }, look, &found) != VMMU_OK ||
-            !read_physical(machine, found.translation.gpa.v, at, piece)) {
+        if (!find_byte(machine, &mode, va, &at) || !read_physical(machine, at, into, piece)) {
             return false;
         }
-        at += piece;
+        into += piece;
         va += piece;
         size_bytes -= piece;
     }

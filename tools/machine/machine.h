@@ -54,7 +54,10 @@ bool machine_open(const char *path, const struct machine_options *options, struc
 bool machine_mode_of(const struct machine *machine, uint64_t cr3, struct vmmu_x86_mode *mode,
                      struct complaint *complaint);
 
-/* Bytes at a linear address by @machine's tables (and not by its second stage). False if any page of them is not mapped. */
+/*
+ * Bytes at a linear address, with --ept or --ncr3 through the second stage, and whatever rights say. False if any page of them is not
+ * mapped.
+ */
 bool machine_read(const struct machine *machine, uint64_t va, void *to, size_t size_bytes);
 
 void machine_close(struct machine *machine);
