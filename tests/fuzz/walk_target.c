@@ -2,7 +2,7 @@
  * The walk of a guest's own tables: any registers, tables that link to each other, races.
  *
  * One input is a processor, its paging registers, memory, and some accesses. Each access is walked without
- * marks, with both kinds of marks, and while the guest writes its tables.
+ * marks, with both kinds of marks, by the observer's walk, and while the guest writes its tables.
  */
 #include <vmmu/walk.h>
 
@@ -164,6 +164,34 @@ static void check_reference(const struct trial *trial, const struct memory *memo
     }
 }
 
+/* The observer's walk says the same, by the same loads. */
+static void check_observer(const struct trial *trial, const struct memory *memory, const struct walked *plain)
+{
+    static struct memory seen;
+    struct vmmu_x86_translate_result found;
+
+    memcpy(&seen, memory, sizeof(seen));
+    memset(&found, 0, sizeof(found));
+    const struct vmmu_ram ram = memory_ram(&seen);
+
+    FUZZ_CHECK(vmmu_x86_translate(&trial->mode, &ram, trial->va, trial->access, &found) == plain->status);
+    FUZZ_CHECK(seen.loads == plain->memory.loads && seen.exchanges == 0);
+    if (plain->status == VMMU_OK) {
+        const struct vmmu_x86_translation *one = &found.translation;
+        const struct vmmu_x86_translation *other = &plain->out.translation;
+
+        FUZZ_CHECK(one->gpa.v == other->gpa.v && one->frame.v == other->frame.v);
+        FUZZ_CHECK(one->page_bytes == other->page_bytes && one->rights == other->rights);
+        FUZZ_CHECK(one->level == other->level && one->key == other->key);
+        FUZZ_CHECK(one->pat_index == other->pat_index && one->global == other->global);
+        FUZZ_CHECK(one->dirty == other->dirty);
+    } else if (plain->status == VMMU_GUEST_FAULT) {
+        FUZZ_CHECK(found.fault.vector == plain->out.fault.vector);
+        FUZZ_CHECK(found.fault.error_code == plain->out.fault.error_code);
+        FUZZ_CHECK(found.fault.cr2 == plain->out.fault.cr2);
+    }
+}
+
 static void try_access(const struct trial *trial, const struct memory *memory, uint64_t races)
 {
     static struct walked plain, going, settled;
@@ -173,6 +201,7 @@ static void try_access(const struct trial *trial, const struct memory *memory, u
     check(trial, &plain);
     FUZZ_CHECK(plain.memory.exchanges == 0);
     check_reference(trial, memory, &plain);
+    check_observer(trial, memory, &plain);
     walk(trial, memory, VMMU_X86_MARKS_AS_IT_GOES, &going);
     check(trial, &going);
     walk(trial, memory, VMMU_X86_MARKS_ON_SUCCESS, &settled);
