@@ -29,7 +29,6 @@ struct engine_shadow {
     bool entered;
     struct vmmu_x86_mode guest;
     struct vmmu_shadow_root root;
-    struct vmmu_x86_cpu cpu; /* the hardware's */
     struct vmmu_x86_mode hardware;
     struct engine_shadow_cost total;
 };
@@ -147,53 +146,10 @@ static struct engine_shadow_cost difference(const struct engine_shadow_cost *now
 
 /* --- the hardware's registers --- */
 
-static struct vmmu_x86_paging_registers hardware_registers(const struct engine_shadow *shadow)
-{
-    const struct vmmu_x86_mode *guest = &shadow->guest;
-    const bool paged = guest->paging != VMMU_X86_PAGING_NONE;
-    const bool long_mode = shadow->root.format != VMMU_X86_FORMAT_PAE;
-
-    return (struct vmmu_x86_paging_registers){
-        .cr0 = VMMU_X86_CR0_PE | VMMU_X86_CR0_ET | VMMU_X86_CR0_WP | VMMU_X86_CR0_PG,
-        .cr3 = shadow->root.cr3,
-        .cr4 = VMMU_X86_CR4_PAE | (shadow->root.format == VMMU_X86_FORMAT_5LEVEL ? VMMU_X86_CR4_LA57 : 0) |
-               (guest->global_pages ? VMMU_X86_CR4_PGE : 0) | (paged && guest->smep ? VMMU_X86_CR4_SMEP : 0) |
-               (paged && guest->smap ? VMMU_X86_CR4_SMAP : 0) |
-               (paged && guest->user_keys ? VMMU_X86_CR4_PKE : 0) |
-               (paged && guest->system_keys ? VMMU_X86_CR4_PKS : 0),
-        .efer = VMMU_X86_EFER_NXE | (long_mode ? VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA : 0),
-        .pkru = guest->pkru,
-        .pkrs = guest->pkrs,
-        .pdpte_in_memory = true,
-    };
-}
-
-/* VM entry on VT-x loads the entries of a PAE root into registers. */
-static enum vmmu_status load_pdptes(struct engine_shadow *shadow)
-{
-    struct vmmu_x86_mode *hardware = &shadow->hardware;
-
-    if (!shadow->options.intel || hardware->paging != VMMU_X86_PAGING_PAE) {
-        return VMMU_OK;
-    }
-    hardware->pdpte_in_memory = false;
-    return vmmu_mode_load_pdptes(&shadow->cpu, &shadow->host.machine, shadow->root.cr3, hardware->pdpte);
-}
-
-static enum vmmu_status load_hardware(struct engine_shadow *shadow)
-{
-    const struct vmmu_x86_paging_registers registers = hardware_registers(shadow);
-    const enum vmmu_status status = vmmu_mode_make(&shadow->cpu, &registers, &shadow->hardware);
-
-    return status == VMMU_OK ? load_pdptes(shadow) : status;
-}
-
-/* --- life --- */
-
-static struct vmmu_x86_cpu hardware_cpu(void)
+static struct vmmu_x86_cpu hardware_cpu(unsigned physical_bits)
 {
     return (struct vmmu_x86_cpu){
-        .maxphyaddr = ENGINE_PHYSICAL_BITS,
+        .maxphyaddr = (uint8_t)physical_bits,
         .pse = true,
         .pse36 = true,
         .pae = true,
@@ -208,6 +164,60 @@ static struct vmmu_x86_cpu hardware_cpu(void)
         .pks = true,
     };
 }
+
+static struct vmmu_x86_paging_registers hardware_registers(const struct vmmu_x86_mode *guest,
+                                                           const struct vmmu_shadow_root *root)
+{
+    const bool paged = guest->paging != VMMU_X86_PAGING_NONE;
+    const bool long_mode = root->format != VMMU_X86_FORMAT_PAE;
+
+    return (struct vmmu_x86_paging_registers){
+        .cr0 = VMMU_X86_CR0_PE | VMMU_X86_CR0_ET | VMMU_X86_CR0_WP | VMMU_X86_CR0_PG,
+        .cr3 = root->cr3,
+        .cr4 = VMMU_X86_CR4_PAE | (root->format == VMMU_X86_FORMAT_5LEVEL ? VMMU_X86_CR4_LA57 : 0) |
+               (guest->global_pages ? VMMU_X86_CR4_PGE : 0) | (paged && guest->smep ? VMMU_X86_CR4_SMEP : 0) |
+               (paged && guest->smap ? VMMU_X86_CR4_SMAP : 0) |
+               (paged && guest->user_keys ? VMMU_X86_CR4_PKE : 0) |
+               (paged && guest->system_keys ? VMMU_X86_CR4_PKS : 0),
+        .efer = VMMU_X86_EFER_NXE | (long_mode ? VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA : 0),
+        .pkru = guest->pkru,
+        .pkrs = guest->pkrs,
+        .pdpte_in_memory = true,
+    };
+}
+
+enum vmmu_status engine_shadow_hardware_of(const struct vmmu_x86_mode *guest,
+                                           const struct vmmu_shadow_root *root, unsigned physical_bits,
+                                           struct vmmu_x86_mode *out)
+{
+    const struct vmmu_x86_cpu cpu = hardware_cpu(physical_bits);
+    const struct vmmu_x86_paging_registers registers = hardware_registers(guest, root);
+
+    return vmmu_mode_make(&cpu, &registers, out);
+}
+
+/* VM entry on VT-x loads the entries of a PAE root into registers. */
+static enum vmmu_status load_pdptes(struct engine_shadow *shadow)
+{
+    const struct vmmu_x86_cpu cpu = hardware_cpu(ENGINE_PHYSICAL_BITS);
+    struct vmmu_x86_mode *hardware = &shadow->hardware;
+
+    if (!shadow->options.intel || hardware->paging != VMMU_X86_PAGING_PAE) {
+        return VMMU_OK;
+    }
+    hardware->pdpte_in_memory = false;
+    return vmmu_mode_load_pdptes(&cpu, &shadow->host.machine, shadow->root.cr3, hardware->pdpte);
+}
+
+static enum vmmu_status load_hardware(struct engine_shadow *shadow)
+{
+    const enum vmmu_status status =
+        engine_shadow_hardware_of(&shadow->guest, &shadow->root, ENGINE_PHYSICAL_BITS, &shadow->hardware);
+
+    return status == VMMU_OK ? load_pdptes(shadow) : status;
+}
+
+/* --- life --- */
 
 static bool start(struct engine_shadow *shadow, struct complaint *complaint)
 {
@@ -245,7 +255,6 @@ struct engine_shadow *engine_shadow_open(struct engine_memory *memory,
 
     shadow->options = *options;
     shadow->options.pool_pages = options->pool_pages ? options->pool_pages : POOL_PAGES;
-    shadow->cpu = hardware_cpu();
     if (!engine_host_open(&shadow->host, memory, (uint64_t)shadow->options.pool_pages + QUARANTINE_PAGES,
                           complaint)) {
         free(shadow);

@@ -106,6 +106,15 @@ bool engine_shadow_invlpg(struct engine_shadow *shadow, vmmu_gva va, struct comp
 /* How the hardware translates while the guest runs: our root, by host-physical address. Changes with enter. */
 const struct vmmu_x86_mode *engine_shadow_hardware(const struct engine_shadow *shadow);
 
+/*
+ * The same for any hypervisor's: how a processor of @physical_bits translates by @root while a guest runs that translates by
+ * @guest. PDPTEs of a PAE root are read from memory at each walk. VMMU_OK, or VMMU_INVALID if no processor accepts @root.
+ */
+VMMU_MUST_USE
+enum vmmu_status engine_shadow_hardware_of(const struct vmmu_x86_mode *guest,
+                                           const struct vmmu_shadow_root *root, unsigned physical_bits,
+                                           struct vmmu_x86_mode *out);
+
 /* What CR3 holds then: names the tag with tagged roots. */
 uint64_t engine_shadow_root(const struct engine_shadow *shadow);
 

@@ -1,0 +1,398 @@
+/*
+ * A line of a listing to bytes: mnemonic and operands are looked up by the names that Zydis gives them, and its encoder does
+ * the rest.
+ *
+ *   line     = { prefix } mnemonic [ operand { "," operand } ]
+ *   operand  = register | number | [ size [ "ptr" ] ] [ segment ":" ] "[" term { ("+" | "-") term } "]"
+ *   term     = register [ "*" scale ] | number
+ *   number   = decimal, or hexadecimal with 0x
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/explain/code.h"
+
+#define WORD_BYTES 32
+
+struct parse {
+    struct code *code;
+    const char *at;
+    struct complaint *complaint;
+    ZydisEncoderRequest request;
+    bool needs_size; /* a memory operand does not say how large it is */
+    bool relative;   /* a branch to an address */
+};
+
+struct named {
+    const char *name;
+    uint64_t value;
+};
+
+static const struct named prefixes[] = {
+    { "lock", ZYDIS_ATTRIB_HAS_LOCK },   { "rep", ZYDIS_ATTRIB_HAS_REP },
+    { "repe", ZYDIS_ATTRIB_HAS_REPE },   { "repz", ZYDIS_ATTRIB_HAS_REPE },
+    { "repne", ZYDIS_ATTRIB_HAS_REPNE }, { "repnz", ZYDIS_ATTRIB_HAS_REPNE },
+};
+
+static const struct named sizes[] = {
+    { "byte", 1 },   { "word", 2 },     { "dword", 4 },    { "fword", 6 },    { "qword", 8 },
+    { "tbyte", 10 }, { "xmmword", 16 }, { "ymmword", 32 }, { "zmmword", 64 },
+};
+
+static const struct named segments[] = {
+    { "cs", ZYDIS_ATTRIB_HAS_SEGMENT_CS }, { "ss", ZYDIS_ATTRIB_HAS_SEGMENT_SS },
+    { "ds", ZYDIS_ATTRIB_HAS_SEGMENT_DS }, { "es", ZYDIS_ATTRIB_HAS_SEGMENT_ES },
+    { "fs", ZYDIS_ATTRIB_HAS_SEGMENT_FS }, { "gs", ZYDIS_ATTRIB_HAS_SEGMENT_GS },
+};
+
+/* Other names that the manuals give. */
+static const struct named aliases[] = {
+    { "je", ZYDIS_MNEMONIC_JZ },       { "jne", ZYDIS_MNEMONIC_JNZ },       { "jc", ZYDIS_MNEMONIC_JB },
+    { "jnc", ZYDIS_MNEMONIC_JNB },     { "jae", ZYDIS_MNEMONIC_JNB },       { "ja", ZYDIS_MNEMONIC_JNBE },
+    { "jg", ZYDIS_MNEMONIC_JNLE },     { "jge", ZYDIS_MNEMONIC_JNL },       { "movabs", ZYDIS_MNEMONIC_MOV },
+    { "retn", ZYDIS_MNEMONIC_RET },    { "xlatb", ZYDIS_MNEMONIC_XLAT },    { "sal", ZYDIS_MNEMONIC_SHL },
+    { "cmove", ZYDIS_MNEMONIC_CMOVZ }, { "cmovne", ZYDIS_MNEMONIC_CMOVNZ }, { "sete", ZYDIS_MNEMONIC_SETZ },
+    { "setne", ZYDIS_MNEMONIC_SETNZ },
+};
+
+#define FIND(table, word) find(table, sizeof(table) / sizeof((table)[0]), word)
+
+static const struct named *find(const struct named *table, size_t count, const char *word)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcasecmp(table[i].name, word) == 0) {
+            return &table[i];
+        }
+    }
+    return NULL;
+}
+
+/* --- reading --- */
+
+static void skip_blanks(struct parse *parse)
+{
+    while (isspace((unsigned char)*parse->at)) {
+        parse->at++;
+    }
+}
+
+/* The word at this place, if there is one; it is not consumed. Its length. */
+static unsigned peek_word(const struct parse *parse, char word[WORD_BYTES])
+{
+    unsigned count = 0;
+
+    while (isalnum((unsigned char)parse->at[count]) && count + 1 < WORD_BYTES) {
+        word[count] = parse->at[count];
+        count++;
+    }
+    word[count] = '\0';
+    return count;
+}
+
+static bool take(struct parse *parse, char c)
+{
+    skip_blanks(parse);
+    if (*parse->at != c) {
+        return false;
+    }
+    parse->at++;
+    return true;
+}
+
+static bool wrong(struct parse *parse, const char *what)
+{
+    return complain(parse->complaint, "%s at '%.24s'", what, parse->at);
+}
+
+static bool read_number(struct parse *parse, uint64_t *value)
+{
+    const bool hexadecimal = parse->at[0] == '0' && (parse->at[1] == 'x' || parse->at[1] == 'X');
+    char *end;
+
+    if (!isdigit((unsigned char)*parse->at)) {
+        return wrong(parse, "a register or a number is wanted");
+    }
+    errno = 0;
+    *value = strtoull(parse->at, &end, hexadecimal ? 16 : 10);
+    if (errno != 0 || isalnum((unsigned char)*end)) {
+        return wrong(parse, "a number is wanted (0x... or decimal)");
+    }
+    parse->at = end;
+    return true;
+}
+
+/* --- operands --- */
+
+static bool add_register(struct parse *parse, ZydisEncoderOperand *operand, ZydisRegister name)
+{
+    uint64_t scale = 1;
+    const bool scaled = take(parse, '*');
+
+    skip_blanks(parse);
+    if (scaled && !read_number(parse, &scale)) {
+        return false;
+    }
+    if (scaled || operand->mem.base != ZYDIS_REGISTER_NONE) {
+        if (operand->mem.index != ZYDIS_REGISTER_NONE) {
+            return wrong(parse, "more than a base and an index");
+        }
+        operand->mem.index = name;
+        operand->mem.scale = (ZyanU8)(scale <= 8 ? scale : 0);
+        return scale == 1 || scale == 2 || scale == 4 || scale == 8 ||
+               wrong(parse, "a scale of 1, 2, 4 or 8 is wanted");
+    }
+    operand->mem.base = name;
+    return true;
+}
+
+static bool read_term(struct parse *parse, ZydisEncoderOperand *operand, bool negative)
+{
+    char word[WORD_BYTES];
+    unsigned count;
+    uint64_t value;
+    ZydisRegister name;
+
+    skip_blanks(parse);
+    count = peek_word(parse, word);
+    name = code_register_named(word, count);
+    if (name != ZYDIS_REGISTER_NONE && !negative) {
+        parse->at += count;
+        return add_register(parse, operand, name);
+    }
+    if (!read_number(parse, &value)) {
+        return false;
+    }
+    operand->mem.displacement = (ZyanI64)((uint64_t)operand->mem.displacement + (negative ? -value : value));
+    return true;
+}
+
+/* After the bracket. */
+static bool read_memory(struct parse *parse, ZydisEncoderOperand *operand)
+{
+    bool negative = take(parse, '-');
+
+    operand->type = ZYDIS_OPERAND_TYPE_MEMORY;
+    do {
+        if (!read_term(parse, operand, negative)) {
+            return false;
+        }
+        negative = take(parse, '-');
+    } while (negative || take(parse, '+'));
+    parse->needs_size = parse->needs_size || operand->mem.size == 0;
+    return take(parse, ']') || wrong(parse, "']' is wanted");
+}
+
+/* What may stand before a bracket: a size, a segment. */
+static void read_qualifiers(struct parse *parse, ZydisEncoderOperand *operand)
+{
+    char word[WORD_BYTES];
+    unsigned count = peek_word(parse, word);
+    const struct named *size = FIND(sizes, word);
+
+    if (size) {
+        operand->mem.size = (ZyanU16)size->value;
+        parse->at += count;
+        skip_blanks(parse);
+        count = peek_word(parse, word);
+        if (strcasecmp(word, "ptr") == 0) {
+            parse->at += count;
+            skip_blanks(parse);
+        }
+    }
+    count = peek_word(parse, word);
+    if (FIND(segments, word) && parse->at[count] == ':') {
+        parse->request.prefixes |= FIND(segments, word)->value;
+        parse->at += count + 1;
+        skip_blanks(parse);
+    }
+}
+
+static bool read_immediate(struct parse *parse, ZydisEncoderOperand *operand)
+{
+    const bool negative = take(parse, '-');
+    uint64_t value;
+
+    skip_blanks(parse);
+    if (!read_number(parse, &value)) {
+        return false;
+    }
+    operand->type = ZYDIS_OPERAND_TYPE_IMMEDIATE;
+    operand->imm.u = negative ? -value : value;
+    return true;
+}
+
+static bool read_operand(struct parse *parse)
+{
+    ZydisEncoderOperand *operand;
+    char word[WORD_BYTES];
+    unsigned count;
+
+    if (parse->request.operand_count == ZYDIS_ENCODER_MAX_OPERANDS) {
+        return wrong(parse, "too many operands");
+    }
+    operand = &parse->request.operands[parse->request.operand_count++];
+    skip_blanks(parse);
+    read_qualifiers(parse, operand);
+    if (take(parse, '[')) {
+        return read_memory(parse, operand);
+    }
+    count = peek_word(parse, word);
+    operand->reg.value = code_register_named(word, count);
+    if (operand->reg.value != ZYDIS_REGISTER_NONE) {
+        operand->type = ZYDIS_OPERAND_TYPE_REGISTER;
+        parse->at += count;
+        return true;
+    }
+    return read_immediate(parse, operand);
+}
+
+/* --- the line --- */
+
+static bool find_mnemonic(const char *word, ZydisMnemonic *mnemonic)
+{
+    const struct named *alias = FIND(aliases, word);
+
+    if (alias) {
+        *mnemonic = (ZydisMnemonic)alias->value;
+        return true;
+    }
+    for (int m = ZYDIS_MNEMONIC_INVALID + 1; m <= ZYDIS_MNEMONIC_MAX_VALUE; m++) {
+        const char *name = ZydisMnemonicGetString((ZydisMnemonic)m);
+
+        if (name && strcasecmp(name, word) == 0) {
+            *mnemonic = (ZydisMnemonic)m;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_mnemonic(struct parse *parse)
+{
+    char word[WORD_BYTES];
+    const struct named *prefix;
+    unsigned count;
+
+    do {
+        skip_blanks(parse);
+        count = peek_word(parse, word);
+        prefix = FIND(prefixes, word);
+        parse->request.prefixes |= prefix ? prefix->value : 0;
+        parse->at += prefix ? count : 0;
+    } while (prefix);
+    if (!find_mnemonic(word, &parse->request.mnemonic)) {
+        return wrong(parse, "no instruction has this name:");
+    }
+    parse->at += count;
+    return true;
+}
+
+static bool read_line(struct parse *parse)
+{
+    if (!read_mnemonic(parse)) {
+        return false;
+    }
+    skip_blanks(parse);
+    if (*parse->at == '\0') {
+        return true;
+    }
+    do {
+        if (!read_operand(parse)) {
+            return false;
+        }
+    } while (take(parse, ','));
+    skip_blanks(parse);
+    return *parse->at == '\0' || wrong(parse, "nothing more is wanted");
+}
+
+/* --- encoding --- */
+
+static bool is_branch(ZydisMnemonic mnemonic)
+{
+    const char *name = ZydisMnemonicGetString(mnemonic);
+
+    return name[0] == 'j' || strncmp(name, "loop", 4) == 0 || mnemonic == ZYDIS_MNEMONIC_CALL ||
+           mnemonic == ZYDIS_MNEMONIC_XBEGIN;
+}
+
+static bool encode(struct parse *parse, ZydisEncoderRequest request)
+{
+    ZyanUSize count = sizeof parse->code->bytes;
+    ZyanStatus status;
+
+    if (parse->relative) {
+        status =
+            ZydisEncoderEncodeInstructionAbsolute(&request, parse->code->bytes, &count, parse->code->rip);
+    } else {
+        status = ZydisEncoderEncodeInstruction(&request, parse->code->bytes, &count);
+    }
+    parse->code->count = ZYAN_SUCCESS(status) ? (unsigned)count : 0;
+    return ZYAN_SUCCESS(status);
+}
+
+static void give_size(ZydisEncoderRequest *request, unsigned size_bytes)
+{
+    for (unsigned i = 0; i < request->operand_count; i++) {
+        if (request->operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && request->operands[i].mem.size == 0) {
+            request->operands[i].mem.size = (ZyanU16)size_bytes;
+        }
+    }
+}
+
+/* The size of a memory operand that does not tell: a register's beside it. */
+static unsigned size_beside(const ZydisEncoderRequest *request)
+{
+    for (unsigned i = 0; i < request->operand_count; i++) {
+        if (request->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER) {
+            return ZydisRegisterGetWidth(request->machine_mode, request->operands[i].reg.value) / 8;
+        }
+    }
+    return 0;
+}
+
+/* Without a register the size is clear only where the instruction has but one. */
+static bool encode_with_size(struct parse *parse)
+{
+    ZydisEncoderRequest request = parse->request;
+    unsigned found = 0;
+    unsigned size_bytes = 0;
+
+    give_size(&request, size_beside(&parse->request));
+    if (size_beside(&parse->request) != 0 && encode(parse, request)) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        request = parse->request;
+        give_size(&request, (unsigned)sizes[i].value);
+        if (encode(parse, request)) {
+            found++;
+            size_bytes = (unsigned)sizes[i].value;
+        }
+    }
+    if (found > 1) {
+        return complain(parse->complaint,
+                        "how large is the operand in memory? Write byte, word, dword or qword before '['");
+    }
+    request = parse->request;
+    give_size(&request, size_bytes);
+    return found == 1 && encode(parse, request);
+}
+
+bool code_assemble(struct code *code, const char *line, struct complaint *complaint)
+{
+    static const ZydisMachineMode machines[] = { [VMMU_INSN_16] = ZYDIS_MACHINE_MODE_LEGACY_16,
+                                                 [VMMU_INSN_32] = ZYDIS_MACHINE_MODE_LEGACY_32,
+                                                 [VMMU_INSN_64] = ZYDIS_MACHINE_MODE_LONG_64 };
+    struct parse parse = { .code = code, .at = line, .complaint = complaint };
+
+    parse.request.machine_mode = machines[code->width];
+    if (!read_line(&parse)) {
+        return false;
+    }
+    parse.relative = is_branch(parse.request.mnemonic) && parse.request.operand_count == 1 &&
+                     parse.request.operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+    complain(complaint, "no encoding of '%.80s' is known", line);
+    return parse.needs_size ? encode_with_size(&parse) : encode(&parse, parse.request);
+}
