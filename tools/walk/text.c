@@ -197,7 +197,7 @@ static void print_rights(const struct walk_model *model)
     static const char *const subjects[WALK_SUBJECTS] = { "user", "supervisor", "  with EFLAGS.AC",
                                                          "  implicit" };
 
-    printf("\n%s%-18s %-12s %-12s %-12s%s\n", paint_on(PAINT_HEAD),
+    printf("\n%s%-18s %-12s %-12s %s%s\n", paint_on(PAINT_HEAD),
            model->two_dimensional ? "by the guest" : "access", kind_words[0], kind_words[1], kind_words[2],
            paint_off());
     for (unsigned subject = 0; subject < WALK_SUBJECTS; subject++) {

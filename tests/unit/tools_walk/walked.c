@@ -42,7 +42,8 @@ const struct walk_cause *only_cause(const struct walk_model *model)
 void expect_part(const char *text, const char *part)
 {
     if (strstr(text, part) == NULL) {
-        fail_msg("'%s' is not in:\n%s", part, text);
+        fprintf(stderr, "%s\n", text);
+        fail_msg("'%s' is not in the text above", part);
     }
 }
 
