@@ -10,8 +10,10 @@ ISO_PACKAGES   := $(BUILD_PACKAGES) grub-common grub-pc-bin grub-efi-amd64-bin x
 # The tool, and what its libraries need to be compiled and checked.
 TOOL_PACKAGES  := $(BUILD_PACKAGES) libjson-c-dev libelf-dev libkdumpfile-dev libsmartcols-dev libzydis-dev
 CHECK_PACKAGES := clang clang-format clang-tidy shellcheck pyflakes3 gcc-powerpc-linux-gnu
-TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(INTEL_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) $(TOOL_PACKAGES) libcmocka-dev libunicorn-dev \
-                         ovmf cpio)
+# A browser that opens the tool's report, a tracer that makes traces, and what the installed files are looked at with.
+VIEW_PACKAGES  := chromium valgrind pkg-config mandoc bash-completion
+TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(INTEL_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) $(TOOL_PACKAGES) $(VIEW_PACKAGES) libcmocka-dev \
+                         libunicorn-dev ovmf cpio)
 
 .DEFAULT_GOAL := help
 
@@ -67,7 +69,7 @@ test-long:
 
 # What scripts/test asks of this Makefile.
 .PHONY: test-parts list-unit-tests
-test-parts: $(UNIT_TESTS) hv guests
+test-parts: $(UNIT_TESTS) hv guests $(BUILD)/vmmu $(SAN)/vmmu
 list-unit-tests:
 	@printf '%s\n' $(UNIT_TESTS)
 
