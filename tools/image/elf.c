@@ -97,10 +97,26 @@ static bool take_segment(struct core *core, size_t index, struct complaint *comp
                       complaint);
 }
 
+/* libelf goes by the size that program headers should have, whatever the file says. */
+static bool check_header_size(struct core *core, struct complaint *complaint)
+{
+    const size_t wanted = gelf_fsize(core->elf, ELF_T_PHDR, 1, EV_CURRENT);
+    GElf_Ehdr header;
+
+    if (gelf_getehdr(core->elf, &header) == NULL)
+        return libelf_complains(complaint, "its ELF header makes no sense");
+    if (header.e_phnum == 0)
+        return complain(complaint, "it has no program headers: it holds no memory");
+    return header.e_phentsize == wanted ||
+           complain(complaint, "its program headers have %u bytes, not %zu", header.e_phentsize, wanted);
+}
+
 static bool take_segments(struct core *core, struct complaint *complaint)
 {
     size_t count;
 
+    if (!check_header_size(core, complaint))
+        return false;
     if (elf_getphdrnum(core->elf, &count) != 0)
         return libelf_complains(complaint, "its program headers cannot be counted");
     if (count > SEGMENTS_MOST)

@@ -196,12 +196,12 @@ static bool pass_over(struct link *link, struct complaint *complaint)
     return complain(complaint, "the hypervisor's answer has more than %u lines", FOREIGN_MOST);
 }
 
-bool link_text(struct link *link, const char *request, char *answer, size_t room, struct complaint *complaint)
+/* The first line of an answer of text to @request. */
+static bool take_text(struct link *link, const char *request, char *answer, size_t room,
+                      struct complaint *complaint)
 {
     const char *line;
 
-    if (!link_ask(link, request, complaint))
-        return false;
     for (unsigned i = 0; i < FOREIGN_MOST; i++) {
         if (!link_line(link, DOCUMENT_MOST, &line, complaint))
             return false;
@@ -213,6 +213,11 @@ bool link_text(struct link *link, const char *request, char *answer, size_t room
         return pass_over(link, complaint);
     }
     return complain(complaint, "the hypervisor does not answer \"%.40s\"", request);
+}
+
+bool link_text(struct link *link, const char *request, char *answer, size_t room, struct complaint *complaint)
+{
+    return link_ask(link, request, complaint) && take_text(link, request, answer, room, complaint);
 }
 
 static bool begins(const char *line, const char *beginning)
@@ -262,14 +267,19 @@ static bool decode(const char *digits, uint8_t *bytes, size_t count)
     return true;
 }
 
-enum link_found link_read(struct link *link, uint64_t address, uint8_t *bytes, size_t count,
-                          struct complaint *complaint)
+bool link_ask_read(struct link *link, uint64_t address, size_t count, struct complaint *complaint)
 {
     char request[48];
-    char answer[2 * LINK_READ_MOST + 1];
 
     (void)snprintf(request, sizeof(request), "read %" PRIx64 " %zu", address, count);
-    if (!link_text(link, request, answer, sizeof(answer), complaint))
+    return link_ask(link, request, complaint);
+}
+
+enum link_found link_take_read(struct link *link, uint8_t *bytes, size_t count, struct complaint *complaint)
+{
+    char answer[2 * LINK_READ_MOST + 1];
+
+    if (!take_text(link, "read", answer, sizeof(answer), complaint))
         return LINK_FAILED;
     if (strcmp(answer, "absent") == 0)
         return LINK_ABSENT;
@@ -278,4 +288,11 @@ enum link_found link_read(struct link *link, uint64_t address, uint8_t *bytes, s
         return LINK_THERE;
     }
     return decode(answer, bytes, count) || nonsense(answer, complaint) ? LINK_THERE : LINK_FAILED;
+}
+
+enum link_found link_read(struct link *link, uint64_t address, uint8_t *bytes, size_t count,
+                          struct complaint *complaint)
+{
+    return link_ask_read(link, address, count, complaint) ? link_take_read(link, bytes, count, complaint)
+                                                          : LINK_FAILED;
 }

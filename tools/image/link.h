@@ -66,4 +66,12 @@ enum link_found {
 enum link_found link_read(struct link *link, uint64_t address, uint8_t *bytes, size_t count,
                           struct complaint *complaint);
 
+/*
+ * The same in two steps, so that several reads may be under way where the line is slow: ask for some, LINK_AHEAD at most, and
+ * take the answers in the same order.
+ */
+#define LINK_AHEAD 32
+bool link_ask_read(struct link *link, uint64_t address, size_t count, struct complaint *complaint);
+enum link_found link_take_read(struct link *link, uint8_t *bytes, size_t count, struct complaint *complaint);
+
 #endif
