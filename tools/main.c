@@ -21,6 +21,9 @@ static const struct command commands[] = {
     { "maps", "all that is mapped, as ranges or page by page", maps_command },
     { "explain", "what an instruction's memory accesses come to under each technique", explain_command },
     { "sim", "a trace of references on models of TLBs under each technique", sim_command },
+    { "live", "a running guest: registers and counters, stop and go, dumps, other commands on it",
+      live_command },
+    { "top", "exits and counters of a running guest by the second", top_command },
     { NULL, NULL, NULL },
 };
 

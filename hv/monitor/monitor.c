@@ -91,22 +91,27 @@ static void report_trace(const struct vp *vp, struct json *json)
     json_end_array(json);
 }
 
-static void report_vp(struct vp *vp, struct json *json)
+enum detail { COUNTERS_ONLY, EVERYTHING };
+
+static void report_vp(struct vp *vp, enum detail detail, struct json *json)
 {
     json_object(json, NULL);
     json_number(json, "index", vp->index);
     report_counters(vp, json);
-    arch_vp_report(vp, json);
-    report_trace(vp, json);
+    if (detail == EVERYTHING) {
+        arch_vp_report(vp, json);
+        report_trace(vp, json);
+    }
     json_end_object(json);
 }
 
 /* @key: as of json_object(). */
-static void report(struct partition *partition, const char *key, struct json *json)
+static void report(struct partition *partition, enum detail detail, const char *key, struct json *json)
 {
     json_object(json, key);
     report_outcome(json, partition->outcome, partition->value, partition->message);
     json_number(json, "partition", partition->index);
+    json_flag(json, "held", partition->held);
     json_number(json, "memory_bytes", guest_memory_bytes(&partition->memory));
     json_number(json, "run_ns", host_clock_ns() - partition->start_ns);
     json_text(json, "backend", arch_backend_name());
@@ -119,18 +124,23 @@ static void report(struct partition *partition, const char *key, struct json *js
     arch_partition_report(partition, json);
     json_array(json, "vps");
     for (unsigned i = 0; i < partition->vp_count; i++) {
-        report_vp(partition->vps[i], json);
+        report_vp(partition->vps[i], detail, json);
     }
     json_end_array(json);
     json_end_object(json);
 }
 
-void monitor_report(struct partition *partition)
+static void report_line(struct partition *partition, enum detail detail)
 {
     struct json json = control_document();
 
-    report(partition, NULL, &json);
+    report(partition, detail, NULL, &json);
     put_control(NULL, '\n');
+}
+
+void monitor_report(struct partition *partition)
+{
+    report_line(partition, EVERYTHING);
 }
 
 static void state_of(struct partition *partition, struct json *json)
@@ -150,7 +160,7 @@ static void state_of(struct partition *partition, struct json *json)
         json_end_object(json);
     }
     json_end_array(json);
-    report(partition, "stats", json);
+    report(partition, EVERYTHING, "stats", json);
     json_end_object(json);
 }
 
@@ -276,21 +286,23 @@ static void answer_read(const struct partition *partition, const struct request 
 static void answer(struct partition *partition, const struct request *request)
 {
     switch (request->kind) {
-    case REQUEST_STATS: monitor_report(partition); return;
+    case REQUEST_STATS: report_line(partition, EVERYTHING); return;
+    case REQUEST_COUNTERS: report_line(partition, COUNTERS_ONLY); return;
     case REQUEST_SHADOW: answer_shadow(partition); break;
     case REQUEST_WALK: answer_walk(partition, request); break;
     case REQUEST_STATE: answer_state(partition); return;
     case REQUEST_READ: answer_read(partition, request); break;
     case REQUEST_STOP:
+        say(partition->held ? "stopped before\n" : "stopped\n");
         partition_hold(partition);
-        say("stopped\n");
         break;
     case REQUEST_GO:
+        say(partition->held ? "running\n" : "running before\n");
         partition_release(partition);
-        say("running\n");
         break;
     case REQUEST_UNKNOWN:
-        say("requests are: stats, shadow, walk ADDRESS [VP], stop, go, state, read ADDRESS COUNT\n");
+        say("requests are: stats, counters, shadow, walk ADDRESS [VP], stop, go, state, read ADDRESS "
+            "COUNT\n");
         break;
     }
     say("\n");

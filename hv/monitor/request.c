@@ -92,8 +92,9 @@ static struct request read_line(const char *at)
         const char *word;
         enum request_kind kind;
     } plain[] = {
-        { "stats", REQUEST_STATS }, { "shadow", REQUEST_SHADOW }, { "stop", REQUEST_STOP },
-        { "go", REQUEST_GO },       { "state", REQUEST_STATE },
+        { "stats", REQUEST_STATS },   { "counters", REQUEST_COUNTERS },
+        { "shadow", REQUEST_SHADOW }, { "stop", REQUEST_STOP },
+        { "go", REQUEST_GO },         { "state", REQUEST_STATE },
     };
 
     if (take_word(&at, "walk")) {

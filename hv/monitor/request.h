@@ -2,6 +2,7 @@
  * What can be asked on the control port: one request a line. Pure.
  *
  *   stats               the document about the partition
+ *   counters            the same without registers, code and trace: a tenth of it
  *   shadow              the counters of shadow tables
  *   walk ADDRESS [VP]   a guest-virtual address, in hexadecimal, through the guest's tables and through ours; of VP 0 unless said
  *   stop                the partition's VPs do not run on
@@ -21,6 +22,7 @@
 
 enum request_kind {
     REQUEST_STATS,
+    REQUEST_COUNTERS,
     REQUEST_SHADOW,
     REQUEST_WALK,
     REQUEST_STOP,

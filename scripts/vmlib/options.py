@@ -27,7 +27,7 @@ in a shell:
 
 the control port:
   With --monitor SOCKET the running hypervisor takes requests on that Unix socket, a line each: `stats` (the report as it is
-  now), `shadow` (counters of shadow tables), `walk ADDRESS [VP]` (both tables, level by level), `stop` and `go`, and what
+  now), `counters` (a tenth of it), `shadow` (counters of shadow tables), `walk ADDRESS [VP]` (both tables, level by level), `stop` and `go`, and what
   programs ask for: docs/dump.md. nc -U SOCKET will do; `vmmu live SOCKET` and `vmmu top SOCKET` are more comfortable.
   On host amd the machine's memory stands in SOCKET.memory meanwhile.
 
@@ -161,7 +161,7 @@ def _add_machine(parser):
     add("--record-entries", metavar="FILE", dest="record",
         help="a test of host intel: record each entry into the guest, for build/model/entries to judge")
     add("--monitor", metavar="SOCKET",
-        help="a Unix socket on which the running hypervisor takes requests: stats, shadow, walk ADDRESS [VP], stop, go, state, "
+        help="a Unix socket on which the running hypervisor takes requests: stats, counters, shadow, walk ADDRESS [VP], stop, go, state, "
              "read ADDRESS COUNT")
     add("--stop-port", action="store_true",
         help="with --monitor: a guest that writes to port 0xF8 is held right behind that instruction, until `go`")

@@ -116,7 +116,7 @@ def _(technique):
 def _(technique):
     with monitor(PAGED, technique) as running:
         for request in ("what", "walk", "walk here", "walk 1 2 3", "x" * 1000):
-            expect_match("^requests are: stats, shadow, walk", running.ask(request), "answer")
+            expect_match("^requests are: stats, counters, shadow, walk", running.ask(request), "answer")
         expect_match("there is no VP 7", running.ask("walk 1000 7"), "answer")
         report = json.loads(running.ask("stats", b"\n"))
         expect_equal(report["outcome"]["kind"], "running", "outcome")

@@ -36,6 +36,8 @@ static void test_a_request_is_a_word_on_a_line(void **state)
     EXPECT_EQ(ask("stats now\n").kind, REQUEST_UNKNOWN);
     EXPECT_EQ(ask("help\n").kind, REQUEST_UNKNOWN);
     EXPECT_EQ(ask("stop\n").kind, REQUEST_STOP);
+    EXPECT_EQ(ask("counters\n").kind, REQUEST_COUNTERS);
+    EXPECT_EQ(ask("counter\n").kind, REQUEST_UNKNOWN);
     EXPECT_EQ(ask("go\n").kind, REQUEST_GO);
     EXPECT_EQ(ask("state\n").kind, REQUEST_STATE);
     EXPECT_EQ(ask("stop 0\n").kind, REQUEST_UNKNOWN);

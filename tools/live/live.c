@@ -1,0 +1,206 @@
+/*
+ * vmmu live.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/command.h"
+#include "tools/image/link.h"
+#include "tools/live/dump.h"
+#include "tools/live/glance.h"
+#include "tools/live/held.h"
+#include "tools/ui/json.h"
+#include "tools/ui/options.h"
+
+struct live_options {
+    struct ui_options ui;
+    const char *socket;
+    const char *verb; /* NULL: a glance */
+    char **words;     /* of the verb */
+    int word_count;
+};
+
+static const char manual[] =
+    "Looks at a guest while it runs. SOCKET is that of the hypervisor's control port (scripts/vm --monitor "
+    "SOCKET). "
+    "Without more words: registers and counters at a glance."
+    "\v"
+    "  stop       the guest stands still, and its time with it\n"
+    "  go         it goes on\n"
+    "  dump FILE  a dump for the other commands, while the guest stands still\n"
+    "  walk, maps, explain, check\n"
+    "             that command with SOCKET for its image, while the guest stands still\n"
+    "\n"
+    "Examples:\n"
+    "  vmmu live /tmp/guest\n"
+    "  vmmu live /tmp/guest walk ffffffff81000000\n"
+    "  vmmu live /tmp/guest explain\n"
+    "  vmmu live /tmp/guest dump guest.vmmu; vmmu check guest.vmmu\n"
+    "\n"
+    "Exit status: 0 done; of another command its own; 2 a command line that cannot be,\n"
+    "3 the hypervisor cannot be asked, or the file not be written.";
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct live_options *options = state->input;
+
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &options->ui; return 0;
+    case ARGP_KEY_ARG:
+        if (state->arg_num == 0) {
+            options->socket = argument;
+            return 0;
+        }
+        options->verb = argument;
+        options->words = &state->argv[state->next];
+        options->word_count = state->argc - state->next;
+        state->next = state->argc; /* options behind it are not ours */
+        return 0;
+    case ARGP_KEY_END:
+        if (!options->socket) {
+            argp_error(state, "give the socket of a running hypervisor");
+        }
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* --- a glance --- */
+
+static int show_glance(const struct live_options *options)
+{
+    struct json_object *document = NULL;
+    struct complaint complaint;
+    struct counters counters;
+    struct link link;
+    const char *line;
+    const bool read = link_open(&link, options->socket, &complaint) &&
+                      link_document(&link, "stats", "{\"vmmu\"", &line, &complaint) &&
+                      counters_read(line, &counters, &document, &complaint);
+
+    link_close(&link);
+    if (!read) {
+        give_up(COMMAND_INPUT, "%s: %s", options->socket, complaint.text);
+    }
+    if (options->ui.json) {
+        json_print(document);
+        return COMMAND_OK;
+    }
+    glance_print(options->socket, document, &counters);
+    json_object_put(document);
+    return COMMAND_OK;
+}
+
+/* --- stop and go --- */
+
+static int stop(struct live_options *options)
+{
+    struct complaint complaint;
+    bool before;
+
+    if (!held_stop(options->socket, &before, &complaint)) {
+        give_up(COMMAND_INPUT, "%s: %s", options->socket, complaint.text);
+    }
+    puts(before ? "it stood still before" : "stopped");
+    return COMMAND_OK;
+}
+
+static int go(struct live_options *options)
+{
+    struct complaint complaint;
+    bool before;
+
+    if (!held_go(options->socket, &before, &complaint)) {
+        give_up(COMMAND_INPUT, "%s: %s", options->socket, complaint.text);
+    }
+    puts(before ? "it was running before" : "running");
+    return COMMAND_OK;
+}
+
+/* --- with the guest standing still --- */
+
+static int write_dump(void *context)
+{
+    const struct live_options *const options = context;
+    struct dump_summary summary;
+    struct complaint complaint;
+
+    if (!dump_write(options->socket, options->words[0], &summary, &complaint)) {
+        give_up(COMMAND_INPUT, "%s: %s", options->socket, complaint.text);
+    }
+    printf("%s: %llu MiB of %s, %llu KiB of it not zero\n", options->words[0],
+           (unsigned long long)(summary.memory_bytes >> 20),
+           summary.whole ? "the machine's memory" : "the partition's memory and its tables",
+           (unsigned long long)(summary.written_bytes >> 10));
+    return COMMAND_OK;
+}
+
+static int dump(struct live_options *options)
+{
+    return held_while(options->socket, write_dump, options);
+}
+
+/* The command by itself, as if it had been typed. */
+static int run_command(void *context)
+{
+    const struct live_options *const options = context;
+    char **const words = take_memory((unsigned long)options->word_count + 4, sizeof(*words));
+    unsigned count = 0;
+
+    words[count++] = strdup("vmmu");
+    words[count++] = strdup(options->verb);
+    words[count++] = strdup(options->socket);
+    for (int i = 0; i < options->word_count; i++) {
+        words[count++] = options->words[i];
+    }
+    (void)execv("/proc/self/exe", words);
+    give_up(COMMAND_INPUT, "vmmu %s cannot be started: %s", options->verb, strerror(errno));
+}
+
+static int look(struct live_options *options)
+{
+    return held_while(options->socket, run_command, options);
+}
+
+/* --- the command --- */
+
+static const struct verb {
+    const char *name;
+    int words; /* that follow it; -1: any */
+    int (*run)(struct live_options *options);
+} verbs[] = {
+    { "stop", 0, stop },  { "go", 0, go },         { "dump", 1, dump },   { "walk", -1, look },
+    { "maps", -1, look }, { "explain", -1, look }, { "check", -1, look },
+};
+
+static int run_verb(struct live_options *options)
+{
+    for (unsigned i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (strcmp(options->verb, verbs[i].name) != 0) {
+            continue;
+        }
+        if (verbs[i].words >= 0 && verbs[i].words != options->word_count) {
+            give_up(COMMAND_USAGE, "%s takes %s", options->verb,
+                    verbs[i].words ? "the name of a file" : "nothing behind it");
+        }
+        return verbs[i].run(options);
+    }
+    give_up(COMMAND_USAGE,
+            "'%s' is nothing that can be done with a running guest; vmmu live --help tells what",
+            options->verb);
+}
+
+int live_command(int argc, char **argv)
+{
+    static const struct argp_child children[] = { { &ui_argp, 0, NULL, 0 }, { 0 } };
+    static const struct argp argp = {
+        .parser = parse, .args_doc = "SOCKET [WHAT...]", .doc = manual, .children = children
+    };
+    struct live_options options = { .ui = { 0 } };
+
+    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
+    return options.verb ? run_verb(&options) : show_glance(&options);
+}
