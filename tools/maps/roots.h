@@ -1,0 +1,40 @@
+/*
+ * Roots of page tables, found in memory by what they look like.
+ *
+ * A page (for PAE 32 bytes) is taken for a root if its entries are zero or present and sound, if at least one lies in the
+ * upper half of linear addresses, where kernels live, and all of them point to tables in memory; and if below it nothing is
+ * malformed or missing as far as a bounded look goes, and something is mapped in the upper half. What this cannot know: a
+ * root that was freed and not overwritten looks like one in use.
+ */
+#ifndef TOOLS_MAPS_ROOTS_H
+#define TOOLS_MAPS_ROOTS_H
+
+#include "tools/maps/space.h"
+
+/* More than this many are not kept. */
+#define ROOTS_MOST 65536U
+
+struct root {
+    uint64_t cr3;
+    unsigned present; /* entries */
+    unsigned upper;   /* of these in the upper half */
+    unsigned shared;  /* upper entries that are those of the machine's own CR3, too */
+};
+
+struct roots {
+    struct root *found; /* ascending */
+    unsigned count;
+    bool more; /* there are more than ROOTS_MOST */
+    uint64_t bytes_read;
+};
+
+/*
+ * Look through all memory of @machine for roots of the paging mode that it is in. *complaint and false if it has none.
+ */
+bool roots_scan(const struct machine *machine, struct roots *roots, struct complaint *complaint);
+void roots_free(struct roots *roots);
+
+/* Print them. An enum command_status. */
+int roots_show(const struct machine *machine, const struct roots *roots, bool json);
+
+#endif
