@@ -7,7 +7,7 @@ _vmmu_commands() {
 
 # Options with an argument end in =.
 _vmmu_options() {
-    "$1" "$2" --help 2>/dev/null | grep -oE '(^|[ ,])--[a-z][a-z0-9-]*(\[?=)?' | sed 's/^[ ,]*//; s/\[=$//' | sort -u
+    "$1" "$2" --help 2>/dev/null | sed -nE 's/^ +(-., )?(--[a-z][a-z0-9-]*(\[?=)?).*/\2/p' | sed 's/\[=$//' | sort -u
 }
 
 _vmmu() {

@@ -114,7 +114,17 @@ static void read_documents(const struct arguments *arguments, struct document *d
     document_tell_apart(documents, arguments->count);
 }
 
-/* Written from memory at once: there is no half of a page unless the disk is full, and then there is none. */
+/* A page that ends in the middle is worse than none; what is no file, a device say, stays. */
+static void take_back(const char *path)
+{
+    struct stat now;
+
+    if (lstat(path, &now) == 0 && S_ISREG(now.st_mode)) {
+        unlink(path);
+    }
+}
+
+/* From memory at once: there is no half of a page unless the disk is full. */
 static void write_out(const struct arguments *arguments, const char *page, size_t length)
 {
     FILE *to = arguments->out ? fopen(arguments->out, "w") : stdout;
@@ -123,11 +133,12 @@ static void write_out(const struct arguments *arguments, const char *page, size_
     if (!to) {
         give_up(COMMAND_INPUT, "%s: %s", arguments->out, strerror(errno));
     }
+    errno = 0;
     written = fwrite(page, 1, length, to) == length;
     if (arguments->out && (fclose(to) != 0 || !written)) {
         const int why = errno;
 
-        unlink(arguments->out);
+        take_back(arguments->out);
         give_up(COMMAND_INPUT, "%s: %s", arguments->out, strerror(why));
     }
 }

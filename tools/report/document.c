@@ -81,18 +81,16 @@ bool document_parse(const char *path, const char *text, size_t length, struct do
     size_t end;
 
     *document = (struct document){ .path = path };
-    if (!tokener || length > INT_MAX) {
+    if (!tokener || length >= INT_MAX) {
         return complain(complaint, "%s: there is no memory to read it", path);
     }
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    document->root = json_tokener_parse_ex(tokener, text, (int)length);
+    /* With the 0 behind it, which ends a number. */
+    document->root = json_tokener_parse_ex(tokener, text, (int)length + 1);
     error = json_tokener_get_error(tokener);
     end = json_tokener_get_parse_end(tokener);
     json_tokener_free(tokener);
-    while (error == json_tokener_success && end < length && strchr(" \t\r\n", text[end])) {
-        end++;
-    }
-    if (error != json_tokener_success || end != length) {
+    if (error != json_tokener_success || end < length) {
         const char *why = error == json_tokener_success    ? "something follows the document"
                           : error == json_tokener_continue ? "it ends in the middle"
                                                            : json_tokener_error_desc(error);
@@ -117,6 +115,7 @@ static char *read_all(FILE *from, const char *path, size_t *length, struct compl
     for (;;) {
         used += fread(text + used, 1, room - used, from);
         if (used < room) {
+            text[used] = '\0';
             break;
         }
         if (room >= DOCUMENT_BYTES) {

@@ -28,7 +28,7 @@ struct document {
 /* Read @path; "-" is standard input. False and *complaint if it is no such document. */
 bool document_read(const char *path, struct document *document, struct complaint *complaint);
 
-/* The same of a text of @length bytes. */
+/* The same of a text of @length bytes, and a 0 behind them. */
 bool document_parse(const char *path, const char *text, size_t length, struct document *document,
                     struct complaint *complaint);
 

@@ -1,0 +1,3 @@
+# What vmmu report writes is seen in a browser.
+
+TEST_PACKAGES += chromium
