@@ -1,3 +1,0 @@
-# What vmmu report writes is seen in a browser.
-
-TEST_PACKAGES += chromium
