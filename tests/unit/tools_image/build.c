@@ -4,14 +4,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Room for @size more. */
+static uint8_t *room_for(struct bytes *bytes, size_t size)
+{
+    if (bytes->size + size > bytes->room) {
+        bytes->room = 2 * bytes->room + size;
+        bytes->data = realloc(bytes->data, bytes->room);
+        assert_non_null(bytes->data);
+    }
+    bytes->size += size;
+    return bytes->data + bytes->size - size;
+}
+
 void put(struct bytes *bytes, const void *from, size_t size)
 {
-    if (size == 0)
-        return;
-    bytes->data = realloc(bytes->data, bytes->size + size);
-    assert_non_null(bytes->data);
-    memcpy(bytes->data + bytes->size, from, size);
-    bytes->size += size;
+    if (size != 0)
+        memcpy(room_for(bytes, size), from, size);
 }
 
 void put_u32(struct bytes *bytes, uint32_t value)
@@ -26,10 +34,8 @@ void put_u64(struct bytes *bytes, uint64_t value)
 
 void put_fill(struct bytes *bytes, uint8_t value, size_t size)
 {
-    bytes->data = realloc(bytes->data, bytes->size + size);
-    assert_non_null(bytes->data);
-    memset(bytes->data + bytes->size, value, size);
-    bytes->size += size;
+    if (size != 0)
+        memset(room_for(bytes, size), value, size);
 }
 
 void put_zeros_to(struct bytes *bytes, size_t size)

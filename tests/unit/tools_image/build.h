@@ -14,6 +14,7 @@
 struct bytes {
     uint8_t *data;
     size_t size;
+    size_t room;
 };
 
 void put(struct bytes *bytes, const void *from, size_t size);
