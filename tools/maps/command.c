@@ -32,6 +32,7 @@ struct maps_options {
     bool diff;
     bool find;
     bool scan;
+    bool scan_any;
     bool has_range;
     uint64_t budget;
     uint64_t first;
@@ -44,6 +45,8 @@ struct maps_options {
 
 /* In the order of enum ranges_join. */
 static const char *const join_words[] = { "protection", "rights", "type", "size", "all", NULL };
+
+static const char *const scan_words[] = { "kin", "any", NULL };
 
 /* START-END, END not included; START-, to the last address. */
 static void parse_range(struct argp_state *state, const char *text, struct maps_options *options)
@@ -149,7 +152,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->address = option_address(state, "--find", argument);
         return 0;
     case KEY_CR3: parse_roots(state, argument, options); return 0;
-    case KEY_SCAN: options->scan = true; return 0;
+    case KEY_SCAN:
+        options->scan = true;
+        options->scan_any = argument && option_word(state, "--scan", argument, scan_words) == 1;
+        return 0;
     case ARGP_KEY_ARG: return parse_argument(argument, state, options);
     case ARGP_KEY_END: check(state, options); return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -228,42 +234,44 @@ static bool take_space(const struct machine *machine, const struct maps_options 
     return true;
 }
 
-/* The spaces that --find looks through: those of --cr3, of --scan, or the machine's own. */
+/* The spaces that --find looks through. */
+struct spaces {
+    struct space *list;
+    unsigned count;
+};
+
+/* Those of --cr3 and of --scan, or the machine's own. */
 static bool take_spaces(const struct machine *machine, const struct maps_options *options,
-                        const struct space *own, const struct roots *roots, struct space **spaces,
-                        struct complaint *complaint)
+                        const struct space *own, struct spaces *spaces, struct complaint *complaint)
 {
     const unsigned given = options->cr3_count;
-    const unsigned count = given + roots->count;
+    struct roots roots = { 0 };
+    bool done = !options->scan || roots_scan(machine, options->scan_any, &roots, complaint);
 
-    *spaces = take_memory(count ? count : 1, sizeof(**spaces));
-    (*spaces)[0] = *own;
-    for (unsigned i = 0; i < count; i++) {
-        const uint64_t cr3 = i < given ? options->cr3[i] : roots->found[i - given].cr3;
+    spaces->count = given + roots.count;
+    spaces->list = take_memory(spaces->count + 1, sizeof(*spaces->list));
+    spaces->list[0] = *own;
+    for (unsigned i = 0; done && i < spaces->count; i++) {
+        const uint64_t cr3 = i < given ? options->cr3[i] : roots.found[i - given].cr3;
 
-        (*spaces)[i] = *own;
-        if (!space_with_root(machine, cr3, &(*spaces)[i], complaint)) {
-            return false;
-        }
+        spaces->list[i] = *own;
+        done = space_with_root(machine, cr3, &spaces->list[i], complaint);
     }
-    return true;
+    spaces->count += spaces->count == 0 && !options->scan;
+    roots_free(&roots);
+    return done;
 }
 
 static int find_command(const struct machine *machine, const struct maps_options *options,
                         const struct space *own, struct complaint *complaint)
 {
-    struct roots roots = { 0 };
-    struct space *spaces = NULL;
+    struct spaces spaces = { 0 };
     int status = COMMAND_INPUT;
 
-    if ((!options->scan || roots_scan(machine, &roots, complaint)) &&
-        take_spaces(machine, options, own, &roots, &spaces, complaint)) {
-        const unsigned count = options->cr3_count + roots.count;
-
-        status = find_show(spaces, count ? count : 1, options->address, options->ui.json, complaint);
+    if (take_spaces(machine, options, own, &spaces, complaint)) {
+        status = find_show(spaces.list, spaces.count, options->address, options->ui.json, complaint);
     }
-    free(spaces);
-    roots_free(&roots);
+    free(spaces.list);
     return status;
 }
 
@@ -273,7 +281,7 @@ static int scan_command(const struct machine *machine, const struct maps_options
     struct roots roots;
     int status;
 
-    if (!roots_scan(machine, &roots, complaint)) {
+    if (!roots_scan(machine, options->scan_any, &roots, complaint)) {
         return COMMAND_INPUT;
     }
     status = roots_show(machine, &roots, options->ui.json);

@@ -16,6 +16,7 @@ struct search {
     const struct vmmu_x86_level *level; /* of the root */
     unsigned entries;
     unsigned root_bytes;
+    bool any;           /* roots that have nothing of the machine's own, too */
     const uint8_t *own; /* the root that the machine uses, or NULL */
     uint8_t own_bytes[VMMU_PAGE_BYTES];
     struct roots *roots;
@@ -27,7 +28,11 @@ static uint64_t entry_of(const struct search *search, const uint8_t *root, unsig
     uint64_t entry = 0;
 
     /* x86 in memory and here: little-endian. */
-    memcpy(&entry, root + (size_t)index * search->format->entry_bytes, search->format->entry_bytes);
+    if (search->format->entry_bytes == 8) {
+        memcpy(&entry, root + (size_t)index * 8, 8);
+    } else {
+        memcpy(&entry, root + (size_t)index * 4, 4);
+    }
     /* Some emulators mark PDPTEs of PAE accessed, whose bit is reserved; the bit was not there when they were loaded. */
     return search->level->accessed ? entry : entry & ~search->format->level[1].accessed;
 }
@@ -86,15 +91,41 @@ static bool count_entries(const struct search *search, const uint8_t *root, unsi
     return true;
 }
 
+/* Entries of two tables in memory, of the level below the root, that are the same. */
+static unsigned count_same_below(const struct search *search, uint64_t one, uint64_t other)
+{
+    const struct vmmu_x86_level *level = search->level - 1;
+    const struct vmmu_ram *ram = search->machine->ram;
+    unsigned same = 0;
+
+    for (uint64_t offset = 0; offset < VMMU_PAGE_BYTES; offset += search->format->entry_bytes) {
+        uint64_t a;
+        uint64_t b;
+
+        same += ram->load(ram->context, one + offset, search->format->entry_bytes, &a) == VMMU_OK &&
+                ram->load(ram->context, other + offset, search->format->entry_bytes, &b) == VMMU_OK &&
+                a != 0 && ((a ^ b) & ~(level->accessed | level->dirty)) == 0;
+    }
+    return same;
+}
+
+/* Upper entries that the machine's own root has, too. With PAE two roots may have copies of the tables below. */
 static unsigned count_shared(const struct search *search, const uint8_t *root)
 {
+    const bool pae = search->space.mode.paging == VMMU_X86_PAGING_PAE;
     const uint64_t marks = search->level->accessed | search->level->dirty;
     unsigned shared = 0;
 
     for (unsigned index = search->entries / 2; search->own && index < search->entries; index++) {
         const uint64_t entry = entry_of(search, root, index);
+        const uint64_t own = entry_of(search, search->own, index);
 
-        shared += entry != 0 && ((entry ^ entry_of(search, search->own, index)) & ~marks) == 0;
+        if (pae && entry != 0 && own != 0) {
+            shared += count_same_below(search, vmmu_format_table(search->level, entry),
+                                       vmmu_format_table(search->level, own));
+        } else {
+            shared += entry != 0 && ((entry ^ own) & ~marks) == 0;
+        }
     }
     return shared;
 }
@@ -144,18 +175,34 @@ static void keep(struct roots *roots, struct root root)
     roots->found[roots->count++] = root;
 }
 
+/* Most pages are told from a root by their first words, or have no upper entry at all. */
+static bool is_blank(const uint8_t *bytes, unsigned count)
+{
+    uint64_t word;
+    uint64_t all = 0;
+
+    for (unsigned offset = 0; offset < count; offset += sizeof(word)) {
+        memcpy(&word, bytes + offset, sizeof(word));
+        all |= word;
+    }
+    return all == 0;
+}
+
 static void look_at(struct search *search, uint64_t address, const uint8_t *bytes)
 {
     const unsigned half = search->entries / 2;
     struct root root = { .cr3 = address };
 
-    if (!count_entries(search, bytes, half, search->entries, &root.upper) || root.upper == 0 ||
-        !count_entries(search, bytes, 0, half, &root.present) || !leads_somewhere(search, address)) {
+    if (is_blank(bytes + search->root_bytes / 2, search->root_bytes / 2) ||
+        !count_entries(search, bytes, half, search->entries, &root.upper) ||
+        !count_entries(search, bytes, 0, half, &root.present)) {
         return;
     }
     root.present += root.upper;
     root.shared = count_shared(search, bytes);
-    keep(search->roots, root);
+    if ((root.shared || search->any || !search->own) && leads_somewhere(search, address)) {
+        keep(search->roots, root);
+    }
 }
 
 /* A page by the library's way to memory, where it is not mapped. */
@@ -210,10 +257,12 @@ static void take_own(struct search *search, const struct machine *machine)
     }
 }
 
-bool roots_scan(const struct machine *machine, struct roots *roots, struct complaint *complaint)
+bool roots_scan(const struct machine *machine, bool any, struct roots *roots, struct complaint *complaint)
 {
     struct space_memory unused;
-    struct search search = { .machine = machine, .space = space_of(machine, &unused), .roots = roots };
+    struct search search = {
+        .machine = machine, .space = space_of(machine, &unused), .any = any, .roots = roots
+    };
     uint64_t total = 0;
 
     *roots = (struct roots){ 0 };

@@ -18,7 +18,8 @@ struct root {
     uint64_t cr3;
     unsigned present; /* entries */
     unsigned upper;   /* of these in the upper half */
-    unsigned shared;  /* upper entries that are those of the machine's own CR3, too */
+    unsigned
+        shared; /* upper entries that are those of the machine's own CR3, too; with PAE, of the level below */
 };
 
 struct roots {
@@ -29,9 +30,11 @@ struct roots {
 };
 
 /*
- * Look through all memory of @machine for roots of the paging mode that it is in. *complaint and false if it has none.
+ * Look through all memory of @machine for roots of the paging mode that it is in. Unless @any, and if the machine's own root
+ * is known, only for such as share an upper entry with it: all address spaces of one kernel do. *complaint and false if paging
+ * is off.
  */
-bool roots_scan(const struct machine *machine, struct roots *roots, struct complaint *complaint);
+bool roots_scan(const struct machine *machine, bool any, struct roots *roots, struct complaint *complaint);
 void roots_free(struct roots *roots);
 
 /* Print them. An enum command_status. */
