@@ -153,6 +153,17 @@ static void name_line(struct lines *lines, unsigned line, const struct sim_resul
     }
 }
 
+static bool is_equal(double a, double b)
+{
+    return !(a < b) && !(a > b);
+}
+
+/* Whether the interval makes no difference: then there is one result for all points. */
+static bool is_level(const struct sim_config *config, enum interval interval)
+{
+    return interval == INTERVAL_EXIT && config->technique == SIM_NATIVE;
+}
+
 static void add_line(struct lines *lines, const struct sim_result *first)
 {
     const struct sim_results *const results = lines->results;
@@ -164,8 +175,8 @@ static void add_line(struct lines *lines, const struct sim_result *first)
             const struct sim_result *const result = &results->results[i];
             const double x = (double)interval_of(&result->config, lines->interval);
 
-            if (is_same_but(&first->config, &result->config, lines->interval) && !(x < lines->x[point]) &&
-                !(x > lines->x[point])) {
+            if (is_same_but(&first->config, &result->config, lines->interval) &&
+                (is_level(&result->config, lines->interval) || is_equal(x, lines->x[point]))) {
                 values[point] = lines->quantity->of(result);
             }
         }

@@ -136,10 +136,10 @@ static void print_tags(const struct sim_results *results)
             print_head("What tags save");
             any = true;
         }
-        printf("  %s%s%s: %.1f walks, %.1f references for each of %" PRIu64 " %s\n", paint_on(PAINT_NOTE),
+        printf("  %s%s%s: %.1f walks, %.1f references at each of %" PRIu64 " %s\n", paint_on(PAINT_NOTE),
                result->label, paint_off(), result->saved_walks, result->saved_references,
-               result->exits != 0 ? result->exits : result->counts.switches,
-               result->exits != 0 ? "exits" : "switches");
+               result->config.pcids ? result->counts.switches : result->exits,
+               result->config.pcids ? "switches" : "exits");
     }
 }
 
@@ -227,7 +227,7 @@ static struct json_object *run_of(const struct sim_result *result)
     put_real(object, "exits_per_million", result->exits_per_million);
     put_real(object, "cycles_per_1000", result->cost_per_1000);
     if (result->without) {
-        json_put_text(object, "without_tags", result->without->label);
+        json_put_text(object, "against", result->without->label);
         put_real(object, "saved_walks", result->saved_walks);
         put_real(object, "saved_references", result->saved_references);
     }

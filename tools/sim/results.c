@@ -197,35 +197,42 @@ static void work_out(struct sim_result *result, const struct sim_weights *weight
 
 /* --- comparisons --- */
 
-static bool is_without_tags_of(const struct sim_config *without, const struct sim_config *with)
+/* The same configuration without its PCIDs, or, if it has none, without its VPIDs. False: it has no tags. */
+static bool strip_tags(const struct sim_config *with, struct sim_config *without)
 {
-    struct sim_config stripped = *with;
+    memcpy(without, with, sizeof *without);
+    if (with->pcids) {
+        without->pcids = false;
+    } else {
+        without->vpid = SIM_VPID_OFF;
+    }
+    return with->pcids || with->vpid != SIM_VPID_OFF;
+}
 
-    stripped.vpid = SIM_VPID_OFF;
-    stripped.pcids = false;
-    return memcmp(&stripped, without, sizeof(stripped)) == 0 && (with->vpid != SIM_VPID_OFF || with->pcids);
+/* What @values were more without tags, for each of @times. */
+static double saved(const uint64_t *without, const uint64_t *with, uint64_t times)
+{
+    return times != 0 ? ((double)sum(without, SIM_WORLDS) - (double)sum(with, SIM_WORLDS)) / (double)times
+                      : 0;
 }
 
 static void compare(struct sim_results *results, struct sim_result *result)
 {
-    const struct sim_counts *const with = &result->counts;
+    struct sim_config stripped;
+    const uint64_t times = result->config.pcids ? result->counts.switches : result->exits;
 
+    if (!strip_tags(&result->config, &stripped)) {
+        return;
+    }
     for (unsigned i = 0; i < results->count && !result->without; i++) {
-        if (is_without_tags_of(&results->results[i].config, &result->config)) {
+        if (memcmp(&results->results[i].config, &stripped, sizeof(stripped)) == 0) {
             result->without = &results->results[i];
         }
     }
     if (result->without) {
-        const struct sim_counts *const off = &result->without->counts;
-        const uint64_t times = result->exits != 0 ? result->exits : with->switches;
-
-        if (times != 0) {
-            result->saved_walks =
-                ((double)sum(off->walks, SIM_WORLDS) - (double)sum(with->walks, SIM_WORLDS)) / (double)times;
-            result->saved_references =
-                ((double)sum(off->references, SIM_WORLDS) - (double)sum(with->references, SIM_WORLDS)) /
-                (double)times;
-        }
+        result->saved_walks = saved(result->without->counts.walks, result->counts.walks, times);
+        result->saved_references =
+            saved(result->without->counts.references, result->counts.references, times);
     }
 }
 

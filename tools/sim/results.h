@@ -28,10 +28,14 @@ struct sim_result {
     double misses_per_1000;     /* walks of the guest's for 1000 references of the trace */
     double references_per_walk; /* the guest's */
     double user_references_per_walk;
-    double exits_per_million;         /* references of the trace */
-    double cost_per_1000;             /* cycles for 1000 references of the trace */
-    const struct sim_result *without; /* the same without tags; NULL if there is none, or it is that itself */
-    double saved_walks; /* against @without: for each exit, or change of address space where there are none */
+    double exits_per_million; /* references of the trace */
+    double cost_per_1000;     /* cycles for 1000 references of the trace */
+    /*
+     * The same without PCIDs, or, if it has none, without VPIDs; NULL if there is none. Against it, what PCIDs save at each switch
+     * of address space, VPIDs at each exit: of everybody's walks.
+     */
+    const struct sim_result *without;
+    double saved_walks;
     double saved_references;
 };
 
