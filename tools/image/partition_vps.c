@@ -105,6 +105,10 @@ static bool take_registers(struct state_place *place, struct json_object *object
         if (!take_segment(place, json_object_array_get_idx(segments, i), &state->segment[i]))
             return false;
     }
+    if (json_object_object_get_ex(object, "interrupt_shadow", NULL) &&
+        !state_flag(place, object, "interrupt_shadow", &state->interrupt_shadow)) {
+        return false;
+    }
     state->cpl = (uint8_t)privilege;
     state->cr0 = processor->paging.cr0;
     state->cr4 = processor->paging.cr4;
