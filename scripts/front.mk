@@ -31,6 +31,7 @@ help:
 	@echo 'make unit     the unit tests alone; make unit ONLY=word for some of them'
 	@echo 'make tool     the command-line tool: build/vmmu; build/vmmu --help tells what it does'
 	@echo 'make lib      the library: build/libvmmu.a; its headers are in include/'
+	@echo 'make install  both, with manual page, pkg-config file and completion: PREFIX=/usr/local DESTDIR='
 	@echo 'make hv       the hypervisor: build/vmmu.elf'
 	@echo 'make guests   the bare-metal test guests'
 	@echo 'make clean    removes build/ (fetched Debian packages stay in ~/.cache/vmmu)'
@@ -72,16 +73,6 @@ test-long:
 test-parts: $(UNIT_TESTS) hv guests $(BUILD)/vmmu $(SAN)/vmmu
 list-unit-tests:
 	@printf '%s\n' $(UNIT_TESTS)
-
-# The lines of C in README.md, for tests/unit/readme, which declares what they define.
-$(SAN)/readme.c: README.md
-	@mkdir -p $(@D)
-	$(Q)sed -n '/^```c$$/,/^```$$/{/^```/d;p}' $< > $@
-
-$(SAN)/readme.o: $(SAN)/readme.c
-	$(Q)$(CC) $(SAN_FLAGS) -Wno-missing-prototypes -c $< -o $@
-
-$(SAN)/libvmmu-test.a: $(SAN)/readme.o
 
 .PHONY: iso
 iso:

@@ -18,12 +18,7 @@ $(COV)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COV_FLAGS) -O1 -MMD -MP -c $< -o $@
 
-# The lines of C in README.md: see scripts/front.mk.
-$(COV)/readme.o: $(SAN)/readme.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(COV_FLAGS) -Wno-missing-prototypes -c $< -o $@
-
-$(COV)/libvmmu-test.a: $(COV_LIB_OBJECTS) $(COV_TEST_OBJECTS) $(COV)/readme.o
+$(COV)/libvmmu-test.a: $(COV_LIB_OBJECTS) $(COV_TEST_OBJECTS)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 

@@ -209,7 +209,7 @@ static void show_exits(const struct runs *runs)
     }
     report_plot(
         runs->report, section,
-        &(struct report_plotting){ .title = "Exits by kind",
+        &(struct report_plotting){ .title = "How often each kind of exit happened",
                                    .description = "How often the processor left the guest, for each reason.",
                                    .value_label = "exits",
                                    .columns = shown,
@@ -238,7 +238,7 @@ static void show_last_exits(const struct runs *runs)
     }
     section->note = "Of the exits that the hypervisor still remembered at the end of the run.";
     report_plot(runs->report, section,
-                &(struct report_plotting){ .title = "The last exits by kind",
+                &(struct report_plotting){ .title = "How often each kind was among the last",
                                            .value_label = "exits",
                                            .columns = section->table.column_count,
                                            .stride = 1 });
@@ -297,7 +297,7 @@ static void show_mmu(const struct runs *runs)
     const unsigned columns = section->table.column_count;
 
     report_plot(runs->report, section,
-                &(struct report_plotting){ .title = "Counters of memory virtualization",
+                &(struct report_plotting){ .title = "The greatest counters of memory virtualization",
                                            .description = "The greatest counters, by powers of ten.",
                                            .value_label = "times, by powers of ten",
                                            .columns = columns,
@@ -332,7 +332,7 @@ static void show_processors(const struct runs *runs)
         }
     }
     report_plot(runs->report, section,
-                &(struct report_plotting){ .title = "Counters of virtual processors",
+                &(struct report_plotting){ .title = "The greatest counters of virtual processors",
                                            .value_label = "times, by powers of ten",
                                            .columns = section->table.column_count,
                                            .stride = 1,
