@@ -1,11 +1,17 @@
-# The benchmarks. make bench [BENCH="--kvm"]; make bench BENCH="--only tlb" boots nothing; --only vpid traces and replays (minutes).
+# The benchmarks. make bench [BENCH="--kvm"]; make bench BENCH="--only tlb" boots nothing; --only batch boots one guest; --only vpid
+# traces and replays (minutes).
 
 TLB_BENCH   := $(BUILD)/bench/tlb
+BATCH_BENCH := $(BUILD)/bench/batch
 VPID_REPLAY := $(BUILD)/bench/vpid-replay
 
 $(TLB_BENCH): bench/tlb/main.c $(BUILD)/libvmmu.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) -O2 -D_GNU_SOURCE $(INCLUDES) $^ -o $@
+
+$(BATCH_BENCH): bench/batch/main.c bench/batch/emulated.c $(BUILD)/libvmmu.a bench/batch/emulated.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) -O2 -D_GNU_SOURCE $(INCLUDES) $(filter-out %.h,$^) -lunicorn -o $@
 
 $(VPID_REPLAY): $(addprefix bench/vpid/,main.c replay.c trace.c) hv/x86/vp/tags.c $(BUILD)/libvmmu.a \
                 $(wildcard bench/vpid/*.h) hv/x86/vp/tags.h
@@ -13,11 +19,14 @@ $(VPID_REPLAY): $(addprefix bench/vpid/,main.c replay.c trace.c) hv/x86/vp/tags.
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) -O2 -D_GNU_SOURCE $(INCLUDES) $(filter-out %.h,$^) -o $@
 
 ifeq ($(strip $(BENCH)),--only tlb)
-BENCH_PACKAGES := gcc libc6-dev binutils python3
+BENCH_PACKAGES = gcc libc6-dev binutils python3
 BENCH_TARGETS  := $(TLB_BENCH)
+else ifeq ($(strip $(BENCH)),--only batch)
+BENCH_PACKAGES = $(TOOL_PACKAGES) libunicorn-dev qemu-system-x86
+BENCH_TARGETS  := $(BATCH_BENCH) $(BUILD)/vmmu tool-guests
 else
-BENCH_PACKAGES := gcc libc6-dev binutils python3 git qemu-system-x86 musl-tools
-BENCH_TARGETS  := $(TLB_BENCH) $(VPID_REPLAY) hv
+BENCH_PACKAGES = $(TOOL_PACKAGES) libunicorn-dev qemu-system-x86 musl-tools
+BENCH_TARGETS  := $(TLB_BENCH) $(BATCH_BENCH) $(VPID_REPLAY) $(BUILD)/vmmu tool-guests hv
 endif
 
 .PHONY: bench
