@@ -6,9 +6,9 @@ FUZZ_TARGETS := $(sort $(patsubst tests/fuzz/%_target.c,%,$(wildcard tests/fuzz/
 FUZZ_SUPPORT := $(filter-out %_target.c %/replay.c,$(wildcard tests/fuzz/*.c))
 # What they borrow from the unit tests.
 FUZZ_BORROWED := tests/unit/guest/room.c tests/unit/dev/invariants.c $(wildcard tests/unit/shadow/invariants*.c)
-FUZZ_SOURCES := $(LIB_SOURCES) $(PURE_SOURCES) $(wildcard hv/boot/*.c) $(FUZZ_SUPPORT) $(FUZZ_BORROWED)
-FUZZ_LIBS    := -Wl,--as-needed -lcmocka -lZydis
-FUZZ_PACKAGES := gcc libc6-dev python3 libcmocka-dev libzydis-dev
+FUZZ_SOURCES := $(LIB_SOURCES) $(PURE_SOURCES) $(TOOL_ROOMS) $(wildcard hv/boot/*.c) $(FUZZ_SUPPORT) $(FUZZ_BORROWED)
+FUZZ_LIBS     = -Wl,--as-needed -lcmocka $(TOOL_LIBRARIES)
+FUZZ_PACKAGES  = gcc libc6-dev python3 libcmocka-dev $(TOOL_PACKAGES)
 
 # By clang, with libFuzzer: the library and all that the targets drive, instrumented.
 FUZZ_CLANG_FLAGS   := $(STANDARD) -O1 -g $(WARNINGS) $(INCLUDES) -DVMMU_DEBUG -D_GNU_SOURCE -fno-omit-frame-pointer \
