@@ -84,10 +84,11 @@ def _():
     page = re.sub(".\b", "", page)
     names = commands()
     expect(len(names) >= 8, f"commands: {names}")
+    shared = page.partition("OPTIONS THAT COMMANDS SHARE")[2]
     for command in names:
         section = expect_match(rf"^   vmmu {command}\n((?:.*\n)*?)(?=^   vmmu [a-z]|^[A-Z])", page, f"the section of {command}")
         for option in set(options(command)) - {"--help", "--usage"}:
-            expect(option in section[1], f"{command} {option} is not in the page")
+            expect(re.search(rf"{option}\b", section[1] + shared), f"{command} {option} is not in the page")
     for status in range(4):
         expect_match(rf"^ +{status} ", page.partition("EXIT STATUS")[2], "exit statuses")
 
