@@ -19,6 +19,7 @@ static const struct command commands[] = {
     { "walk", "every entry of a walk, and what it came to", walk_command },
     { "report", "statistics of runs, side by side, as a page for a browser", report_command },
     { "maps", "all that is mapped, as ranges or page by page", maps_command },
+    { "check", "what is wrong with tables: lint", check_command },
     { "explain", "what an instruction's memory accesses come to under each technique", explain_command },
     { "sim", "a trace of references on models of TLBs under each technique", sim_command },
     { "live", "a running guest: registers and counters, stop and go, dumps, other commands on it",

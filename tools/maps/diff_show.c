@@ -113,7 +113,7 @@ int diff_show(const struct space *first, const struct space *second, bool json, 
 
     diff_begin(&diff, first, second);
     if (json) {
-        json_rows_begin(&rows, first, "differences");
+        json_rows_begin(&rows, first, "vmmu_maps", "differences");
     } else {
         print_head(first, second);
     }

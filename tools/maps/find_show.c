@@ -137,7 +137,7 @@ int find_show(const struct space *spaces, unsigned count, uint64_t address, bool
     bool complete = true;
 
     if (json) {
-        json_rows_begin(&finding.rows, &spaces[0], "mappings");
+        json_rows_begin(&finding.rows, &spaces[0], "vmmu_maps", "mappings");
     } else {
         printf("%sMappings of physical address 0x%" PRIx64 "\n%-18s %-*s %-4s %-6s %s%s\n",
                paint_on(PAINT_HEAD), address, "CR3", space_digits(&spaces[0]), "address", "size", "rights",

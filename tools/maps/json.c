@@ -19,12 +19,13 @@ static void print_members(struct json_object *object, const char *before, const 
     }
 }
 
-void json_rows_begin(struct json_rows *rows, const struct space *space, const char *name)
+void json_rows_begin(struct json_rows *rows, const struct space *space, const char *document,
+                     const char *name)
 {
     struct json_object *head = json_object_new_object();
 
     rows->any = false;
-    json_put_number(head, "vmmu_maps", 1);
+    json_put_number(head, document, 1);
     json_put_hex(head, space->second ? "second_stage" : "cr3", space->cr3);
     json_put_text(head, "paging",
                   !space->second && space->mode.paging == VMMU_X86_PAGING_NONE

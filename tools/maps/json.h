@@ -12,8 +12,9 @@ struct json_rows {
     bool any;
 };
 
-/* Open the document: what is looked at, and then the array @name. */
-void json_rows_begin(struct json_rows *rows, const struct space *space, const char *name);
+/* Open the document, "vmmu_maps" or another: what is looked at, and then the array @name. */
+void json_rows_begin(struct json_rows *rows, const struct space *space, const char *document,
+                     const char *name);
 
 /* One row; @row is freed. */
 void json_rows_add(struct json_rows *rows, struct json_object *row);

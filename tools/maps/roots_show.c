@@ -31,7 +31,7 @@ static void print_json(const struct machine *machine, const struct roots *roots)
     struct json_object *rest = json_object_new_object();
     struct json_rows rows;
 
-    json_rows_begin(&rows, &space, "roots");
+    json_rows_begin(&rows, &space, "vmmu_maps", "roots");
     for (unsigned i = 0; i < roots->count; i++) {
         struct json_object *row = json_object_new_object();
 

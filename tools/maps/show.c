@@ -40,7 +40,7 @@ int show_ranges(const struct space *space, const struct show_options *options, s
 
     ranges_begin(&ranges, space, options->join, options->physical);
     if (options->json) {
-        json_rows_begin(&json, space, "ranges");
+        json_rows_begin(&json, space, "vmmu_maps", "ranges");
     } else {
         text_begin(&text, space, options);
     }
@@ -85,7 +85,7 @@ int show_pages(const struct space *space, const struct show_options *options, st
 
     space_scan(space, &scan);
     if (options->json) {
-        json_rows_begin(&json, space, "pages");
+        json_rows_begin(&json, space, "vmmu_maps", "pages");
     } else {
         text_pages_head(space);
     }
