@@ -45,7 +45,7 @@ _SAYS = {
     QEMU: "gva2gpa, by QMP, many requests on their way at a time",
 }
 
-HEADINGS = ("translations", "M/s", "ns", "ns of processor", "what is timed")
+HEADINGS = ("translations", "what is timed", "M/s", "ns", "ns of processor")
 
 
 def run(tool, program):
@@ -147,10 +147,10 @@ def render(rows):
     lines = [HEADINGS] + [_cells(row) for row in rows]
     reached = next(row["millions_per_second"] for row in rows if row["workload"] == TOOL)
     verdict = "reached" if reached >= GOAL_MILLIONS else "missed"
-    return table.align(lines, left=1) + f"\ngoal: {GOAL_MILLIONS} M/s of {TOOL}: {verdict} ({reached:.1f} M/s)"
+    return table.align(lines, left=2) + f"\ngoal: {GOAL_MILLIONS} M/s of {TOOL}: {verdict} ({reached:.1f} M/s)"
 
 
 def _cells(row):
     processor = row["processor_nanoseconds"]
-    return (row["workload"], f"{row['millions_per_second']:.3g}", f"{row['nanoseconds']:.0f}",
-            "-" if processor is None else f"{processor:.0f}", _SAYS[row["workload"]])
+    return (row["workload"], _SAYS[row["workload"]], f"{row['millions_per_second']:.3g}", f"{row['nanoseconds']:.0f}",
+            "-" if processor is None else f"{processor:.0f}")

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/walk/hex.h"
 #include "tools/walk/model.h"
 
 #define INPUT_BYTES  ((size_t)1 << 18)
@@ -48,10 +49,28 @@ static inline const char *end_line(const char *at, const char *end)
     return at && *at == '\n' ? at + 1 : NULL;
 }
 
+/* Sixteen digits and a newline, as the addresses of a 64-bit kernel are most often written. */
+static inline bool parse_plain(const char *at, const char *end, uint64_t *address)
+{
+    uint32_t high, low;
+
+    if (end - at <= DIGITS_MOST || at[DIGITS_MOST] != '\n' || !hex_parse(at, &high) ||
+        !hex_parse(at + HEX_DIGITS, &low)) {
+        return false;
+    }
+    *address = (uint64_t)high << 32 | low;
+    return true;
+}
+
 const char *batch_parse(const char *at, const char *end, uint64_t *address, bool *found)
 {
     uint64_t value = 0;
     uint8_t number;
+
+    if (parse_plain(at, end, address)) {
+        *found = true;
+        return at + DIGITS_MOST + 1;
+    }
 
     at = skip_blanks(at);
     *found = false;
@@ -82,10 +101,9 @@ struct work {
     const struct batch *batch;
     struct batch_result *result;
     struct vmmu_x86_mode mode;
-    unsigned digits; /* of an address */
-    uint64_t line;   /* that is looked at, from 1 */
-    size_t used;     /* of output */
-    char hex[256][2];
+    bool wide;     /* linear addresses have more than 32 bits */
+    uint64_t line; /* that is looked at, from 1 */
+    size_t used;   /* of output */
     char input[INPUT_BYTES + 1];
     char output[OUTPUT_BYTES];
 };
@@ -100,12 +118,15 @@ struct answer {
     bool has_error;
 };
 
-static inline char *put_hex(const struct work *work, char *to, uint64_t value, unsigned digits)
+/* Eight digits, or sixteen if @wide. */
+static inline char *put_hex(char *to, uint64_t value, bool wide)
 {
-    for (unsigned shift = digits * 4; shift > 0; shift -= 8, to += 2) {
-        memcpy(to, work->hex[(uint8_t)(value >> (shift - 8))], 2);
+    if (wide) {
+        hex_print(to, (uint32_t)(value >> 32));
+        to += HEX_DIGITS;
     }
-    return to;
+    hex_print(to, (uint32_t)value);
+    return to + HEX_DIGITS;
 }
 
 static inline char *put_text(char *to, const char *text)
@@ -170,10 +191,10 @@ static inline const char *size_word(uint64_t page_bytes)
 
 static char *put_line(const struct work *work, char *to, uint64_t va, const struct answer *answer)
 {
-    to = put_hex(work, to, va, work->digits);
+    to = put_hex(to, va, work->wide);
     if (answer->word == NULL) {
         *to++ = ' ';
-        to = put_hex(work, to, answer->pa, DIGITS_MOST);
+        to = put_hex(to, answer->pa, true);
         memcpy(to, size_word(answer->page_bytes), 4);
         to = put_rights(to + 4, answer->rights);
     } else {
@@ -386,11 +407,7 @@ bool batch_run(const struct batch *batch, struct batch_result *result, struct co
     work->batch = batch;
     work->result = result;
     work->mode = batch->judged ? *mode : walk_open_mode(mode);
-    work->digits = mode->address_bits == 32 ? 8 : DIGITS_MOST;
-    for (unsigned byte = 0; byte < 256; byte++) {
-        work->hex[byte][0] = "0123456789abcdef"[byte >> 4];
-        work->hex[byte][1] = "0123456789abcdef"[byte & 15];
-    }
+    work->wide = mode->address_bits != 32;
     done = answer_input(work, complaint);
     /* The lines before a bad one have been answered; only the first complaint counts. */
     done = flush(work, done ? complaint : &ignored) && done;

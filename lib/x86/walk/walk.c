@@ -244,11 +244,11 @@ enum vmmu_status vmmu_x86_walk(const struct vmmu_x86_mode *mode, const struct vm
     return status;
 }
 
-/* Where an observer's walk stands. */
+/* An observer's walk: where it begins, and, after VMMU_OK, the leaf where it ended. */
 struct look {
     uint64_t table;
-    uint64_t entry;  /* the last one loaded: after VMMU_OK the leaf */
-    uint64_t grants; /* of the entries that were sound, together */
+    uint64_t entry;
+    uint64_t grants; /* of all entries together */
     unsigned level;
     bool refused; /* VMMU_GUEST_FAULT: the last entry is present, and refused by the layout */
 };
@@ -261,12 +261,16 @@ static inline enum vmmu_status look_down(const struct vmmu_x86_layout *layout, c
                                          uint64_t address, struct look *look)
 {
     const struct vmmu_x86_format *format = vmmu_format_of(layout);
-    const struct vmmu_x86_level *level = &format->level[look->level];
+    const unsigned entry_bytes = format->entry_bytes;
+    uint64_t grants = look->grants;
+    uint64_t table = look->table;
+    unsigned number = look->level;
 
-    for (;; look->level--, level--) {
-        const uint64_t at = look->table + (uint64_t)vmmu_format_index(level, address) * format->entry_bytes;
-        const enum vmmu_status status = ram->load(ram->context, at, format->entry_bytes, &look->entry);
-        const uint64_t entry = look->entry;
+    for (;; number--) {
+        const struct vmmu_x86_level *level = &format->level[number];
+        const uint64_t at = table + (uint64_t)vmmu_format_index(level, address) * entry_bytes;
+        uint64_t entry;
+        const enum vmmu_status status = ram->load(ram->context, at, entry_bytes, &entry);
 
         if (status != VMMU_OK) {
             return status;
@@ -276,15 +280,18 @@ static inline enum vmmu_status look_down(const struct vmmu_x86_layout *layout, c
         if (!vmmu_format_is_present(format, entry)) {
             return VMMU_GUEST_FAULT;
         }
-        if (vmmu_format_is_refused(layout, look->level, leaf, entry)) {
+        if (vmmu_format_is_refused(layout, number, leaf, entry)) {
             look->refused = true;
             return VMMU_GUEST_FAULT;
         }
-        look->grants &= vmmu_format_grants(format, level, entry);
+        grants &= vmmu_format_grants(format, level, entry);
         if (leaf) {
+            look->entry = entry;
+            look->grants = grants;
+            look->level = number;
             return VMMU_OK;
         }
-        look->table = vmmu_format_table(level, entry);
+        table = vmmu_format_table(level, entry);
     }
 }
 
