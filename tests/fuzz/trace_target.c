@@ -109,10 +109,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_counts(&counts[technique], config.upper_levels);
     }
     if (whole[SIM_NATIVE] && whole[SIM_SHADOW] && whole[SIM_NESTED]) {
-        FUZZ_CHECK(counts[SIM_NATIVE].page_faults == counts[SIM_SHADOW].page_faults);
-        FUZZ_CHECK(counts[SIM_NATIVE].page_faults == counts[SIM_NESTED].page_faults);
-        FUZZ_CHECK(counts[SIM_NATIVE].mapped_bytes == counts[SIM_SHADOW].mapped_bytes);
-        FUZZ_CHECK(counts[SIM_NATIVE].accesses[SIM_USER] == counts[SIM_NESTED].accesses[SIM_USER]);
+        for (unsigned technique = SIM_SHADOW; technique < SIM_TECHNIQUES; technique++) {
+            FUZZ_CHECK(counts[SIM_NATIVE].accesses[SIM_USER] == counts[technique].accesses[SIM_USER]);
+            FUZZ_CHECK(counts[SIM_NATIVE].mapped_bytes == counts[technique].mapped_bytes);
+            FUZZ_CHECK(counts[SIM_NATIVE].guest_tables == counts[technique].guest_tables);
+            FUZZ_CHECK(counts[SIM_NATIVE].switches == counts[technique].switches);
+        }
     }
     return 0;
 }
