@@ -24,7 +24,7 @@ const char page_style[] =
     ".wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n"
     "caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}\n"
     "th,td{padding:.2rem .7rem;border-bottom:1px solid var(--edge);text-align:left;vertical-align:top;"
-    "overflow-wrap:anywhere}\n"
+    "overflow-wrap:break-word}\n"
     "thead th{border-bottom:2px solid var(--edge)}tbody th{font-weight:400}\n"
     "tbody tr:nth-child(even){background:var(--stripe)}\n"
     ".number{text-align:right;white-space:nowrap}\n"

@@ -1,6 +1,6 @@
 /*
- * Tables of measurements: an array of objects, one for each row. What a row's texts and flags say is its name; its numbers are
- * columns. Rows whose first numbers are of the same thing belong together.
+ * Tables of measurements: an array of objects, one for each row. Its name is its label, or what its texts and flags say; its
+ * numbers are columns. Rows whose first numbers are of the same thing belong together.
  */
 #include <math.h>
 #include <stdio.h>
@@ -39,9 +39,14 @@ static const char *first_number(struct json_object *row)
 
 static void name_of(struct json_object *row, char name[REPORT_NAME])
 {
+    const char *label = NULL;
     size_t used = 0;
 
     name[0] = '\0';
+    if (json_get_text(row, "label", &label)) {
+        snprintf(name, REPORT_NAME, "%s", label);
+        return;
+    }
     json_object_object_foreach(row, key, value)
     {
         const bool flag = json_object_is_type(value, json_type_boolean);
@@ -81,71 +86,110 @@ static unsigned column_of(struct report *report, struct report_section *section,
                                                                     : REPORT_COLUMNS;
 }
 
-static void add_row(struct report *report, struct report_section *section, struct json_object *row)
-{
-    char plain[REPORT_NAME];
-    const char *name;
+/* What was set and not measured: the row's name tells it as far as rows differ. */
+static const char settings[] = "configuration";
 
-    name_of(row, plain);
-    name = own_name(report, &section->table, plain);
-    json_object_object_foreach(row, key, value)
+/* A row and where it goes. */
+struct row {
+    struct report *report;
+    struct report_section *section;
+    const char *name;
+};
+
+/* Numbers of @object, which is the row's own or, with an @outer name, a member of it. */
+static void add_numbers(const struct row *row, const char *outer, struct json_object *object)
+{
+    json_object_object_foreach(object, key, value)
     {
+        char title[REPORT_NAME];
+
+        snprintf(title, sizeof(title), "%s%s%s", outer, *outer ? "." : "", key);
         if (is_number(value)) {
-            *report_cell(report, section, name, column_of(report, section, key)) = report_value(value);
+            *report_cell(row->report, row->section, row->name, column_of(row->report, row->section, title)) =
+                report_value(value);
         }
     }
 }
 
-/* How many values of a column there are, and whether they lie far apart. */
-static unsigned look_at_column(const struct report_table *table, unsigned column, bool *wide)
+/* A row's own numbers stand before those of its members. */
+static void add_row(struct report *report, struct report_section *section, struct json_object *object)
 {
-    double least = INFINITY, greatest = 0;
-    unsigned count = 0;
+    char name[REPORT_NAME];
+    struct row row = { report, section, NULL };
+
+    name_of(object, name);
+    row.name = own_name(report, &section->table, name);
+    add_numbers(&row, "", object);
+    json_object_object_foreach(object, key, value)
+    {
+        if (json_object_is_type(value, json_type_object) && strcmp(key, settings) != 0) {
+            add_numbers(&row, key, value);
+        }
+    }
+}
+
+/* What there is to plot of a column. */
+struct column {
+    unsigned count; /* positive values */
+    double least, greatest;
+    bool rational; /* not all of them are counts */
+};
+
+static struct column look_at_column(const struct report_table *table, unsigned number)
+{
+    struct column column = { .least = INFINITY };
 
     for (unsigned row = 0; row < table->row_count; row++) {
-        const struct report_cell *cell = &table->rows[row].cells[column];
+        const struct report_cell *cell = &table->rows[row].cells[number];
         const double value = cell->kind == CELL_COUNT  ? (double)cell->count
                              : cell->kind == CELL_REAL ? cell->real
                                                        : 0;
 
         if (isfinite(value) && value > 0) {
-            least = value < least ? value : least;
-            greatest = value > greatest ? value : greatest;
-            count++;
+            column.least = value < column.least ? value : column.least;
+            column.greatest = value > column.greatest ? value : column.greatest;
+            column.rational |= cell->kind == CELL_REAL;
+            column.count++;
         }
     }
-    *wide = count > 1 && greatest > least * WIDE_RANGE;
-    return count;
+    return column;
 }
 
-/* A plot of each column that has something to compare. Goals are what a column is compared with, and no measurement. */
-static void plot_columns(struct report *report, struct report_section *section)
+/* Goals are what a column is compared with, and members of members are details. */
+static bool is_plotted(const char *title)
 {
     static const char goal[] = "_goal";
+    const size_t length = strlen(title), tail = strlen(goal);
+
+    return !strchr(title, '.') && (length < tail || strcmp(title + length - tail, goal) != 0);
+}
+
+/* A plot of each column that has something to compare: rates first, then counts. */
+static void plot_columns(struct report *report, struct report_section *section)
+{
     const struct report_table *table = &section->table;
 
-    for (unsigned i = 0; i < table->column_count; i++) {
-        const size_t length = strlen(table->columns[i]);
-        bool wide;
+    for (unsigned i = 0; i < 2 * table->column_count; i++) {
+        const unsigned number = i < table->column_count ? i : i - table->column_count;
+        const struct column column = look_at_column(table, number);
+        const char *title = table->columns[number];
+        const bool wide = column.greatest > column.least * WIDE_RANGE;
 
-        if (look_at_column(table, i, &wide) > 1 &&
-            (length < strlen(goal) || strcmp(table->columns[i] + length - strlen(goal), goal) != 0)) {
-            report_plot(
-                report, section,
-                &(struct report_plotting){
-                    .title = table->columns[i],
-                    .value_label = wide ? report_text(report, "%s, by powers of ten", table->columns[i])
-                                        : table->columns[i],
-                    .first_column = i,
-                    .columns = 1,
-                    .stride = 1,
-                    .scale = wide ? PLOT_LOGARITHMIC : PLOT_LINEAR });
+        if (column.count > 1 && column.rational == (i < table->column_count) && is_plotted(title)) {
+            report_plot(report, section,
+                        &(struct report_plotting){
+                            .title = title,
+                            .value_label = wide ? report_text(report, "%s, by powers of ten", title) : title,
+                            .first_column = number,
+                            .columns = 1,
+                            .stride = 1,
+                            .scale = wide ? PLOT_LOGARITHMIC : PLOT_LINEAR });
         }
     }
 }
 
 /* All rows from @first on that are like it. */
-static void show_group(const struct rows *rows, size_t first)
+static struct report_section *show_group(const struct rows *rows, size_t first)
 {
     const char *kind = first_number(json_object_array_get_idx(rows->array, first));
     struct report_section *section =
@@ -160,6 +204,7 @@ static void show_group(const struct rows *rows, size_t first)
         }
     }
     plot_columns(rows->report, section);
+    return section;
 }
 
 static bool is_known(const char *kind, const char *const *kinds, unsigned count)
@@ -176,6 +221,7 @@ static void show_array(struct report *report, const char *label, struct json_obj
 {
     const struct rows rows = { report, label, array };
     const char *kinds[REPORT_SECTIONS];
+    struct report_section *section = NULL;
     unsigned kind_count = 0;
 
     for (size_t i = 0; i < json_object_array_length(array) && report->section_count < REPORT_SECTIONS; i++) {
@@ -183,8 +229,11 @@ static void show_array(struct report *report, const char *label, struct json_obj
 
         if (kind && !is_known(kind, kinds, kind_count)) {
             kinds[kind_count++] = kind;
-            show_group(&rows, i);
+            section = show_group(&rows, i);
         }
+    }
+    if (kind_count == 1) {
+        section->title = label;
     }
 }
 
