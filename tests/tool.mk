@@ -4,9 +4,9 @@ TOOL_GUESTS := $(BUILD)/tests/tool/memory32 $(BUILD)/tests/tool/memory64
 
 $(BUILD)/tests/tool/memory%: tests/tool/guest/memory.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(STANDARD) -m$* -O1 $(WARNINGS) -ffreestanding -fno-pic -no-pie -fno-stack-protector -nostdlib -static $< -o $@
+	$(Q)$(CC) $(STANDARD) -m$* -O1 $(WARNINGS) -ffreestanding -fno-pic -no-pie -fno-stack-protector -nostdlib -static -z noexecstack $< -o $@
 
 .PHONY: tool-guests
 tool-guests: $(TOOL_GUESTS)
 
-test-parts: tool-guests
+test-parts: tool-guests $(BUILD)/vmmu $(SAN)/vmmu

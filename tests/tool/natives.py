@@ -83,6 +83,12 @@ class Native:
             time.sleep(self._random.uniform(0.001, 0.05))
         raise NotStopped(f"no stop of {STOPS_MOST} was at the levels {levels}")
 
+    @property
+    def version(self):
+        """QEMU's own: (major, minor)."""
+        found = self.monitor.execute("query-version")["qemu"]
+        return found["major"], found["minor"]
+
     def go(self):
         """Let it run on."""
         self.monitor.execute("cont")
@@ -139,8 +145,8 @@ def _start(kind, folder, listener):
     initrd = folder / "initrd"
     initrd.write_bytes(made.initrd.read_bytes() + _work(kind).bytes())
     words = [EMULATOR, "-accel", "tcg", "-cpu", kind.processor, "-smp", str(kind.processors), "-m", f"{kind.memory >> 20}M",
-             "-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none", "-kernel", str(made.kernel), "-initrd", "initrd",
-             "-append", f"{guests.COMMAND_LINE} {guests.QUIET} {kind.words}".strip(),
+             "-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none",
+             "-kernel", str(made.kernel), "-initrd", "initrd", "-append", f"{guests.COMMAND_LINE} {guests.QUIET} {kind.words}".strip(),
              "-serial", "file:console", "-serial", "file:output", "-serial", "file:errors",
              "-chardev", f"socket,id=qmp,abstract=on,tight=on,path={listener.getsockname()[1:].decode()}",
              "-mon", "chardev=qmp,mode=control"]

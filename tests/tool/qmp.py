@@ -4,7 +4,6 @@ Requests that belong together are sent together, and their answers read in order
 """
 
 import json
-import socket
 
 
 class MonitorError(Exception):

@@ -1,0 +1,57 @@
+"""The tool under test, as the cases run it."""
+
+import dataclasses
+import json
+import resource
+import subprocess
+import tempfile
+
+from tap import Failed, expect
+from vmlib import places
+
+# Where the tool was built.
+build = places.BUILD
+# It, and the same with the sanitizers of addresses and undefined behaviour.
+PLAIN, SANITIZED = "vmmu", "san/vmmu"
+SECONDS = 120
+
+OK, NO, USAGE, INPUT = 0, 1, 2, 3
+
+
+@dataclasses.dataclass
+class Ended:
+    """How a run of vmmu ended."""
+
+    words: list
+    status: int
+    out: str
+    err: str
+
+    def __str__(self):
+        return f"vmmu {' '.join(self.words)}: status {self.status}, output {self.out[-600:]!r}, errors {self.err[-600:]!r}"
+
+
+def run(*words, program=PLAIN, limit=None):
+    """Run vmmu with @words; it may have @limit, one of resource.RLIMIT_* and its value."""
+    words = [str(word) for word in words]
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        ended = subprocess.run(["timeout", str(SECONDS), str(build / program), *words], stdin=subprocess.DEVNULL, stdout=out,
+                               stderr=err, preexec_fn=_limiter(limit) if limit else None, check=False)
+        out.seek(0)
+        err.seek(0)
+        return Ended(words, ended.returncode, out.read(), err.read())
+
+
+def _limiter(limit):
+    which, value = limit
+    return lambda: resource.setrlimit(which, (value, value))
+
+
+def answer(*words):
+    """What vmmu with @words, which must succeed, says as JSON."""
+    ended = run(*words, "--json")
+    expect(ended.status == OK, str(ended))
+    try:
+        return json.loads(ended.out)
+    except ValueError as error:
+        raise Failed(f"{error}: {ended}") from None
