@@ -43,11 +43,11 @@ static struct json_object *entry_object(const struct walk_model *model, const st
         [VMMU_X86_STAGE_REGISTER] = "register",
     };
     struct json_object *object = json_object_new_object();
-    char refusal[WALK_SENTENCE_BYTES];
+    char text[WALK_SENTENCE_BYTES];
 
     json_put_number(object, "reference", entry->number);
     json_put_text(object, "stage", stages[entry->step.stage]);
-    json_put_text(object, "name", entry_name(entry->format, entry->step.level));
+    json_put_text(object, "name", walk_entry_name(entry, text));
     json_put_number(object, "level", entry->step.level);
     json_put_number(object, "row", entry->row);
     if (entry->step.stage != VMMU_X86_STAGE_REGISTER) {
@@ -62,7 +62,7 @@ static struct json_object *entry_object(const struct walk_model *model, const st
         json_put_hex(object, "reserved", entry->reserved);
         json_put_hex(object, "target", entry->target);
     }
-    json_put_text(object, "forbids", walk_refusal_text(model, entry, refusal));
+    json_put_text(object, "forbids", walk_refusal_text(model, entry, text));
     return object;
 }
 

@@ -123,6 +123,9 @@ bool walk_row_address(const struct walk_model *model, unsigned row, uint64_t *gp
 const char *walk_refusal_text(const struct walk_model *model, const struct walk_entry *entry,
                               char to[WALK_SENTENCE_BYTES]);
 
+/* "PTE", "EPT PDE", "NPT PML4E": whose entry it is, too. Returns @to. */
+const char *walk_entry_name(const struct walk_entry *entry, char to[WALK_SENTENCE_BYTES]);
+
 /* A cause as a sentence, without full stop. Returns @to. */
 const char *walk_cause_text(const struct walk_model *model, const struct walk_cause *cause,
                             char to[WALK_SENTENCE_BYTES]);

@@ -107,13 +107,21 @@ static void bits_words(uint64_t mask, char *to, size_t size_bytes)
     }
 }
 
+const char *walk_entry_name(const struct walk_entry *entry, char to[WALK_SENTENCE_BYTES])
+{
+    const bool npt = entry->step.stage == VMMU_X86_STAGE_SECOND && entry->format < VMMU_X86_FORMAT_EPT4;
+
+    snprintf(to, WALK_SENTENCE_BYTES, "%s%s", npt ? "NPT " : "",
+             entry_name(entry->format, entry->step.level));
+    return to;
+}
+
 /* "PTE at 0x1234", "EPT PDE at 0x5000". */
 static void entry_words(const struct walk_entry *entry, char *to, size_t size_bytes)
 {
-    snprintf(to, size_bytes, "%s%s at 0x%" PRIx64,
-             entry->step.stage == VMMU_X86_STAGE_SECOND && entry->format < VMMU_X86_FORMAT_EPT4 ? "nested "
-                                                                                                : "",
-             entry_name(entry->format, entry->step.level), entry->step.address);
+    char name[WALK_SENTENCE_BYTES];
+
+    snprintf(to, size_bytes, "%s at 0x%" PRIx64, walk_entry_name(entry, name), entry->step.address);
 }
 
 /* Reasons that an entry alone is enough for. */

@@ -22,14 +22,38 @@ static struct vmmu_x86_paging_registers registers_of(const struct partition_vp *
     return registers;
 }
 
+/*
+ * PDPTE registers of a PAE root, as a MOV to CR3 loads them. QEMU's emulator marks PDPTEs accessed in memory, where the bit is
+ * reserved: it is left out. If the dump has none of them, the walk will say so.
+ */
+static void load_pdptes(const struct vmmu_ram *ram, struct vmmu_x86_paging_registers *registers)
+{
+    const struct vmmu_x86_format *format = &vmmu_x86_formats[VMMU_X86_FORMAT_PAE];
+    uint64_t pdpte[4];
+
+    for (unsigned i = 0; i < 4; i++) {
+        const uint64_t at = vmmu_mode_root(VMMU_X86_PAGING_PAE, registers->cr3).v + i * sizeof(pdpte[0]);
+
+        if (ram->load(ram->context, at, sizeof(pdpte[0]), &pdpte[i]) != VMMU_OK) {
+            return;
+        }
+        pdpte[i] &= ~format->level[2].accessed;
+    }
+    memcpy(registers->pdpte, pdpte, sizeof(pdpte));
+    registers->pdpte_in_memory = false;
+}
+
 /* The machine that walks the shadow: of its processor only the width of addresses could matter, and no dump tells it. */
 static bool shadow_machine(const struct machine *machine, struct machine *host)
 {
     const struct vmmu_x86_cpu cpu = {
         .maxphyaddr = 52, .pae = true, .nx = true, .long_mode = true, .gib_pages = true, .la57 = true
     };
-    const struct vmmu_x86_paging_registers registers = registers_of(machine->vp);
+    struct vmmu_x86_paging_registers registers = registers_of(machine->vp);
 
+    if (machine->vp->shadow_format == VMMU_X86_FORMAT_PAE) {
+        load_pdptes(&machine->image->ram, &registers);
+    }
     *host = *machine;
     host->cpu = cpu;
     host->registers = registers;
@@ -87,7 +111,10 @@ bool walk_make_shadow(const struct machine *machine, const struct walk_model *gu
     shadow->cr3 = machine->vp->shadow_cr3;
     walk_make(&host, guest->va, guest->access, &shadow->walk);
     for (unsigned i = 0; i < shadow->walk.entry_count && i < VMMU_X86_MAX_LEVELS; i++) {
-        shadow->tables[i] = table_at(partition, shadow->walk.entries[i].step.address);
+        const struct vmmu_x86_step *step = &shadow->walk.entries[i].step;
+        const bool in_register = step->stage == VMMU_X86_STAGE_REGISTER;
+
+        shadow->tables[i] = table_at(partition, in_register ? shadow->cr3 : step->address);
     }
     shadow->has_place = guest->translates && place_of(partition, guest->guest.gpa.v, &shadow->place);
     shadow->agreement = compare(guest, shadow);

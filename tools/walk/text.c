@@ -84,18 +84,17 @@ static void print_entry(const struct walk_model *model, unsigned index)
         in_register ? vmmu_format_index(level, model->va)
                     : (unsigned)((entry->step.address & (table_bytes - 1)) / format->entry_bytes);
     char bits[ENTRY_TEXT_BYTES];
-    char refusal[WALK_SENTENCE_BYTES];
+    char text[WALK_SENTENCE_BYTES];
     const enum paint paint = is_blamed(model, index) ? PAINT_BAD : PAINT_PLAIN;
     char place[24];
-    char name[24];
+    char name[32];
 
-    walk_refusal_text(model, entry, refusal);
     if (in_register) {
         snprintf(place, sizeof(place), "register");
     } else {
         snprintf(place, sizeof(place), "%" PRIx64, entry->step.address);
     }
-    snprintf(name, sizeof(name), "%s[%u]", entry_name(entry->format, entry->step.level), position);
+    snprintf(name, sizeof(name), "%.16s[%u]", walk_entry_name(entry, text), position);
     printf("%3.0u  %s%-14s%s  %12s  %s%0*" PRIx64 "%s%*s  ", entry->number, paint_on(paint), name,
            paint_off(), place, paint_on(PAINT_NOTE), format->entry_bytes * 2, entry->step.value, paint_off(),
            16 - format->entry_bytes * 2, "");
@@ -105,8 +104,9 @@ static void print_entry(const struct walk_model *model, unsigned index)
         return;
     }
     entry_bits_text(entry->format, entry->step.level, entry->leaf, entry->step.value, bits);
-    printf("%5s%s%-*s%s", "", paint_on(PAINT_DIM), refusal[0] != '\0' ? 28 : 0, bits, paint_off());
-    printf("%s%s\n", refusal[0] != '\0' ? "  forbids: " : "", refusal);
+    walk_refusal_text(model, entry, text);
+    printf("%5s%s%-*s%s", "", paint_on(PAINT_DIM), text[0] != '\0' ? 28 : 0, bits, paint_off());
+    printf("%s%s\n", text[0] != '\0' ? "  forbids: " : "", text);
 }
 
 /* What the references of a row of the grid are for. */

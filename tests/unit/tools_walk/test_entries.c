@@ -200,6 +200,16 @@ static void test_the_pat_gives_the_memory_type(void **state)
     EXPECT(model.pat_known);
 }
 
+static unsigned type_named(const char *word)
+{
+    unsigned type = 0;
+
+    while (strcmp(memory_type_word(type), word) != 0) {
+        EXPECT(++type < 8);
+    }
+    return type;
+}
+
 /* SDM 3A "Selecting Memory Types for Pentium III and More Recent Processor Families". */
 static void test_memory_types_combine_as_the_manuals_table_says(void **state)
 {
@@ -218,18 +228,9 @@ static void test_memory_types_combine_as_the_manuals_table_says(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        unsigned found = 0;
+        const unsigned type = walk_combined_type(type_named(rows[i].pat), type_named(rows[i].range));
 
-        for (unsigned range = 0; range < 8; range++) {
-            for (unsigned pat = 0; pat < 8; pat++) {
-                if (strcmp(memory_type_word(range), rows[i].range) == 0 &&
-                    strcmp(memory_type_word(pat), rows[i].pat) == 0) {
-                    assert_string_equal(memory_type_word(walk_combined_type(pat, range)), rows[i].both);
-                    found++;
-                }
-            }
-        }
-        EXPECT_EQ(found, 1);
+        assert_string_equal(memory_type_word(type), rows[i].both);
     }
 }
 

@@ -228,7 +228,7 @@ static void test_npt_refuses_the_walk_of_a_table_that_it_does_not_let_write(void
                VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_USER | VMMU_X86_RIGHT_EXECUTE);
     walk_in_words(&machine, VA, "r", &model);
     expect_refusal(VMMU_X86_STAGE2_RIGHTS, 13, WALK_WRITE, E_RW);
-    expect_sentence(&model, 0, "nested PTE at");
+    expect_sentence(&model, 0, "NPT PTE at");
     EXPECT_EQ(model.stage2_fault.exitinfo1, VMMU_X86_NPF_GUEST_TABLE | 7);
     second_map(&second, 1, table_at(&machine.mode, 2), AWAY + table_at(&machine.mode, 2),
                VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_WRITE | VMMU_X86_RIGHT_EXECUTE);

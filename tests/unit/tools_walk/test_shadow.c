@@ -147,10 +147,18 @@ static void test_the_shadow_of_a_guest_without_long_mode_is_of_pae_paging(void *
 
     (void)state;
     vp.shadow_format = VMMU_X86_FORMAT_PAE;
-    world_write(&host_world, SHADOW, 8, shadow_table(2) | E_P);
+    world_write(&host_world, SHADOW, 8, shadow_table(2) | E_P | E_A); /* QEMU's emulator sets A there */
     walk_both(&machine, VA, "r");
     EXPECT_EQ(shadow.agreement, WALK_AGREES);
     EXPECT_EQ(shadow.walk.entry_count, 3);
+    EXPECT_EQ(shadow.walk.entries[0].step.stage, VMMU_X86_STAGE_REGISTER);
+    EXPECT(shadow.tables[0] == &tables[0]);
+    world_write(&host_world, SHADOW, 8, shadow_table(2) | E_P | E_RW); /* no processor loads that */
+    host_world.absent_base = SHADOW;
+    host_world.absent_bytes = 4096;
+    walk_both(&machine, VA, "r");
+    EXPECT_EQ(shadow.walk.status, VMMU_ABSENT);
+    host_world.absent_bytes = 0;
     vp.shadow_format = VMMU_X86_FORMAT_5LEVEL;
     world_write(&host_world, SHADOW, 8, SHADOW | E_ALL);
     walk_both(&machine, VA, "r");

@@ -197,7 +197,7 @@ static void test_a_nested_page_fault_is_told_with_exitinfo1(void **state)
     expect_part(text, "second stage NPT, root 80000000\n");
     expect_part(text, "fault       #VMEXIT(NPF) at guest-physical 1000, "
                       "EXITINFO1 200000006 (W/R, U/S, guest table)\n");
-    expect_part(text, "because     nested PML4E at 0x80000000: P is 0: not present\n");
+    expect_part(text, "because     NPT PML4E at 0x80000000: P is 0: not present\n");
     free(text);
 }
 
