@@ -2,18 +2,21 @@
  * Compressed kdump files, as makedumpfile and QEMU's dump-guest-memory write them: pages by libkdumpfile, registers from the notes,
  * which we find ourselves, for libkdumpfile does not look at them unless it knows the kernel.
  */
-#include <libkdumpfile/kdumpfile.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/image/kdump_child.h"
 #include "tools/image/notes.h"
 #include "tools/image/pages.h"
 #include "tools/image/source.h"
 #include "tools/image/unflatten.h"
 
 struct kdump {
-    kdump_ctx_t *context;
+    const char *path;
+    struct kdump_child child;
     struct image_pages *pages;
+    bool told; /* that a page cannot be read */
 };
 
 /*
@@ -82,6 +85,20 @@ static bool part_of(const struct image_file *file, const char *what, const uint6
                     (unsigned long long)file->size_bytes);
 }
 
+/* Behind the first header come the blocks of the second, then those of the maps of pages. */
+static bool check_maps(const struct image_file *file, const struct header_layout *layout,
+                       struct complaint *complaint)
+{
+    const uint64_t second = field(file->bytes + layout->block_bytes + 4, 4);
+    const uint64_t maps = field(file->bytes + layout->block_bytes + 8, 4);
+
+    if (image_file_holds(file, (1 + second) * BLOCK_BYTES, maps * BLOCK_BYTES))
+        return true;
+    return complain(complaint,
+                    "its header has %llu blocks of maps of pages behind %llu others, more than the file",
+                    (unsigned long long)maps, (unsigned long long)(1 + second));
+}
+
 static bool read_headers(const struct image_file *file, struct notes *notes, struct complaint *complaint)
 {
     const struct header_layout *layout;
@@ -93,6 +110,8 @@ static bool read_headers(const struct image_file *file, struct notes *notes, str
     if (layout == NULL)
         return complain(complaint,
                         "it is a compressed dump of a machine that is not x86, or its header lies");
+    if (!check_maps(file, layout, complaint))
+        return false;
     const uint64_t version = field(file->bytes + VERSION_AT, 4);
     const uint64_t kernel[2] = { field(second + layout->kernel_offset, 8),
                                  field(second + layout->kernel_bytes, layout->width_bytes) };
@@ -111,41 +130,22 @@ static bool read_headers(const struct image_file *file, struct notes *notes, str
            notes_read(notes, file->bytes + note[0], note[1], note[0], complaint);
 }
 
-static bool library_complains(kdump_ctx_t *context, const char *what, struct complaint *complaint)
-{
-    const char *const words = kdump_get_err(context);
-
-    return complain(complaint, "%s: %s", what, words == NULL ? "libkdumpfile does not say why" : words);
-}
-
-/* Runs of pages that the file has. */
-static bool add_ranges(struct image_opened *opened, kdump_ctx_t *context, struct complaint *complaint)
-{
-    kdump_attr_t attribute = { .type = KDUMP_BITMAP };
-    kdump_addr_t first = 0;
-    kdump_addr_t last;
-
-    if (kdump_get_attr(context, KDUMP_ATTR_FILE_PAGEMAP, &attribute) != KDUMP_OK ||
-        attribute.type != KDUMP_BITMAP)
-        return library_complains(context, "the map of its pages cannot be read", complaint);
-    while (kdump_bmp_find_set(attribute.val.bitmap, &first) == KDUMP_OK) {
-        last = first;
-        if (kdump_bmp_find_clear(attribute.val.bitmap, &last) != KDUMP_OK || last <= first ||
-            last > IMAGE_ADDRESS_LIMIT >> VMMU_PAGE_SHIFT) {
-            return complain(complaint, "the map of its pages has no end");
-        }
-        image_memory_add(&opened->memory, first << VMMU_PAGE_SHIFT, (last - first) << VMMU_PAGE_SHIFT, NULL);
-        first = last;
-    }
-    return opened->memory.count != 0 || complain(complaint, "it holds no memory");
-}
-
+/*
+ * A page that cannot be read is not there for those who walk. Somebody has to be told why, once: that the file is damaged, and not the
+ * machine.
+ */
 static bool fetch(void *context, uint64_t address, uint8_t *bytes)
 {
-    const struct kdump *const kdump = context;
-    size_t count = VMMU_PAGE_BYTES;
+    struct kdump *const kdump = context;
+    struct complaint complaint;
+    const enum kdump_page page = kdump_child_read(&kdump->child, address, bytes, &complaint);
 
-    return kdump_read(kdump->context, KDUMP_MACHPHYSADDR, address, bytes, &count) == KDUMP_OK;
+    if (page == KDUMP_PAGE_BROKEN && !kdump->told) {
+        kdump->told = true;
+        (void)fprintf(stderr, "vmmu: %s: the page at 0x%llx cannot be read, and passes for absent: %s\n",
+                      kdump->path, (unsigned long long)address, complaint.text);
+    }
+    return page == KDUMP_PAGE_THERE;
 }
 
 static bool read_pages(void *context, uint64_t address, void *to, size_t size_bytes)
@@ -160,17 +160,12 @@ static bool open_library(struct image_opened *opened, struct complaint *complain
     struct kdump *const kdump = take_memory(1, sizeof(*kdump));
 
     opened->own = kdump;
+    kdump->path = opened->image.path;
+    kdump->child.socket = -1;
     kdump->pages = image_pages_new(fetch, kdump);
-    kdump->context = kdump_new();
-    if (kdump->context == NULL)
-        return complain(complaint, "there is no memory for libkdumpfile");
-    /* A file that becomes shorter is then an error of reading, and not a signal in a mapping that we know nothing of. */
-    (void)kdump_set_number_attr(kdump->context, KDUMP_ATTR_FILE_MMAP_POLICY, KDUMP_MMAP_NEVER);
-    if (kdump_open_fd(kdump->context, opened->file.descriptor) != KDUMP_OK)
-        return library_complains(kdump->context, "it cannot be read as a compressed dump", complaint);
     opened->memory.read = read_pages;
     opened->memory.read_context = kdump;
-    return add_ranges(opened, kdump->context, complaint);
+    return kdump_child_start(&kdump->child, opened->file.descriptor, &opened->memory, complaint);
 }
 
 static bool is_flattened(const struct image_file *file)
@@ -217,8 +212,7 @@ static void close_kdump(struct image_opened *opened)
 
     if (kdump == NULL)
         return;
-    if (kdump->context != NULL)
-        kdump_free(kdump->context);
+    kdump_child_stop(&kdump->child);
     image_pages_free(kdump->pages);
     free(kdump);
 }

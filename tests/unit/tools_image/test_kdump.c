@@ -232,6 +232,8 @@ static void test_headers_that_lie_are_refused(void **state)
         const char *words;
     } lies[] = {
         { BLOCK_SIZE_AT, 0x10000, "not x86, or its header lies" },
+        { SUB_HEADER_AT, 0xFFFFFFFF, "2 blocks of maps of pages behind 4294967296 others" },
+        { BITMAP_BLOCKS_AT, 0x7FFFFFFF, "2147483647 blocks of maps of pages behind 2 others" },
         { NOTES_AT, UINT64_MAX, "bytes of notes at" },
         { NOTES_AT + 8, UINT64_MAX, "bytes of notes at" },
         { NOTES_AT + 8, 0x100000, "bytes of notes at" },
@@ -242,7 +244,7 @@ static void test_headers_that_lie_are_refused(void **state)
     for (unsigned i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         struct bytes dump = sound_dump();
 
-        if (lies[i].at == BLOCK_SIZE_AT) {
+        if (lies[i].at < BLOCK) {
             patch_u32(&dump, lies[i].at, (uint32_t)lies[i].value);
         } else {
             patch_u64(&dump, lies[i].at, lies[i].value);

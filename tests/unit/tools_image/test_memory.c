@@ -114,14 +114,36 @@ static void test_neighbours_join_if_their_bytes_do(void **state)
     image_memory_free(&memory);
 }
 
-/* What a map of each byte says, against ranges that were thrown in at random. */
+/* Who has the byte at @at by the rule, among @count ranges that were given. */
+static const struct image_range *owner_of(const struct image_range *given, unsigned count, uint64_t at)
+{
+    const struct image_range *owner = NULL;
+
+    for (unsigned i = 0; i < count; i++) {
+        const bool in = at - given[i].base < given[i].size_bytes;
+
+        if (in && (owner == NULL || given[i].base < owner->base ||
+                   (given[i].base == owner->base && given[i].size_bytes > owner->size_bytes)))
+            owner = &given[i];
+    }
+    return owner;
+}
+
+static void expect_owner(const struct image_memory *memory, const struct image_range *owner, uint64_t at)
+{
+    const struct image_range *const found = image_memory_find(memory, at);
+
+    EXPECT_EQ(found != NULL, owner != NULL);
+    if (owner != NULL)
+        EXPECT(found->mapped + (at - found->base) == owner->mapped + (at - owner->base));
+}
+
 static void test_whatever_overlaps_each_address_has_one_owner_by_the_rule(void **state)
 {
     enum { SPAN = 256, COUNT = 12 };
     uint64_t random = 1;
 
     (void)state;
-    fill();
     for (unsigned round = 0; round < 500; round++) {
         struct image_memory memory = { 0 };
         struct image_range given[COUNT];
@@ -133,22 +155,8 @@ static void test_whatever_overlaps_each_address_has_one_owner_by_the_rule(void *
             image_memory_add(&memory, given[i].base, given[i].size_bytes, given[i].mapped);
         }
         image_memory_settle(&memory);
-        for (uint64_t at = 0; at < SPAN; at++) {
-            const struct image_range *owner = NULL;
-
-            for (unsigned i = 0; i < COUNT; i++) {
-                const bool in = at - given[i].base < given[i].size_bytes;
-
-                if (in && (owner == NULL || given[i].base < owner->base ||
-                           (given[i].base == owner->base && given[i].size_bytes > owner->size_bytes)))
-                    owner = &given[i];
-            }
-            const struct image_range *const found = image_memory_find(&memory, at);
-
-            EXPECT_EQ(found != NULL, owner != NULL);
-            if (owner != NULL)
-                EXPECT(found->mapped + (at - found->base) == owner->mapped + (at - owner->base));
-        }
+        for (uint64_t at = 0; at < SPAN; at++)
+            expect_owner(&memory, owner_of(given, COUNT, at), at);
         image_memory_free(&memory);
     }
 }
