@@ -93,6 +93,14 @@ def _():
         expect_match(rf"^ +{status} ", page.partition("EXIT STATUS")[2], "exit statuses")
 
 
+@case("docs/tool.md has a section for every command")
+def _():
+    text = (TREE / "docs" / "tool.md").read_text(encoding="utf-8")
+    for command in commands():
+        expect_match(rf"^## .*\b{command}\b", text, "the headings")
+        expect_match(rf"^    \$ .*\bvmmu {command} ", text, f"an example of {command}")
+
+
 def completed(*words):
     """What bash offers for the last of @words."""
     script = '''source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
