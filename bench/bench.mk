@@ -1,8 +1,9 @@
-# The benchmarks. make bench [BENCH="--kvm"]; make bench BENCH="--only tlb" boots nothing; --only batch boots one guest; --only vpid
-# traces and replays (minutes).
+# The benchmarks. make bench [BENCH="--kvm"]; make bench BENCH="--only tlb" boots nothing; --only batch and
+# --only maps boot one guest; --only vpid traces and replays (minutes).
 
 TLB_BENCH   := $(BUILD)/bench/tlb
 BATCH_BENCH := $(BUILD)/bench/batch
+MAPS_BENCH  := $(BUILD)/bench/measure
 VPID_REPLAY := $(BUILD)/bench/vpid-replay
 
 $(TLB_BENCH): bench/tlb/main.c $(BUILD)/libvmmu.a
@@ -12,6 +13,10 @@ $(TLB_BENCH): bench/tlb/main.c $(BUILD)/libvmmu.a
 $(BATCH_BENCH): bench/batch/main.c bench/batch/emulated.c $(BUILD)/libvmmu.a bench/batch/emulated.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) -O2 -D_GNU_SOURCE $(INCLUDES) $(filter-out %.h,$^) -lunicorn -o $@
+
+$(MAPS_BENCH): bench/maps/main.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) -O2 -D_GNU_SOURCE $^ -o $@
 
 $(VPID_REPLAY): $(addprefix bench/vpid/,main.c replay.c trace.c) hv/x86/vp/tags.c $(BUILD)/libvmmu.a \
                 $(wildcard bench/vpid/*.h) hv/x86/vp/tags.h
@@ -24,9 +29,12 @@ BENCH_TARGETS  := $(TLB_BENCH)
 else ifeq ($(strip $(BENCH)),--only batch)
 BENCH_PACKAGES = $(TOOL_PACKAGES) libunicorn-dev qemu-system-x86
 BENCH_TARGETS  := $(BATCH_BENCH) $(BUILD)/vmmu tool-guests
+else ifeq ($(strip $(BENCH)),--only maps)
+BENCH_PACKAGES = $(TOOL_PACKAGES) qemu-system-x86
+BENCH_TARGETS  := $(MAPS_BENCH) $(BUILD)/vmmu tool-guests
 else
 BENCH_PACKAGES = $(TOOL_PACKAGES) libunicorn-dev qemu-system-x86 musl-tools
-BENCH_TARGETS  := $(TLB_BENCH) $(BATCH_BENCH) $(VPID_REPLAY) $(BUILD)/vmmu tool-guests hv
+BENCH_TARGETS  := $(TLB_BENCH) $(BATCH_BENCH) $(MAPS_BENCH) $(VPID_REPLAY) $(BUILD)/vmmu tool-guests hv
 endif
 
 .PHONY: bench
