@@ -128,7 +128,7 @@ static void read_addresses(void)
     unsigned long long address;
 
     while (scanf("%llx", &address) == 1) {
-        if (subject.count == room) {
+        if (!addresses || subject.count == room) {
             room = room == 0 ? 4096 : room * 2;
             addresses = realloc(addresses, room * sizeof(*addresses));
             if (!addresses) {

@@ -214,13 +214,13 @@ static void test_large_inputs_are_answered_line_by_line(void **state)
 {
     enum { LINES = 70000 };
     const struct machine machine = small_machine(0);
-    char *text = malloc(LINES * 6 + 1);
+    char *text = malloc((size_t)LINES * 6 + 1);
     char *answers;
     const char *at;
 
     (void)state;
-    for (unsigned i = 0; i < LINES; i++) {
-        snprintf(text + i * 6, 7, "05%03x\n", i & 0xfff);
+    for (size_t i = 0; i < LINES; i++) {
+        snprintf(text + i * 6, 7, "05%03x\n", (unsigned)i & 0xfff);
     }
     answers = answers_of((struct batch){ .machine = &machine }, text, LINES * 6, true);
     EXPECT_EQ(result.translated, LINES);
