@@ -212,20 +212,20 @@ static void test_two_stages_lead_to_the_machines_memory(void **state)
 
 static void test_large_inputs_are_answered_line_by_line(void **state)
 {
-    enum { LINES = 70000 };
+    const size_t lines = 70000;
     const struct machine machine = small_machine(0);
-    char *text = malloc((size_t)LINES * 6 + 1);
+    char *text = malloc(lines * 6 + 1);
     char *answers;
     const char *at;
 
     (void)state;
-    for (size_t i = 0; i < LINES; i++) {
+    for (size_t i = 0; i < lines; i++) {
         snprintf(text + i * 6, 7, "05%03x\n", (unsigned)i & 0xfff);
     }
-    answers = answers_of((struct batch){ .machine = &machine }, text, LINES * 6, true);
-    EXPECT_EQ(result.translated, LINES);
+    answers = answers_of((struct batch){ .machine = &machine }, text, lines * 6, true);
+    EXPECT_EQ(result.translated, lines);
     at = answers;
-    for (unsigned i = 0; i < LINES; i++, at += 42) {
+    for (unsigned i = 0; i < lines; i++, at += 42) {
         char expected[48];
 
         snprintf(expected, sizeof(expected), "0000000000005%03x 0000000000007%03x 4K rw-u\n", i & 0xfff,
