@@ -121,7 +121,7 @@ static void entry_words(const struct walk_entry *entry, char *to, size_t size_by
 {
     char name[WALK_SENTENCE_BYTES];
 
-    snprintf(to, size_bytes, "%s at 0x%" PRIx64, walk_entry_name(entry, name), entry->step.address);
+    snprintf(to, size_bytes, "%.32s at 0x%" PRIx64, walk_entry_name(entry, name), entry->step.address);
 }
 
 /* Reasons that an entry alone is enough for. */
