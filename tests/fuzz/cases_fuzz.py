@@ -13,7 +13,7 @@ OUT = TREE / "build" / "fuzz"
 TARGETS = sorted(path.name.removesuffix("_target.c") for path in HERE.glob("*_target.c"))
 MUTATIONS, SEED = 3000, 20
 # Where one input takes a millisecond.
-FEWER_MUTATIONS = {"insn": 1000, "nested": 500, "shadow": 1000, "trace": 1000}
+FEWER_MUTATIONS = {"image_kdump": 300, "insn": 1000, "nested": 500, "shadow": 1000, "trace": 1000}
 LONGEST = 120
 
 
