@@ -1,397 +1,254 @@
 /*
- * One pass over the input in large pieces. A line is parsed, walked and answered before the next is looked at; nothing is
- * kept but what both buffers hold.
+ * Reads pieces of the input, has them answered, and writes the answers in the order of the questions. Where memory is mapped and
+ * the machine has several processors, so many pieces are answered at a time, each by a thread of its own (a lane).
  */
 #include "tools/walk/batch.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/walk/hex.h"
 #include "tools/walk/model.h"
+#include "tools/walk/piece.h"
 
-#define INPUT_BYTES  ((size_t)1 << 18)
-#define OUTPUT_BYTES ((size_t)1 << 18)
-#define ANSWER_MOST  ((size_t)160) /* bytes of one answer */
+#define LANES_MOST 8
 
-#define DIGITS_MOST  16
-
-/* The value of each hexadecimal digit, plus one; zero for what is none. */
-static const uint8_t digit_numbers[256] = {
-    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
-    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
-    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+/* A piece on its way. */
+struct lane {
+    struct piece piece;
+    const struct piece_task *task;
+    bool busy; /* the piece was begun, and its answers are not written yet */
+    bool has_thread;
+    bool ended; /* what the thread is woken for is its end */
+    pthread_t thread;
+    sem_t begun;
+    sem_t answered;
 };
 
-static inline bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-static inline const char *skip_blanks(const char *at)
-{
-    while (is_blank(*at)) {
-        at++;
-    }
-    return at;
-}
-
-/* The start of the next line, if nothing but a comment is left of this one. */
-static inline const char *end_line(const char *at, const char *end)
-{
-    at = skip_blanks(at);
-    if (*at == '#') {
-        at = memchr(at, '\n', (size_t)(end - at));
-    }
-    return at && *at == '\n' ? at + 1 : NULL;
-}
-
-/* Sixteen digits and a newline, as the addresses of a 64-bit kernel are most often written. */
-static inline bool parse_plain(const char *at, const char *end, uint64_t *address)
-{
-    uint32_t high, low;
-
-    if (end - at <= DIGITS_MOST || at[DIGITS_MOST] != '\n' || !hex_parse(at, &high) ||
-        !hex_parse(at + HEX_DIGITS, &low)) {
-        return false;
-    }
-    *address = (uint64_t)high << 32 | low;
-    return true;
-}
-
-const char *batch_parse(const char *at, const char *end, uint64_t *address, bool *found)
-{
-    uint64_t value = 0;
-    uint8_t number;
-
-    if (parse_plain(at, end, address)) {
-        *found = true;
-        return at + DIGITS_MOST + 1;
-    }
-
-    at = skip_blanks(at);
-    *found = false;
-    if (*at == '\n' || *at == '#') {
-        return end_line(at, end);
-    }
-    if (at[0] == '0' && (at[1] == 'x' || at[1] == 'X')) {
-        at += 2;
-    }
-    const char *first = at;
-
-    while ((number = digit_numbers[(uint8_t)*at]) != 0) {
-        value = value << 4 | (number - 1U);
-        at++;
-    }
-    if (at == first || at - first > DIGITS_MOST) {
-        return NULL;
-    }
-    *address = value;
-    *found = true;
-    return *at == '\n' ? at + 1 : end_line(at, end);
-}
-
-/* --- answers --- */
-
-/* What a batch works with. */
 struct work {
     const struct batch *batch;
     struct batch_result *result;
-    struct vmmu_x86_mode mode;
-    bool wide;     /* linear addresses have more than 32 bits */
-    uint64_t line; /* that is looked at, from 1 */
-    size_t used;   /* of output */
-    char input[INPUT_BYTES + 1];
-    char output[OUTPUT_BYTES];
+    struct piece_task task;
+    uint64_t lines;         /* of pieces that are written */
+    char rest[PIECE_BYTES]; /* the beginning of a line that has not ended */
+    size_t rest_bytes;
+    bool at_end; /* of the input */
+    unsigned lane_count;
+    struct lane lanes[LANES_MOST];
 };
 
-/* One answer. */
-struct answer {
-    uint64_t pa;
-    uint64_t page_bytes;
-    uint8_t rights;
-    const char *word; /* if it is a fault: NULL for #PF */
-    uint64_t error;
-    bool has_error;
-};
+/* --- lanes --- */
 
-/* Eight digits, or sixteen if @wide. */
-static inline char *put_hex(char *to, uint64_t value, bool wide)
+static void *run_lane(void *argument)
 {
-    if (wide) {
-        hex_print(to, (uint32_t)(value >> 32));
-        to += HEX_DIGITS;
+    struct lane *lane = argument;
+
+    for (;;) {
+        while (sem_wait(&lane->begun) != 0) {
+        }
+        if (lane->ended) {
+            return NULL;
+        }
+        piece_answer(lane->task, &lane->piece);
+        sem_post(&lane->answered);
     }
-    hex_print(to, (uint32_t)value);
-    return to + HEX_DIGITS;
 }
 
-static inline char *put_text(char *to, const char *text)
+/* Memory that is mapped may be loaded by several threads; what has to be read, one at a time. */
+static bool may_be_shared(const struct machine *machine)
 {
-    const size_t length = strlen(text);
-
-    memcpy(to, text, length);
-    return to + length;
-}
-
-/* Without leading zeros. */
-static char *put_short_hex(char *to, uint64_t value)
-{
-    unsigned shift = 0;
-
-    while (shift < 60 && value >> (shift + 4) != 0) {
-        shift += 4;
+    if (!machine->image || machine->partition) {
+        return false;
     }
-    for (;; shift -= 4) {
-        *to++ = "0123456789abcdef"[(value >> shift) & 15];
-        if (shift == 0) {
-            return to;
+    for (unsigned i = 0; i < machine->image->range_count; i++) {
+        if (!machine->image->ranges[i].mapped) {
+            return false;
         }
     }
+    return machine->image->range_count > 0;
 }
 
-static char *put_decimal(char *to, uint64_t value)
+/* As many lanes as processors; the first alone, and without a thread, where that is all there can be. */
+static void open_lanes(struct work *work)
 {
-    char digits[20];
-    unsigned count = 0;
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const bool shared = processors > 1 && may_be_shared(work->batch->machine);
+    const unsigned wanted = !shared ? 1 : processors > LANES_MOST ? LANES_MOST : (unsigned)processors;
 
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    while (count > 0) {
-        *to++ = digits[--count];
-    }
-    return to;
-}
+    work->lane_count = 1;
+    work->lanes[0].task = &work->task;
+    for (unsigned i = 0; i < wanted && shared; i++) {
+        struct lane *lane = &work->lanes[i];
 
-static inline char *put_rights(char *to, uint8_t rights)
-{
-    to[0] = (rights & VMMU_X86_RIGHT_READ) ? 'r' : '-';
-    to[1] = (rights & VMMU_X86_RIGHT_WRITE) ? 'w' : '-';
-    to[2] = (rights & VMMU_X86_RIGHT_EXECUTE) ? 'x' : '-';
-    to[3] = (rights & VMMU_X86_RIGHT_USER) ? 'u' : 's';
-    return to + 4;
-}
-
-/* Every size has two characters. */
-static inline const char *size_word(uint64_t page_bytes)
-{
-    switch (page_bytes) {
-    case VMMU_PAGE_BYTES: return " 4K ";
-    case VMMU_2M_BYTES: return " 2M ";
-    case 2 * VMMU_2M_BYTES: return " 4M ";
-    case VMMU_1G_BYTES: return " 1G ";
-    default: return " 4G ";
-    }
-}
-
-static char *put_line(const struct work *work, char *to, uint64_t va, const struct answer *answer)
-{
-    to = put_hex(to, va, work->wide);
-    if (answer->word == NULL) {
-        *to++ = ' ';
-        to = put_hex(to, answer->pa, true);
-        memcpy(to, size_word(answer->page_bytes), 4);
-        to = put_rights(to + 4, answer->rights);
-    } else {
-        to = put_text(to, " fault");
-        if (answer->word[0] != '\0') {
-            *to++ = ' ';
-            to = put_text(to, answer->word);
+        lane->task = &work->task;
+        if (sem_init(&lane->begun, 0, 0) != 0 || sem_init(&lane->answered, 0, 0) != 0 ||
+            pthread_create(&lane->thread, NULL, run_lane, lane) != 0) {
+            return;
         }
-        if (answer->has_error) {
-            *to++ = ' ';
-            to = put_short_hex(to, answer->error);
+        lane->has_thread = true;
+        work->lane_count = i + 1;
+    }
+}
+
+/* Wait until the lane's piece is answered, if it has one. */
+static void await(struct lane *lane)
+{
+    while (lane->busy && lane->has_thread && sem_wait(&lane->answered) != 0) {
+    }
+    lane->busy = false;
+}
+
+static void close_lanes(struct work *work)
+{
+    for (unsigned i = 0; i < LANES_MOST; i++) {
+        struct lane *lane = &work->lanes[i];
+
+        if (lane->has_thread) {
+            await(lane);
+            lane->ended = true;
+            sem_post(&lane->begun);
+            pthread_join(lane->thread, NULL);
+            sem_destroy(&lane->begun);
+            sem_destroy(&lane->answered);
         }
+        free(lane->piece.output);
     }
-    *to++ = '\n';
-    return to;
 }
 
-static char *put_json(char *to, uint64_t va, const struct answer *answer)
+static void begin(struct lane *lane)
 {
-    to = put_short_hex(put_text(to, "{\"va\":\"0x"), va);
-    if (answer->word == NULL) {
-        to = put_short_hex(put_text(to, "\",\"pa\":\"0x"), answer->pa);
-        to = put_decimal(put_text(to, "\",\"page_bytes\":"), answer->page_bytes);
-        to = put_rights(put_text(to, ",\"rights\":\""), answer->rights);
-        return put_text(to, "\"}\n");
-    }
-    to = put_text(put_text(to, "\",\"fault\":\""), answer->word[0] != '\0' ? answer->word : "pf");
-    *to++ = '"';
-    if (answer->has_error) {
-        to = put_short_hex(put_text(to, ",\"error\":\"0x"), answer->error);
-        *to++ = '"';
-    }
-    return put_text(to, "}\n");
-}
-
-/* --- walks --- */
-
-static void answer_guest_fault(const struct vmmu_x86_fault *fault, struct answer *answer)
-{
-    const bool page_fault = fault->vector == VMMU_X86_VECTOR_PF;
-
-    *answer = (struct answer){ .word = page_fault ? "" : "gp",
-                               .has_error = page_fault,
-                               .error = fault->error_code };
-}
-
-static inline void walk_one_stage(const struct work *work, uint64_t va, struct answer *answer)
-{
-    struct vmmu_x86_translate_result found;
-    const enum vmmu_status status = vmmu_x86_translate(&work->mode, work->batch->machine->ram,
-                                                       (vmmu_gva){ va }, work->batch->access, &found);
-
-    if (status == VMMU_OK) {
-        answer->pa = found.translation.gpa.v;
-        answer->page_bytes = found.translation.page_bytes;
-        answer->rights = found.translation.rights;
-        answer->word = NULL;
-    } else if (status == VMMU_GUEST_FAULT) {
-        answer_guest_fault(&found.fault, answer);
+    lane->busy = true;
+    if (lane->has_thread) {
+        sem_post(&lane->begun);
     } else {
-        *answer = (struct answer){ .word = "absent" };
+        piece_answer(lane->task, &lane->piece);
     }
 }
 
-static void walk_two_stages(const struct work *work, uint64_t va, struct answer *answer)
+/* --- output --- */
+
+static bool write_all(const struct work *work, const char *from, size_t size_bytes,
+                      struct complaint *complaint)
 {
-    const struct vmmu_x86_stage2 *second = &work->batch->machine->second;
-    const bool ept = second->kind == VMMU_X86_STAGE2_EPT;
-    struct vmmu_x86_nested_result found;
-    const enum vmmu_status status =
-        vmmu_x86_walk_nested(&work->mode, second, (vmmu_gva){ va }, work->batch->access, &found);
-
-    if (status == VMMU_GUEST_FAULT) {
-        answer_guest_fault(&found.fault, answer);
-    } else if (status == VMMU_STAGE2) {
-        const struct vmmu_x86_stage2_fault *fault = &found.stage2_fault;
-
-        *answer = (struct answer){ .word = ept ? "ept" : "npf",
-                                   .has_error = true,
-                                   .error = ept ? fault->qualification : fault->exitinfo1 };
-    } else if (status != VMMU_OK) {
-        *answer = (struct answer){ .word = "absent" };
-    } else {
-        const uint64_t guest_bytes = found.guest.page_bytes;
-        const uint64_t host_bytes = found.host.page_bytes;
-
-        *answer = (struct answer){ .pa = found.host.hpa.v,
-                                   .page_bytes = guest_bytes < host_bytes ? guest_bytes : host_bytes,
-                                   .rights = found.guest.rights & found.host.rights };
-    }
-}
-
-static inline void answer_address(struct work *work, uint64_t va)
-{
-    char *const to = work->output + work->used;
-    struct answer answer;
-    char *end;
-
-    if (work->batch->machine->has_second) {
-        walk_two_stages(work, va, &answer);
-    } else {
-        walk_one_stage(work, va, &answer);
-    }
-    if (answer.word == NULL) {
-        work->result->translated++;
-    } else {
-        work->result->faults++;
-    }
-    end = work->batch->json ? put_json(to, va, &answer) : put_line(work, to, va, &answer);
-    work->used += (size_t)(end - to);
-}
-
-/* --- input and output --- */
-
-static bool flush(struct work *work, struct complaint *complaint)
-{
-    for (size_t done = 0; done < work->used;) {
-        const ssize_t written = write(work->batch->output, work->output + done, work->used - done);
+    while (size_bytes > 0) {
+        const ssize_t written = write(work->batch->output, from, size_bytes);
 
         if (written < 0 && errno != EINTR) {
             return complain(complaint, "the output cannot be written: %s", strerror(errno));
         }
-        done += written > 0 ? (size_t)written : 0;
+        from += written > 0 ? written : 0;
+        size_bytes -= written > 0 ? (size_t)written : 0;
     }
-    work->used = 0;
     return true;
 }
 
-/* Every line of [at, end), which ends in a newline. */
-static bool answer_lines(struct work *work, const char *at, const char *end, struct complaint *complaint)
+/* Wait for a lane's answers, and write them. Lanes are finished in the order in which they were begun. */
+static bool finish(struct work *work, struct lane *lane, struct complaint *complaint)
 {
-    while (at < end) {
-        uint64_t va;
-        bool found;
+    const struct piece *piece = &lane->piece;
 
-        at = batch_parse(at, end, &va, &found);
-        work->line++;
-        if (!at) {
-            return complain(complaint,
-                            "%s: line %" PRIu64 " is no address: give hexadecimal digits, 16 at most",
-                            work->batch->name, work->line);
-        }
-        if (!found) {
-            continue;
-        }
-        answer_address(work, va);
-        if (work->used > OUTPUT_BYTES - ANSWER_MOST && !flush(work, complaint)) {
+    if (!lane->busy) {
+        return true;
+    }
+    await(lane);
+    work->lines += piece->lines;
+    work->result->translated += piece->translated;
+    work->result->faults += piece->faults;
+    if (!write_all(work, piece->output, piece->output_bytes, complaint)) {
+        return false;
+    }
+    return !piece->bad ||
+           complain(complaint, "%s: line %" PRIu64 " is no address: give hexadecimal digits, 16 at most",
+                    work->batch->name, work->lines);
+}
+
+/* All that is on its way, from the lane that was begun first: @next, the one to be begun next. */
+static bool finish_all(struct work *work, unsigned next, struct complaint *complaint)
+{
+    for (unsigned i = 0; i < work->lane_count; i++) {
+        if (!finish(work, &work->lanes[(next + i) % work->lane_count], complaint)) {
             return false;
         }
     }
     return true;
 }
 
-/* Read behind what is @held already: bytes, 0 at the end, -1 and *complaint. */
-static ssize_t read_more(struct work *work, size_t held, struct complaint *complaint)
+/* --- input --- */
+
+/* Read behind what the piece holds already. False and *complaint if that fails. */
+static bool read_more(struct work *work, struct piece *piece, struct complaint *complaint)
 {
     ssize_t count;
 
     do {
-        count = read(work->batch->input, work->input + held, INPUT_BYTES - held);
+        count = read(work->batch->input, piece->input + piece->input_bytes, PIECE_BYTES - piece->input_bytes);
     } while (count < 0 && errno == EINTR);
     if (count < 0) {
-        complain(complaint, "%s: %s", work->batch->name, strerror(errno));
+        return complain(complaint, "%s: %s", work->batch->name, strerror(errno));
     }
-    return count;
+    piece->input_bytes += (size_t)count;
+    work->at_end = count == 0;
+    return true;
+}
+
+/*
+ * Whole lines, as many as a read gives; none at the end of the input. What begins another line is kept for the next piece.
+ * False and *complaint if the input cannot be read, or has a line longer than a piece.
+ */
+static bool fill(struct work *work, struct piece *piece, struct complaint *complaint)
+{
+    const char *newline = NULL;
+
+    memcpy(piece->input, work->rest, work->rest_bytes);
+    piece->input_bytes = work->rest_bytes;
+    work->rest_bytes = 0;
+    while (!newline && !work->at_end) {
+        if (piece->input_bytes == PIECE_BYTES) {
+            return complain(complaint, "%s: a line has more than %zu bytes", work->batch->name, PIECE_BYTES);
+        }
+        if (!read_more(work, piece, complaint)) {
+            return false;
+        }
+        newline = memrchr(piece->input, '\n', piece->input_bytes);
+    }
+    if (work->at_end && piece->input_bytes > 0) { /* a last line without a newline */
+        piece->input[piece->input_bytes++] = '\n';
+    } else if (newline) {
+        const size_t whole = (size_t)(newline + 1 - piece->input);
+
+        work->rest_bytes = piece->input_bytes - whole;
+        memcpy(work->rest, newline + 1, work->rest_bytes);
+        piece->input_bytes = whole;
+    }
+    return true;
 }
 
 static bool answer_input(struct work *work, struct complaint *complaint)
 {
-    size_t held = 0; /* bytes of a line that has not ended */
+    for (unsigned next = 0;; next = (next + 1) % work->lane_count) {
+        struct lane *lane = &work->lanes[next];
 
-    for (;;) {
-        const ssize_t count = read_more(work, held, complaint);
-
-        if (count < 0) {
+        if (!finish(work, lane, complaint)) {
             return false;
         }
-        if (count == 0) {
-            work->input[held] = '\n'; /* of a last line without one */
-            return held == 0 || answer_lines(work, work->input, work->input + held + 1, complaint);
-        }
-        const char *const end = work->input + held + (size_t)count;
-        const char *const newline = memrchr(work->input, '\n', held + (size_t)count);
+        if (!fill(work, &lane->piece, complaint)) {
+            struct complaint ignored;
 
-        held += (size_t)count;
-        if (newline) {
-            if (!answer_lines(work, work->input, newline + 1, complaint)) {
-                return false;
-            }
-            held = (size_t)(end - (newline + 1));
-            memmove(work->input, newline + 1, held);
-            /* Whoever writes an address and waits for its answer must get it. */
-            if ((size_t)count < INPUT_BYTES / 2 && !flush(work, complaint)) {
-                return false;
-            }
-        } else if (held == INPUT_BYTES) {
-            return complain(complaint, "%s: line %" PRIu64 " is too long", work->batch->name, work->line + 1);
+            (void)finish_all(work, next, &ignored); /* what came before is answered */
+            return false;
+        }
+        if (lane->piece.input_bytes == 0) {
+            return finish_all(work, next, complaint);
+        }
+        begin(lane);
+        /* Whoever writes an address and waits for its answer must get it. */
+        if (lane->piece.input_bytes < PIECE_BYTES / 2 &&
+            !finish_all(work, (next + 1) % work->lane_count, complaint)) {
+            return false;
         }
     }
 }
@@ -400,17 +257,21 @@ bool batch_run(const struct batch *batch, struct batch_result *result, struct co
 {
     const struct vmmu_x86_mode *mode = &batch->machine->mode;
     struct work *work = take_memory(1, sizeof(*work));
-    struct complaint ignored;
     bool done;
 
     *result = (struct batch_result){ 0 };
     work->batch = batch;
     work->result = result;
-    work->mode = batch->judged ? *mode : walk_open_mode(mode);
-    work->wide = mode->address_bits != 32;
+    work->task = (struct piece_task){
+        .machine = batch->machine,
+        .mode = batch->judged ? *mode : walk_open_mode(mode),
+        .access = batch->access,
+        .json = batch->json,
+        .wide = mode->address_bits != 32,
+    };
+    open_lanes(work);
     done = answer_input(work, complaint);
-    /* The lines before a bad one have been answered; only the first complaint counts. */
-    done = flush(work, done ? complaint : &ignored) && done;
+    close_lanes(work);
     free(work);
     return done;
 }

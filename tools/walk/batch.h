@@ -30,11 +30,4 @@ struct batch_result {
 /* Answer every line. False and *complaint if a line is no address, or input or output fails; what came before is answered. */
 bool batch_run(const struct batch *batch, struct batch_result *result, struct complaint *complaint);
 
-/*
- * The first address at or after @at, before @end, on this line: digits, then nothing but blanks and a comment up to the
- * newline, which must be there. Returns where the next line begins, or NULL if the line cannot be; *found says whether
- * it holds an address.
- */
-const char *batch_parse(const char *at, const char *end, uint64_t *address, bool *found);
-
 #endif

@@ -71,6 +71,15 @@ static struct machine small_machine(uint64_t cr4)
     return machine;
 }
 
+static enum vmmu_status load_mapped(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
+{
+    if (address > 4 * 4096 - 8 || width_bytes != 8) {
+        return VMMU_ABSENT;
+    }
+    memcpy(value, (const uint8_t *)context + address, 8);
+    return VMMU_OK;
+}
+
 static void test_an_address_becomes_a_line_of_columns(void **state)
 {
     const struct machine machine = small_machine(0);
@@ -237,6 +246,91 @@ static void test_large_inputs_are_answered_line_by_line(void **state)
     free(text);
 }
 
+/*
+ * A machine whose memory is mapped: pieces of a batch go to several threads. Linear addresses up to 2 MiB lead to themselves,
+ * and above them nowhere.
+ */
+static struct machine mapped_machine(void)
+{
+    static uint64_t memory[4][512];
+    static struct image_range range = { .size_bytes = sizeof(memory), .mapped = (const uint8_t *)memory };
+    static struct image image = { .ranges = &range, .range_count = 1 };
+    struct machine machine = machine_with(&world, VMMU_X86_PAGING_4LEVEL);
+
+    memory[1][0] = 0x2000 | E_ALL;
+    memory[2][0] = 0x3000 | E_ALL;
+    memory[3][0] = E_ALL | E_PS;
+    image.ram = (struct vmmu_ram){ .context = memory, .load = load_mapped };
+    machine.image = &image;
+    machine.ram = &image.ram;
+    return machine;
+}
+
+static void test_answers_of_several_threads_come_in_the_order_of_the_questions(void **state)
+{
+    const size_t lines = 200000;
+    const struct machine machine = mapped_machine();
+    char *text = malloc(lines * 7 + 1);
+    char *answers;
+    const char *at;
+
+    (void)state;
+    for (size_t i = 0; i < lines; i++) {
+        snprintf(text + i * 7, 8, "%06x\n", (unsigned)i);
+    }
+    answers = answers_of((struct batch){ .machine = &machine }, text, lines * 7, true);
+    EXPECT_EQ(result.translated, lines);
+    at = answers;
+    for (unsigned i = 0; i < lines; i++, at += 42) {
+        char expected[48];
+
+        snprintf(expected, sizeof(expected), "0000000000%06x 0000000000%06x 2M rwxu\n", i, i);
+        assert_memory_equal(at, expected, 42);
+    }
+    EXPECT_EQ(*at, '\0');
+    free(answers);
+    free(text);
+}
+
+static void test_a_bad_line_far_into_the_input_is_counted_over_all_pieces(void **state)
+{
+    const size_t lines = 100000;
+    const size_t bad = 77777;
+    const struct machine machine = mapped_machine();
+    char *text = malloc(lines * 7 + 1);
+    char *answers;
+
+    (void)state;
+    for (size_t i = 0; i < lines; i++) {
+        snprintf(text + i * 7, 8, "%06x\n", (unsigned)i);
+    }
+    text[(bad - 1) * 7] = 'z';
+    answers = answers_of((struct batch){ .machine = &machine }, text, lines * 7, false);
+    EXPECT_EQ(strlen(answers), (bad - 1) * 42);
+    expect_part(complaint.text, "addresses: line 77777 is no address");
+    free(answers);
+    free(text);
+}
+
+static void test_the_answers_need_more_room_than_the_questions(void **state)
+{
+    const size_t lines = 60000;
+    const struct machine machine = mapped_machine();
+    char *text = malloc(lines * 2 + 1);
+    char *answers;
+
+    (void)state;
+    for (size_t i = 0; i < lines; i++) {
+        text[i * 2] = '5';
+        text[i * 2 + 1] = '\n';
+    }
+    answers = answers_of((struct batch){ .machine = &machine, .json = true }, text, lines * 2, true);
+    EXPECT_EQ(strlen(answers),
+              lines * strlen("{\"va\":\"0x5\",\"pa\":\"0x5\",\"page_bytes\":2097152,\"rights\":\"rwxu\"}\n"));
+    free(answers);
+    free(text);
+}
+
 static void test_a_line_longer_than_the_buffer_is_refused(void **state)
 {
     const size_t size = (size_t)1 << 20;
@@ -246,7 +340,7 @@ static void test_a_line_longer_than_the_buffer_is_refused(void **state)
     (void)state;
     memset(text, ' ', size);
     free(answers_of((struct batch){ .machine = &machine }, text, size, false));
-    expect_part(complaint.text, "addresses: line 1 is too long");
+    expect_part(complaint.text, "addresses: a line has more than 65536 bytes");
     free(text);
 }
 
@@ -280,6 +374,9 @@ int main(void)
         cmocka_unit_test(test_without_paging_the_page_has_4_gib),
         cmocka_unit_test(test_two_stages_lead_to_the_machines_memory),
         cmocka_unit_test(test_large_inputs_are_answered_line_by_line),
+        cmocka_unit_test(test_answers_of_several_threads_come_in_the_order_of_the_questions),
+        cmocka_unit_test(test_a_bad_line_far_into_the_input_is_counted_over_all_pieces),
+        cmocka_unit_test(test_the_answers_need_more_room_than_the_questions),
         cmocka_unit_test(test_a_line_longer_than_the_buffer_is_refused),
         cmocka_unit_test(test_an_output_that_cannot_be_written_is_a_complaint),
     };
