@@ -219,6 +219,22 @@ static bool read_page(const struct machine *machine, uint64_t address, uint8_t p
     return true;
 }
 
+/* A whole page at once, where each load would ask the image anew. */
+static bool copy_page(const struct machine *machine, uint64_t address, uint8_t page[VMMU_PAGE_BYTES])
+{
+    const struct partition *partition = machine->partition;
+
+    for (unsigned i = 0; partition && i < partition->piece_count; i++) {
+        const struct partition_piece *piece = &partition->pieces[i];
+
+        if (address >= piece->gpa &&
+            vmmu_range_fits(address - piece->gpa, VMMU_PAGE_BYTES, piece->size_bytes)) {
+            return image_read(machine->image, piece->hpa + (address - piece->gpa), page, VMMU_PAGE_BYTES);
+        }
+    }
+    return !partition && image_read(machine->image, address, page, VMMU_PAGE_BYTES);
+}
+
 static void look_through_page(struct search *search, uint64_t address, const uint8_t *page)
 {
     for (unsigned offset = 0; offset < VMMU_PAGE_BYTES; offset += search->root_bytes) {
@@ -241,7 +257,7 @@ static void look_through_range(struct search *search, const struct image_range *
          address += VMMU_PAGE_BYTES) {
         const uint8_t *page = range->mapped ? range->mapped + (address - range->base) : copy;
 
-        if (range->mapped || read_page(search->machine, address, copy)) {
+        if (range->mapped || copy_page(search->machine, address, copy)) {
             look_through_page(search, address, page);
         }
     }
