@@ -404,14 +404,13 @@ static void add_configuration(const struct sim_options *options, unsigned geomet
     config->host_page_level = (unsigned)options->host_pages.value[choice[LIST_HOST_PAGE]];
     config->switch_every = options->switches.value[choice[LIST_SWITCH]];
     config->exit_every = options->exits.value[choice[LIST_EXIT]];
-    memcpy(&config->geometry, &options->geometries[geometry], sizeof(config->geometry));
+    config->geometry = options->geometries[geometry];
     if (!is_pointless(options, config, choice)) {
         finish(options, config);
         all->count++;
     }
 }
 
-/* Zeroed memory, and members set one by one: configurations are compared byte by byte. */
 static struct configurations *combine(const struct sim_options *options)
 {
     const struct values *const lists[LISTS] = {
@@ -431,8 +430,6 @@ static struct configurations *combine(const struct sim_options *options)
                 give_up(COMMAND_USAGE, "more than %u configurations", CONFIGURATIONS_MOST);
             }
             add_configuration(options, geometry, choice, all);
-            memset(&all->config[all->count], 0,
-                   all->count < CONFIGURATIONS_MOST ? sizeof(all->config[0]) : 0);
         }
     }
     return all;
@@ -496,7 +493,7 @@ static void simulate(const struct sim_options *options, struct sim_schedule *sch
     struct sim_results results;
 
     schedule->configs = all->config;
-    schedule->machines = take_memory(all->count, sizeof *schedule->machines);
+    schedule->machines = take_memory(all->count, sizeof(struct sim_machine *));
     for (; schedule->machine_count < all->count; schedule->machine_count++) {
         schedule->machines[schedule->machine_count] =
             sim_machine_open(&all->config[schedule->machine_count], &complaint);

@@ -95,10 +95,13 @@ enum part { PART_CODE, PART_DATA, PART_SECOND, PART_UPPER, PART_NESTED, PARTS };
 
 static const char *const part_names[PARTS] = { "code", "data", "second", "upper", "nested" };
 
-static const struct vmmu_tlb_array_config templates[PARTS] = {
-    [PART_CODE] = PAGES(1, 1, EVERY),   [PART_DATA] = PAGES(1, 1, EVERY),
-    [PART_SECOND] = PAGES(1, 1, EVERY), [PART_UPPER] = TABLES(1, 1, FROM_LINEAR, UPPER_REGIONS),
-    [PART_NESTED] = PAGES(1, 1, EVERY),
+static const struct vmmu_tlb_config templates[PARTS] = {
+    [PART_CODE] = { .arrays = 1, .array = { PAGES(1, 1, EVERY) } },
+    [PART_DATA] = { .arrays = 1, .array = { PAGES(1, 1, EVERY) } },
+    [PART_SECOND] = { .arrays = 1, .array = { PAGES(1, 1, EVERY) } },
+    [PART_UPPER] = { .arrays = 1, .array = { TABLES(1, 1, FROM_LINEAR, UPPER_REGIONS) } },
+    [PART_NESTED] = { .arrays = 2,
+                      .array = { PAGES(1, 1, EVERY), TABLES(1, 1, VMMU_TLB_GUEST_PHYSICAL, UPPER_REGIONS) } },
 };
 
 static struct vmmu_tlb_config *config_of(struct sim_geometry *geometry, enum part part)
@@ -109,18 +112,13 @@ static struct vmmu_tlb_config *config_of(struct sim_geometry *geometry, enum par
     return configs[part];
 }
 
-/* Half of `nested` are translations, the other half upper levels, like the named ones. */
+/* Of `nested` so many are translations, and as many upper levels, like those that have names. */
 static void describe(struct vmmu_tlb_config *config, enum part part, uint32_t sets, uint16_t ways)
 {
-    config->arrays = 1;
-    config->array[0] = templates[part];
-    config->array[0].sets = sets;
-    config->array[0].ways = ways;
-    if (part == PART_NESTED) {
-        config->arrays = 2;
-        config->array[1] = (struct vmmu_tlb_array_config)TABLES(1, 1, VMMU_TLB_GUEST_PHYSICAL, UPPER_REGIONS);
-        config->array[1].sets = sets;
-        config->array[1].ways = ways;
+    *config = templates[part];
+    for (unsigned i = 0; i < config->arrays; i++) {
+        config->array[i].sets = sets;
+        config->array[i].ways = ways;
     }
 }
 

@@ -76,7 +76,7 @@ static bool refuse(const struct sim_trace *trace, const uint8_t *line, const uin
     size_t count = 0;
 
     for (; line < end && count < SHOWN_BYTES; line++) {
-        shown[count++] = *line >= ' ' && *line < 0x7f ? (char)*line : '.';
+        shown[count++] = (char)(*line >= ' ' && *line < 0x7f ? *line : '.');
     }
     shown[count] = '\0';
     return complain(complaint,

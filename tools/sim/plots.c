@@ -91,15 +91,14 @@ static enum interval varying(const struct sim_results *results, enum interval in
 
 static bool is_same_but(const struct sim_config *one, const struct sim_config *other, enum interval interval)
 {
-    struct sim_config like;
+    struct sim_config like = *other;
 
-    memcpy(&like, other, sizeof(like));
     if (interval == INTERVAL_SWITCH) {
         like.switch_every = one->switch_every;
     } else {
         like.exit_every = one->exit_every;
     }
-    return memcmp(one, &like, sizeof(like)) == 0;
+    return sim_config_is_same(one, &like);
 }
 
 /* Lines at work. */

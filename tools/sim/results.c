@@ -80,7 +80,7 @@ static bool is_common(const struct sim_schedule *schedule, enum feature feature)
     for (unsigned i = 0; i < schedule->machine_count; i++) {
         describe(&schedule->configs[i], feature, words, sizeof(words));
         if (first[0] == '\0') {
-            strcpy(first, words);
+            memcpy(first, words, sizeof(first));
         }
         if (words[0] != '\0' && strcmp(first, words) != 0) {
             return false;
@@ -197,10 +197,21 @@ static void work_out(struct sim_result *result, const struct sim_weights *weight
 
 /* --- comparisons --- */
 
+bool sim_config_is_same(const struct sim_config *one, const struct sim_config *other)
+{
+    return one->technique == other->technique && one->vpid == other->vpid && one->pcids == other->pcids &&
+           one->upper_levels == other->upper_levels && one->silent == other->silent &&
+           one->page_level == other->page_level && one->host_page_level == other->host_page_level &&
+           one->levels == other->levels && one->nested_levels == other->nested_levels &&
+           one->switch_every == other->switch_every && one->exit_every == other->exit_every &&
+           one->exit_pages == other->exit_pages && one->memory_bytes == other->memory_bytes &&
+           one->pool_pages == other->pool_pages && strcmp(one->geometry.name, other->geometry.name) == 0;
+}
+
 /* The same configuration without its PCIDs, or, if it has none, without its VPIDs. False: it has no tags. */
 static bool strip_tags(const struct sim_config *with, struct sim_config *without)
 {
-    memcpy(without, with, sizeof *without);
+    *without = *with;
     if (with->pcids) {
         without->pcids = false;
     } else {
@@ -225,7 +236,7 @@ static void compare(struct sim_results *results, struct sim_result *result)
         return;
     }
     for (unsigned i = 0; i < results->count && !result->without; i++) {
-        if (memcmp(&results->results[i].config, &stripped, sizeof(stripped)) == 0) {
+        if (sim_config_is_same(&results->results[i].config, &stripped)) {
             result->without = &results->results[i];
         }
     }
@@ -246,8 +257,7 @@ struct sim_results sim_results_of(const struct sim_schedule *schedule, const str
     for (unsigned i = 0; i < results.count; i++) {
         struct sim_result *const result = &results.results[i];
 
-        /* Copied byte by byte: configurations are compared so. */
-        memcpy(&result->config, &schedule->configs[i], sizeof(result->config));
+        result->config = schedule->configs[i];
         result->counts = sim_machine_counts(schedule->machines[i]);
         label(schedule, result);
         work_out(result, weights);

@@ -51,6 +51,9 @@ struct sim_results {
 struct sim_results sim_results_of(const struct sim_schedule *schedule, const struct sim_weights *weights);
 void sim_results_free(struct sim_results *results);
 
+/* Whether both say the same in every member. */
+bool sim_config_is_same(const struct sim_config *one, const struct sim_config *other);
+
 /* To standard output. */
 void sim_results_print(const struct sim_results *results);
 void sim_results_print_json(const struct sim_results *results);

@@ -326,7 +326,7 @@ static void test_a_file_can_be_read_again_and_a_pipe_cannot(void **state)
 {
     char path[] = "/tmp/vmmu-trace-XXXXXX";
     const int fd = mkstemp(path);
-    int ends[2];
+    int ends[2] = { -1, -1 };
     char name[32];
     struct sim_trace *trace;
     sim_record records[2];
