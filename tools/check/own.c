@@ -138,6 +138,7 @@ static void judge_second(struct own *own, const struct vmmu_x86_scan_item *leaf)
 {
     uint64_t hpa;
 
+    own->lint->report->looked.second_pages++;
     if (!judge_isolation(own, leaf)) {
         return;
     }
@@ -216,6 +217,8 @@ static uint64_t compare_page(struct own *own, const struct vmmu_x86_scan_item *l
         vmmu_x86_walk(&own->guest, &own->partition->ram, (vmmu_gva){ address }, look, &walk);
     const bool closed = is_closed(own, &walk);
 
+    report->looked.shadow_pages++;
+    report->looked.sure_pages += closed;
     if (status != VMMU_OK) {
         check_found(report, closed ? CHECK_SHADOW_FRAME : CHECK_STALE,
                     (struct check_place){ address, VMMU_PAGE_BYTES },
@@ -337,6 +340,7 @@ bool lint_shadow(struct lint *lint, const struct partition_vp *vp, struct compla
     own.guest.user_keys = false;
     own.guest.system_keys = false;
     own.guest.smap = false;
+    lint->report->looked.shadow_roots++;
     take_memory_of(&own);
     take_tables_of(&own);
     vmmu_scan_begin(&scan, &ours, &lint->machine->image->ram, lint->space.budget);

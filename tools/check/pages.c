@@ -21,6 +21,9 @@ static void judge_range(struct lint *lint, const struct range *range)
     const uint8_t rights = range->first.rights;
     const bool user = (rights & VMMU_X86_RIGHT_USER) != 0;
 
+    for (unsigned size = 0; size < PAGE_SIZES; size++) {
+        lint->report->looked.pages += range->pages[size];
+    }
     if (lint->space.mode.nx && (rights & both) == both) {
         tell_range(lint, CHECK_WRITE_EXECUTE, range);
     }

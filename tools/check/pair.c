@@ -129,6 +129,7 @@ bool lint_pair(struct lint *lint, struct complaint *complaint)
         !space_with_root(lint->machine, pair.user, &user, complaint)) {
         return false;
     }
+    lint->report->looked.pair = true;
     compare_lower(lint, &pair);
     kernel.first = user.first = lint->upper_half;
     diff_begin(&diff, &kernel, &user);

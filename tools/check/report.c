@@ -159,6 +159,45 @@ static void print_kind(const struct check_report *report, enum check_kind kind)
     }
 }
 
+static struct json_object *json_of_looked(const struct check_looked *looked)
+{
+    struct json_object *object = json_object_new_object();
+
+    json_put_number(object, "entries", looked->entries);
+    json_put_number(object, "tables", looked->tables);
+    json_put_number(object, "pages", looked->pages);
+    json_put_flag(object, "kpti_pair", looked->pair);
+    json_put_number(object, "second_stage_pages", looked->second_pages);
+    json_put_number(object, "shadow_roots", looked->shadow_roots);
+    json_put_number(object, "shadow_pages", looked->shadow_pages);
+    json_put_number(object, "shadow_pages_not_stale", looked->sure_pages);
+    return object;
+}
+
+static void print_looked(const struct check_report *report)
+{
+    const struct check_looked *looked = &report->looked;
+
+    printf("\n%slooked at %" PRIu64 " pages by %" PRIu64 " entries of %" PRIu64 " table%s; %s\n",
+           paint_on(PAINT_DIM), looked->pages, looked->entries, looked->tables,
+           looked->tables == 1 ? "" : "s",
+           looked->pair ? "KPTI's two roots are compared" : "no pair of KPTI's");
+    if (looked->second_pages) {
+        printf("second stage: %" PRIu64 " pages, %s\n", looked->second_pages,
+               report->counts[CHECK_FOREIGN] ? "not all in the partition's memory"
+                                             : "all in the partition's memory");
+    }
+    if (looked->shadow_roots) {
+        printf("shadow tables of %u root%s: %" PRIu64 " pages compared with the guest's, %" PRIu64
+               " of them by closed tables alone;\n%s\n",
+               looked->shadow_roots, looked->shadow_roots == 1 ? "" : "s", looked->shadow_pages,
+               looked->sure_pages,
+               report->counts[CHECK_FOREIGN] ? "not all lead to the partition's memory"
+                                             : "all lead to the partition's memory");
+    }
+    printf("%s", paint_off());
+}
+
 static void end_json(struct check_report *report, bool complete)
 {
     struct json_object *rest = json_object_new_object();
@@ -176,6 +215,7 @@ static void end_json(struct check_report *report, bool complete)
 
         json_put_number(rest, plurals[severity], check_count(report, (enum check_severity)severity));
     }
+    json_object_object_add(rest, "looked_at", json_of_looked(&report->looked));
     json_rows_end(&report->rows, rest);
 }
 
@@ -192,7 +232,8 @@ void check_report_end(struct check_report *report, bool complete)
             }
         }
     }
-    printf("\nerrors: %" PRIu64 ", warnings: %" PRIu64 ", notes: %" PRIu64 "\n",
+    print_looked(report);
+    printf("errors: %" PRIu64 ", warnings: %" PRIu64 ", notes: %" PRIu64 "\n",
            check_count(report, CHECK_ERROR), check_count(report, CHECK_WARNING),
            check_count(report, CHECK_NOTE));
     for (unsigned kind = 0; kind < CHECK_KINDS; kind++) {

@@ -58,7 +58,20 @@ extern const char *const check_severity_words[CHECK_SEVERITIES];
 
 #define CHECK_EXAMPLES_MOST 64
 
+/* What was looked at: findings mean nothing without it. */
+struct check_looked {
+    uint64_t entries; /* read, of the address space */
+    uint64_t tables;
+    uint64_t pages;
+    bool pair;             /* KPTI's other root was compared */
+    uint64_t second_pages; /* of the second stage */
+    uint64_t shadow_pages; /* of shadow tables */
+    uint64_t sure_pages;   /* of these, such as cannot be stale */
+    unsigned shadow_roots;
+};
+
 struct check_report {
+    struct check_looked looked;
     bool json;
     unsigned examples; /* kept of each kind */
     int digits;        /* of addresses */

@@ -125,5 +125,9 @@ bool lint_tables(struct lint *lint, struct complaint *complaint)
     table_set_free(&look.seen);
     table_set_free(&look.known);
     stretches_sort(&lint->tables);
+    if (!lint->space.second) {
+        lint->report->looked.entries += lint->space.budget - scan.budget;
+        lint->report->looked.tables += lint->tables.count;
+    }
     return found == VMMU_X86_SCAN_END || space_spent(&lint->space, &scan, complaint);
 }
