@@ -108,12 +108,10 @@ static inline char *put_hex(char *to, uint64_t value, bool wide)
     return to + HEX_DIGITS;
 }
 
+/* The zero behind it is where the next part goes. */
 static inline char *put_text(char *to, const char *text)
 {
-    const size_t length = strlen(text);
-
-    memcpy(to, text, length);
-    return to + length;
+    return stpcpy(to, text);
 }
 
 /* Without leading zeros. */
