@@ -151,7 +151,7 @@ static bool read_term(struct parse *parse, ZydisEncoderOperand *operand, bool ne
 {
     char word[WORD_BYTES];
     unsigned count;
-    uint64_t value;
+    uint64_t value = 0;
     ZydisRegister name;
 
     skip_blanks(parse);
@@ -212,7 +212,7 @@ static void read_qualifiers(struct parse *parse, ZydisEncoderOperand *operand)
 static bool read_immediate(struct parse *parse, ZydisEncoderOperand *operand)
 {
     const bool negative = take(parse, '-');
-    uint64_t value;
+    uint64_t value = 0;
 
     skip_blanks(parse);
     if (!read_number(parse, &value)) {

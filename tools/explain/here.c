@@ -38,18 +38,33 @@ static const struct partition_table *shadow_of(const struct partition *partition
     return NULL;
 }
 
-static bool is_protected(const struct partition *partition, uint64_t gpa)
+/* The write-protected table in the page of @gpa, the one of the lowest level if it is several; or NULL. */
+static const struct partition_table *protected_table(const struct partition *partition, uint64_t gpa)
 {
     const uint64_t page = gpa & ~(VMMU_PAGE_BYTES - 1);
+    const struct partition_table *found = NULL;
 
     for (unsigned i = 0; i < partition->table_count; i++) {
         const struct partition_table *table = &partition->tables[i];
 
-        if (!table->ours && table->closed && table->gpa == page) {
-            return true;
+        if (!table->ours && table->closed && table->gpa == page && (!found || table->level < found->level)) {
+            found = table;
         }
     }
-    return false;
+    return found;
+}
+
+/* How many shadows, in several roles, one guest page has that protect it: they are opened together. */
+static unsigned count_protected(const struct partition *partition, uint64_t page)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < partition->table_count; i++) {
+        const struct partition_table *table = &partition->tables[i];
+
+        count += !table->ours && table->closed && table->gpa == page;
+    }
+    return count;
 }
 
 static const struct partition_piece *memory_at(const struct partition *partition, uint64_t gpa)
@@ -157,21 +172,47 @@ static bool is_granted_at_once(const struct look *look, unsigned piece)
     return native->status == VMMU_OK && (native->access.kind != VMMU_X86_WRITE || native->guest.dirty);
 }
 
+/* Whether faults of what our entry behind @gpa says is absent go to the guest unseen: then its store must be seen. */
+static bool is_silent_at(const struct look *look, const struct partition_table *table, uint64_t gpa)
+{
+    const struct vmmu_ram *ram = &look->partition->image->ram;
+    uint64_t ours;
+
+    return look->partition->intel &&
+           ram->load(ram->context, table->hpa + gpa % VMMU_PAGE_BYTES / sizeof ours * sizeof ours,
+                     sizeof ours, &ours) == VMMU_OK &&
+           (ours & 1) == 0;
+}
+
+/* The library opens tables of the last level, of which many entries are written, mostly, and roots that nobody uses. */
+static bool is_opened(const struct look *look, const struct partition_table *table, uint64_t gpa)
+{
+    const bool is_root = table->level == vmmu_format_of(&look->hardware.layout)->levels;
+
+    return !is_silent_at(look, table, gpa) &&
+           (table->level == 1 || (is_root && table->hpa != look->hardware.root.v));
+}
+
 /* The hardware's walk stops: what the hypervisor makes of it. */
 static void judge_exit(struct look *look, unsigned piece, struct story_here_piece *out)
 {
     const struct walk_model *native = &look->story->native[piece];
     const uint64_t gpa = native->guest.gpa.v;
+    const struct partition_table *table =
+        native->access.kind == VMMU_X86_WRITE ? protected_table(look->partition, gpa) : NULL;
 
     out->exits = 1;
     if (native->status == VMMU_GUEST_FAULT) {
         out->end = STORY_FAULT;
+        out->reflected = 1;
     } else if (native->status != VMMU_OK || !memory_at(look->partition, gpa)) {
         out->end = STORY_DEVICE;
-    } else if (native->access.kind == VMMU_X86_WRITE && is_protected(look->partition, gpa)) {
+    } else if (table && !is_opened(look, table, gpa)) {
         out->end = STORY_EMULATED;
         out->write_traps = 1;
     } else {
+        out->opened = table ? count_protected(look->partition, table->gpa) : 0;
+        out->write_traps = table != NULL;
         out->fills = 1;
         out->new_pages = count_new_pages(look, piece, out->entries);
         look->filled[look->filled_count++] = look->story->list.pieces[piece].linear & ~(VMMU_PAGE_BYTES - 1);
@@ -223,7 +264,32 @@ static void add_total(struct story_here_piece *total, const struct story_here_pi
     total->fills += piece->fills;
     total->new_pages += piece->new_pages;
     total->write_traps += piece->write_traps;
+    total->opened += piece->opened;
+    total->reflected += piece->reflected;
     total->end = piece->end;
+}
+
+/*
+ * Hardware holds the entries of a PAE root in registers, or reads them at each walk; some processors mark them accessed in
+ * memory then, by a bit that is reserved.
+ */
+static bool take_pdptes(struct look *look)
+{
+    const struct vmmu_ram *ram = &look->partition->image->ram;
+    const uint64_t accessed = vmmu_format_of(&look->hardware.layout)->level[1].accessed;
+
+    if (look->hardware.paging != VMMU_X86_PAGING_PAE) {
+        return true;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        if (ram->load(ram->context, look->hardware.root.v + i * sizeof(uint64_t), sizeof(uint64_t),
+                      &look->hardware.pdpte[i]) != VMMU_OK) {
+            return false;
+        }
+        look->hardware.pdpte[i] &= ~accessed;
+    }
+    look->hardware.pdpte_in_memory = false;
+    return true;
 }
 
 static void count_tables(struct story_here *here, const struct partition *partition)
@@ -247,7 +313,8 @@ void story_tell_here(struct story *story)
     }
     if (engine_shadow_hardware_of(
             &machine->mode, &(struct vmmu_shadow_root){ .cr3 = vp->shadow_cr3, .format = vp->shadow_format },
-            machine->cpu.maxphyaddr, &look.hardware) != VMMU_OK) {
+            machine->cpu.maxphyaddr, &look.hardware) != VMMU_OK ||
+        !take_pdptes(&look)) {
         complain(&here->why_not, "no processor accepts the shadow's CR3 0x%llx",
                  (unsigned long long)vp->shadow_cr3);
         return;

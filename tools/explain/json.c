@@ -52,7 +52,7 @@ static void put_instruction(struct json_object *document, const struct story *st
     char bytes[2 * VMMU_X86_INSN_MAX_BYTES + 1] = "";
 
     for (unsigned i = 0; story->decoded && i < story->code.insn.length; i++) {
-        snprintf(bytes + i * 2, 3, "%02x", story->code.bytes[i]);
+        snprintf(&bytes[(size_t)i * 2], 3, "%02x", story->code.bytes[i]);
     }
     json_put_flag(object, "decoded", story->decoded);
     json_put_text(object, "text", story->decoded ? story->code.text : NULL);
@@ -213,6 +213,8 @@ static void put_here_piece(struct json_object *object, const struct story_here_p
     json_put_number(object, "fills", piece->fills);
     json_put_number(object, "new_pages", piece->new_pages);
     json_put_number(object, "write_traps", piece->write_traps);
+    json_put_number(object, "opened", piece->opened);
+    json_put_number(object, "reflected", piece->reflected);
     json_put_number(object, "references", piece->loads);
 }
 

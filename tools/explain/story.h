@@ -108,6 +108,8 @@ struct story_here_piece {
     unsigned fills;
     unsigned new_pages; /* shadow pages that the fill makes */
     unsigned write_traps;
+    unsigned reflected; /* exits that are the guest's own faults */
+    unsigned opened;    /* write-protected tables that the guest may then write */
 };
 
 struct story_here {

@@ -428,10 +428,10 @@ static void print_tags(const struct story *story)
     }
     say("Native entries are tagged with the PCID (%u; CR4.PCIDE is %s). Under shadow paging each root of "
         "ours has "
-        "a %s of its own, and PCIDs are not used. Under nested paging A to C is tagged with %s %u and the "
+        "%s %s of its own, and PCIDs are not used. Under nested paging A to C is tagged with %s %u and the "
         "PCID%s, "
         "B to C with the %s.",
-        tags->pcid, tags->pcids ? "set" : "clear", space, space, tags->space,
+        tags->pcid, tags->pcids ? "set" : "clear", story->amd ? "an" : "a", space, space, tags->space,
         story->amd ? "" : " and the EPTP", story->amd ? "ASID alone" : "EPTP alone");
     if (!tags->global_pages) {
         say("CR4.PGE is clear: no translation is global.");
