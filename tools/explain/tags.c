@@ -225,7 +225,7 @@ static bool event_applies(const struct story *story, enum event event, unsigned 
 {
     switch (event) {
     case EVENT_INVLPG: return story->reached != 0;
-    case EVENT_MOV_CR3: return true;
+    case EVENT_MOV_CR3: return technique != STORY_SHADOW || story->shadow.switches != 0;
     case EVENT_PGE: return technique != STORY_SHADOW;
     case EVENT_MOV_CR3_KEEP: return story->tags.pcids && technique != STORY_SHADOW;
     case EVENT_WORLD:

@@ -266,7 +266,9 @@ static void print_tables(const struct story_shadow *shadow)
         shown < shadow->table_count ? ", ..." : "");
     if (shadow->switches != 0) {
         say("The guest may write them at first. After %u address-space %s without a change all of them are "
-            "write-protected: a store to one of them exits and is emulated, and a MOV CR3 flushes %s.",
+            "write-protected: a store to one of them exits, to be emulated or to have the table opened "
+            "again, and "
+            "a MOV CR3 flushes %s.",
             shadow->switches, plural(shadow->switches, "switch", "switches"),
             shadow->switch_flushes == 0 ? "nothing" : "the tag");
     } else {
@@ -286,10 +288,14 @@ static void print_here(const struct story *story)
         const struct story_here_piece *piece = &here->pieces[i];
         char filled[24];
 
-        snprintf(filled, sizeof filled, "%u/%u", piece->entries, piece->levels);
+        if (piece->filled) {
+            snprintf(filled, sizeof filled, "all");
+        } else {
+            snprintf(filled, sizeof filled, "%u of %u", piece->entries, piece->levels);
+        }
         put_piece(story, i);
         printf("%8s%6u%6u%7u%6u%s\n", filled, piece->exits, piece->fills, piece->new_pages,
-               piece->write_traps, end_words(piece->end));
+               piece->write_traps, piece->opened != 0 ? "  opened" : end_words(piece->end));
         if (piece->end != STORY_GOES_ON) {
             break;
         }
@@ -356,9 +362,11 @@ static void print_sum(const struct story *story)
 
         if (nested->there && walk && walk->status == VMMU_OK && walk->of_guest != 0 &&
             walk->of_guest * (nested->levels + 1) + nested->levels == walk->loads) {
-            say("Each of the guest's %u entries stands at a guest-physical address, which %u entries of the "
-                "second stage translate, and so does the address that they lead to: %u x (%u + 1) + %u = %u.",
-                walk->of_guest, nested->levels, walk->of_guest, nested->levels, nested->levels, walk->loads);
+            say("The guest's %u %s at %s, each %u references of the second stage away, and so is the address "
+                "that they lead to: %u x (%u + 1) + %u = %u.",
+                walk->of_guest, plural(walk->of_guest, "entry stands", "entries stand"),
+                plural(walk->of_guest, "a guest-physical address", "guest-physical addresses"),
+                nested->levels, walk->of_guest, nested->levels, nested->levels, walk->loads);
             return;
         }
     }
