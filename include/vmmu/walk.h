@@ -99,7 +99,7 @@ struct vmmu_x86_translate_result {
 
 /**
  * Translate @va for somebody who only looks on: what vmmu_x86_walk says with VMMU_X86_MARKS_LEAVE, without the
- * steps, in half the time. @access.marks is not looked at; nothing is ever stored.
+ * steps, and faster. @access.marks is not looked at; nothing is ever stored.
  *
  * Returns
  *   VMMU_OK           out->translation; its dirty is the leaf's own bit
