@@ -243,7 +243,7 @@ static bool read_machine(const struct partition *partition, const struct request
 {
     const uint8_t *from = NULL;
 
-    for (unsigned i = 0; i < request->bytes; i++, from++) {
+    for (unsigned i = 0; i < request->count; i++, from++) {
         const vmmu_hpa at = { request->at.v + i };
 
         if (i == 0 || vmmu_is_aligned(at.v, VMMU_PAGE_BYTES)) {
@@ -265,21 +265,36 @@ static bool are_zero(const uint8_t *bytes, unsigned count)
     return count == 0;
 }
 
-/* Most of a guest's memory is zeros, and the port is slow. */
 static void answer_read(const struct partition *partition, const struct request *request)
 {
-    uint8_t bytes[REQUEST_READ_BYTES];
+    uint8_t bytes[REQUEST_COUNT_MOST];
 
     if (!read_machine(partition, request, bytes)) {
-        say("absent\n");
-    } else if (are_zero(bytes, request->bytes)) {
-        say("zero\n");
+        say("absent");
+    } else if (are_zero(bytes, request->count)) {
+        say("zero");
     } else {
-        for (unsigned i = 0; i < request->bytes; i++) {
+        for (unsigned i = 0; i < request->count; i++) {
             say("%02x", bytes[i]);
         }
-        say("\n");
     }
+    say("\n");
+}
+
+/* Most of a guest's memory is zeros, and the port is slow: a letter for each page tells which are worth reading. */
+static void answer_pages(const struct partition *partition, const struct request *request)
+{
+    for (unsigned i = 0; i < request->count; i++) {
+        const vmmu_hpa at = { (request->at.v & ~(VMMU_PAGE_BYTES - 1)) + i * VMMU_PAGE_BYTES };
+        const uint64_t *words = mmu_machine_at(partition, at);
+        unsigned word = 0;
+
+        while (words && word < VMMU_PAGE_BYTES / sizeof *words && !words[word]) {
+            word++;
+        }
+        put_control(NULL, !words ? '-' : word < VMMU_PAGE_BYTES / sizeof *words ? '1' : '0');
+    }
+    say("\n");
 }
 
 /* Text ends with an empty line, so that a program knows where. */
@@ -292,6 +307,7 @@ static void answer(struct partition *partition, const struct request *request)
     case REQUEST_WALK: answer_walk(partition, request); break;
     case REQUEST_STATE: answer_state(partition); return;
     case REQUEST_READ: answer_read(partition, request); break;
+    case REQUEST_PAGES: answer_pages(partition, request); break;
     case REQUEST_STOP:
         say(partition->held ? "stopped before\n" : "stopped\n");
         partition_hold(partition);

@@ -73,15 +73,15 @@ static struct request read_walk(const char *at)
     return request;
 }
 
-static struct request read_read(const char *at)
+static struct request read_memory(const char *at, enum request_kind kind)
 {
     struct request request = { .kind = REQUEST_UNKNOWN };
-    uint64_t bytes = 0;
+    uint64_t count = 0;
 
-    if (take_number(&at, 16, UINT64_MAX, &request.at.v) && take_number(&at, 10, REQUEST_READ_BYTES, &bytes) &&
-        bytes && !*at) {
-        request.kind = REQUEST_READ;
-        request.bytes = (unsigned)bytes;
+    if (take_number(&at, 16, UINT64_MAX, &request.at.v) && take_number(&at, 10, REQUEST_COUNT_MOST, &count) &&
+        count && !*at) {
+        request.kind = kind;
+        request.count = (unsigned)count;
     }
     return request;
 }
@@ -101,7 +101,10 @@ static struct request read_line(const char *at)
         return read_walk(at);
     }
     if (take_word(&at, "read")) {
-        return read_read(at);
+        return read_memory(at, REQUEST_READ);
+    }
+    if (take_word(&at, "pages")) {
+        return read_memory(at, REQUEST_PAGES);
     }
     for (unsigned i = 0; i < sizeof plain / sizeof plain[0]; i++) {
         if (take_word(&at, plain[i].word) && !*at) {

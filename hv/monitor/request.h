@@ -10,6 +10,7 @@
  *   state               the document of all that a translation depends on: docs/dump.md
  *   read ADDRESS COUNT  bytes of the machine's memory, as far as it is the partition's, or its tables': an address in
  *                       hexadecimal, and how many, in decimal
+ *   pages ADDRESS COUNT which of so many pages from that address on may be read, and are not zero
  */
 #ifndef HV_MONITOR_REQUEST_H
 #define HV_MONITOR_REQUEST_H
@@ -18,7 +19,7 @@
 #include <vmmu/base.h>
 
 #define REQUEST_LETTERS    63
-#define REQUEST_READ_BYTES 4096 /* at most */
+#define REQUEST_COUNT_MOST 4096 /* of bytes or pages */
 
 enum request_kind {
     REQUEST_STATS,
@@ -29,6 +30,7 @@ enum request_kind {
     REQUEST_GO,
     REQUEST_STATE,
     REQUEST_READ,
+    REQUEST_PAGES,
     REQUEST_UNKNOWN, /* none of those, or not well put */
 };
 
@@ -36,8 +38,8 @@ struct request {
     enum request_kind kind;
     vmmu_gva va;    /* REQUEST_WALK */
     unsigned vp;    /* REQUEST_WALK */
-    vmmu_hpa at;    /* REQUEST_READ */
-    unsigned bytes; /* REQUEST_READ: from 1 */
+    vmmu_hpa at;    /* REQUEST_READ, REQUEST_PAGES */
+    unsigned count; /* of these: from 1 to REQUEST_COUNT_MOST */
 };
 
 /* A line that comes in; begins zeroed. */

@@ -176,12 +176,12 @@ class Session:
                 tty.setraw(sys.stdin)
                 selector.register(sys.stdin, selectors.EVENT_READ, "keys")
             if self._monitor:
-                selector.register(self._monitor.listener, selectors.EVENT_READ, "asks")
+                self._monitor.attach(selector)
             while not self._left and wires.any_of(key.data for key in selector.get_map().values()):
                 left = _left(deadline)
                 period = left if self.typist is None else Typist.PERIOD_SECONDS
-                for key, _ in selector.select(period):
-                    self._ready(key, selector, wires)
+                for key, events in selector.select(period):
+                    self._ready(key, events, selector, wires)
                 if self.typist and "console" in wires.writers:
                     self.typist.type(wires.writers["console"])
                 self._watch_screen(folder, selector)
@@ -190,7 +190,7 @@ class Session:
                 if left == 0:
                     raise subprocess.TimeoutExpired(process.args, 0)
 
-    def _ready(self, key, selector, wires):
+    def _ready(self, key, events, selector, wires):
         """Take what the line of @key has, if it still stands: who asked before may be gone by now."""
         if selector.get_map().get(key.fileobj) is None:
             return
@@ -199,10 +199,8 @@ class Session:
             selector.unregister(key.fileobj)
             selector.register(wires.accept(port), selectors.EVENT_READ, port)
             return
-        if key.data == "asks":
-            if self._monitor.asker is not None:
-                selector.unregister(self._monitor.asker)
-            selector.register(self._monitor.accept(), selectors.EVENT_READ, "asker")
+        if key.data == "monitor":
+            self._ask(wires, self._monitor.ready(key, events))
             return
         try:
             data = os.read(key.fd, CHUNK)
@@ -210,12 +208,8 @@ class Session:
             data = b""
         if not data:
             selector.unregister(key.fileobj)
-            if key.data == "asker":
-                self._monitor.hang_up()
             if key.data == "keys":
                 self._keys.left = True  # the terminal is gone
-        elif key.data == "asker":
-            self._ask(wires, self._monitor.asked(data))
         elif key.data == "keys":
             passed = self._keys.typed(data)
             if "console" in wires.writers:

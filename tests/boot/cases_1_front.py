@@ -21,6 +21,7 @@ REFUSED_WORDS = {
     "shell --host intel --la57": "no processor with five-level paging",
     "run --mmu none --monitor m -- true": "needs the hypervisor",
     "run --monitor /nonexistent/m -- true": "cannot be written there",
+    "run --stop-port -- true": "needs --monitor",
     "run --log /nonexistent/l -- true": "cannot be written there",
     "run --record-entries r -- true": "is for host intel",
     "shell --mmu telepathy": "no technique telepathy",

@@ -19,9 +19,10 @@
 #include "tools/live/ranges.h"
 #include "tools/ui/progress.h"
 
-#define CHUNK_BYTES ((size_t)1 << 20)
-#define NOTE_NAME   "VMMU"
-#define NOTE_STATE  1
+#define CHUNK_BYTES   ((size_t)1 << 20)
+#define PAGES_AT_ONCE 1024U /* asked about, whether they are zero */
+#define NOTE_NAME     "VMMU"
+#define NOTE_STATE    1
 
 /* A dump under way. */
 struct dump {
@@ -161,47 +162,91 @@ static bool copy_memory(struct dump *dump, const uint64_t *places, struct compla
 
 /* --- memory over the control port --- */
 
-static bool ask_some(struct link *link, const struct dump_range *range, uint64_t first, uint64_t end,
-                     struct complaint *complaint)
-{
-    for (uint64_t at = first; at < end; at += VMMU_PAGE_BYTES) {
-        if (!link_ask_read(link, range->base + at, VMMU_PAGE_BYTES, complaint)) {
-            return false;
-        }
-    }
-    return true;
-}
+/* A range that is asked for, page by page. */
+struct fetch {
+    struct dump *dump;
+    struct link link;
+    const struct dump_range *range;
+    uint64_t place;  /* of it in the dump */
+    unsigned wanted; /* pages whose content is worth asking for, up to so many ahead of the answers */
+    uint64_t offsets[LINK_AHEAD]; /* of these in the range */
+};
 
-static bool take_page(struct dump *dump, struct link *link, uint64_t address, uint64_t at,
-                      struct complaint *complaint)
+static bool take_page(struct fetch *fetch, uint64_t offset, struct complaint *complaint)
 {
-    switch (link_take_read(link, dump->chunk, VMMU_PAGE_BYTES, complaint)) {
+    struct dump *const dump = fetch->dump;
+
+    switch (link_take_read(&fetch->link, dump->chunk, VMMU_PAGE_BYTES, complaint)) {
     case LINK_FAILED: return false;
     case LINK_ABSENT:
         return complain(complaint,
                         "the hypervisor does not tell the page at 0x%llx, which is the partition's",
-                        (unsigned long long)address);
+                        (unsigned long long)(fetch->range->base + offset));
     case LINK_THERE: break;
     }
-    advance(dump, VMMU_PAGE_BYTES);
-    return write_pages(dump, dump->chunk, VMMU_PAGE_BYTES, at, complaint);
+    return write_pages(dump, dump->chunk, VMMU_PAGE_BYTES, fetch->place + offset, complaint);
 }
 
-static bool fetch_range(struct dump *dump, struct link *link, const struct dump_range *range, uint64_t place,
-                        struct complaint *complaint)
+static bool fetch_wanted(struct fetch *fetch, struct complaint *complaint)
 {
-    const uint64_t ahead = LINK_AHEAD * VMMU_PAGE_BYTES;
-
-    for (uint64_t first = 0; first < range->bytes; first += ahead) {
-        const uint64_t end = range->bytes - first < ahead ? range->bytes : first + ahead;
-
-        if (!ask_some(link, range, first, end, complaint)) {
+    for (unsigned i = 0; i < fetch->wanted; i++) {
+        if (!link_ask_read(&fetch->link, fetch->range->base + fetch->offsets[i], VMMU_PAGE_BYTES,
+                           complaint)) {
             return false;
         }
-        for (uint64_t at = first; at < end; at += VMMU_PAGE_BYTES) {
-            if (!take_page(dump, link, range->base + at, place + at, complaint)) {
-                return false;
-            }
+    }
+    for (unsigned i = 0; i < fetch->wanted; i++) {
+        if (!take_page(fetch, fetch->offsets[i], complaint)) {
+            return false;
+        }
+    }
+    fetch->wanted = 0;
+    return true;
+}
+
+/* A letter for each of @count pages from @offset on: '0' if there is nothing in it. */
+static bool ask_pages(struct fetch *fetch, uint64_t offset, unsigned count, char *letters,
+                      struct complaint *complaint)
+{
+    char request[48];
+
+    (void)snprintf(request, sizeof(request), "pages %llx %u",
+                   (unsigned long long)(fetch->range->base + offset), count);
+    return link_text(&fetch->link, request, letters, PAGES_AT_ONCE + 1, complaint) &&
+           (strlen(letters) == count ||
+            complain(complaint, "the hypervisor answers \"pages\" with \"%.60s\"", letters));
+}
+
+/* @count pages of the range, from @first on. */
+static bool fetch_pages(struct fetch *fetch, uint64_t first, unsigned count, struct complaint *complaint)
+{
+    char letters[PAGES_AT_ONCE + 1];
+
+    if (!ask_pages(fetch, first, count, letters, complaint)) {
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (letters[i] != '0') {
+            fetch->offsets[fetch->wanted++] = first + i * VMMU_PAGE_BYTES;
+        }
+        if ((fetch->wanted == LINK_AHEAD || i == count - 1) && !fetch_wanted(fetch, complaint)) {
+            return false;
+        }
+        advance(fetch->dump, VMMU_PAGE_BYTES);
+    }
+    return true;
+}
+
+static bool fetch_range(struct fetch *fetch, struct complaint *complaint)
+{
+    const uint64_t bytes = fetch->range->bytes;
+    uint64_t count;
+
+    for (uint64_t first = 0; first < bytes; first += count * VMMU_PAGE_BYTES) {
+        count = (bytes - first) / VMMU_PAGE_BYTES;
+        count = count < PAGES_AT_ONCE ? count : PAGES_AT_ONCE;
+        if (!fetch_pages(fetch, first, (unsigned)count, complaint)) {
+            return false;
         }
     }
     return true;
@@ -209,15 +254,17 @@ static bool fetch_range(struct dump *dump, struct link *link, const struct dump_
 
 static bool fetch_memory(struct dump *dump, const uint64_t *places, struct complaint *complaint)
 {
-    struct link link;
+    struct fetch fetch = { .dump = dump };
     const char *line;
-    bool fetched = link_open(&link, dump->socket, complaint) &&
-                   link_document(&link, "counters", "{\"vmmu\"", &line, complaint);
+    bool fetched = link_open(&fetch.link, dump->socket, complaint) &&
+                   link_document(&fetch.link, "counters", "{\"vmmu\"", &line, complaint);
 
     for (unsigned i = 0; fetched && i < dump->ranges.count; i++) {
-        fetched = fetch_range(dump, &link, &dump->ranges.all[i], places[i], complaint);
+        fetch.range = &dump->ranges.all[i];
+        fetch.place = places[i];
+        fetched = fetch_range(&fetch, complaint);
     }
-    link_close(&link);
+    link_close(&fetch.link);
     return fetched;
 }
 

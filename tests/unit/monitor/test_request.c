@@ -51,14 +51,17 @@ static void test_a_read_names_an_address_in_hexadecimal_and_a_count_in_decimal(v
     (void)state;
     EXPECT_EQ(ask("read 400000 16\n").kind, REQUEST_READ);
     EXPECT_EQ(ask("read 400000 16\n").at.v, 0x400000);
-    EXPECT_EQ(ask("read 400000 16\n").bytes, 16);
+    EXPECT_EQ(ask("read 400000 16\n").count, 16);
     EXPECT_EQ(ask("  read  0xFFFFFFFFFFFFFFFF  1 \n").kind, REQUEST_READ);
     EXPECT_EQ(ask("read 0xFFFFFFFFFFFFFFFF 1\n").at.v, UINT64_MAX);
+    EXPECT_EQ(ask("pages 0x1000 4096\n").kind, REQUEST_PAGES);
+    EXPECT_EQ(ask("pages 0x1000 4096\n").at.v, 0x1000);
+    EXPECT_EQ(ask("pages 0x1000 4096\n").count, 4096);
     EXPECT_EQ(ask("read 0 4096\n").kind, REQUEST_READ);
-    EXPECT_EQ(ask("read 0 4096\n").bytes, 4096);
+    EXPECT_EQ(ask("read 0 4096\n").count, 4096);
 }
 
-static void test_a_read_of_nothing_or_of_more_than_a_page_is_refused(void **state)
+static void test_a_read_of_nothing_or_of_more_than_there_may_be_is_refused(void **state)
 {
     static const char *const lines[] = { "read\n",
                                          "read 1000\n",
@@ -71,7 +74,10 @@ static void test_a_read_of_nothing_or_of_more_than_a_page_is_refused(void **stat
                                          "read 10000000000000000 1\n",
                                          "read here 1\n",
                                          "read 1000 16 16\n",
-                                         "read1000 16\n" };
+                                         "read1000 16\n",
+                                         "pages 1000\n",
+                                         "pages 1000 0\n",
+                                         "pages 1000 4097\n" };
 
     (void)state;
     for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -153,7 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_is_a_word_on_a_line),
         cmocka_unit_test(test_a_read_names_an_address_in_hexadecimal_and_a_count_in_decimal),
-        cmocka_unit_test(test_a_read_of_nothing_or_of_more_than_a_page_is_refused),
+        cmocka_unit_test(test_a_read_of_nothing_or_of_more_than_there_may_be_is_refused),
         cmocka_unit_test(test_a_walk_names_an_address_and_perhaps_a_processor),
         cmocka_unit_test(test_numbers_that_are_none_or_too_large_are_refused),
         cmocka_unit_test(test_blank_lines_ask_nothing),
