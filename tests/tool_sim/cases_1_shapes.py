@@ -13,7 +13,7 @@ def references_of(run):
 def _():
     found = runs("--upper", "off", "--vpid", "off", trace())
     for technique, depth in (("native", 4), ("shadow", 4), ("nested", 24)):
-        run = found[f"{technique} no upper levels cached"]
+        run = found[f"{technique} upper off"]
         expect(run["walks"]["user"] > 100, f"walks under {technique}: {run['walks']}")
         expect_equal(run["references"]["user"], depth * run["walks"]["user"], f"references under {technique}")
 
@@ -22,7 +22,7 @@ def _():
 def _():
     found = runs("--upper", "off", "--vpid", "off", "--levels", 5, "--nested-levels", 5, "--technique", "native,nested", trace())
     for technique, depth in (("native", 5), ("nested", 35)):
-        expect_equal(found[f"{technique} no upper levels cached"]["user_references_per_walk"], depth, technique)
+        expect_equal(found[f"{technique} upper off"]["user_references_per_walk"], depth, technique)
 
 
 @case("cached upper levels bring a native walk near one reference, and a nested one below four")
@@ -58,7 +58,7 @@ def _():
 def _():
     found = runs("--page", "4k,2m", "--upper", "off", "--vpid", "on", "--exit", 0, trace())
     for technique, depth in (("native", 3), ("shadow vpid", 3), ("nested vpid", 15)):
-        small, large = (found[f"{technique} {page} pages no upper levels cached"] for page in ("4k", "2m"))
+        small, large = (found[f"{technique} {page} pages upper off"] for page in ("4k", "2m"))
         expect(large["walks"]["user"] * 5 < small["walks"]["user"], f"walks under {technique}: {large['walks']} {small['walks']}")
         expect_equal(large["references"]["user"], depth * large["walks"]["user"], f"references under {technique}")
         expect(large["page_faults"] * 5 < small["page_faults"], f"page faults under {technique}")

@@ -53,7 +53,7 @@ const char *const sim_plot_names[] = { "walks", "depth", "references", "exits", 
 static const struct quantity quantities[] = {
     { "Walks of the guest", "walks for 1000 references of the trace", walks_of },
     { "A walk of the program's pages", "memory references of a walk", walk_references_of },
-    { "Memory references of all walks, the hypervisor's too", "references for 1000 references of the trace",
+    { "Memory references of all walks, the hypervisor's too", "references of walks for 1000 of the trace",
       all_references_of },
     { "Exits", "exits for a million references of the trace", exits_of },
     { "Memory for tables", "KiB of tables, the guest's and the engine's", tables_of },
