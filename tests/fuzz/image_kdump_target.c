@@ -9,19 +9,20 @@
 
 #include "tests/fuzz/image.h"
 
-#define BLOCK          0x1000
-#define PAGES          256
-#define STORED         3 /* pages that are in the file */
-#define FILE_BYTES     (5 * BLOCK + STORED * (BLOCK + 24))
-#define CHANGES_MOST   64
-#define PIECE_BYTES    0x800
-#define PIECES         ((FILE_BYTES + PIECE_BYTES - 1) / PIECE_BYTES)
-#define FLAT_BYTES     (BLOCK + FILE_BYTES + 16 * (PIECES + 1))
-#define LOOKS_BYTES    64
+#define BLOCK            ((size_t)0x1000)
+#define DESCRIPTOR_BYTES ((size_t)24)
+#define PAGES            256
+#define STORED           3 /* pages that are in the file */
+#define FILE_BYTES       (5 * BLOCK + STORED * (BLOCK + DESCRIPTOR_BYTES))
+#define CHANGES_MOST     64
+#define PIECE_BYTES      0x800
+#define PIECES           ((FILE_BYTES + PIECE_BYTES - 1) / PIECE_BYTES)
+#define FLAT_BYTES       (BLOCK + FILE_BYTES + 16 * (PIECES + 1))
+#define LOOKS_BYTES      64
 
 /* Bits of the first byte. */
-#define FLATTENED      1
-#define FRAMES_CHANGED 2
+#define FLATTENED        1
+#define FRAMES_CHANGED   2
 
 struct dump {
     uint8_t bytes[FILE_BYTES];
@@ -52,15 +53,15 @@ static void make_headers(struct dump *dump)
 /* Two maps with the first pages, their descriptors, and the pages as they are. */
 static void make_pages(struct dump *dump)
 {
-    const size_t descriptors = 4 * (size_t)BLOCK;
-    const size_t contents = descriptors + STORED * 24;
+    const size_t descriptors = 4 * BLOCK;
+    const size_t contents = descriptors + STORED * DESCRIPTOR_BYTES;
 
     put(dump, 2 * BLOCK, BIT64(STORED) - 1, 8);
     put(dump, 3 * BLOCK, BIT64(STORED) - 1, 8);
     for (unsigned i = 0; i < STORED; i++) {
-        put(dump, descriptors + i * 24, contents + i * (size_t)BLOCK, 8);
-        put(dump, descriptors + i * 24 + 8, BLOCK, 4);
-        memset(dump->bytes + contents + i * (size_t)BLOCK, (int)(0x10 + i), BLOCK);
+        put(dump, descriptors + i * DESCRIPTOR_BYTES, contents + i * BLOCK, 8);
+        put(dump, descriptors + i * DESCRIPTOR_BYTES + 8, BLOCK, 4);
+        memset(dump->bytes + contents + i * BLOCK, (int)(0x10 + i), BLOCK);
     }
 }
 
@@ -80,7 +81,7 @@ static size_t flatten(const struct dump *dump, struct input *input, uint8_t *fla
     uint8_t *to = flat + BLOCK;
 
     memset(flat, 0, BLOCK);
-    memcpy(flat, "makedumpfile", 12);
+    memcpy(flat, "makedumpfile", sizeof("makedumpfile"));
     for (unsigned i = 0; i <= PIECES; i++) {
         const size_t at = i * (size_t)PIECE_BYTES;
         const size_t bytes = at >= FILE_BYTES                ? 0

@@ -10,13 +10,14 @@
 #define MEMORY_BYTES 0x10000
 #define NAME_BYTES   8 /* with what it is padded by */
 
+/* The text follows right behind. */
 struct dump {
     Elf64_Ehdr header;
     Elf64_Phdr segments[2];
     uint8_t memory[MEMORY_BYTES];
     Elf64_Nhdr note;
     char name[NAME_BYTES];
-};
+} __attribute__((packed));
 
 static void make_dump(struct dump *dump, size_t text_bytes)
 {

@@ -39,9 +39,10 @@ static bool check_header(struct core *core, struct complaint *complaint)
         return complain(complaint, "it is an ELF file of a big-endian machine");
     if (header.e_type != ET_CORE)
         return complain(complaint, "it is an ELF file, but not a core (its type is %u)", header.e_type);
-    if (header.e_machine != EM_X86_64 && header.e_machine != EM_386)
+    if (header.e_machine != EM_X86_64 && header.e_machine != EM_386) {
         return complain(complaint, "it is the core of a machine that is not x86 (number %u)",
                         header.e_machine);
+    }
     core->notes.long_mode = header.e_machine == EM_X86_64;
     return true;
 }
@@ -119,9 +120,10 @@ static bool take_segments(struct core *core, struct complaint *complaint)
         return false;
     if (elf_getphdrnum(core->elf, &count) != 0)
         return libelf_complains(complaint, "its program headers cannot be counted");
-    if (count > SEGMENTS_MOST)
+    if (count > SEGMENTS_MOST) {
         return complain(complaint, "it has %zu segments, more than the %u that make sense", count,
                         SEGMENTS_MOST);
+    }
     for (size_t i = 0; i < count; i++) {
         if (!take_segment(core, i, complaint))
             return false;

@@ -49,7 +49,7 @@ static const struct header_layout layouts[] = {
 
 #define VERSION_AT          8
 #define MACHINE_AT          272 /* a text: what uname -m says */
-#define BLOCK_BYTES         4096
+#define BLOCK_BYTES         UINT64_C(4096)
 #define HEADERS_BYTES       (2 * BLOCK_BYTES)
 
 /* Versions of the header since which it says where the kernel's words about itself and the notes are. */
@@ -96,7 +96,7 @@ static bool check_maps(const struct image_file *file, const struct header_layout
         return true;
     return complain(complaint,
                     "its header has %llu blocks of maps of pages behind %llu others, more than the file",
-                    (unsigned long long)maps, (unsigned long long)(1 + second));
+                    (unsigned long long)maps, 1 + (unsigned long long)second);
 }
 
 static bool read_headers(const struct image_file *file, struct notes *notes, struct complaint *complaint)
@@ -107,9 +107,10 @@ static bool read_headers(const struct image_file *file, struct notes *notes, str
     if (!image_file_holds(file, 0, HEADERS_BYTES))
         return complain(complaint, "it ends within the headers of a compressed dump");
     layout = layout_of(file);
-    if (layout == NULL)
+    if (layout == NULL) {
         return complain(complaint,
                         "it is a compressed dump of a machine that is not x86, or its header lies");
+    }
     if (!check_maps(file, layout, complaint))
         return false;
     const uint64_t version = field(file->bytes + VERSION_AT, 4);
@@ -187,6 +188,7 @@ static bool put_in_order(struct image_opened *opened, struct complaint *complain
 static bool open_kdump(struct image_opened *opened, const struct image_options *options,
                        struct complaint *complaint)
 {
+    static const char machine64[] = "x86_64";
     struct notes notes = { 0 };
     bool fine;
 
@@ -194,7 +196,7 @@ static bool open_kdump(struct image_opened *opened, const struct image_options *
     if (is_flattened(&opened->file) && !put_in_order(opened, complaint))
         return false;
     fine = read_headers(&opened->file, &notes, complaint);
-    if (fine && strncmp((const char *)opened->file.bytes + MACHINE_AT, "x86_64", 7) == 0)
+    if (fine && memcmp(opened->file.bytes + MACHINE_AT, machine64, sizeof(machine64)) == 0)
         notes.long_mode = true;
     if (fine)
         notes_infer(&notes);

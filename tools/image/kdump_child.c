@@ -193,16 +193,16 @@ static bool hear(struct kdump_child *child, struct packet *packet, struct compla
     int ready;
     ssize_t count;
 
-    do
+    do {
         ready = poll(&wanted, 1, SILENCE_MS);
-    while (ready < 0 && errno == EINTR);
+    } while (ready < 0 && errno == EINTR);
     if (ready <= 0) {
         kdump_child_stop(child);
         return complain(complaint, "libkdumpfile comes to no end with it");
     }
-    do
+    do {
         count = recv(child->socket, packet, sizeof(*packet), 0);
-    while (count < 0 && errno == EINTR);
+    } while (count < 0 && errno == EINTR);
     return count == (ssize_t)sizeof(*packet) || it_ended(child, complaint);
 }
 
@@ -266,7 +266,7 @@ bool kdump_child_start(struct kdump_child *child, int file, struct image_memory 
 enum kdump_page kdump_child_read(struct kdump_child *child, uint64_t address, uint8_t *bytes,
                                  struct complaint *complaint)
 {
-    struct packet packet;
+    struct packet packet = { .kind = SAY_FAILED };
 
     if (child->socket < 0) {
         (void)complain(complaint, "libkdumpfile has given up before");

@@ -59,9 +59,9 @@ static bool wait_for(struct link *link, short events, struct complaint *complain
     struct pollfd wanted = { .fd = link->socket, .events = events };
     int ready;
 
-    do
+    do {
         ready = poll(&wanted, 1, link->idle_ms);
-    while (ready < 0 && errno == EINTR);
+    } while (ready < 0 && errno == EINTR);
     if (ready > 0)
         return true;
     if (ready < 0)
@@ -185,7 +185,7 @@ static bool nonsense(const char *line, struct complaint *complaint)
 /* Up to the empty line that ends an answer of text. */
 static bool pass_over(struct link *link, struct complaint *complaint)
 {
-    const char *line;
+    const char *line = "";
 
     for (unsigned i = 0; i < FOREIGN_MOST; i++) {
         if (!link_line(link, TEXT_MOST, &line, complaint))
@@ -200,7 +200,7 @@ static bool pass_over(struct link *link, struct complaint *complaint)
 static bool take_text(struct link *link, const char *request, char *answer, size_t room,
                       struct complaint *complaint)
 {
-    const char *line;
+    const char *line = "";
 
     for (unsigned i = 0; i < FOREIGN_MOST; i++) {
         if (!link_line(link, DOCUMENT_MOST, &line, complaint))
@@ -277,7 +277,7 @@ bool link_ask_read(struct link *link, uint64_t address, size_t count, struct com
 
 enum link_found link_take_read(struct link *link, uint8_t *bytes, size_t count, struct complaint *complaint)
 {
-    char answer[2 * LINK_READ_MOST + 1];
+    char answer[2 * LINK_READ_MOST + 1] = "";
 
     if (!take_text(link, "read", answer, sizeof(answer), complaint))
         return LINK_FAILED;

@@ -107,9 +107,10 @@ static bool add_piece(struct image_opened *opened, struct json_object *piece, st
         !state_number(&place, piece, "bytes", UINT64_MAX, &size_bytes)) {
         return false;
     }
-    if (!vmmu_range_fits(base, size_bytes, IMAGE_ADDRESS_LIMIT))
+    if (!vmmu_range_fits(base, size_bytes, IMAGE_ADDRESS_LIMIT)) {
         return complain(complaint, "a piece of memory at 0x%llx is empty, or ends beyond 52 bits of address",
                         (unsigned long long)base);
+    }
     image_memory_add(&opened->memory, base, size_bytes, NULL);
     return true;
 }

@@ -80,9 +80,10 @@ static bool take_vmcoreinfo(struct notes *notes, const struct note *note, struct
 
 static bool take_state(struct notes *notes, const struct note *note, struct complaint *complaint)
 {
-    if (notes->state != NULL)
+    if (notes->state != NULL) {
         return complain(complaint, "there is a second note of the hypervisor's state at 0x%llx",
                         (unsigned long long)note->offset);
+    }
     notes->state = (const char *)note->content;
     notes->state_bytes = note->content_bytes;
     return true;

@@ -64,9 +64,10 @@ static bool open_any(struct image_opened *opened, const struct image_options *op
         return complain(complaint, "%s", strerror(errno));
     if (S_ISSOCK(status.st_mode) && format == IMAGE_GUESS)
         format = IMAGE_LIVE;
-    if (S_ISSOCK(status.st_mode) != (format == IMAGE_LIVE))
+    if (S_ISSOCK(status.st_mode) != (format == IMAGE_LIVE)) {
         return complain(complaint,
                         format == IMAGE_LIVE ? "it is not a socket" : "it is a socket, not a file");
+    }
     if (format != IMAGE_LIVE && !image_file_open(&opened->file, path, complaint))
         return false;
     if (format == IMAGE_GUESS)

@@ -33,9 +33,10 @@ static bool take_piece(struct state_place *place, struct json_object *object, st
         !take_rights(place, object, &piece->rights)) {
         return false;
     }
-    if (!vmmu_is_aligned(piece->gpa | piece->hpa | piece->size_bytes, VMMU_PAGE_BYTES))
+    if (!vmmu_is_aligned(piece->gpa | piece->hpa | piece->size_bytes, VMMU_PAGE_BYTES)) {
         return complain(place->complaint, "the piece of memory at 0x%llx of %s is not made of pages",
                         (unsigned long long)piece->gpa, place->words);
+    }
     if (!vmmu_range_fits(piece->gpa, piece->size_bytes, IMAGE_ADDRESS_LIMIT) ||
         !vmmu_range_fits(piece->hpa, piece->size_bytes, IMAGE_ADDRESS_LIMIT)) {
         return complain(place->complaint,

@@ -71,9 +71,10 @@ bool partition_take_second(struct state_place *place, struct json_object *object
         !state_number(place, second, "maxphyaddr", WIDTH_MOST, &width)) {
         return false;
     }
-    if (width < WIDTH_LEAST)
+    if (width < WIDTH_LEAST) {
         return complain(place->complaint, "\"maxphyaddr\" of the second stage of %s is below %u",
                         place->words, WIDTH_LEAST);
+    }
     limits = limits_of(width);
     opened->partition.has_second = true;
     if (kind == SECOND_NPT)
@@ -93,9 +94,10 @@ static bool take_table(struct state_place *place, struct json_object *object, st
         !state_word(place, object, "kind", kinds, &kind)) {
         return false;
     }
-    if (level == 0 || !vmmu_is_aligned(table->hpa, VMMU_PAGE_BYTES))
+    if (level == 0 || !vmmu_is_aligned(table->hpa, VMMU_PAGE_BYTES)) {
         return complain(place->complaint, "the shadow page at 0x%llx of %s has no level, or is not a page",
                         (unsigned long long)table->hpa, place->words);
+    }
     table->level = (uint8_t)level;
     table->ours = kind == 0;
     table->closed =

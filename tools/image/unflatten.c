@@ -42,9 +42,10 @@ static bool write_all(int descriptor, const uint8_t *bytes, const struct piece *
 
         if (count < 0 && errno == EINTR)
             continue;
-        if (count <= 0)
+        if (count <= 0) {
             return complain(complaint, "its flattened form cannot be put in order in a temporary file: %s",
                             strerror(errno));
+        }
         done += (uint64_t)count;
     }
     return true;

@@ -179,6 +179,22 @@ struct image *open_bytes(const struct bytes *bytes, enum image_format format, st
     return image;
 }
 
+void *there(void *pointer)
+{
+    assert_non_null(pointer);
+    return pointer;
+}
+
+struct image *open_sound_bytes(const struct bytes *bytes)
+{
+    struct complaint complaint = { "" };
+    struct image *const image = open_bytes(bytes, IMAGE_GUESS, &complaint);
+
+    if (image == NULL)
+        fail_msg("it was refused: %s", complaint.text);
+    return image;
+}
+
 void expect_refused(const struct bytes *bytes, enum image_format format, const char *words)
 {
     struct complaint complaint = { "" };

@@ -51,6 +51,12 @@ size_t header_of(unsigned index);
 int file_of(const struct bytes *bytes);
 struct image *open_bytes(const struct bytes *bytes, enum image_format format, struct complaint *complaint);
 
+/* @pointer, which the test fails without. */
+void *there(void *pointer);
+
+/* The same image, or the test fails and says what is complained of. */
+struct image *open_sound_bytes(const struct bytes *bytes);
+
 /* Expect that opening fails with a sentence that holds @words, and names the file. */
 void expect_refused(const struct bytes *bytes, enum image_format format, const char *words);
 

@@ -5,13 +5,10 @@
 
 static struct image *open_notes(struct bytes *notes, uint16_t machine)
 {
-    struct complaint complaint = { "" };
     struct bytes core = core_with_notes(notes, machine);
-    struct image *const image = open_bytes(&core, IMAGE_GUESS, &complaint);
+    struct image *const image = open_sound_bytes(&core);
 
     drop(&core);
-    if (image == NULL)
-        fail_msg("it was refused: %s", complaint.text);
     return image;
 }
 

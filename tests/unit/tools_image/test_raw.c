@@ -138,8 +138,7 @@ static void test_a_sparse_file_of_64_gib_opens_without_being_read(void **state)
 
     (void)state;
     EXPECT_EQ(fstat(descriptor, &before), 0);
-    image = open_path(path, (struct image_options){ 0 }, &complaint);
-    EXPECT(image != NULL);
+    image = there(open_path(path, (struct image_options){ 0 }, &complaint));
     EXPECT_EQ(image->ranges[0].size_bytes, UINT64_C(64) << 30);
     expect_byte(image, (UINT64_C(64) << 30) - 1, 0x5A);
     expect_byte(image, UINT64_C(33) << 30, 0);
