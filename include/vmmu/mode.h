@@ -181,6 +181,18 @@ VMMU_MUST_USE
 enum vmmu_status vmmu_mode_make(const struct vmmu_x86_cpu *cpu,
                                 const struct vmmu_x86_paging_registers *registers, struct vmmu_x86_mode *out);
 
+/**
+ * Describe how a processor translates of which no more is known than the kind of paging and CR3, as of one whose memory lies in a
+ * file: it offers everything, addresses have 52 bits, CR0.WP is set, EFER.NXE wherever the format has the bit, and neither
+ * SMEP, SMAP nor protection keys are on. PDPTEs are read from memory.
+ *
+ * Returns
+ *   VMMU_OK       *out
+ *   VMMU_INVALID  no such CR3 can be: a bit above the physical width, or above 32 outside long mode. *out is unchanged
+ */
+VMMU_MUST_USE
+enum vmmu_status vmmu_mode_assume(enum vmmu_x86_paging paging, uint64_t cr3, struct vmmu_x86_mode *out);
+
 /* CR4 bits that software may set on @cpu. */
 uint64_t vmmu_mode_cr4_offered(const struct vmmu_x86_cpu *cpu);
 

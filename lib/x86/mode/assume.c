@@ -1,0 +1,49 @@
+/*
+ * A mode for memory whose processor is not there to be asked: whatever makes an entry legal is offered.
+ */
+#include <vmmu/mode.h>
+
+static const struct vmmu_x86_cpu any_cpu = {
+    .maxphyaddr = 52,
+    .pse = true,
+    .pse36 = true,
+    .pae = true,
+    .nx = true,
+    .long_mode = true,
+    .gib_pages = true,
+    .la57 = true,
+};
+
+/* What selects each kind of paging. */
+struct selection {
+    uint64_t cr0, cr4, efer;
+};
+
+#define CR0_PAGED (VMMU_X86_CR0_PE | VMMU_X86_CR0_ET | VMMU_X86_CR0_WP | VMMU_X86_CR0_PG)
+#define EFER_LONG (VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA | VMMU_X86_EFER_NXE)
+
+static const struct selection selections[] = {
+    [VMMU_X86_PAGING_NONE] = { VMMU_X86_CR0_PE | VMMU_X86_CR0_ET, 0, 0 },
+    [VMMU_X86_PAGING_32BIT] = { CR0_PAGED, VMMU_X86_CR4_PSE, 0 },
+    [VMMU_X86_PAGING_PAE] = { CR0_PAGED, VMMU_X86_CR4_PAE, VMMU_X86_EFER_NXE },
+    [VMMU_X86_PAGING_4LEVEL] = { CR0_PAGED, VMMU_X86_CR4_PAE, EFER_LONG },
+    [VMMU_X86_PAGING_5LEVEL] = { CR0_PAGED, VMMU_X86_CR4_PAE | VMMU_X86_CR4_LA57, EFER_LONG },
+};
+
+enum vmmu_status vmmu_mode_assume(enum vmmu_x86_paging paging, uint64_t cr3, struct vmmu_x86_mode *out)
+{
+    const struct selection *selection = &selections[paging];
+    const bool long_mode = (selection->efer & VMMU_X86_EFER_LMA) != 0;
+    const struct vmmu_x86_paging_registers registers = {
+        .cr0 = selection->cr0,
+        .cr3 = cr3,
+        .cr4 = selection->cr4,
+        .efer = selection->efer,
+        .pdpte_in_memory = true,
+    };
+
+    if (!long_mode && cr3 > UINT32_MAX) {
+        return VMMU_INVALID;
+    }
+    return vmmu_mode_make(&any_cpu, &registers, out);
+}
