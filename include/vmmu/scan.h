@@ -28,7 +28,7 @@ enum vmmu_x86_scan_found {
     VMMU_X86_SCAN_LEAF,  /* a mapping */
     VMMU_X86_SCAN_TABLE, /* an entry that points to a table; only if the cursor is to tell those */
     VMMU_X86_SCAN_REFUSED, /* a present entry with a reserved bit, or misconfigured (EPT): all behind it faults */
-    VMMU_X86_SCAN_ABSENT, /* one or more entries of one table that lie where no memory is */
+    VMMU_X86_SCAN_ABSENT, /* one or more entries of one table, in one half, that lie where no memory is */
 };
 
 /*
@@ -38,7 +38,7 @@ enum vmmu_x86_scan_found {
  */
 struct vmmu_x86_scan_item {
     uint64_t address; /* the first that the entry translates */
-    uint64_t bytes;   /* how many it translates; VMMU_X86_SCAN_ABSENT: all entries of the run */
+    uint64_t bytes;   /* how many it translates; VMMU_X86_SCAN_ABSENT: all of the run */
     uint64_t frame;   /* leaf: base of the page. Table: its address. Zero for the others */
     uint64_t place;   /* where the entry stands; its index if @in_register */
     uint64_t entry;   /* as loaded; zero if it could not be */

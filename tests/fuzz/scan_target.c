@@ -61,6 +61,7 @@ static void check_item(const struct trial *trial, enum vmmu_x86_scan_found found
     FUZZ_CHECK(item->bytes != 0 && item_last >= item->address);
     FUZZ_CHECK(item->address >= bounds->above && item->address <= bounds->last && item_last >= bounds->first);
     FUZZ_CHECK(vmmu_walk_is_canonical(&trial->mode, (vmmu_gva){ item->address }));
+    FUZZ_CHECK(vmmu_walk_is_canonical(&trial->mode, (vmmu_gva){ item_last }));
     if (found == VMMU_X86_SCAN_TABLE) {
         bounds->above = item->address;
         return;

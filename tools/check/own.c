@@ -285,7 +285,8 @@ static bool machine_mode(const struct lint *lint, const struct partition_vp *vp,
     const struct vmmu_ram *ram = &lint->machine->image->ram;
 
     for (unsigned i = 0; pae && i < 4; i++) {
-        if (ram->load(ram->context, (vp->shadow_cr3 & ~UINT64_C(31)) + 8 * i, 8, &registers.pdpte[i])) {
+        if (ram->load(ram->context, (vp->shadow_cr3 & ~UINT64_C(31)) + UINT64_C(8) * i, 8,
+                      &registers.pdpte[i])) {
             return false;
         }
         /* An emulated processor marks them accessed, in memory and against the manual; bit 5 is reserved. */

@@ -178,7 +178,9 @@ static const struct argp_option maps_options[] = {
     { "diff", KEY_DIFF, "CR3A CR3B", 0, "what one address space maps and not the other, or otherwise", 1 },
     { "find", KEY_FIND, "PHYSICAL", 0, "who maps this address, in every address space that is given or found",
       1 },
-    { "scan", KEY_SCAN, NULL, 0, "find roots of page tables in memory: list them, or look there for --find",
+    { "scan", KEY_SCAN, "kin|any", OPTION_ARG_OPTIONAL,
+      "find roots of page tables in memory: list them, or look there for --find; only kin of the processor's "
+      "own root, unless any",
       1 },
     { "budget", KEY_BUDGET, "N", 0, "entries that may be read of one address space; 100000000 unless said",
       1 },

@@ -31,7 +31,7 @@ static void print_head(const struct space *first, const struct space *second)
 static void print_piece(const struct space *space, const struct diff_piece *piece)
 {
     const int digits = space_digits(space);
-    const uint64_t end = (piece->start + piece->bytes) & (digits == 8 ? UINT32_MAX : UINT64_MAX);
+    const uint64_t end = piece->start + piece->bytes;
     char size[ENTRY_TEXT_BYTES];
     char first[ENTRY_TEXT_BYTES];
     char second[ENTRY_TEXT_BYTES];

@@ -118,7 +118,7 @@ const char *space_text(const struct space *space, char to[SPACE_TEXT_BYTES])
         snprintf(to, SPACE_TEXT_BYTES, "second stage at 0x%" PRIx64 ", %s tables", space->cr3,
                  format_words(space_format(space)));
     } else if (space->mode.paging == VMMU_X86_PAGING_NONE) {
-        snprintf(to, SPACE_TEXT_BYTES, "paging is off");
+        snprintf(to, SPACE_TEXT_BYTES, "linear addresses, paging off");
     } else {
         snprintf(to, SPACE_TEXT_BYTES, "CR3 0x%" PRIx64 ", %s paging", space->cr3,
                  format_words(space_format(space)));
@@ -128,9 +128,11 @@ const char *space_text(const struct space *space, char to[SPACE_TEXT_BYTES])
 
 bool space_spent(const struct space *space, const struct vmmu_x86_scan *scan, struct complaint *complaint)
 {
+    const bool upper = !space->second && space->mode.address_bits > 32 && scan->next > scan->space_last / 2;
+
     return complain(complaint,
                     "no end of the tables of root 0x%" PRIx64 " after %" PRIu64
                     " entries, at address 0x%" PRIx64
                     ": do they lead to each other? --budget gives more, --range asks for less",
-                    space->cr3, space->budget, scan->next);
+                    space->cr3, space->budget, upper ? scan->next | ~scan->space_last : scan->next);
 }

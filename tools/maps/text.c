@@ -88,8 +88,7 @@ static void print_range(const struct text_rows *rows, const struct range *range)
     char rights[ENTRY_TEXT_BYTES];
     char pages[PAGES_TEXT_BYTES];
 
-    printf("%0*" PRIx64 "-%0*" PRIx64 " %12s  ", digits, range->start, digits,
-           (range->start + range->bytes) & (digits == 8 ? UINT32_MAX : UINT64_MAX),
+    printf("%0*" PRIx64 "-%0*" PRIx64 " %12s  ", digits, range->start, digits, range->start + range->bytes,
            size_text(range->bytes, size));
     printf("%s", paint_on(paint));
     if (range->kind != RANGE_MAPPED) {
@@ -157,9 +156,11 @@ void text_totals(const struct show_totals *totals)
     char pages[PAGES_TEXT_BYTES];
 
     memcpy(all.pages, totals->pages, sizeof(all.pages));
-    printf("%s%" PRIu64 " range%s, %s in pages %s; %" PRIu64 " entries read%s\n", paint_on(PAINT_DIM),
-           totals->ranges, totals->ranges == 1 ? "" : "s", size_text(totals->bytes, size),
-           pages_text(&all, pages), totals->entries_read, paint_off());
+    printf("%s%" PRIu64 " range%s, ", paint_on(PAINT_DIM), totals->ranges, totals->ranges == 1 ? "" : "s");
+    if (totals->bytes) {
+        printf("%s in pages %s; ", size_text(totals->bytes, size), pages_text(&all, pages));
+    }
+    printf("%" PRIu64 " entries read%s\n", totals->entries_read, paint_off());
 }
 
 void text_pages_head(const struct space *space)

@@ -140,6 +140,12 @@ static void describe(const struct vmmu_x86_scan *scan, uint64_t grants, struct v
     };
 }
 
+/* Whether the cursor stands at the first address of the upper half: what lies below is far away. */
+static bool is_behind_gap(const struct vmmu_x86_scan *scan)
+{
+    return scan->sign_extended && scan->next == scan->space_last / 2 + 1;
+}
+
 /* The cursor's entry cannot be read: neither, most likely, can its neighbours, which are told with it. */
 static enum vmmu_x86_scan_found tell_absent(struct vmmu_x86_scan *scan, struct vmmu_x86_scan_item *item)
 {
@@ -151,7 +157,7 @@ static enum vmmu_x86_scan_found tell_absent(struct vmmu_x86_scan *scan, struct v
     describe(scan, scan->path[level].grants, item);
     advance(scan, entry_bytes);
     while (scan->level == level && scan->next <= scan->last && scan->budget != 0 &&
-           vmmu_format_index(level_of(scan), scan->next) != 0) {
+           vmmu_format_index(level_of(scan), scan->next) != 0 && !is_behind_gap(scan)) {
         if (fetch(scan, &neighbour) == VMMU_OK) {
             scan->budget++; /* it is read again when the cursor comes to it */
             break;

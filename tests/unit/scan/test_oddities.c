@@ -97,7 +97,7 @@ static void test_a_table_where_no_memory_is_is_told_once(void **state)
     free(room);
 }
 
-static void test_a_root_where_no_memory_is_is_all_there_is(void **state)
+static void test_a_root_where_no_memory_is_is_told_once_for_each_half(void **state)
 {
     (void)state;
     struct room *room = room_new();
@@ -109,7 +109,10 @@ static void test_a_root_where_no_memory_is_is_all_there_is(void **state)
     const struct vmmu_x86_mode mode = mode_of(&registers);
     vmmu_scan_begin(&scan, &mode, &room->ram, PLENTY);
     expect_next(&scan, VMMU_X86_SCAN_ABSENT, &item);
-    EXPECT(item.address == 0 && item.bytes == UINT64_C(1) << 48 && item.place == NOWHERE && item.level == 4);
+    EXPECT(item.address == 0 && item.bytes == UINT64_C(1) << 47 && item.place == NOWHERE && item.level == 4);
+    expect_next(&scan, VMMU_X86_SCAN_ABSENT, &item);
+    EXPECT(item.address == UINT64_C(0xFFFF800000000000) && item.bytes == UINT64_C(1) << 47);
+    EXPECT_EQ(item.place, NOWHERE + 0x800);
     expect_next(&scan, VMMU_X86_SCAN_END, &item);
     free(room);
 }
@@ -195,7 +198,7 @@ int main(void)
         cmocka_unit_test(test_reserved_bits_of_a_pdpte_count_in_memory_only),
         cmocka_unit_test(test_a_misconfiguration_of_ept_is_told),
         cmocka_unit_test(test_a_table_where_no_memory_is_is_told_once),
-        cmocka_unit_test(test_a_root_where_no_memory_is_is_all_there_is),
+        cmocka_unit_test(test_a_root_where_no_memory_is_is_told_once_for_each_half),
         cmocka_unit_test(test_entries_around_a_hole_in_memory_are_told),
         cmocka_unit_test(test_a_table_that_maps_itself_ends_at_the_budget_and_goes_on_with_more),
         cmocka_unit_test(test_entries_that_are_not_present_count_against_the_budget),

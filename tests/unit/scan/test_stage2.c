@@ -100,9 +100,10 @@ static void test_npt_is_told_in_each_of_the_hosts_formats(void **state)
                   VMMU_OK);
         room_put(room, 0x1000, cases[i].top_index, cases[i].entry_bytes, 0x2000 | link);
         for (unsigned level = 2; level < cases[i].levels; level++) {
-            room_put(room, level * 0x1000, 0, cases[i].entry_bytes, (level + 1) * 0x1000 | E_ALL);
+            room_put(room, level * UINT64_C(0x1000), 0, cases[i].entry_bytes,
+                     (level + 1) * UINT64_C(0x1000) | E_ALL);
         }
-        room_put(room, cases[i].levels * 0x1000, 7, cases[i].entry_bytes, 0x99000 | E_P | E_US);
+        room_put(room, cases[i].levels * UINT64_C(0x1000), 7, cases[i].entry_bytes, 0x99000 | E_P | E_US);
         vmmu_scan_begin_stage2(&scan, &stage2, PLENTY);
         expect_next(&scan, VMMU_X86_SCAN_LEAF, &item);
         EXPECT_EQ(item.address, cases[i].address + 0x7000);

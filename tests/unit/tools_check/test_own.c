@@ -54,7 +54,8 @@ static struct host *host_new(void)
     host->vp.processor.cpu = full_cpu;
     stage->machine.partition = &host->partition;
     for (unsigned table = 1; table < 4; table++) {
-        room_put(stage->room, BASE + table * 0x1000, 0, 8, (table + 1) * 0x1000 | E_ALL | E_A);
+        room_put(stage->room, BASE + table * UINT64_C(0x1000), 0, 8,
+                 (table + 1) * UINT64_C(0x1000) | E_ALL | E_A);
     }
     room_put(stage->room, BASE + 0x4000, 5, 8, 0x5000 | E_ALL | E_A | E_D);
     room_put(stage->room, BASE + 0x4000, 6, 8, 0x6000 | E_P | E_US | E_A);

@@ -185,7 +185,7 @@ static void test_equal_ranges_at_equal_distances_fold(void **state)
     static const uint64_t starts[] = { 0, 1, 10, 20, 30, 40, 45 };
     static const uint64_t counts[] = { 1, 1, 4, 1 }; /* 0, 1, 10 to 40, 45 */
     struct fold fold = { 0 };
-    struct fold done;
+    struct fold done = { 0 };
     unsigned folds = 0;
 
     (void)state;
