@@ -37,14 +37,13 @@ enum vmmu_x86_scan_found {
  * them is not in it. What follows @rights is of leaves only, zero for the others; @accessed is of tables, too.
  */
 struct vmmu_x86_scan_item {
-    uint64_t address; /* the first that the entry translates */
-    uint64_t bytes;   /* how many it translates; VMMU_X86_SCAN_ABSENT: all of the run */
-    uint64_t frame;   /* leaf: base of the page. Table: its address. Zero for the others */
-    uint64_t place;   /* where the entry stands; its index if @in_register */
-    uint64_t entry;   /* as loaded; zero if it could not be */
-    uint64_t
-        reserved;  /* VMMU_X86_SCAN_REFUSED: reserved bits that are set, zero if a combination is refused */
-    uint8_t level; /* of the table that holds the entry; 0 with paging off */
+    uint64_t address;    /* the first that the entry translates */
+    uint64_t bytes;      /* how many it translates; VMMU_X86_SCAN_ABSENT: all of the run */
+    uint64_t frame;      /* leaf: base of the page. Table: its address. Zero for the others */
+    uint64_t place;      /* where the entry stands; its index if @in_register */
+    uint64_t entry;      /* as loaded; zero if it could not be */
+    uint64_t reserved;   /* VMMU_X86_SCAN_REFUSED: reserved bits that are set; zero: a misconfiguration */
+    uint8_t level;       /* of the table that holds the entry; 0 with paging off */
     bool in_register;    /* a PDPTE register: there is no @place in memory */
     uint8_t rights;      /* VMMU_X86_RIGHT_* */
     uint8_t pat_index;   /* into the PAT */
