@@ -3,8 +3,10 @@
 import dataclasses
 
 import changed
+import natives
 import stops
 import tables
+import tap
 import tool
 import witness
 from tap import cases, expect, expect_equal
@@ -28,17 +30,27 @@ def ranges(words, join=LIKE_INFO_MEM):
             for entry in found for first in [int(entry["start"], 16)]]
 
 
-def leaves(words):
-    """What `vmmu maps --pages` finds, as witness.Leaf."""
-    return [_leaf(entry) for entry in tool.answer("maps", *words, "--pages")["pages"]]
+def pages(words):
+    """What `vmmu maps --pages` finds, as tables.Mapping, and the frames of those."""
+    found = tool.answer("maps", *words, "--pages")["pages"]
+    expect_equal({entry["kind"] for entry in found}, {"mapping"}, "kinds of pages")
+    return [(tables.Mapping(int(entry["va"], 16), entry["bytes"], int(entry["entry"], 16), int(entry["place"], 16),
+                            entry["user"], entry["write"], entry["execute"]), int(entry["gpa"], 16)) for entry in found]
 
 
-def _leaf(entry):
-    """`info tlb` hides bit 7 of an entry that maps 4 KiB: it is PAT there."""
-    raw = int(entry["entry"], 16)
-    large = entry["bytes"] > PAGE
-    flags = "".join(letter if raw >> bit & 1 and (large or letter != "P") else "-" for letter, bit in FLAGS)
-    return witness.Leaf(int(entry["va"], 16), int(entry["gpa"], 16), flags)
+@tap.shared
+def pages_at(place):
+    """The same of the core that was taken at @place."""
+    return pages(stops.at(place).words())
+
+
+def leaves(found):
+    """Of pages(), what `info tlb` would show. It hides bit 7 of an entry that maps 4 KiB: it is PAT there."""
+    return [witness.Leaf(page.address, frame, _flags(page.entry, page.size > PAGE)) for page, frame in found]
+
+
+def _flags(entry, large):
+    return "".join(letter if entry >> bit & 1 and (large or letter != "P") else "-" for letter, bit in FLAGS)
 
 
 def expect_same(ours, theirs, what):
@@ -76,7 +88,8 @@ def _(place):
     expect_same(ranges(stop.words()), wanted, "ranges")
 
 
-@cases("{}: ranges that vmmu maps tells apart by more are parts of those of info mem", stops.PLACES[2:4])
+@cases("{}: ranges that vmmu maps tells apart by more are parts of those of info mem",
+       [place for place in stops.PLACES if place.kind.startswith("i386") and place.level == natives.KERNEL])
 def _(place):
     stop = stops.at(place)
     counts = [len(stop.mem)]
@@ -91,10 +104,10 @@ def _(place):
 def _(place):
     stop = stops.at(place)
     expect(len(stop.leaves) > 1000, f"info tlb lists {len(stop.leaves)} pages only")
-    expect_same(leaves(stop.words()), stop.leaves, "pages")
+    expect_same(leaves(pages_at(place)), stop.leaves, "pages")
 
 
-@cases("{}: the walker that stands in for info mem agrees with QEMU wherever it can", stops.PLACES)
+@cases("{}: the walker that stands in for info mem agrees with QEMU wherever it can", stops.with_forms("raw"))
 def _(place):
     stop = stops.at(place)
     if stop.mem is not None:
@@ -104,6 +117,15 @@ def _(place):
     expect_same(seen, [(leaf.address, "W" in leaf.flags, "U" in leaf.flags) for leaf in stop.leaves], "pages")
 
 
+@cases("{}: the rights of all levels, execution too, and the place of each entry are as the walker of these tests has them",
+       stops.with_forms("raw"))
+def _(place):
+    stop = stops.at(place)
+    with tables.Tables(stop.dumps["raw"], stop.registers) as walker:
+        wanted = list(walker.mappings())
+    expect_same([page for page, _ in pages_at(place)], wanted, "pages")
+
+
 # What is done to one entry of a copy, and what `info mem` would then show of its page: (address, user, write).
 CHANGES = {
     "moved": (lambda copy: copy.move_page(), lambda page: (page.user, page.write)),
@@ -111,15 +133,16 @@ CHANGES = {
     "taken from user mode": (lambda copy: copy.flip(tables.USER), lambda page: (False, page.write)),
     "unmapped": (lambda copy: copy.flip(tables.PRESENT), lambda page: None),
 }
+PLACES_OF_CHANGES = stops.with_forms("raw")
 
 
 @cases("a page of the copy of a guest's memory is {}: maps and maps --pages differ from QEMU there and nowhere else", CHANGES)
 def _(change):
-    stop = stops.at(stops.PLACES[len(change) % len(stops.PLACES)])
     do, wanted = CHANGES[change]
+    stop = stops.at(PLACES_OF_CHANGES[list(CHANGES).index(change) % len(PLACES_OF_CHANGES)])
     with changed.copy(stop) as copy:
         do(copy)
-        seen_leaves, seen_ranges = leaves(copy.words), ranges(copy.words)
+        seen_leaves, seen_ranges = leaves(pages(copy.words)), ranges(copy.words)
     page = copy.page.address
     differ = {leaf.address for leaf in set(seen_leaves) ^ set(stop.leaves)}
     expect_equal(differ, {page}, "pages that differ")

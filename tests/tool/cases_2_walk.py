@@ -61,13 +61,18 @@ def _(place):
         walk = json.loads(ended.out)
         if gpa is not None:
             expect_equal(int(walk["translation"]["physical"], 16), gpa, f"{address:#x}")
-            with tables.Tables(stop.dumps["raw"], stop.registers) as walker:
-                page = walker.leaf(address)
-            leaf = walk["entries"][-1]
-            expect_equal((int(leaf["place"], 16), int(leaf["value"], 16)), (page.place, page.entry), "leaf's place and value")
+            _expect_leaf(stop, address, walk["entries"][-1])
 
 
-@cases("{}: a page that is moved in a copy of the memory is the only one to translate otherwise", stops.PLACES[:4])
+def _expect_leaf(stop, address, leaf):
+    """The entry that the walk of @address ended at is the one that the walker of these tests finds, where it has an image."""
+    if "raw" in stop.dumps:
+        with tables.Tables(stop.dumps["raw"], stop.registers) as walker:
+            page = walker.leaf(address)
+        expect_equal((int(leaf["place"], 16), int(leaf["value"], 16)), (page.place, page.entry), "leaf's place and value")
+
+
+@cases("{}: a page that is moved in a copy of the memory is the only one to translate otherwise", stops.with_forms("raw")[:4])
 def _(place):
     stop = stops.at(place)
     with changed.copy(stop) as copy:

@@ -1,19 +1,22 @@
 """One stop in three formats: they say the same. What a dump of two processors knows of each."""
 
+import natives
 import stops
 import tool
 from tap import case, cases, expect, expect_equal, expect_match
 
-# One place of each kind of guest, and the process under KPTI's tables.
-CHOSEN = [place for place in stops.PLACES if place.level == 0] + [place for place in stops.PLACES if place.kind == "amd64"][1:]
+# Of a stop, the first processor in the kernel; and KPTI's tables.
+IN_KERNEL = [place for place in stops.with_forms("elf", "kdump") if place.level == natives.KERNEL]
+IN_USER = [place for place in stops.PLACES if place.kind == "amd64" and place.level == natives.USER]
 
 
-@cases("{}: the compressed dump has the same maps as the ELF core", CHOSEN)
+@cases("{}: the compressed dump has the same maps as the ELF core", IN_KERNEL + IN_USER)
 def _(place):
     _expect_same_maps(stops.at(place), "kdump")
 
 
-@cases("{}: the raw image, told the registers, has the same maps as the ELF core", CHOSEN)
+@cases("{}: the raw image, told the registers, has the same maps as the ELF core",
+       [place for place in IN_KERNEL + IN_USER if place in stops.with_forms("raw")])
 def _(place):
     _expect_same_maps(stops.at(place), "raw")
 

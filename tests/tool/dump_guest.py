@@ -26,13 +26,14 @@ import natives  # noqa: E402
 import witness  # noqa: E402
 from vmlib import sizes  # noqa: E402
 
-FORMS = ("elf", "kdump", "raw")
+
+KINDS = {**natives.KINDS, **natives.MORE_KINDS}
 
 
 def main():
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=natives.KINDS, default="amd64", help="the guest (default %(default)s)")
+    parser.add_argument("--kind", choices=KINDS, default="amd64", help="the guest (default %(default)s)")
     parser.add_argument("--memory", default="192M", help="its memory (default %(default)s)")
     parser.add_argument("--cpus", type=int, choices=(1, 2), help="its processors: of two, the second is in user mode")
     parser.add_argument("--user", action="store_true", help="with one processor: stop it in user mode, not in the kernel")
@@ -42,12 +43,12 @@ def main():
     parser.add_argument("--addresses", type=int, default=0, metavar="N", help="ask QEMU for the translation of N addresses")
     parser.add_argument("out", type=pathlib.Path)
     options = parser.parse_args()
-    kind = natives.KINDS[options.kind]
+    kind = KINDS[options.kind]
     kind = dataclasses.replace(kind, memory=sizes.parse(options.memory), processors=options.cpus or kind.processors)
     with natives.booted(kind) as machine:
         machine.stop([natives.USER if options.user else natives.KERNEL, natives.USER][:kind.processors])
         for form in options.formats.split(","):
-            if form not in FORMS:
+            if form not in natives.FORMS:
                 parser.error(f"there is no format {form}")
             machine.dump(f"{options.out}.{form}", form)
         _write(options.out, "registers", (machine.registers(at) for at in range(kind.processors)))

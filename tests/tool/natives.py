@@ -31,6 +31,9 @@ PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 USER, KERNEL = 3, 0  # CPL
+# Each at one stop: the levels of all processors.
+BOTH, TOGETHER, ONE = ((KERNEL,), (USER,)), ((KERNEL, USER),), ((KERNEL,),)
+FORMS = ("elf", "kdump", "raw")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Kind:
     processors: int = 1
     memory: int = 192 * sizes.MIB
     words: str = ""  # more for the kernel's command line
+    stops: tuple = BOTH  # of the tests, in order
+    forms: tuple = FORMS  # of its dumps
 
     @property
     def bits(self):
@@ -52,11 +57,23 @@ class Kind:
 # KPTI is off on AMD's processors, which the emulator's is one of.
 KPTI = "pti=on"
 
-KINDS = {
-    "amd64": Kind("debian-amd64", processors=2, words=KPTI),
+KINDS = {  # in this order the tests boot them
+    "amd64": Kind("debian-amd64", processors=2, words=KPTI, stops=TOGETHER),
+    # The kernel maps its memory by pages of 1 GiB where one lies within it. Its dumps are not copied.
+    "amd64-2g": Kind("debian-amd64", memory=2304 * sizes.MIB, stops=ONE, forms=("elf",)),
     "la57": Kind("debian-amd64", processor="max"),
     "i386-pae": Kind("debian-i386-pae", words=KPTI),
     "i386": Kind("debian-i386"),
+}
+# For long runs: memory on both sides of 4 GiB, and other ways to boot the same kernels.
+MORE_KINDS = {
+    "amd64-6g": Kind("debian-amd64", memory=6144 * sizes.MIB, stops=ONE, forms=("elf", "kdump")),
+    "amd64-kaslr": Kind("debian-amd64", words="kaslr"),
+    "la57-pti": Kind("debian-amd64", processor="max", processors=2, words=KPTI, stops=TOGETHER),
+    "qemu64-la57": Kind("debian-amd64", processor="qemu64,+la57"),
+    "i386-pae-6g": Kind("debian-i386-pae", memory=6144 * sizes.MIB, stops=ONE, forms=("elf",)),
+    "i386-pae-smp": Kind("debian-i386-pae", processors=2, stops=TOGETHER),
+    "i386-pentium3": Kind("debian-i386", processor="pentium3"),
 }
 
 
@@ -144,9 +161,10 @@ def _start(kind, folder, listener):
     made = guests.prepare(guest)
     initrd = folder / "initrd"
     initrd.write_bytes(made.initrd.read_bytes() + _work(kind).bytes())
+    line = f"{guests.COMMAND_LINE} {guests.QUIET} {kind.words}".strip()
     words = [EMULATOR, "-accel", "tcg", "-cpu", kind.processor, "-smp", str(kind.processors), "-m", f"{kind.memory >> 20}M",
              "-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none",
-             "-kernel", str(made.kernel), "-initrd", "initrd", "-append", f"{guests.COMMAND_LINE} {guests.QUIET} {kind.words}".strip(),
+             "-kernel", str(made.kernel), "-initrd", "initrd", "-append", line,
              "-serial", "file:console", "-serial", "file:output", "-serial", "file:errors",
              "-chardev", f"socket,id=qmp,abstract=on,tight=on,path={listener.getsockname()[1:].decode()}",
              "-mon", "chardev=qmp,mode=control"]

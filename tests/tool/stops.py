@@ -9,10 +9,12 @@ import tempfile
 
 import natives
 import tap
+import tool
 import witness
 from vmlib import places
 
-ADDRESSES = {natives.KERNEL: 10000, natives.USER: 2500}  # that are translated at each stop
+KINDS = {**natives.KINDS, **natives.MORE_KINDS} if tool.long else natives.KINDS
+ADDRESSES = {natives.KERNEL: 10000, natives.USER: 10000 if tool.long else 2500}  # that are translated at each stop
 # The last QEMU whose `info mem` is known to be wrong with five levels: see mem() of cases_1_maps.py.
 WRONG_WITH_FIVE = (7, 2)
 PAGE = witness.PAGE_BYTES
@@ -20,7 +22,7 @@ PAGE = witness.PAGE_BYTES
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a guest of natives.KINDS is stopped: the number of the stop, the processor that is looked at, and its level."""
+    """Where a guest of KINDS is stopped: the number of the stop, the processor that is looked at, and its level."""
 
     kind: str
     stop: int
@@ -31,12 +33,10 @@ class Place:
         return f"{self.kind} {'in the kernel' if self.level == natives.KERNEL else 'in user mode'}"
 
 
-# The levels of all processors at each stop of a kind.
-STOPS = {kind: ((natives.KERNEL, natives.USER),) if entry.processors == 2 else ((natives.KERNEL,), (natives.USER,))
-         for kind, entry in natives.KINDS.items()}
 # Kinds by turns: two cases run at a time, and each kind has its own boot.
-PLACES = [Place(kind, stop, processor, level) for wanted in (natives.KERNEL, natives.USER) for kind, stops in STOPS.items()
-          for stop, levels in enumerate(stops) for processor, level in enumerate(levels) if level == wanted]
+PLACES = [Place(kind, stop, processor, level) for wanted in (natives.KERNEL, natives.USER)
+          for kind, entry in KINDS.items()
+          for stop, levels in enumerate(entry.stops) for processor, level in enumerate(levels) if level == wanted]
 
 
 @dataclasses.dataclass
@@ -44,7 +44,7 @@ class Stopped:
     """One processor at one stop."""
 
     place: Place
-    dumps: dict  # by format: elf, kdump, raw
+    dumps: dict  # by format
     registers: witness.Registers
     leaves: list
     mem: list  # witness.Range; None where `info mem` is of no use
@@ -57,6 +57,11 @@ class Stopped:
         if form != "raw":
             return image + (["--cpu", str(self.place.processor)] if self.place.processor else [])
         return image + [f"--{name}={value:#x}" for name, value in dataclasses.asdict(self.registers).items()]
+
+
+def with_forms(*forms):
+    """The places whose dumps have all of @forms."""
+    return [place for place in PLACES if set(forms) <= set(KINDS[place.kind].forms)]
 
 
 def at(place):
@@ -77,10 +82,11 @@ def folder():
 @tap.shared
 def _taken(kind):
     taken = {}
-    with natives.booted(natives.KINDS[kind]) as machine:
-        for number, levels in enumerate(STOPS[kind]):
+    entry = KINDS[kind]
+    with natives.booted(entry) as machine:
+        for number, levels in enumerate(entry.stops):
             machine.stop(levels)
-            dumps = {form: machine.dump(folder() / f"{kind}-{number}.{form}", form) for form in ("elf", "kdump", "raw")}
+            dumps = {form: machine.dump(folder() / f"{kind}-{number}.{form}", form) for form in entry.forms}
             for processor, level in enumerate(levels):
                 place = Place(kind, number, processor, level)
                 taken[place] = _look(machine, place, dumps)

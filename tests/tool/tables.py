@@ -10,8 +10,13 @@ import struct
 
 import witness
 
-PRESENT, WRITE, USER, LARGE = 1, 2, 4, 0x80
+PRESENT, WRITE, USER, LARGE, XD = 1, 2, 4, 0x80, 1 << 63
 PSE = 0x10  # of CR4
+NXE = 0x800  # of EFER
+
+# Rights of all levels together: the bits that grant them, and one in place of the bit that takes execution away.
+EXECUTE = 1
+EVERY = USER | WRITE | EXECUTE
 
 # By width of the linear address and whether entries have eight bytes: (shift, index bits) from the root down.
 LEVELS_32 = ((22, 10), (12, 10))
@@ -22,9 +27,9 @@ LEVELS_57 = ((48, 9), *LEVELS_48)
 LARGE_SHIFTS = {LEVELS_32: (22,), LEVELS_PAE: (21,), LEVELS_48: (30, 21), LEVELS_57: (30, 21)}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, order=True)
 class Mapping:
-    """One page: its linear address and size, its leaf entry and where that lies, and the rights of all levels."""
+    """One page: its linear address and size, its leaf entry and where that lies, and the rights of all levels together."""
 
     address: int
     size: int
@@ -32,6 +37,7 @@ class Mapping:
     place: int
     user: bool
     write: bool
+    execute: bool
 
 
 class Tables:
@@ -44,6 +50,7 @@ class Tables:
         self._wide = bool(registers.cr4 & 0x20)
         self._levels = {32: LEVELS_PAE if self._wide else LEVELS_32, 48: LEVELS_48, 57: LEVELS_57}[self.width]
         self._root = registers.cr3 & (~0x1F & 0xFFFF_FFFF if self._levels is LEVELS_PAE else witness.FRAME_MASK)
+        self._xd = XD if self._wide and registers.efer & NXE else 0
         self._large = LARGE_SHIFTS[self._levels] if self._wide or registers.cr4 & PSE else ()
 
     def __enter__(self):
@@ -55,11 +62,11 @@ class Tables:
 
     def mappings(self):
         """Every Mapping, by address."""
-        return self._below(self._root, 0, 0, USER | WRITE)
+        return self._below(self._root, 0, 0, EVERY)
 
     def leaf(self, address):
         """The Mapping of the page around @address, or None."""
-        table, rights = self._root, USER | WRITE
+        table, rights = self._root, EVERY
         for at, (shift, bits) in enumerate(self._levels):
             index = address >> shift & (1 << bits) - 1
             entry = self._entries(table, bits)[index]
@@ -83,13 +90,15 @@ class Tables:
                 yield from self._below(entry & witness.FRAME_MASK, at + 1, address, both)
 
     def _rights(self, at, entry):
-        """A PDPTE of PAE paging has no rights."""
-        return USER | WRITE if self._levels is LEVELS_PAE and at == 0 else entry
+        """What an entry lets through. A PDPTE of PAE paging says nothing of rights."""
+        if self._levels is LEVELS_PAE and at == 0:
+            return EVERY
+        return entry & (USER | WRITE) | (0 if entry & self._xd else EXECUTE)
 
     def _mapping(self, address, shift, entry, place, rights):
         table, index = place
         return Mapping(address, 1 << shift, entry, table + index * (8 if self._wide else 4), bool(rights & USER),
-                       bool(rights & WRITE))
+                       bool(rights & WRITE), bool(rights & EXECUTE))
 
     def _entries(self, table, bits):
         count = 1 << bits

@@ -9,8 +9,9 @@ import tempfile
 from tap import Failed, expect
 from vmlib import places
 
-# Where the tool was built.
+# Where the tool was built; and whether there is time for more.
 build = places.BUILD
+long = False
 # It, and the same with the sanitizers of addresses and undefined behaviour.
 PLAIN, SANITIZED = "vmmu", "san/vmmu"
 SECONDS = 120
@@ -31,20 +32,22 @@ class Ended:
         return f"vmmu {' '.join(self.words)}: status {self.status}, output {self.out[-600:]!r}, errors {self.err[-600:]!r}"
 
 
-def run(*words, program=PLAIN, limit=None):
-    """Run vmmu with @words; it may have @limit, one of resource.RLIMIT_* and its value."""
+def run(*words, program=PLAIN, limits=None):
+    """Run vmmu with @words; @limits are its own, by resource.RLIMIT_*."""
     words = [str(word) for word in words]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         ended = subprocess.run(["timeout", str(SECONDS), str(build / program), *words], stdin=subprocess.DEVNULL, stdout=out,
-                               stderr=err, preexec_fn=_limiter(limit) if limit else None, check=False)
+                               stderr=err, preexec_fn=_limiter(limits or {}), check=False)
         out.seek(0)
         err.seek(0)
         return Ended(words, ended.returncode, out.read(), err.read())
 
 
-def _limiter(limit):
-    which, value = limit
-    return lambda: resource.setrlimit(which, (value, value))
+def _limiter(limits):
+    def limit():
+        for which, value in limits.items():
+            resource.setrlimit(which, (value, value))
+    return limit
 
 
 def answer(*words):
