@@ -372,6 +372,8 @@ static void finish(const struct sim_options *options, struct sim_config *config)
         config->host_page_level != 0 && !native ? config->host_page_level : config->page_level;
     config->levels = options->levels;
     config->nested_levels = options->nested_levels;
+    /* A hypervisor's trace has exits of its own. */
+    config->exit_every = options->format == SIM_TRACE_HYPERVISOR ? 0 : config->exit_every;
     config->exit_pages = (unsigned)options->exit_pages;
     config->pool_pages = (uint32_t)options->pool_pages;
     config->memory_bytes = (options->memory_gib != 0  ? options->memory_gib
