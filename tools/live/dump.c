@@ -29,6 +29,7 @@ struct dump {
     const char *socket;
     char *memory_path; /* the file of the machine's memory */
     bool whole;        /* there is one */
+    int memory;        /* it, while it is read */
     char *part;        /* where the dump is written, before it is complete */
     int out;
     char *state; /* JSON text */
@@ -114,22 +115,22 @@ static uint64_t next_data(int memory, uint64_t at, uint64_t end)
     return data < end ? data : end;
 }
 
-/* [@from, @from + @bytes) of the file @memory goes to @at. */
-static bool copy_range(struct dump *dump, int memory, const struct dump_range *range, uint64_t from,
-                       uint64_t at, struct complaint *complaint)
+/* @bytes at @from of the file of memory go to @at. */
+static bool copy_range(struct dump *dump, uint64_t bytes, uint64_t from, uint64_t at,
+                       struct complaint *complaint)
 {
     uint64_t done = 0;
 
-    while (done < range->bytes) {
-        const uint64_t data = next_data(memory, from + done, from + range->bytes) - from;
-        const size_t most = range->bytes - data < CHUNK_BYTES ? (size_t)(range->bytes - data) : CHUNK_BYTES;
+    while (done < bytes) {
+        const uint64_t data = next_data(dump->memory, from + done, from + bytes) - from;
+        const size_t most = bytes - data < CHUNK_BYTES ? (size_t)(bytes - data) : CHUNK_BYTES;
         ssize_t count;
 
         advance(dump, data - done);
         if (most == 0) {
             return true;
         }
-        count = pread(memory, dump->chunk, most, (off_t)(from + data));
+        count = pread(dump->memory, dump->chunk, most, (off_t)(from + data));
         if (count <= 0 || (size_t)count % VMMU_PAGE_BYTES != 0) {
             return complain(complaint, "%s cannot be read: %s", dump->memory_path,
                             count < 0 ? strerror(errno) : "it ends too early");
@@ -145,18 +146,18 @@ static bool copy_range(struct dump *dump, int memory, const struct dump_range *r
 
 static bool copy_memory(struct dump *dump, const uint64_t *places, struct complaint *complaint)
 {
-    const int memory = open(dump->memory_path, O_RDONLY | O_CLOEXEC);
     uint64_t from = 0;
     bool copied = true;
 
-    if (memory < 0) {
+    dump->memory = open(dump->memory_path, O_RDONLY | O_CLOEXEC);
+    if (dump->memory < 0) {
         return complain(complaint, "%s: %s", dump->memory_path, strerror(errno));
     }
     for (unsigned i = 0; copied && i < dump->ranges.count; i++) {
-        copied = copy_range(dump, memory, &dump->ranges.all[i], from, places[i], complaint);
+        copied = copy_range(dump, dump->ranges.all[i].bytes, from, places[i], complaint);
         from += dump->ranges.all[i].bytes;
     }
-    (void)close(memory);
+    (void)close(dump->memory);
     return copied;
 }
 

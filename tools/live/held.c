@@ -129,8 +129,8 @@ int held_while(const char *socket, int (*work)(void *context), void *context)
 {
     struct sigaction saved[ENDINGS];
     struct complaint complaint;
-    bool held_before;
-    bool before;
+    bool held_before = false;
+    bool before = false;
     int status;
 
     asked_to_end = 0;

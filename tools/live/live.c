@@ -17,9 +17,9 @@
 
 struct live_options {
     struct ui_options ui;
-    const char *socket;
-    const char *verb; /* NULL: a glance */
-    char **words;     /* of the verb */
+    char *socket;
+    char *verb;   /* NULL: a glance */
+    char **words; /* of the verb */
     int word_count;
 };
 
@@ -151,8 +151,8 @@ static int run_command(void *context)
     unsigned count = 0;
 
     words[count++] = strdup("vmmu");
-    words[count++] = strdup(options->verb);
-    words[count++] = strdup(options->socket);
+    words[count++] = options->verb;
+    words[count++] = options->socket;
     for (int i = 0; i < options->word_count; i++) {
         words[count++] = options->words[i];
     }

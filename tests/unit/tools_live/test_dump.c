@@ -1,0 +1,181 @@
+/* Dumps over the control port: what is asked for, what stands in the file, and that a guest goes on afterwards. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/test.h"
+#include "tests/unit/tools_live/hypervisor.h"
+#include "tools/command.h"
+#include "tools/live/dump.h"
+#include "tools/live/held.h"
+#include "tools/live/ranges.h"
+
+#define NOWHERE UINT64_MAX
+
+static struct hypervisor start(struct json_object *state, uint64_t zero, uint64_t absent)
+{
+    const struct hypervisor made =
+        hypervisor_start(json_object_to_json_string_ext(state, JSON_C_TO_STRING_PLAIN), zero, absent, false);
+
+    (void)json_object_put(state);
+    return made;
+}
+
+static void test_a_dump_holds_the_partitions_memory_its_tables_and_its_state(void **state)
+{
+    const struct hypervisor other = start(shadow_state(), 0x11000, NOWHERE);
+    struct complaint complaint = { "" };
+    struct dump_summary summary;
+    struct json_object *const document = shadow_state();
+    struct image *image;
+
+    (void)state;
+    if (!dump_write(other.socket, other.dump, &summary, &complaint)) {
+        fail_msg("%s", complaint.text);
+    }
+    EXPECT(!summary.whole);
+    EXPECT_EQ(summary.written_bytes, summary.memory_bytes - 0x1000);
+    image = image_open(other.dump, &(struct image_options){ 0 }, &complaint);
+    assert_non_null(image);
+    EXPECT_EQ(image->format, IMAGE_VMMU);
+    expect_byte(image, 0x10000, 0x10);
+    expect_byte(image, 0x11000, 0);
+    expect_byte(image, 0x12345, 0x12);
+    expect_byte(image, 0x23FFF, 0x23);
+    expect_byte(image, 0x3F000, -1); /* the machine's, and nobody's whom it concerns */
+    EXPECT(json_object_equal(image->state, document));
+    (void)json_object_put(document);
+    image_close(image);
+    hypervisor_end(&other);
+}
+
+static void test_a_page_that_the_hypervisor_does_not_tell_fails_the_dump_and_leaves_no_file(void **state)
+{
+    const struct hypervisor other = start(shadow_state(), NOWHERE, 0x12000);
+    struct complaint complaint = { "" };
+    struct dump_summary summary;
+
+    (void)state;
+    EXPECT(!dump_write(other.socket, other.dump, &summary, &complaint));
+    EXPECT(strstr(complaint.text, "0x12000") != NULL);
+    EXPECT(access(other.dump, F_OK) != 0);
+    hypervisor_end(&other); /* which finds the folder empty */
+}
+
+static void test_a_dump_goes_nowhere_if_the_file_cannot_be(void **state)
+{
+    const struct hypervisor other = start(shadow_state(), NOWHERE, NOWHERE);
+    struct complaint complaint = { "" };
+    struct dump_summary summary;
+
+    (void)state;
+    EXPECT(!dump_write(other.socket, "/nonexistent/dump", &summary, &complaint));
+    EXPECT(strstr(complaint.text, "/nonexistent/dump.part") != NULL);
+    hypervisor_end(&other);
+}
+
+/* --- ranges --- */
+
+static void test_ranges_that_touch_or_overlap_become_one(void **state)
+{
+    struct dump_ranges ranges = { 0 };
+
+    (void)state;
+    ranges_settle(&ranges);
+    EXPECT_EQ(ranges.count, 0);
+    ranges_add(&ranges, 0x5000, 0x1000);
+    ranges_add(&ranges, 0x1000, 0x2000);
+    ranges_add(&ranges, 0x3000, 0x1000);
+    ranges_add(&ranges, 0x1000, 0x1000);
+    ranges_add(&ranges, 0x8000, 0x4000);
+    ranges_add(&ranges, 0x9000, 0x1000);
+    ranges_settle(&ranges);
+    EXPECT_EQ(ranges.count, 3);
+    EXPECT_EQ(ranges.all[0].base, 0x1000);
+    EXPECT_EQ(ranges.all[0].bytes, 0x3000);
+    EXPECT_EQ(ranges.all[1].base, 0x5000);
+    EXPECT_EQ(ranges.all[1].bytes, 0x1000);
+    EXPECT_EQ(ranges.all[2].base, 0x8000);
+    EXPECT_EQ(ranges.all[2].bytes, 0x4000);
+    ranges_free(&ranges);
+}
+
+/* --- held --- */
+
+/* Works in a process of its own: what it finds is its status. */
+static int is_held(void *context)
+{
+    return hypervisor_holds(context) ? COMMAND_NO : COMMAND_OK;
+}
+
+static int dies(void *context)
+{
+    (void)context;
+    (void)raise(SIGKILL);
+    return COMMAND_OK;
+}
+
+static void test_work_is_done_while_the_partition_stands_still_which_then_goes_on(void **state)
+{
+    struct hypervisor other = start(shadow_state(), NOWHERE, NOWHERE);
+
+    (void)state;
+    EXPECT(!hypervisor_holds(&other));
+    EXPECT_EQ(held_while(other.socket, is_held, &other), COMMAND_NO);
+    EXPECT(!hypervisor_holds(&other));
+    hypervisor_end(&other);
+}
+
+static void test_a_partition_that_was_held_before_is_held_afterwards(void **state)
+{
+    struct json_object *const document = shadow_state();
+    struct hypervisor other = hypervisor_start(json_object_to_json_string(document), NOWHERE, NOWHERE, true);
+
+    (void)state;
+    EXPECT_EQ(held_while(other.socket, is_held, &other), COMMAND_NO);
+    EXPECT(hypervisor_holds(&other));
+    (void)json_object_put(document);
+    hypervisor_end(&other);
+}
+
+static void test_a_partition_goes_on_if_the_work_dies(void **state)
+{
+    struct hypervisor other = start(shadow_state(), NOWHERE, NOWHERE);
+
+    (void)state;
+    EXPECT_EQ(held_while(other.socket, dies, &other), 128 + SIGKILL);
+    EXPECT(!hypervisor_holds(&other));
+    hypervisor_end(&other);
+}
+
+static void test_stop_and_go_tell_whether_it_was_so_before(void **state)
+{
+    const struct hypervisor other = start(shadow_state(), NOWHERE, NOWHERE);
+    struct complaint complaint;
+    bool before = true;
+
+    (void)state;
+    EXPECT(held_stop(other.socket, &before, &complaint) && !before);
+    EXPECT(held_stop(other.socket, &before, &complaint) && before);
+    EXPECT(held_go(other.socket, &before, &complaint) && !before);
+    EXPECT(held_go(other.socket, &before, &complaint) && before);
+    EXPECT(!held_go("/nonexistent/socket", &before, &complaint));
+    hypervisor_end(&other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_dump_holds_the_partitions_memory_its_tables_and_its_state),
+        cmocka_unit_test(test_a_page_that_the_hypervisor_does_not_tell_fails_the_dump_and_leaves_no_file),
+        cmocka_unit_test(test_a_dump_goes_nowhere_if_the_file_cannot_be),
+        cmocka_unit_test(test_ranges_that_touch_or_overlap_become_one),
+        cmocka_unit_test(test_work_is_done_while_the_partition_stands_still_which_then_goes_on),
+        cmocka_unit_test(test_a_partition_that_was_held_before_is_held_afterwards),
+        cmocka_unit_test(test_a_partition_goes_on_if_the_work_dies),
+        cmocka_unit_test(test_stop_and_go_tell_whether_it_was_so_before),
+    };
+
+    return RUN_TESTS(tests);
+}
