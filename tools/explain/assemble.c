@@ -14,7 +14,10 @@
 
 #include "tools/explain/code.h"
 
-#define WORD_BYTES 32
+#define WORD_BYTES  32
+
+/* An address that takes four bytes. */
+#define PLACEHOLDER INT64_C(0x12345678)
 
 struct parse {
     struct code *code;
@@ -317,19 +320,56 @@ static bool is_branch(ZydisMnemonic mnemonic)
            mnemonic == ZYDIS_MNEMONIC_XBEGIN;
 }
 
-static bool encode(struct parse *parse, ZydisEncoderRequest request)
+static bool encode_as_it_is(struct parse *parse, ZydisEncoderRequest *request)
 {
     ZyanUSize count = sizeof parse->code->bytes;
     ZyanStatus status;
 
     if (parse->relative) {
-        status =
-            ZydisEncoderEncodeInstructionAbsolute(&request, parse->code->bytes, &count, parse->code->rip);
+        status = ZydisEncoderEncodeInstructionAbsolute(request, parse->code->bytes, &count, parse->code->rip);
     } else {
-        status = ZydisEncoderEncodeInstruction(&request, parse->code->bytes, &count);
+        status = ZydisEncoderEncodeInstruction(request, parse->code->bytes, &count);
     }
     parse->code->count = ZYAN_SUCCESS(status) ? (unsigned)count : 0;
     return ZYAN_SUCCESS(status);
+}
+
+/* An operand that is an address and nothing else; NULL if there is none. */
+static ZydisEncoderOperand *absolute_operand(ZydisEncoderRequest *request)
+{
+    for (unsigned i = 0; i < request->operand_count; i++) {
+        ZydisEncoderOperand *operand = &request->operands[i];
+
+        if (operand->type == ZYDIS_OPERAND_TYPE_MEMORY && operand->mem.base == ZYDIS_REGISTER_NONE &&
+            operand->mem.index == ZYDIS_REGISTER_NONE) {
+            return operand;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * The encoder would have a prefix for smaller addresses where that is shorter, which nobody writes: encode an address that no
+ * smaller one can be, and put the right one in its place.
+ */
+static bool encode(struct parse *parse, ZydisEncoderRequest request)
+{
+    struct code *code = parse->code;
+    ZydisEncoderOperand *absolute = code->width != VMMU_INSN_16 ? absolute_operand(&request) : NULL;
+    const int64_t wanted = absolute ? absolute->mem.displacement : 0;
+    const bool fits =
+        code->width == VMMU_INSN_64 ? wanted == (int32_t)wanted : wanted == (int64_t)(uint32_t)wanted;
+    struct complaint ignored;
+
+    if (!absolute || !fits) {
+        return encode_as_it_is(parse, &request);
+    }
+    absolute->mem.displacement = code->width == VMMU_INSN_64 ? -PLACEHOLDER : PLACEHOLDER;
+    if (!encode_as_it_is(parse, &request) || !code_decode(code, &ignored) || code->insn.raw.disp.size != 32) {
+        return false;
+    }
+    memcpy(&code->bytes[code->insn.raw.disp.offset], &wanted, sizeof(int32_t));
+    return true;
 }
 
 static void give_size(ZydisEncoderRequest *request, unsigned size_bytes)
@@ -341,9 +381,16 @@ static void give_size(ZydisEncoderRequest *request, unsigned size_bytes)
     }
 }
 
-/* The size of a memory operand that does not tell: a register's beside it. */
-static unsigned size_beside(const ZydisEncoderRequest *request)
+/* The size of a memory operand that does not tell: a register's beside it, or of a slot of the stack. */
+static unsigned size_beside(const struct parse *parse)
 {
+    static const unsigned slots[] = { [VMMU_INSN_16] = 2, [VMMU_INSN_32] = 4, [VMMU_INSN_64] = 8 };
+    const ZydisEncoderRequest *request = &parse->request;
+
+    if (request->mnemonic == ZYDIS_MNEMONIC_PUSH || request->mnemonic == ZYDIS_MNEMONIC_POP ||
+        request->mnemonic == ZYDIS_MNEMONIC_CALL || request->mnemonic == ZYDIS_MNEMONIC_JMP) {
+        return slots[parse->code->width];
+    }
     for (unsigned i = 0; i < request->operand_count; i++) {
         if (request->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER) {
             return ZydisRegisterGetWidth(request->machine_mode, request->operands[i].reg.value) / 8;
@@ -359,8 +406,8 @@ static bool encode_with_size(struct parse *parse)
     unsigned found = 0;
     unsigned size_bytes = 0;
 
-    give_size(&request, size_beside(&parse->request));
-    if (size_beside(&parse->request) != 0 && encode(parse, request)) {
+    give_size(&request, size_beside(parse));
+    if (size_beside(parse) != 0 && encode(parse, request)) {
         return true;
     }
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
