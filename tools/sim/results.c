@@ -51,9 +51,7 @@ static void describe(const struct sim_config *config, enum feature feature, char
         }
         break;
     case FEATURE_TLB: snprintf(words, size, "%s", config->geometry.name); break;
-    case FEATURE_UPPER:
-        snprintf(words, size, "%s", config->upper_levels ? "" : "upper off");
-        break;
+    case FEATURE_UPPER: snprintf(words, size, "%s", config->upper_levels ? "" : "upper off"); break;
     case FEATURE_FAULTS: snprintf(words, size, "%s", config->silent ? "silent faults" : ""); break;
     case FEATURE_LEVELS:
         snprintf(words, size, "%u%s%.0u levels", config->levels, config->technique == SIM_NESTED ? "x" : "",

@@ -111,26 +111,35 @@ static bool feed(struct pass *pass, unsigned process, unsigned processes, struct
     return true;
 }
 
-static bool run_pass(struct pass *pass, struct complaint *complaint)
+/* A slice of trace @index, and who runs it: that trace's own process, or all of the one trace. False if it failed. */
+static bool run_slice(struct pass *pass, unsigned index, bool *more, struct complaint *complaint)
 {
     const struct sim_schedule *const schedule = pass->schedule;
-    const unsigned processes = schedule->trace_count > 1 ? schedule->trace_count : schedule->processes;
-    const uint64_t wanted = processes > 1 ? pass->switch_every : 0;
+    const bool several = schedule->trace_count > 1;
+    const unsigned processes = several ? schedule->trace_count : schedule->processes;
+    const unsigned end = several ? index + 1 : processes;
+
+    if (!read_slice(pass, index, processes > 1 ? pass->switch_every : 0, complaint)) {
+        return false;
+    }
+    *more |= pass->slice.count != 0;
+    for (unsigned process = index; process < end && pass->slice.count != 0; process++) {
+        if (!feed(pass, process, processes, complaint)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool run_pass(struct pass *pass, struct complaint *complaint)
+{
     bool more = true;
 
     while (more) {
         more = false;
-        for (unsigned i = 0; i < schedule->trace_count; i++) {
-            const unsigned last = schedule->trace_count > 1 ? i + 1 : processes;
-
-            if (!read_slice(pass, i, wanted, complaint)) {
+        for (unsigned i = 0; i < pass->schedule->trace_count; i++) {
+            if (!run_slice(pass, i, &more, complaint)) {
                 return false;
-            }
-            more |= pass->slice.count != 0;
-            for (unsigned process = i; process < last && pass->slice.count != 0; process++) {
-                if (!feed(pass, process, processes, complaint)) {
-                    return false;
-                }
             }
         }
     }

@@ -169,7 +169,7 @@ static void test_a_bad_line_ends_the_run(void **state)
 
     (void)state;
     open_schedule(&rig, 1, 1, &interval, 1);
-    rig.texts[0][12 * 50] = 'X'; /* lines have twelve bytes */
+    rig.texts[0][600] = 'X'; /* lines have twelve bytes */
     EXPECT(!sim_schedule_run(&rig.schedule, &complaint));
     EXPECT(strstr(complaint.text, "line 51 ") != NULL);
     close_schedule(&rig);
