@@ -114,7 +114,8 @@ VMMU_MUST_USE
 enum vmmu_x86_scan_found vmmu_scan_next(struct vmmu_x86_scan *scan, struct vmmu_x86_scan_item *item);
 
 /**
- * After VMMU_X86_SCAN_TABLE, and before the next call: leave out all that lies behind that entry.
+ * Leave the table that the cursor stands in, with what is left of it: straight after VMMU_X86_SCAN_TABLE, all that lies
+ * behind the entry that was told. To leave the root is to end the scan.
  */
 void vmmu_scan_skip(struct vmmu_x86_scan *scan);
 

@@ -239,6 +239,22 @@ static void test_a_table_that_is_not_wanted_is_skipped_with_all_behind_it(void *
     free(room);
 }
 
+static void test_to_leave_the_root_is_to_end_the_scan(void **state)
+{
+    (void)state;
+    struct room *room = room_new();
+    const struct vmmu_x86_mode mode = mode_for(VMMU_X86_PAGING_4LEVEL);
+    struct vmmu_x86_scan scan;
+
+    room_put(room, 0x1000, 0, 8, 0x2000 | E_ALL);
+    room_put(room, 0x2000, 511, 8, E_ALL | E_PS);
+    vmmu_scan_begin(&scan, &mode, &room->ram, PLENTY);
+    vmmu_scan_skip(&scan);
+    expect_end(&scan);
+    EXPECT_EQ(room->loads, 0);
+    free(room);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_the_upper_half_is_told_by_canonical_addresses_of_48_and_57_bits),
         cmocka_unit_test(test_rights_are_those_of_all_entries_together),
         cmocka_unit_test(test_a_leaf_tells_its_type_key_globality_and_marks),
+        cmocka_unit_test(test_to_leave_the_root_is_to_end_the_scan),
         cmocka_unit_test(test_a_table_that_is_not_wanted_is_skipped_with_all_behind_it),
     };
     return RUN_TESTS(tests);

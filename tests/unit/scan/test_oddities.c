@@ -55,6 +55,23 @@ static void test_reserved_bits_of_a_pdpte_count_in_memory_only(void **state)
     free(room);
 }
 
+static void test_pdpte_registers_were_checked_when_they_were_loaded(void **state)
+{
+    (void)state;
+    struct room *room = room_new();
+    struct vmmu_x86_mode mode;
+    struct vmmu_x86_scan_item item;
+    struct vmmu_x86_scan scan = begin(room, &mode, VMMU_X86_PAGING_PAE);
+
+    mode.pdpte_in_memory = false;
+    mode.pdpte[2] = 0x2000 | E_P | E_A; /* as an emulator marks it afterwards */
+    room_put(room, 0x2000, 0, 8, E_ALL | E_PS);
+    vmmu_scan_begin(&scan, &mode, &room->ram, PLENTY);
+    expect_next(&scan, VMMU_X86_SCAN_LEAF, &item);
+    EXPECT_EQ(item.address, 0x80000000);
+    free(room);
+}
+
 static void test_a_misconfiguration_of_ept_is_told(void **state)
 {
     (void)state;
@@ -146,6 +163,7 @@ static void test_entries_around_a_hole_in_memory_are_told(void **state)
     expect_next(&scan, VMMU_X86_SCAN_LEAF, &item);
     EXPECT_EQ(item.address, UINT64_C(0xFFFFFF8000000000));
     expect_next(&scan, VMMU_X86_SCAN_END, &item);
+    EXPECT_EQ(scan.budget, PLENTY - 512 - 512 - 512); /* the root once, and the other table twice */
     free(room);
 }
 
@@ -196,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_reserved_bit_is_told_with_its_entry_and_what_it_takes_away),
         cmocka_unit_test(test_reserved_bits_of_a_pdpte_count_in_memory_only),
+        cmocka_unit_test(test_pdpte_registers_were_checked_when_they_were_loaded),
         cmocka_unit_test(test_a_misconfiguration_of_ept_is_told),
         cmocka_unit_test(test_a_table_where_no_memory_is_is_told_once),
         cmocka_unit_test(test_a_root_where_no_memory_is_is_told_once_for_each_half),
