@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import pathlib
 import random
+import shutil
 import tempfile
 
 import natives
@@ -74,9 +75,13 @@ def folder():
     """Where the dumps lie until the suite ends."""
     parent = places.BUILD / "test"
     parent.mkdir(parents=True, exist_ok=True)
-    made = tempfile.TemporaryDirectory(dir=parent, prefix="stops-")
-    atexit.register(made.cleanup)
-    return pathlib.Path(made.name)
+    atexit.register(remove)
+    return pathlib.Path(tempfile.mkdtemp(dir=parent, prefix="stops-"))
+
+
+def remove():
+    """Remove the dumps: they are gigabytes."""
+    shutil.rmtree(folder(), ignore_errors=True)
 
 
 @tap.shared
