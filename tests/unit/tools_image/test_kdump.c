@@ -3,11 +3,13 @@
  * those that lie.
  */
 #include <endian.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "tests/unit/tools_image/registers.h"
+#include "tools/image/kdump_child.h"
 
 #define BLOCK            0x1000
 #define PAGES            0x100 /* that the machine has */
@@ -281,6 +283,32 @@ static void test_pages_that_cannot_be_read_are_absent(void **state)
     drop(&dump);
 }
 
+static void test_a_libkdumpfile_that_crashes_is_a_page_that_is_broken(void **state)
+{
+    struct bytes dump = sound_dump();
+    const int file = file_of(&dump);
+    struct kdump_child child = { .socket = -1 };
+    struct image_memory memory = { 0 };
+    struct complaint complaint = { "" };
+    uint8_t page[BLOCK];
+
+    (void)state;
+    EXPECT(kdump_child_start(&child, file, &memory, &complaint));
+    EXPECT_EQ(memory.count, 3);
+    EXPECT_EQ(kdump_child_read(&child, BLOCK, page, &complaint), KDUMP_PAGE_THERE);
+    EXPECT_EQ(page[BLOCK - 1], 0x11);
+    EXPECT_EQ(kdump_child_read(&child, 3 * (uint64_t)BLOCK, page, &complaint), KDUMP_PAGE_EXCLUDED);
+    EXPECT_EQ(kill(child.pid, SIGSEGV), 0);
+    EXPECT_EQ(kdump_child_read(&child, BLOCK, page, &complaint), KDUMP_PAGE_BROKEN);
+    EXPECT(strstr(complaint.text, "crashes on it (Segmentation fault)") != NULL);
+    EXPECT_EQ(kdump_child_read(&child, BLOCK, page, &complaint), KDUMP_PAGE_BROKEN);
+    EXPECT(strstr(complaint.text, "given up before") != NULL);
+    kdump_child_stop(&child);
+    image_memory_free(&memory);
+    EXPECT_EQ(close(file), 0);
+    drop(&dump);
+}
+
 static void test_linux_tables_are_found_by_the_kernels_words_in_the_header(void **state)
 {
     static const char words[] = "SYMBOL(swapper_pg_dir)=ffffffff82a10000\nNUMBER(phys_base)=0\n";
@@ -311,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_headers_that_lie_are_refused),
         cmocka_unit_test(test_a_dump_that_ends_within_its_headers_is_refused),
         cmocka_unit_test(test_pages_that_cannot_be_read_are_absent),
+        cmocka_unit_test(test_a_libkdumpfile_that_crashes_is_a_page_that_is_broken),
         cmocka_unit_test(test_linux_tables_are_found_by_the_kernels_words_in_the_header),
     };
 
