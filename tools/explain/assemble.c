@@ -402,6 +402,8 @@ static unsigned size_beside(const struct parse *parse)
 /* Without a register the size is clear only where the instruction has but one. */
 static bool encode_with_size(struct parse *parse)
 {
+    /* Operands, and the areas of FSAVE, FXSAVE and XSAVE. */
+    static const uint16_t any_bytes[] = { 1, 2, 4, 6, 8, 10, 14, 16, 28, 32, 64, 94, 108, 512, 576 };
     ZydisEncoderRequest request = parse->request;
     unsigned found = 0;
     unsigned size_bytes = 0;
@@ -410,12 +412,12 @@ static bool encode_with_size(struct parse *parse)
     if (size_beside(parse) != 0 && encode(parse, request)) {
         return true;
     }
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    for (size_t i = 0; i < sizeof any_bytes / sizeof any_bytes[0]; i++) {
         request = parse->request;
-        give_size(&request, (unsigned)sizes[i].value);
+        give_size(&request, any_bytes[i]);
         if (encode(parse, request)) {
             found++;
-            size_bytes = (unsigned)sizes[i].value;
+            size_bytes = any_bytes[i];
         }
     }
     if (found > 1) {

@@ -100,9 +100,8 @@ static void print_instruction(const struct story *story)
     } else {
         printf("%sRIP is not mapped%s: the instruction is not known\n", paint_on(PAINT_BAD), paint_off());
     }
-    printf("  rip 0x%" PRIx64 ", %s, privilege level %u; CR3 0x%" PRIx64 ", %s\n", code->rip,
-           width_words(code->width), story->state.cpl, story->machine->registers.cr3,
-           paging_words(story->machine->mode.paging));
+    printf("  rip 0x%" PRIx64 ", %s, CPL %u; CR3 0x%" PRIx64 ", %s\n", code->rip, width_words(code->width),
+           story->state.cpl, story->machine->registers.cr3, paging_words(story->machine->mode.paging));
     if (!story->registers_known) {
         say("The image holds no general registers: they count as zero unless --set.");
     }
@@ -220,28 +219,28 @@ static const char *end_words(enum story_end end)
 {
     switch (end) {
     case STORY_GOES_ON: return "";
-    case STORY_FAULT: return "  the guest's fault";
-    case STORY_DEVICE: return "  a device";
+    case STORY_FAULT: return "  fault";
+    case STORY_DEVICE: return "  device";
     case STORY_EMULATED: return "  emulated";
-    case STORY_NOT_KNOWN: return "  not known";
+    case STORY_NOT_KNOWN: return "  unknown";
     }
     __builtin_unreachable();
 }
 
 static void print_shadow_costs(const struct story_shadow *shadow, const struct story *story)
 {
-    printf("    %-25s exits fills tables  refs  second time: exits refs\n", "access");
+    printf("    %-25s exits fills tables refs  then exits refs\n", "access");
     for (unsigned i = 0; i < story->reached; i++) {
         const struct engine_shadow_cost *first = &shadow->first[i].cost;
         const struct engine_shadow_cost *again = &shadow->again[i].cost;
 
         put_piece(story, i);
-        printf("%6" PRIu64 "%6" PRIu64 "%7" PRIu64 "%6" PRIu64 "%20" PRIu64 "%5" PRIu64 "%s\n",
+        printf("%6" PRIu64 "%6" PRIu64 "%7" PRIu64 "%5" PRIu64 "%12" PRIu64 "%5" PRIu64 "%s\n",
                first->page_fault_exits, first->fills, first->new_pages, first->loads, again->page_fault_exits,
                again->loads, end_words(shadow->ends[i]));
     }
     if (story->reached > 1) {
-        printf("    %-25s%6" PRIu64 "%6" PRIu64 "%7" PRIu64 "%6" PRIu64 "%20" PRIu64 "%5" PRIu64 "\n",
+        printf("    %-25s%6" PRIu64 "%6" PRIu64 "%7" PRIu64 "%5" PRIu64 "%12" PRIu64 "%5" PRIu64 "\n",
                "together", shadow->cost.page_fault_exits, shadow->cost.fills, shadow->cost.new_pages,
                shadow->cost.loads, shadow->cost_again.page_fault_exits, shadow->cost_again.loads);
     }
@@ -280,7 +279,7 @@ static void print_here(const struct story *story)
 {
     const struct story_here *here = &story->here;
 
-    printf("  %sHere and now%s, with the %" PRIu64 " shadow pages of this dump (%" PRIu64
+    printf("  %sHere and now%s, with the dump's %" PRIu64 " shadow pages (%" PRIu64
            " behind protected tables):\n",
            paint_on(PAINT_NOTE), paint_off(), here->pages, here->closed);
     printf("    %-25s  filled exits fills tables traps\n", "access");
@@ -315,9 +314,11 @@ static void print_shadow(const struct story *story)
         print_shadow_costs(shadow, story);
         say("Each fault that finds our tables empty exits and fills in one entry, and the tables that lead "
             "to "
-            "it; the root is made when CR3 is loaded, which exits, too. %" PRIu64
-            " more %s filled in beside them unasked.",
-            shadow->cost.prefills, plural(shadow->cost.prefills, "entry was", "entries were"));
+            "it; the root is made when CR3 is loaded, which exits, too.");
+        if (shadow->cost.prefills != 0) {
+            say("%" PRIu64 " more %s filled in beside them unasked.", shadow->cost.prefills,
+                plural(shadow->cost.prefills, "entry was", "entries were"));
+        }
         print_tables(shadow);
     }
     if (story->here.there) {
