@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import termios
 import threading
 import time
@@ -212,6 +213,50 @@ def _(technique):
         expect_equal(termios.tcgetattr(slave), before, "the terminal's settings")
         os.close(master)
         os.close(slave)
+
+
+# Hundredths of a second that the guest's clock says, before and after it has itself stopped (port 0xF8); what its kernel makes of that.
+NOTICE = r"""
+now() { sed 's/ .*//; s/[.]//' /proc/uptime; }
+before=$(now)
+printf x | dd of=/dev/port bs=1 seek=248 count=1 2>/dev/null
+echo $(($(now) - before))
+sleep 1
+dmesg | grep -ci 'unstable\|stall\|lockup\|lost\|backwards'
+"""
+HELD_SECONDS = 5
+
+
+@cases("under {} Linux does not notice that it was held for seconds, and its dump is sound",
+       TECHNIQUES if front.host == "amd" else (front.mmu,))
+def _(technique):
+    with front.scratch() as folder, tempfile.TemporaryDirectory() as short:
+        path, dump = os.path.join(short, "monitor"), os.path.join(folder, "linux.vmmu")
+        running = subprocess.Popen([front.VM, "run", *front.place(technique), "-q", "--memory", "192M", "--monitor", path,
+                                    "--stop-port", "--", NOTICE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        try:
+            while not os.path.exists(path):
+                expect(running.poll() is None, "it ended before it began")
+                time.sleep(0.1)
+            asking = Monitor(path)
+            asking.held(front.BOOT_SECONDS)
+            began = time.monotonic()
+            if front.host == "amd":
+                tool("live", path, "dump", dump)
+                out, _ = tool("check", dump)
+                expect_match("^errors: 0", out, "check of the dump")
+                out, _ = tool("live", path, "maps")
+                expect_match("ranges, ", out.splitlines()[-1], "maps of the guest that is held")
+            time.sleep(max(0, HELD_SECONDS - (time.monotonic() - began)))
+            expect_equal(asking.ask("go"), "running", "go")
+            out, _ = running.communicate(timeout=front.seconds())
+        finally:
+            running.kill()
+            running.wait()
+    lines = out.decode().split()
+    expect_equal(len(lines), 2, f"lines of {out!r}")
+    expect(int(lines[0]) < 100 * HELD_SECONDS / 2, f"its clock went on while it was held: {lines[0]} hundredths")
+    expect_equal(lines[1], "0", "complaints of the kernel's")
 
 
 @case("vmmu live and vmmu top say what is wrong with a socket")

@@ -65,12 +65,13 @@ class Monitor:
         expect_equal(len(document["partitions"]), 1, "partitions")
         return document["partitions"][0]
 
-    def held(self):
+    def held(self, seconds=ANSWER_SECONDS):
         """The same, once the partition is held, as it asks for."""
-        deadline = time.monotonic() + front.seconds(ANSWER_SECONDS)
-        while not (partition := self.state())["held"]:
+        deadline = time.monotonic() + front.seconds(seconds)
+        while not json.loads(self.ask("counters", b"\n"))["held"]:
             expect(time.monotonic() < deadline, "the guest never asked to be stopped")
-        return partition
+            time.sleep(0.1)
+        return self.state()
 
     def read(self, address, count):
         """Bytes of the machine's memory, or None."""
