@@ -66,8 +66,8 @@ static void print_overall(const struct sim_results *results)
         table_cell(row, 6, PAINT_PLAIN, "%.1f", result->cost_per_1000);
     }
     table_print(table);
-    printf("%sCycles (--weights): second level %" PRIu64 ", reference %" PRIu64 ", fault %" PRIu64
-           ", exit %" PRIu64 ", switch %" PRIu64 "%s\n",
+    printf("%sCycles (--weights): second %" PRIu64 ", reference %" PRIu64 ", fault %" PRIu64 ", exit %" PRIu64
+           ", switch %" PRIu64 "%s\n",
            paint_on(PAINT_DIM), results->weights.second, results->weights.reference, results->weights.fault,
            results->weights.exit, results->weights.change, paint_off());
 }
