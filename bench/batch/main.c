@@ -146,26 +146,12 @@ static void read_addresses(void)
 /* A processor that offers all that Debian's kernel turns on; the emulator's has 40 bits of physical address. */
 static void make_mode(void)
 {
-    static const struct vmmu_x86_cpu cpu = {
-        .maxphyaddr = 40,
-        .pse = true,
-        .pae = true,
-        .pge = true,
-        .nx = true,
-        .long_mode = true,
-        .gib_pages = true,
-        .smep = true,
-        .smap = true,
-        .pku = true,
-        .pks = true,
-        .pcid = true,
-        .cr4_others = ~UINT64_C(0),
-        .efer_others = ~UINT64_C(0),
-    };
+    struct vmmu_x86_cpu cpu = vmmu_x86_any_cpu;
     const struct vmmu_x86_paging_registers registers = {
         .cr0 = subject.cr0, .cr3 = subject.cr3, .cr4 = subject.cr4, .efer = subject.efer
     };
 
+    cpu.maxphyaddr = 40;
     if (vmmu_mode_make(&cpu, &registers, &mode) != VMMU_OK || mode.paging != VMMU_X86_PAGING_4LEVEL) {
         refuse("the registers are not of 4-level paging");
     }

@@ -80,6 +80,12 @@ struct vmmu_x86_cpu {
     uint64_t efer_others; /* EFER bits offered besides LME, LMA and NXE: SCE... */
 };
 
+/*
+ * A processor that offers everything, with addresses of 52 bits: where nobody can tell what a machine had, as of one whose memory
+ * lies in a file, no entry is called malformed for using a feature. Bit 8 of PML4 and PML5 entries is not reserved in it.
+ */
+extern const struct vmmu_x86_cpu vmmu_x86_any_cpu;
+
 /* The registers that decide how linear addresses translate. Values as the guest would read them. */
 struct vmmu_x86_paging_registers {
     uint64_t cr0;

@@ -265,15 +265,6 @@ static void judge_shadow(struct own *own, const struct vmmu_x86_scan_item *leaf)
 static bool machine_mode(const struct lint *lint, const struct partition_vp *vp, struct vmmu_x86_mode *mode)
 {
     const bool pae = vp->shadow_format == VMMU_X86_FORMAT_PAE;
-    const struct vmmu_x86_cpu cpu = { .maxphyaddr = 52,
-                                      .pse = true,
-                                      .pae = true,
-                                      .pge = true,
-                                      .nx = true,
-                                      .long_mode = true,
-                                      .gib_pages = true,
-                                      .la57 = true,
-                                      .pku = true };
     const uint64_t long_mode = pae ? 0 : VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA;
     struct vmmu_x86_paging_registers registers = {
         .cr0 = VMMU_X86_CR0_PE | VMMU_X86_CR0_PG | VMMU_X86_CR0_WP,
@@ -292,7 +283,7 @@ static bool machine_mode(const struct lint *lint, const struct partition_vp *vp,
         /* An emulated processor marks them accessed, in memory and against the manual; bit 5 is reserved. */
         registers.pdpte[i] &= ~vmmu_x86_formats[VMMU_X86_FORMAT_PAE].level[2].accessed;
     }
-    return vmmu_mode_make(&cpu, &registers, mode) == VMMU_OK;
+    return vmmu_mode_make(&vmmu_x86_any_cpu, &registers, mode) == VMMU_OK;
 }
 
 static bool is_trap(const struct vmmu_x86_scan_item *item)

@@ -148,21 +148,10 @@ static struct engine_shadow_cost difference(const struct engine_shadow_cost *now
 
 static struct vmmu_x86_cpu hardware_cpu(unsigned physical_bits)
 {
-    return (struct vmmu_x86_cpu){
-        .maxphyaddr = (uint8_t)physical_bits,
-        .pse = true,
-        .pse36 = true,
-        .pae = true,
-        .pge = true,
-        .nx = true,
-        .long_mode = true,
-        .gib_pages = true,
-        .la57 = true,
-        .smep = true,
-        .smap = true,
-        .pku = true,
-        .pks = true,
-    };
+    struct vmmu_x86_cpu cpu = vmmu_x86_any_cpu;
+
+    cpu.maxphyaddr = (uint8_t)physical_bits;
+    return cpu;
 }
 
 static struct vmmu_x86_paging_registers hardware_registers(const struct vmmu_x86_mode *guest,

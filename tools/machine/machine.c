@@ -6,29 +6,6 @@
 /* What the PAT MSR holds after a reset. Spec: SDM 3A "Page Attribute Table (PAT)". */
 #define PAT_AT_RESET UINT64_C(0x0007040600070406)
 
-/*
- * A processor that offers everything: where the image does not tell what its machine had, no entry is called malformed for
- * using a feature. Only the width of addresses makes bits reserved, and --maxphyaddr says it.
- */
-static const struct vmmu_x86_cpu any_cpu = {
-    .maxphyaddr = 52,
-    .pse = true,
-    .pse36 = true,
-    .pae = true,
-    .pge = true,
-    .nx = true,
-    .long_mode = true,
-    .gib_pages = true,
-    .la57 = true,
-    .smep = true,
-    .smap = true,
-    .pku = true,
-    .pks = true,
-    .pcid = true,
-    .cr4_others = ~UINT64_C(0),
-    .efer_others = ~UINT64_C(0),
-};
-
 /* Control registers of each paging mode, where nothing else is known but the mode. */
 static void select_mode(enum vmmu_x86_paging mode, struct vmmu_x86_paging_registers *registers)
 {
@@ -143,7 +120,8 @@ static bool take_processor(const struct machine_options *options, struct machine
     } else if (count) {
         machine->processor = &image->processors[options->processor];
     }
-    machine->cpu = machine->processor && machine->processor->has_cpu ? machine->processor->cpu : any_cpu;
+    machine->cpu =
+        machine->processor && machine->processor->has_cpu ? machine->processor->cpu : vmmu_x86_any_cpu;
     machine->pat = machine->processor && machine->processor->pat ? machine->processor->pat : PAT_AT_RESET;
     if (machine->processor && machine->processor->has_paging) {
         machine->registers = machine->processor->paging;

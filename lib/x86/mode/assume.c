@@ -3,15 +3,23 @@
  */
 #include <vmmu/mode.h>
 
-static const struct vmmu_x86_cpu any_cpu = {
+const struct vmmu_x86_cpu vmmu_x86_any_cpu = {
     .maxphyaddr = 52,
     .pse = true,
     .pse36 = true,
     .pae = true,
+    .pge = true,
     .nx = true,
     .long_mode = true,
     .gib_pages = true,
     .la57 = true,
+    .smep = true,
+    .smap = true,
+    .pku = true,
+    .pks = true,
+    .pcid = true,
+    .cr4_others = ~UINT64_C(0),
+    .efer_others = ~UINT64_C(0),
 };
 
 /* What selects each kind of paging. */
@@ -45,5 +53,5 @@ enum vmmu_status vmmu_mode_assume(enum vmmu_x86_paging paging, uint64_t cr3, str
     if (!long_mode && cr3 > UINT32_MAX) {
         return VMMU_INVALID;
     }
-    return vmmu_mode_make(&any_cpu, &registers, out);
+    return vmmu_mode_make(&vmmu_x86_any_cpu, &registers, out);
 }
