@@ -1,9 +1,9 @@
 #include "tools/ui/json.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void json_put_hex(struct json_object *object, const char *key, uint64_t value)
 {
@@ -47,14 +47,13 @@ static struct json_object *member(struct json_object *object, const char *key, e
 
 static bool number_of_text(const char *text, uint64_t *value)
 {
-    char *end = NULL;
+    const size_t digits = strncmp(text, "0x", 2) == 0 ? strspn(text + 2, "0123456789abcdefABCDEF") : 0;
 
-    if (text[0] != '0' || text[1] != 'x' || text[2] == '\0' || text[2] == '-' || text[2] == '+') {
+    if (digits == 0 || digits > 16 || text[2 + digits] != '\0') {
         return false;
     }
-    errno = 0;
-    *value = strtoull(text + 2, &end, 16);
-    return errno == 0 && *end == '\0';
+    *value = strtoull(text + 2, NULL, 16);
+    return true;
 }
 
 bool json_get_number(struct json_object *object, const char *key, uint64_t *value)
