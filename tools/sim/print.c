@@ -106,8 +106,8 @@ static void print_exits(const struct sim_results *results)
     };
     struct table *const table = table_new(columns, sizeof(columns) / sizeof(columns[0]));
 
-    print_head("The guest's page faults and switches; and exits: outside, shadow fills, its faults,\n"
-               "its writes to protected tables, MOV to CR3, INVLPG");
+    print_head("The guest's page faults and switches; and exits: outside, shadow fills, its\n"
+               "faults, its writes to protected tables, MOV to CR3, INVLPG");
     for (unsigned i = 0; i < results->count; i++) {
         const struct sim_counts *const counts = &results->results[i].counts;
         struct table_row *const row = table_row(table);
