@@ -2,7 +2,7 @@
 
 #include "tests/unit/test.h"
 
-struct sim_config rig_config(enum sim_technique technique)
+struct sim_config sim_rig_config(enum sim_technique technique)
 {
     struct sim_config config = {
         .technique = technique,
@@ -20,7 +20,7 @@ struct sim_config rig_config(enum sim_technique technique)
     return config;
 }
 
-struct sim_machine *rig_open(const struct sim_config *config)
+struct sim_machine *sim_rig_open(const struct sim_config *config)
 {
     struct complaint complaint;
     struct sim_machine *const machine = sim_machine_open(config, &complaint);
@@ -31,7 +31,7 @@ struct sim_machine *rig_open(const struct sim_config *config)
     return machine;
 }
 
-void rig_run(struct sim_machine *machine, const sim_record *records, size_t count)
+void sim_rig_run(struct sim_machine *machine, const sim_record *records, size_t count)
 {
     struct complaint complaint;
 
@@ -40,7 +40,7 @@ void rig_run(struct sim_machine *machine, const sim_record *records, size_t coun
     }
 }
 
-void rig_switch(struct sim_machine *machine, uint64_t name)
+void sim_rig_switch(struct sim_machine *machine, uint64_t name)
 {
     struct complaint complaint;
 
@@ -49,18 +49,19 @@ void rig_switch(struct sim_machine *machine, uint64_t name)
     }
 }
 
-void rig_touch(struct sim_machine *machine, enum sim_record_kind kind, uint64_t first, unsigned count)
+void sim_rig_touch(struct sim_machine *machine, enum sim_record_kind kind, uint64_t first, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         const sim_record record = sim_record_of(kind, first + i);
 
-        rig_run(machine, &record, 1);
+        sim_rig_run(machine, &record, 1);
     }
 }
 
-struct sim_counts rig_count(const struct sim_config *config, void (*scenario)(struct sim_machine *machine))
+struct sim_counts sim_rig_count(const struct sim_config *config,
+                                void (*scenario)(struct sim_machine *machine))
 {
-    struct sim_machine *const machine = rig_open(config);
+    struct sim_machine *const machine = sim_rig_open(config);
     struct sim_counts counts;
 
     scenario(machine);
@@ -69,7 +70,7 @@ struct sim_counts rig_count(const struct sim_config *config, void (*scenario)(st
     return counts;
 }
 
-uint64_t rig_exits(const struct sim_counts *counts)
+uint64_t sim_rig_exits(const struct sim_counts *counts)
 {
     uint64_t exits = 0;
 

@@ -14,20 +14,20 @@
 static void touch_far_pages(struct sim_machine *machine)
 {
     for (unsigned i = 1; i <= 4; i++) {
-        rig_touch(machine, SIM_READ, (uint64_t)i << 27, 1);
+        sim_rig_touch(machine, SIM_READ, (uint64_t)i << 27, 1);
     }
 }
 
 static void touch_eight_pages(struct sim_machine *machine)
 {
-    rig_touch(machine, SIM_READ, PAGE, 8);
+    sim_rig_touch(machine, SIM_READ, PAGE, 8);
 }
 
 /* --- what a walk costs --- */
 
 static struct sim_config cold(enum sim_technique technique)
 {
-    struct sim_config config = rig_config(technique);
+    struct sim_config config = sim_rig_config(technique);
 
     config.upper_levels = false;
     return config;
@@ -35,7 +35,7 @@ static struct sim_config cold(enum sim_technique technique)
 
 static void expect_cold_references(const struct sim_config *config, unsigned expected)
 {
-    const struct sim_counts counts = rig_count(config, touch_far_pages);
+    const struct sim_counts counts = sim_rig_count(config, touch_far_pages);
 
     EXPECT_EQ(counts.walks[SIM_USER], 4);
     EXPECT_EQ(counts.references[SIM_USER], 4 * expected);
@@ -85,14 +85,14 @@ static void test_large_pages_take_a_reference_less_for_each_level(void **state)
 
 static void test_cached_upper_levels_leave_one_reference(void **state)
 {
-    struct sim_config config = rig_config(SIM_NATIVE);
-    struct sim_counts counts = rig_count(&config, touch_eight_pages);
+    struct sim_config config = sim_rig_config(SIM_NATIVE);
+    struct sim_counts counts = sim_rig_count(&config, touch_eight_pages);
 
     (void)state;
     EXPECT_EQ(counts.walks[SIM_USER], 8);
     EXPECT_EQ(counts.references[SIM_USER], 4 + 7);
-    config = rig_config(SIM_NESTED);
-    counts = rig_count(&config, touch_eight_pages);
+    config = sim_rig_config(SIM_NESTED);
+    counts = sim_rig_count(&config, touch_eight_pages);
     EXPECT_EQ(counts.walks[SIM_USER], 8);
     /* The entry, whose table is known, and at most the second stage's for the page: its kernel has just cleared that. */
     EXPECT(counts.references[SIM_USER] <= 24 + 7 * 2);
@@ -111,11 +111,11 @@ static void test_what_is_cached_is_not_walked_for(void **state)
 {
     (void)state;
     for (unsigned technique = 0; technique < SIM_TECHNIQUES; technique++) {
-        struct sim_config config = rig_config((enum sim_technique)technique);
+        struct sim_config config = sim_rig_config((enum sim_technique)technique);
         struct sim_counts counts;
 
         config.vpid = technique == SIM_NATIVE ? SIM_VPID_OFF : SIM_VPID_ON;
-        counts = rig_count(&config, touch_twice);
+        counts = sim_rig_count(&config, touch_twice);
         EXPECT_EQ(counts.accesses[SIM_USER], 16);
         EXPECT_EQ(counts.walks[SIM_USER], 8);
         EXPECT_EQ(counts.page_faults, 8);
@@ -124,15 +124,15 @@ static void test_what_is_cached_is_not_walked_for(void **state)
 
 static void fetch_and_read(struct sim_machine *machine)
 {
-    rig_touch(machine, SIM_FETCH, PAGE, 1);
-    rig_touch(machine, SIM_READ, PAGE, 1);
-    rig_touch(machine, SIM_FETCH, PAGE, 1);
+    sim_rig_touch(machine, SIM_FETCH, PAGE, 1);
+    sim_rig_touch(machine, SIM_READ, PAGE, 1);
+    sim_rig_touch(machine, SIM_FETCH, PAGE, 1);
 }
 
 static void test_code_and_data_have_first_levels_of_their_own_and_share_the_second(void **state)
 {
-    const struct sim_config config = rig_config(SIM_NATIVE);
-    const struct sim_counts counts = rig_count(&config, fetch_and_read);
+    const struct sim_config config = sim_rig_config(SIM_NATIVE);
+    const struct sim_counts counts = sim_rig_count(&config, fetch_and_read);
 
     (void)state;
     EXPECT_EQ(counts.walks[SIM_USER], 1);
@@ -141,22 +141,22 @@ static void test_code_and_data_have_first_levels_of_their_own_and_share_the_seco
 
 static void read_then_write(struct sim_machine *machine)
 {
-    rig_touch(machine, SIM_READ, PAGE, 1);
-    rig_touch(machine, SIM_WRITE, PAGE, 1);
-    rig_touch(machine, SIM_MODIFY, PAGE, 1);
+    sim_rig_touch(machine, SIM_READ, PAGE, 1);
+    sim_rig_touch(machine, SIM_WRITE, PAGE, 1);
+    sim_rig_touch(machine, SIM_MODIFY, PAGE, 1);
 }
 
 static void test_the_first_write_of_a_clean_page_walks_again(void **state)
 {
-    struct sim_config config = rig_config(SIM_NATIVE);
-    struct sim_counts counts = rig_count(&config, read_then_write);
+    struct sim_config config = sim_rig_config(SIM_NATIVE);
+    struct sim_counts counts = sim_rig_count(&config, read_then_write);
 
     (void)state;
     EXPECT_EQ(counts.walks[SIM_USER], 2);
     EXPECT_EQ(counts.page_faults, 1);
     /* Under shadow paging the mark is the hypervisor's to set: a fill more than for a page that is only read. */
-    config = rig_config(SIM_SHADOW);
-    counts = rig_count(&config, read_then_write);
+    config = sim_rig_config(SIM_SHADOW);
+    counts = sim_rig_count(&config, read_then_write);
     EXPECT_EQ(counts.walks[SIM_USER], 2);
     EXPECT(counts.exits[SIM_EXIT_FILL] >= 2);
 }
@@ -165,13 +165,13 @@ static void cross_a_page(struct sim_machine *machine)
 {
     const sim_record record = sim_record_of(SIM_READ, PAGE) | SIM_RECORD_CROSSES;
 
-    rig_run(machine, &record, 1);
+    sim_rig_run(machine, &record, 1);
 }
 
 static void test_a_reference_over_a_boundary_uses_both_pages(void **state)
 {
-    const struct sim_config config = rig_config(SIM_NATIVE);
-    const struct sim_counts counts = rig_count(&config, cross_a_page);
+    const struct sim_config config = sim_rig_config(SIM_NATIVE);
+    const struct sim_counts counts = sim_rig_count(&config, cross_a_page);
 
     (void)state;
     EXPECT_EQ(counts.accesses[SIM_USER], 1);
@@ -181,28 +181,28 @@ static void test_a_reference_over_a_boundary_uses_both_pages(void **state)
 static void touch_more_than_fits(struct sim_machine *machine)
 {
     for (unsigned turn = 0; turn < 4; turn++) {
-        rig_touch(machine, SIM_READ, PAGE, 64);
+        sim_rig_touch(machine, SIM_READ, PAGE, 64);
     }
 }
 
 static void test_a_tlb_holds_as_much_as_its_geometry_says(void **state)
 {
-    struct sim_config config = rig_config(SIM_NATIVE);
+    struct sim_config config = sim_rig_config(SIM_NATIVE);
     struct complaint complaint;
 
     (void)state;
     EXPECT(sim_geometry_find("code=64/4", &config.geometry, &complaint));
     /* One first level for both sides; the kernel's direct map has an entry in it, too, in one of its sets. */
-    EXPECT(rig_count(&config, touch_more_than_fits).walks[SIM_USER] <= 64 + 3 * 5);
+    EXPECT(sim_rig_count(&config, touch_more_than_fits).walks[SIM_USER] <= 64 + 3 * 5);
     EXPECT(sim_geometry_find("code=32/4", &config.geometry, &complaint));
-    EXPECT_EQ(rig_count(&config, touch_more_than_fits).walks[SIM_USER], 4 * 64);
+    EXPECT_EQ(sim_rig_count(&config, touch_more_than_fits).walks[SIM_USER], 4 * 64);
 }
 
 /* --- exits --- */
 
 static struct sim_config with_exits(enum sim_technique technique, enum sim_vpid vpid)
 {
-    struct sim_config config = rig_config(technique);
+    struct sim_config config = sim_rig_config(technique);
 
     config.vpid = vpid;
     config.exit_every = 8;
@@ -212,7 +212,7 @@ static struct sim_config with_exits(enum sim_technique technique, enum sim_vpid 
 static void test_without_vpid_an_exit_takes_every_translation(void **state)
 {
     const struct sim_config config = with_exits(SIM_NESTED, SIM_VPID_OFF);
-    const struct sim_counts counts = rig_count(&config, touch_twice);
+    const struct sim_counts counts = sim_rig_count(&config, touch_twice);
 
     (void)state;
     EXPECT_EQ(counts.exits[SIM_EXIT_OUTSIDE], 2);
@@ -222,7 +222,7 @@ static void test_without_vpid_an_exit_takes_every_translation(void **state)
 static void test_with_vpid_translations_survive_an_exit(void **state)
 {
     const struct sim_config config = with_exits(SIM_NESTED, SIM_VPID_ON);
-    const struct sim_counts counts = rig_count(&config, touch_twice);
+    const struct sim_counts counts = sim_rig_count(&config, touch_twice);
 
     (void)state;
     EXPECT_EQ(counts.exits[SIM_EXIT_OUTSIDE], 2);
@@ -236,21 +236,21 @@ static void test_the_hypervisors_own_translations_survive_with_vpid_only(void **
 
     (void)state;
     config.exit_pages = 10;
-    counts = rig_count(&config, touch_twice);
+    counts = sim_rig_count(&config, touch_twice);
     EXPECT_EQ(counts.accesses[SIM_HOST], 20);
     EXPECT_EQ(counts.walks[SIM_HOST], 20);
     config.vpid = SIM_VPID_ON;
-    counts = rig_count(&config, touch_twice);
+    counts = sim_rig_count(&config, touch_twice);
     EXPECT_EQ(counts.walks[SIM_HOST], 10);
 }
 
 static void test_a_native_machine_has_no_exits(void **state)
 {
     const struct sim_config config = with_exits(SIM_NATIVE, SIM_VPID_OFF);
-    const struct sim_counts counts = rig_count(&config, touch_twice);
+    const struct sim_counts counts = sim_rig_count(&config, touch_twice);
 
     (void)state;
-    EXPECT_EQ(rig_exits(&counts), 0);
+    EXPECT_EQ(sim_rig_exits(&counts), 0);
     EXPECT_EQ(counts.engine_tables, 0);
 }
 
@@ -260,9 +260,9 @@ static void test_guest_physical_mappings_survive_exits_without_vpid(void **state
     struct sim_counts kept, lost;
 
     (void)state;
-    kept = rig_count(&config, touch_twice);
+    kept = sim_rig_count(&config, touch_twice);
     config.upper_levels = false;
-    lost = rig_count(&config, touch_twice);
+    lost = sim_rig_count(&config, touch_twice);
     EXPECT_EQ(lost.references[SIM_USER], 16 * 24);
     /* The second turn: four entries of the guest's for the first page, whose places in the machine are still known. */
     EXPECT(kept.references[SIM_USER] < lost.references[SIM_USER] / 4);
@@ -272,8 +272,8 @@ static void test_guest_physical_mappings_survive_exits_without_vpid(void **state
 
 static void test_shadow_paging_exits_for_each_new_page_and_nested_never(void **state)
 {
-    struct sim_config config = rig_config(SIM_SHADOW);
-    struct sim_counts counts = rig_count(&config, touch_eight_pages);
+    struct sim_config config = sim_rig_config(SIM_SHADOW);
+    struct sim_counts counts = sim_rig_count(&config, touch_eight_pages);
 
     (void)state;
     EXPECT_EQ(counts.page_faults, 8);
@@ -281,9 +281,9 @@ static void test_shadow_paging_exits_for_each_new_page_and_nested_never(void **s
     EXPECT(counts.exits[SIM_EXIT_FILL] >= 1);
     EXPECT_EQ(counts.exits[SIM_EXIT_OUTSIDE], 0);
     EXPECT(counts.engine_tables >= 4);
-    config = rig_config(SIM_NESTED);
-    counts = rig_count(&config, touch_eight_pages);
-    EXPECT_EQ(rig_exits(&counts), 0);
+    config = sim_rig_config(SIM_NESTED);
+    counts = sim_rig_count(&config, touch_eight_pages);
+    EXPECT_EQ(sim_rig_exits(&counts), 0);
     EXPECT_EQ(counts.page_faults, 8);
     /* 1 GiB by pages of 4 KiB: 512 tables, and three above. */
     EXPECT_EQ(counts.engine_tables, 515);
@@ -291,23 +291,23 @@ static void test_shadow_paging_exits_for_each_new_page_and_nested_never(void **s
 
 static void test_silent_faults_of_the_guests_own_do_not_exit(void **state)
 {
-    struct sim_config config = rig_config(SIM_SHADOW);
+    struct sim_config config = sim_rig_config(SIM_SHADOW);
     struct sim_counts loud, silent;
 
     (void)state;
-    loud = rig_count(&config, touch_eight_pages);
+    loud = sim_rig_count(&config, touch_eight_pages);
     config.silent = true;
-    silent = rig_count(&config, touch_eight_pages);
+    silent = sim_rig_count(&config, touch_eight_pages);
     EXPECT_EQ(silent.page_faults, 8);
     EXPECT(silent.exits[SIM_EXIT_FAULT] < loud.exits[SIM_EXIT_FAULT]);
-    EXPECT(rig_exits(&silent) < rig_exits(&loud));
+    EXPECT(sim_rig_exits(&silent) < sim_rig_exits(&loud));
 }
 
 static void take_turns(struct sim_machine *machine, unsigned turns)
 {
     for (unsigned turn = 0; turn < turns; turn++) {
-        rig_switch(machine, turn % 2);
-        rig_touch(machine, SIM_READ, PAGE, 8);
+        sim_rig_switch(machine, turn % 2);
+        sim_rig_touch(machine, SIM_READ, PAGE, 8);
     }
 }
 
@@ -323,28 +323,28 @@ static void two_processes_for_long(struct sim_machine *machine)
 
 static void test_shadow_paging_exits_at_each_switch(void **state)
 {
-    struct sim_config config = rig_config(SIM_SHADOW);
-    struct sim_counts counts = rig_count(&config, two_processes);
+    struct sim_config config = sim_rig_config(SIM_SHADOW);
+    struct sim_counts counts = sim_rig_count(&config, two_processes);
 
     (void)state;
     EXPECT_EQ(counts.switches, 7);
     EXPECT_EQ(counts.exits[SIM_EXIT_ROOT], 7);
-    config = rig_config(SIM_NESTED);
-    counts = rig_count(&config, two_processes);
+    config = sim_rig_config(SIM_NESTED);
+    counts = sim_rig_count(&config, two_processes);
     EXPECT_EQ(counts.switches, 7);
-    EXPECT_EQ(rig_exits(&counts), 0);
+    EXPECT_EQ(sim_rig_exits(&counts), 0);
 }
 
 static void test_a_vpid_a_root_keeps_what_a_switch_of_roots_would_take(void **state)
 {
-    struct sim_config config = rig_config(SIM_SHADOW);
+    struct sim_config config = sim_rig_config(SIM_SHADOW);
     struct sim_counts one, each;
 
     (void)state;
     config.vpid = SIM_VPID_ON;
-    one = rig_count(&config, two_processes_for_long);
+    one = sim_rig_count(&config, two_processes_for_long);
     config.vpid = SIM_VPID_ROOTS;
-    each = rig_count(&config, two_processes_for_long);
+    each = sim_rig_count(&config, two_processes_for_long);
     EXPECT_EQ(one.walks[SIM_USER], 640);
     EXPECT(each.walks[SIM_USER] < 100);
 }
@@ -357,27 +357,27 @@ static void test_a_switch_takes_translations_and_a_pcid_keeps_them(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        struct sim_config config = rig_config(techniques[i]);
+        struct sim_config config = sim_rig_config(techniques[i]);
 
         config.vpid = techniques[i] == SIM_NESTED ? SIM_VPID_ON : SIM_VPID_OFF;
-        EXPECT_EQ(rig_count(&config, two_processes).walks[SIM_USER], 64);
+        EXPECT_EQ(sim_rig_count(&config, two_processes).walks[SIM_USER], 64);
         config.pcids = true;
-        EXPECT_EQ(rig_count(&config, two_processes).walks[SIM_USER], 16);
+        EXPECT_EQ(sim_rig_count(&config, two_processes).walks[SIM_USER], 16);
     }
 }
 
 static void kernel_in_two_processes(struct sim_machine *machine)
 {
     for (unsigned turn = 0; turn < 4; turn++) {
-        rig_switch(machine, turn % 2);
-        rig_touch(machine, SIM_READ, UINT64_C(0xfffff81000000), 4);
+        sim_rig_switch(machine, turn % 2);
+        sim_rig_touch(machine, SIM_READ, UINT64_C(0xfffff81000000), 4);
     }
 }
 
 static void test_global_pages_survive_a_switch(void **state)
 {
-    const struct sim_config config = rig_config(SIM_NATIVE);
-    const struct sim_counts counts = rig_count(&config, kernel_in_two_processes);
+    const struct sim_config config = sim_rig_config(SIM_NATIVE);
+    const struct sim_counts counts = sim_rig_count(&config, kernel_in_two_processes);
 
     (void)state;
     EXPECT_EQ(counts.walks[SIM_USER], 4);
@@ -391,18 +391,18 @@ static void invalidate_one(struct sim_machine *machine)
     const sim_record invlpg = sim_record_of(SIM_INVLPG, PAGE);
 
     touch_eight_pages(machine);
-    rig_run(machine, &invlpg, 1);
+    sim_rig_run(machine, &invlpg, 1);
     touch_eight_pages(machine);
 }
 
 static void test_invlpg_takes_its_page(void **state)
 {
-    struct sim_config config = rig_config(SIM_NATIVE);
+    struct sim_config config = sim_rig_config(SIM_NATIVE);
 
     (void)state;
-    EXPECT_EQ(rig_count(&config, invalidate_one).walks[SIM_USER], 9);
-    config = rig_config(SIM_NESTED);
-    EXPECT_EQ(rig_count(&config, invalidate_one).walks[SIM_USER], 9);
+    EXPECT_EQ(sim_rig_count(&config, invalidate_one).walks[SIM_USER], 9);
+    config = sim_rig_config(SIM_NESTED);
+    EXPECT_EQ(sim_rig_count(&config, invalidate_one).walks[SIM_USER], 9);
 }
 
 static void exit_and_enter(struct sim_machine *machine)
@@ -412,7 +412,7 @@ static void exit_and_enter(struct sim_machine *machine)
                                    sim_record_of(SIM_ENTER, 0),   sim_record_of(SIM_READ, PAGE),
                                    sim_record_of(SIM_REPEAT, 2) };
 
-    rig_run(machine, records, sizeof(records) / sizeof(records[0]));
+    sim_rig_run(machine, records, sizeof(records) / sizeof(records[0]));
 }
 
 static void test_a_traces_own_exits_replace_those_that_are_added(void **state)
@@ -423,7 +423,7 @@ static void test_a_traces_own_exits_replace_those_that_are_added(void **state)
     (void)state;
     config.exit_every = 1;
     config.exit_pages = 3;
-    counts = rig_count(&config, exit_and_enter);
+    counts = sim_rig_count(&config, exit_and_enter);
     EXPECT_EQ(counts.exits[SIM_EXIT_OUTSIDE],
               2); /* the added one after the first reference, and the trace's */
     EXPECT_EQ(counts.accesses[SIM_USER], 4);
@@ -433,8 +433,8 @@ static void test_a_traces_own_exits_replace_those_that_are_added(void **state)
 
 static void test_natively_the_hypervisors_references_are_passed_over(void **state)
 {
-    const struct sim_config config = rig_config(SIM_NATIVE);
-    const struct sim_counts counts = rig_count(&config, exit_and_enter);
+    const struct sim_config config = sim_rig_config(SIM_NATIVE);
+    const struct sim_counts counts = sim_rig_count(&config, exit_and_enter);
 
     (void)state;
     EXPECT_EQ(counts.accesses[SIM_USER], 4);
@@ -448,8 +448,8 @@ static void test_addresses_that_no_processor_translates_are_complaints(void **st
 
     (void)state;
     for (unsigned technique = 0; technique < SIM_TECHNIQUES; technique++) {
-        const struct sim_config config = rig_config((enum sim_technique)technique);
-        struct sim_machine *const machine = rig_open(&config);
+        const struct sim_config config = sim_rig_config((enum sim_technique)technique);
+        struct sim_machine *const machine = sim_rig_open(&config);
         struct complaint complaint;
 
         EXPECT(!sim_machine_run(machine, &beyond, 1, &complaint));

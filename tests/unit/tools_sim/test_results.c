@@ -28,7 +28,7 @@ static void add(struct rig *rig, const struct sim_config *config,
     const unsigned index = rig->schedule.machine_count++;
 
     rig->configs[index] = *config;
-    rig->machines[index] = rig_open(config);
+    rig->machines[index] = sim_rig_open(config);
     scenario(rig->machines[index]);
 }
 
@@ -52,7 +52,7 @@ static void finish(struct rig *rig)
 static void touch(struct sim_machine *machine)
 {
     for (unsigned turn = 0; turn < 8; turn++) {
-        rig_touch(machine, SIM_READ, 0x400, 8);
+        sim_rig_touch(machine, SIM_READ, 0x400, 8);
     }
 }
 
@@ -68,7 +68,7 @@ static void expect_near(double seen, double wanted)
 
 static void test_rates_are_for_references_of_the_trace(void **state)
 {
-    struct sim_config config = rig_config(SIM_NESTED);
+    struct sim_config config = sim_rig_config(SIM_NESTED);
     const struct sim_result *result;
     struct rig rig;
 
@@ -90,7 +90,7 @@ static void test_rates_are_for_references_of_the_trace(void **state)
 
 static void test_the_cost_is_the_sum_of_what_happened_by_weights(void **state)
 {
-    struct sim_config config = rig_config(SIM_NATIVE);
+    struct sim_config config = sim_rig_config(SIM_NATIVE);
     const struct sim_counts *counts;
     struct rig rig;
 
@@ -111,17 +111,17 @@ static void test_the_cost_is_the_sum_of_what_happened_by_weights(void **state)
 
 static void test_labels_tell_configurations_apart_and_leave_out_what_is_common(void **state)
 {
-    struct sim_config config = rig_config(SIM_NATIVE);
+    struct sim_config config = sim_rig_config(SIM_NATIVE);
     struct rig rig;
 
     (void)state;
     start(&rig);
     add(&rig, &config, nothing);
-    config = rig_config(SIM_NESTED);
+    config = sim_rig_config(SIM_NESTED);
     config.vpid = SIM_VPID_ON;
     config.pcids = true;
     add(&rig, &config, nothing);
-    config = rig_config(SIM_SHADOW);
+    config = sim_rig_config(SIM_SHADOW);
     config.vpid = SIM_VPID_ROOTS;
     config.silent = true;
     add(&rig, &config, nothing);
@@ -135,7 +135,7 @@ static void test_labels_tell_configurations_apart_and_leave_out_what_is_common(v
 
 static void test_vpid_is_compared_at_exits_with_the_same_without(void **state)
 {
-    struct sim_config config = rig_config(SIM_NESTED);
+    struct sim_config config = sim_rig_config(SIM_NESTED);
     struct rig rig;
 
     (void)state;
@@ -159,7 +159,7 @@ static void test_vpid_is_compared_at_exits_with_the_same_without(void **state)
 
 static void test_nothing_divides_by_nothing(void **state)
 {
-    const struct sim_config config = rig_config(SIM_NESTED);
+    const struct sim_config config = sim_rig_config(SIM_NESTED);
     struct rig rig;
 
     (void)state;

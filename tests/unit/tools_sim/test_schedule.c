@@ -42,9 +42,9 @@ static void open_schedule(struct rig *rig, unsigned traces, unsigned processes, 
         rig->schedule.traces[i] = sim_trace_over(rig->texts[i], strlen(rig->texts[i]), SIM_TRACE_GUESS);
     }
     for (unsigned i = 0; i < machines; i++) {
-        rig->configs[i] = rig_config(SIM_NATIVE);
+        rig->configs[i] = sim_rig_config(SIM_NATIVE);
         rig->configs[i].switch_every = intervals[i];
-        rig->machines[i] = rig_open(&rig->configs[i]);
+        rig->machines[i] = sim_rig_open(&rig->configs[i]);
     }
     rig->schedule.trace_count = traces;
     rig->schedule.processes = processes;
