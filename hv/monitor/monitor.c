@@ -292,7 +292,7 @@ static void answer_pages(const struct partition *partition, const struct request
         while (words && word < VMMU_PAGE_BYTES / sizeof *words && !words[word]) {
             word++;
         }
-        put_control(NULL, !words ? '-' : word < VMMU_PAGE_BYTES / sizeof *words ? '1' : '0');
+        say(!words ? "-" : word < VMMU_PAGE_BYTES / sizeof *words ? "1" : "0");
     }
     say("\n");
 }

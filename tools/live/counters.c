@@ -31,7 +31,12 @@ void counters_copy_text(char *to, size_t room, const char *text)
     size_t length = 0;
 
     for (; text[length] != '\0' && length + 1 < room; length++) {
-        to[length] = text[length] >= ' ' && text[length] < 0x7F ? text[length] : '?';
+        const bool is_plain = text[length] >= ' ' && text[length] < 0x7F;
+
+        to[length] = '?';
+        if (is_plain) {
+            to[length] = text[length];
+        }
     }
     to[length] = '\0';
 }

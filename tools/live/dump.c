@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,8 +182,8 @@ static bool take_page(struct fetch *fetch, uint64_t offset, struct complaint *co
     case LINK_FAILED: return false;
     case LINK_ABSENT:
         return complain(complaint,
-                        "the hypervisor does not tell the page at 0x%llx, which is the partition's",
-                        (unsigned long long)(fetch->range->base + offset));
+                        "the hypervisor does not tell the page at 0x%" PRIx64 ", which is the partition's",
+                        fetch->range->base + offset);
     case LINK_THERE: break;
     }
     return write_pages(dump, dump->chunk, VMMU_PAGE_BYTES, fetch->place + offset, complaint);
@@ -211,8 +212,7 @@ static bool ask_pages(struct fetch *fetch, uint64_t offset, unsigned count, char
 {
     char request[48];
 
-    (void)snprintf(request, sizeof(request), "pages %llx %u",
-                   (unsigned long long)(fetch->range->base + offset), count);
+    (void)snprintf(request, sizeof(request), "pages %" PRIx64 " %u", fetch->range->base + offset, count);
     return link_text(&fetch->link, request, letters, PAGES_AT_ONCE + 1, complaint) &&
            (strlen(letters) == count ||
             complain(complaint, "the hypervisor answers \"pages\" with \"%.60s\"", letters));
