@@ -87,17 +87,24 @@ static void parse_roots(struct argp_state *state, const char *text, struct maps_
 }
 
 /* --diff A B, or A,B. */
-static void parse_diff(struct argp_state *state, char *text, struct maps_options *options)
+static void parse_diff(struct argp_state *state, const char *text, struct maps_options *options)
 {
-    char *comma = strchr(text, ',');
-    const char *second = comma ? comma + 1 : state->next < state->argc ? state->argv[state->next++] : "";
+    char *first = strdup(text);
+    char *rest = first;
+    const char *second = NULL;
 
-    if (comma) {
-        *comma = '\0';
+    if (first) {
+        (void)strsep(&rest, ",");
+        second = rest ? rest : state->next < state->argc ? state->argv[state->next++] : NULL;
     }
-    options->diff = true;
-    options->diff_cr3[0] = option_address(state, "--diff", text);
-    options->diff_cr3[1] = option_address(state, "--diff", second);
+    if (!second) {
+        argp_error(state, "--diff: which two? Give CR3A CR3B");
+    } else {
+        options->diff = true;
+        options->diff_cr3[0] = option_address(state, "--diff", first);
+        options->diff_cr3[1] = option_address(state, "--diff", second);
+    }
+    free(first);
 }
 
 static void check(struct argp_state *state, struct maps_options *options)
@@ -330,14 +337,18 @@ static int run(const struct machine *machine, struct maps_options *options, stru
 /* An image that does not tell CR3 can be asked for roots all the same. */
 static bool open_machine(struct maps_options *options, struct machine *machine, struct complaint *complaint)
 {
-    struct machine_options without = options->machine;
+    struct machine_options machine_options = options->machine;
 
-    if (machine_open(options->path, &options->machine, machine, complaint)) {
+    if (machine_open(options->path, &machine_options, machine, complaint)) {
         return true;
     }
-    without.has_cr3 = true;
-    return (options->scan || options->diff) && !options->machine.has_cr3 &&
-           machine_open(options->path, &without, machine, complaint);
+    machine_options.has_cr3 = true;
+    if ((options->scan || options->diff) && !options->machine.has_cr3 &&
+        machine_open(options->path, &machine_options, machine, complaint)) {
+        complaint->text[0] = '\0';
+        return true;
+    }
+    return false;
 }
 
 int maps_command(int argc, char **argv)
@@ -350,7 +361,7 @@ int maps_command(int argc, char **argv)
     argp_parse(&maps_argp, argc, argv, 0, NULL, &options);
     if (!open_machine(&options, &machine, &complaint)) {
         free(options.cr3);
-        give_up(COMMAND_INPUT, "%s", complaint.text);
+        give_up_for(&complaint);
     }
     status = run(&machine, &options, &complaint);
     machine_close(&machine);
