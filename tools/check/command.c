@@ -171,12 +171,12 @@ int check_command(int argc, char **argv)
 {
     struct check_options options = { .examples = 5, .budget = SPACE_BUDGET };
     struct machine machine;
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     int status;
 
     argp_parse(&check_argp, argc, argv, 0, NULL, &options);
     if (!machine_open(options.path, &options.machine, &machine, &complaint)) {
-        give_up(COMMAND_INPUT, "%s", complaint.text);
+        give_up_for(&complaint);
     }
     status = check_machine(&machine, &options, &complaint);
     machine_close(&machine);

@@ -62,7 +62,25 @@ static void override(const struct machine_options *options, struct machine *mach
     if (options->has_cr0 && !options->has_efer) {
         registers->efer = vmmu_mode_efer_with_cr0(registers->efer, registers->cr0);
     }
-    machine->pat = options->has_pat ? options->pat : machine->pat;
+    if (options->has_pat) {
+        machine->pat = options->pat;
+        machine->pat_known = true;
+    }
+}
+
+/* Where the second stage has the guest's table entry at *@address: *@address is that. */
+static bool find_behind(const struct machine *machine, uint64_t *address)
+{
+    const struct vmmu_x86_stage2_access read = { .kind = VMMU_X86_READ,
+                                                 .marks = VMMU_X86_MARKS_LEAVE,
+                                                 .guest_table = true };
+    struct vmmu_x86_stage2_result found;
+
+    if (vmmu_x86_walk_stage2(&machine->second, (vmmu_gpa){ *address }, read, &found) != VMMU_OK) {
+        return false;
+    }
+    *address = found.translation.hpa.v;
+    return true;
 }
 
 /*
@@ -75,9 +93,10 @@ static bool load_pdptes(const struct machine *machine, struct vmmu_x86_paging_re
     const uint64_t root = vmmu_mode_root(VMMU_X86_PAGING_PAE, registers->cr3).v;
 
     for (unsigned i = 0; i < 4; i++) {
-        const uint64_t at = root + (uint64_t)i * format->entry_bytes;
+        uint64_t at = root + (uint64_t)i * format->entry_bytes;
 
-        if (machine->ram->load(machine->ram->context, at, format->entry_bytes, &registers->pdpte[i])) {
+        if ((machine->has_second && !find_behind(machine, &at)) ||
+            machine->ram->load(machine->ram->context, at, format->entry_bytes, &registers->pdpte[i])) {
             return false;
         }
         registers->pdpte[i] &= ~format->level[2].accessed;
@@ -88,16 +107,18 @@ static bool load_pdptes(const struct machine *machine, struct vmmu_x86_paging_re
 
 /*
  * How @registers translate. PDPTEs that a processor would not load are left in memory: the walk that comes to one says what
- * is wrong with it. So are those behind a second stage, and those of a guest of ours, whose state says where they are.
+ * is wrong with it. So are those behind nested page tables, whose processors read them at each walk, and those of a guest of ours,
+ * whose state says where they are.
  */
-static enum vmmu_status make_mode(const struct machine *machine, bool behind,
+static enum vmmu_status make_mode(const struct machine *machine,
                                   const struct vmmu_x86_paging_registers *registers,
                                   struct vmmu_x86_mode *mode)
 {
+    const bool behind_npt = machine->has_second && machine->second.kind == VMMU_X86_STAGE2_NPT;
     const bool pae = vmmu_mode_paging(registers->cr0, registers->cr4, registers->efer) == VMMU_X86_PAGING_PAE;
     struct vmmu_x86_paging_registers loaded = *registers;
 
-    if (pae && !behind && !machine->partition && registers->pdpte_in_memory &&
+    if (pae && !behind_npt && !machine->partition && registers->pdpte_in_memory &&
         load_pdptes(machine, &loaded) && vmmu_mode_make(&machine->cpu, &loaded, mode) == VMMU_OK) {
         return VMMU_OK;
     }
@@ -111,8 +132,8 @@ static bool take_processor(const struct machine_options *options, struct machine
     const unsigned count = machine->partition ? machine->partition->vp_count : image->processor_count;
 
     if (options->processor >= count && (options->processor || machine->partition)) {
-        return complain(complaint, "%s: --cpu %u: it has %u processors", image->path, options->processor,
-                        count);
+        return complain_usage(complaint, "%s: --cpu %u: it has %u processors", image->path,
+                              options->processor, count);
     }
     if (machine->partition) {
         machine->vp = &machine->partition->vps[options->processor];
@@ -122,15 +143,16 @@ static bool take_processor(const struct machine_options *options, struct machine
     }
     machine->cpu =
         machine->processor && machine->processor->has_cpu ? machine->processor->cpu : vmmu_x86_any_cpu;
-    machine->pat = machine->processor && machine->processor->pat ? machine->processor->pat : PAT_AT_RESET;
+    machine->pat_known = machine->partition || (machine->processor && machine->processor->pat);
+    machine->pat = machine->pat_known ? machine->processor->pat : PAT_AT_RESET;
     if (machine->processor && machine->processor->has_paging) {
         machine->registers = machine->processor->paging;
         return true;
     }
     if (!options->has_cr3 && !(options->has_mode && options->mode == VMMU_X86_PAGING_NONE)) {
-        return complain(complaint,
-                        "%s: the image does not tell CR3: give --cr3, and --mode unless it is 4-level paging",
-                        image->path);
+        return complain_usage(
+            complaint, "%s: the image does not tell CR3: give --cr3, and --mode unless it is 4-level paging",
+            image->path);
     }
     assume(&machine->registers);
     return true;
@@ -161,15 +183,15 @@ static bool take_second_stage(const struct machine_options *options, struct mach
     machine->has_second = true;
     if (status) {
         return options->has_ept
-                   ? complain(complaint,
-                              "--ept 0x%" PRIx64
-                              ": no processor accepts this EPTP: bits 2:0 are 0 or 6, bits 5:3 "
-                              "are 3 or 4, bits 11:7 are zero, the root lies below the width of addresses",
-                              options->ept)
-                   : complain(complaint,
-                              "--ncr3 0x%" PRIx64
-                              ": no root of tables: misaligned, or beyond the width of addresses",
-                              options->ncr3);
+                   ? complain_usage(
+                         complaint,
+                         "--ept 0x%" PRIx64 ": no processor accepts this EPTP: bits 2:0 are 0 or 6, bits 5:3 "
+                         "are 3 or 4, bits 11:7 are zero, the root lies below the width of addresses",
+                         options->ept)
+                   : complain_usage(complaint,
+                                    "--ncr3 0x%" PRIx64
+                                    ": no root of tables: misaligned, or beyond the width of addresses",
+                                    options->ncr3);
     }
     return true;
 }
@@ -217,13 +239,15 @@ bool machine_open(const char *path, const struct machine_options *options, struc
         return false;
     }
     override(options, machine);
-    if (make_mode(machine, options->has_ept || options->has_ncr3, &machine->registers, &machine->mode) !=
-        VMMU_OK) {
-        machine_close(machine);
-        return refused(&machine->registers, complaint);
-    }
     if (!take_second_stage(options, machine, complaint)) {
         machine_close(machine);
+        return false;
+    }
+    if (make_mode(machine, &machine->registers, &machine->mode) != VMMU_OK) {
+        machine_close(machine);
+        refused(&machine->registers, complaint);
+        complaint->usage = options->has_cr0 || options->has_cr3 || options->has_cr4 || options->has_efer ||
+                           options->has_mode || options->has_maxphyaddr;
         return false;
     }
     return true;
@@ -236,9 +260,7 @@ bool machine_mode_of(const struct machine *machine, uint64_t cr3, struct vmmu_x8
 
     registers.cr3 = cr3;
     registers.pdpte_in_memory = true;
-    return make_mode(machine, machine->has_second, &registers, mode) == VMMU_OK
-               ? true
-               : refused(&registers, complaint);
+    return make_mode(machine, &registers, mode) == VMMU_OK ? true : refused(&registers, complaint);
 }
 
 /* Bytes at a guest-physical address: of a guest of ours, where the machine has them. */

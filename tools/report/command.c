@@ -105,7 +105,7 @@ static void read_documents(const struct arguments *arguments, struct document *d
 
     for (unsigned i = 0; i < arguments->count; i++) {
         if (!document_read(arguments->inputs[i].path, &documents[i], &complaint)) {
-            give_up(COMMAND_INPUT, "%s", complaint.text);
+            give_up_for(&complaint);
         }
         if (arguments->inputs[i].label) {
             document_rename(&documents[i], arguments->inputs[i].label);

@@ -446,7 +446,7 @@ static void open_traces(const struct sim_options *options, struct sim_schedule *
     for (unsigned i = 0; i < options->path_count; i++) {
         schedule->traces[i] = sim_trace_open(options->paths[i], options->format, &complaint);
         if (!schedule->traces[i]) {
-            give_up(COMMAND_INPUT, "%s", complaint.text);
+            give_up_for(&complaint);
         }
         schedule->trace_count++;
     }
@@ -461,7 +461,7 @@ static void convert(const struct sim_options *options, struct sim_schedule *sche
         give_up(COMMAND_INPUT, "%s cannot be written", options->convert);
     }
     if (!sim_schedule_convert(schedule, to, &complaint)) {
-        give_up(COMMAND_INPUT, "%s", complaint.text);
+        give_up_for(&complaint);
     }
     if (to != stdout && fclose(to) != 0) {
         give_up(COMMAND_INPUT, "%s cannot be written", options->convert);
@@ -484,7 +484,7 @@ static void draw(const struct sim_results *results, const char *text)
         }
     }
     if (!sim_results_plot(results, which, path, &complaint)) {
-        give_up(COMMAND_INPUT, "%s", complaint.text);
+        give_up_for(&complaint);
     }
 }
 
@@ -500,11 +500,11 @@ static void simulate(const struct sim_options *options, struct sim_schedule *sch
         schedule->machines[schedule->machine_count] =
             sim_machine_open(&all->config[schedule->machine_count], &complaint);
         if (!schedule->machines[schedule->machine_count]) {
-            give_up(COMMAND_INPUT, "%s", complaint.text);
+            give_up_for(&complaint);
         }
     }
     if (!sim_schedule_run(schedule, &complaint)) {
-        give_up(COMMAND_INPUT, "%s", complaint.text);
+        give_up_for(&complaint);
     }
     results = sim_results_of(schedule, &options->weights);
     (options->ui.json ? sim_results_print_json : sim_results_print)(&results);

@@ -14,7 +14,24 @@ bool complain(struct complaint *complaint, const char *format, ...)
     va_start(values, format);
     vsnprintf(complaint->text, sizeof(complaint->text), format, values);
     va_end(values);
+    complaint->usage = false;
     return false;
+}
+
+bool complain_usage(struct complaint *complaint, const char *format, ...)
+{
+    va_list values;
+
+    va_start(values, format);
+    vsnprintf(complaint->text, sizeof(complaint->text), format, values);
+    va_end(values);
+    complaint->usage = true;
+    return false;
+}
+
+void give_up_for(const struct complaint *complaint)
+{
+    give_up(complaint->usage ? COMMAND_USAGE : COMMAND_INPUT, "%s", complaint->text);
 }
 
 void give_up(int status, const char *format, ...)

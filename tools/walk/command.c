@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,25 +47,29 @@ static const struct argp_option option_list[] = {
     { 0 },
 };
 
-static const char manual[] = "Shows how linear addresses of IMAGE translate: every entry on the way, what it "
-                             "forbids, and either the result and "
-                             "its rights, or the fault and the bits that caused it."
-                             "\v"
-                             "Examples:\n"
-                             "  vmmu walk core.elf ffffffff81000000\n"
-                             "  vmmu walk core.elf --access w,user 401000 402000\n"
-                             "  vmmu walk memory.raw --cr3 2a0a000 --mode pae c0100000\n"
-                             "  vmmu walk host.raw --cr3 1000 --ept 5f01e 401000   two-dimensional: a grid\n"
-                             "  vmmu walk core.elf --batch addresses > translations\n"
-                             "\n"
-                             "Lines of --batch:\n"
-                             "  VA PA SIZE RIGHTS   rights: rwx, and u (user-mode accesses too) or s\n"
-                             "  VA fault ERROR      ERROR: of #PF its error code (hexadecimal); gp: not\n"
-                             "                      canonical; ept or npf and the qualification or\n"
-                             "                      EXITINFO1; absent: the tables leave the image\n"
-                             "\n"
-                             "Exit status: 0 all accesses are allowed, 1 some fault, 2 a command line that\n"
-                             "cannot be, 3 an input that cannot be used.";
+static const char manual[] =
+    "Shows how linear addresses of IMAGE translate: every entry on the way, what it "
+    "forbids, and either the result and "
+    "its rights, or the fault and the bits that caused it."
+    "\v"
+    "Examples:\n"
+    "  vmmu walk core.elf ffffffff81000000\n"
+    "  vmmu walk core.elf --access w,user 401000 402000\n"
+    "  vmmu walk memory.raw --cr3 2a0a000 --mode pae c0100000\n"
+    "  vmmu walk host.raw --cr3 1000 --ept 5f01e 401000   two-dimensional: a grid\n"
+    "  vmmu walk core.elf --batch addresses > translations\n"
+    "\n"
+    "Lines of --batch:\n"
+    "  VA PA SIZE RIGHTS   rights: rwx, and u (user-mode accesses too) or s\n"
+    "  VA fault ERROR      ERROR: of #PF its error code (hexadecimal); gp: not\n"
+    "                      canonical; ept or npf and the qualification or\n"
+    "                      EXITINFO1; absent: the tables leave the image\n"
+    "\n"
+    "--json: an object, or an array of them for several addresses; with --batch one\n"
+    "to a line.\n"
+    "\n"
+    "Exit status: 0 all accesses are allowed, 1 some fault, 2 a command line that\n"
+    "cannot be, 3 an input that cannot be used.";
 
 static void add_argument(struct argp_state *state, struct walk_options *options, const char *text)
 {
@@ -130,7 +135,7 @@ static int run_batch(const struct walk_options *options, const struct machine *m
         give_up(COMMAND_INPUT, "%s: %s", options->batch, strerror(errno));
     }
     if (!batch_run(&batch, &result, &complaint)) {
-        give_up(COMMAND_INPUT, "%s", complaint.text);
+        give_up_for(&complaint);
     }
     if (!standard) {
         close(input);
@@ -138,8 +143,9 @@ static int run_batch(const struct walk_options *options, const struct machine *m
     return result.faults == 0 ? COMMAND_OK : COMMAND_NO;
 }
 
-/* One address, as text or as a line of JSON. */
-static int run_one(const struct walk_options *options, const struct machine *machine, uint64_t va)
+/* One address, as text, or as a document: @documents is the array of several, or NULL. */
+static int run_one(const struct walk_options *options, const struct machine *machine, uint64_t va,
+                   struct json_object *documents)
 {
     struct walk_model model;
     struct walk_shadow shadow;
@@ -147,7 +153,9 @@ static int run_one(const struct walk_options *options, const struct machine *mac
 
     walk_make(machine, va, options->access, &model);
     has_shadow = walk_make_shadow(machine, &model, &shadow);
-    if (options->ui.json) {
+    if (documents) {
+        json_object_array_add(documents, walk_document(&model, has_shadow ? &shadow : NULL));
+    } else if (options->ui.json) {
         json_print(walk_document(&model, has_shadow ? &shadow : NULL));
     } else {
         walk_print(&model);
@@ -156,6 +164,38 @@ static int run_one(const struct walk_options *options, const struct machine *mac
         }
     }
     return model.status == VMMU_OK ? COMMAND_OK : COMMAND_NO;
+}
+
+/* Bits of an address that its paging does not have are not left out quietly. */
+static void check_width(const struct walk_options *options, const struct machine *machine)
+{
+    for (unsigned i = 0; i < options->address_count; i++) {
+        if (machine->mode.address_bits == 32 && options->addresses[i] > UINT32_MAX) {
+            give_up(COMMAND_USAGE, "0x%" PRIx64 ": linear addresses have 32 bits here",
+                    options->addresses[i]);
+        }
+    }
+}
+
+static int run_all(const struct walk_options *options, const struct machine *machine)
+{
+    const bool several = options->ui.json && options->address_count > 1;
+    struct json_object *documents = several ? json_object_new_array() : NULL;
+    int status = COMMAND_OK;
+
+    check_width(options, machine);
+    for (unsigned i = 0; i < options->address_count; i++) {
+        if (i > 0 && !options->ui.json) {
+            printf("\n");
+        }
+        if (run_one(options, machine, options->addresses[i], documents) != COMMAND_OK) {
+            status = COMMAND_NO;
+        }
+    }
+    if (documents) {
+        json_print(documents);
+    }
+    return status;
 }
 
 int walk_command(int argc, char **argv)
@@ -171,24 +211,14 @@ int walk_command(int argc, char **argv)
     struct walk_options options = { .access = { .kind = VMMU_X86_READ } };
     struct machine machine;
     struct complaint complaint;
-    int status = COMMAND_OK;
+    int status;
 
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     setlocale(LC_CTYPE, "");
     if (!machine_open(options.image, &options.machine, &machine, &complaint)) {
-        give_up(COMMAND_INPUT, "%s", complaint.text);
+        give_up_for(&complaint);
     }
-    if (options.batch) {
-        status = run_batch(&options, &machine);
-    }
-    for (unsigned i = 0; i < options.address_count; i++) {
-        if (i > 0 && !options.ui.json) {
-            printf("\n");
-        }
-        if (run_one(&options, &machine, options.addresses[i]) != COMMAND_OK) {
-            status = COMMAND_NO;
-        }
-    }
+    status = options.batch ? run_batch(&options, &machine) : run_all(&options, &machine);
     free(options.addresses);
     machine_close(&machine);
     return status;

@@ -101,9 +101,11 @@ static struct json_object *translation_of(const struct walk_model *model)
         put_rights(object, "second_rights", model->host.rights);
         json_put_text(object, "second_type", memory_type_word(model->second_type));
     }
-    json_put_text(object, "pat_type", memory_type_word(model->guest_type));
-    json_put_number(object, "pat_entry", model->guest.pat_index);
-    json_put_flag(object, "pat_known", model->pat_known);
+    if (model->mode.paging != VMMU_X86_PAGING_NONE) {
+        json_put_text(object, "pat_type", memory_type_word(model->guest_type));
+        json_put_number(object, "pat_entry", model->guest.pat_index);
+        json_put_flag(object, "pat_known", model->pat_known);
+    }
     if (model->type != WALK_TYPE_OPEN) {
         json_put_text(object, "memory_type", memory_type_word(model->type));
     }
@@ -210,6 +212,16 @@ static struct json_object *shadow_object(const struct walk_shadow *shadow)
     return object;
 }
 
+static struct json_object *second_of(const struct vmmu_x86_stage2 *second)
+{
+    struct json_object *object = json_object_new_object();
+
+    json_put_text(object, "kind", second->kind == VMMU_X86_STAGE2_EPT ? "ept" : "npt");
+    json_put_number(object, "levels", vmmu_format_of(&second->layout)->levels);
+    json_put_hex(object, "root", second->root.v);
+    return object;
+}
+
 struct json_object *walk_document(const struct walk_model *model, const struct walk_shadow *shadow)
 {
     struct json_object *object = json_object_new_object();
@@ -218,6 +230,12 @@ struct json_object *walk_document(const struct walk_model *model, const struct w
     json_put_hex(object, "va", model->va);
     json_object_object_add(object, "access", access_of(model));
     json_put_text(object, "paging", paging ? format_words(model->mode.layout.format) : "off");
+    if (paging) {
+        json_put_hex(object, "root", model->mode.root.v);
+    }
+    if (model->two_dimensional) {
+        json_object_object_add(object, "second", second_of(&model->second));
+    }
     json_put_number(object, "references", model->loads);
     json_object_object_add(object, "entries", entries_of(model));
     if (model->translates) {

@@ -8,11 +8,12 @@
 
 #include "tools/walk/cause.h"
 
+/* SDM 3A "Page Attribute Table (PAT)": after a reset. */
 #define RESET_PAT UINT64_C(0x0007040600070406)
 
 unsigned walk_pat_type(uint64_t pat, unsigned index)
 {
-    return (unsigned)((pat != 0 ? pat : RESET_PAT) >> (8 * (index & 7))) & 7;
+    return (unsigned)(pat >> (8 * (index & 7))) & 7;
 }
 
 /*
@@ -146,11 +147,20 @@ static void walk_two_stages(struct walk_model *model)
     add_entries(model, result.steps, result.step_count);
 }
 
+/* SDM 3C "EPT and Memory Typing", for the PAT's part of it while paging is off, and for CR0.CD. */
 static void find_types(const struct machine *machine, struct walk_model *model)
 {
-    model->pat_known = machine->pat != RESET_PAT || (machine->processor && machine->processor->pat != 0);
-    model->guest_type = walk_pat_type(machine->pat, model->guest.pat_index);
+    const bool paging = model->mode.paging != VMMU_X86_PAGING_NONE;
+
+    model->pat_known = machine->pat_known;
+    model->guest_type =
+        paging ? walk_pat_type(machine->pat, model->guest.pat_index) : (unsigned)VMMU_X86_TYPE_WB;
     model->type = model->guest_type;
+    model->uncached = (machine->registers.cr0 & VMMU_X86_CR0_CD) != 0;
+    if (model->uncached) {
+        model->type = VMMU_X86_TYPE_UC;
+        return;
+    }
     if (!model->two_dimensional || model->status != VMMU_OK) {
         return;
     }
@@ -161,7 +171,7 @@ static void find_types(const struct machine *machine, struct walk_model *model)
         return;
     }
     /* The host's own PAT: it is in no image, and every hypervisor leaves entry 0 as it is reset. */
-    model->second_type = walk_pat_type(0, model->host.pat_index);
+    model->second_type = walk_pat_type(RESET_PAT, model->host.pat_index);
     if (model->second_type != VMMU_X86_TYPE_WB) {
         model->type = WALK_TYPE_OPEN;
     }

@@ -88,6 +88,7 @@ struct walk_model {
     uint32_t errors[WALK_SUBJECTS][WALK_KINDS];
 
     bool pat_known;       /* else the PAT is taken to be as processors reset it */
+    bool uncached;        /* CR0.CD is set: UC, whatever else */
     unsigned guest_type;  /* enum vmmu_x86_memory_type by the guest's PAT */
     unsigned second_type; /* by the leaf of the second stage */
     unsigned type;        /* of both together, or WALK_TYPE_OPEN */
@@ -133,7 +134,7 @@ const char *walk_cause_text(const struct walk_model *model, const struct walk_ca
 /* Effective memory type: the PAT's of a page with the MTRRs' or an EPT leaf's. Both enum vmmu_x86_memory_type. */
 unsigned walk_combined_type(unsigned pat_type, unsigned range_type);
 
-/* Entry @index of @pat, or, if that is 0, of the PAT as processors reset it: enum vmmu_x86_memory_type. */
+/* Entry @index of @pat: enum vmmu_x86_memory_type. */
 unsigned walk_pat_type(uint64_t pat, unsigned index);
 
 #endif

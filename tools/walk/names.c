@@ -55,7 +55,7 @@ static const struct entry_field all_fields[] = {
     { "PW", "paging-write access", 58, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
     { "SSS", "supervisor shadow stack", 60, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
     { "SPP", "sub-page write permissions", 61, 1, LEVEL(1), ENTRY_LEAF, EPT },
-    { "SVE", "suppress #VE", 63, 1, LEVELS_ALL, BOTH, EPT },
+    { "SVE", "suppress #VE", 63, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
 };
 
 unsigned entry_fields(enum vmmu_x86_format_name format, unsigned level, bool leaf,

@@ -142,6 +142,10 @@ void walk_print_entries(const struct walk_model *model)
 static void print_type(const struct walk_model *model)
 {
     print_label("memory type");
+    if (model->uncached) {
+        printf("UC: CR0.CD is set\n");
+        return;
+    }
     if (model->two_dimensional && model->status == VMMU_OK && model->type != WALK_TYPE_OPEN) {
         printf("%s: ", memory_type_word(model->type));
     }
@@ -150,8 +154,12 @@ static void print_type(const struct walk_model *model)
         printf("the EPT leaf's, which ignores the PAT\n");
         return;
     }
-    printf("%s by entry %u of the PAT%s", memory_type_word(model->guest_type), model->guest.pat_index,
-           model->pat_known ? "" : " as it is reset (--pat)");
+    if (model->mode.paging == VMMU_X86_PAGING_NONE) {
+        printf("%s as paging is off", memory_type_word(model->guest_type));
+    } else {
+        printf("%s by entry %u of the PAT%s", memory_type_word(model->guest_type), model->guest.pat_index,
+               model->pat_known ? "" : " as it is reset (--pat)");
+    }
     if (model->two_dimensional && model->status == VMMU_OK) {
         printf(", %s by the %s leaf", memory_type_word(model->second_type),
                model->second.kind == VMMU_X86_STAGE2_EPT ? "EPT" : "NPT");

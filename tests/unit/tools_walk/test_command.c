@@ -103,17 +103,20 @@ static void test_a_fault_among_several_addresses_exits_with_1(void **state)
     expect_part(run.text, "\n\n3000: user write; PAE paging");
 }
 
-static void test_json_is_one_document_for_each_address(void **state)
+static void test_json_of_several_addresses_is_an_array(void **state)
 {
     const struct run run = run_walk(WORDS("--mode", "pae", "--cr3", "20", "--json", "3000", "9000"), "");
-    json_object *first = json_tokener_parse(run.text);
+    json_object *all = json_tokener_parse(run.text);
+    json_object *second;
 
     (void)state;
     EXPECT_EQ(run.status, COMMAND_NO);
-    EXPECT(first != NULL);
-    assert_string_equal(json_object_get_string(json_object_object_get(first, "va")), "0x3000");
-    json_object_put(first);
-    expect_part(run.text, "0x9000");
+    EXPECT(json_object_is_type(all, json_type_array));
+    EXPECT_EQ(json_object_array_length(all), 2);
+    second = json_object_array_get_idx(all, 1);
+    assert_string_equal(json_object_get_string(json_object_object_get(second, "va")), "0x9000");
+    assert_string_equal(json_object_get_string(json_object_object_get(second, "root")), "0x20");
+    json_object_put(all);
 }
 
 static void test_a_batch_comes_from_standard_input(void **state)
@@ -139,14 +142,16 @@ static void test_what_cannot_be_read_exits_with_3(void **state)
     EXPECT_EQ(run.status, COMMAND_INPUT);
     expect_part(run.text, "00003000 0000000000005000");
     expect_part(run.text, "standard input: line 2 is no address");
-    run = run_walk(WORDS("3000"), "");
-    EXPECT_EQ(run.status, COMMAND_INPUT);
-    expect_part(run.text, "--cr3");
 }
 
 static void test_a_command_line_that_cannot_be_exits_with_2(void **state)
 {
+    const struct run run = run_walk(WORDS("3000"), "");
+
     (void)state;
+    EXPECT_EQ(run.status, COMMAND_USAGE);
+    expect_part(run.text, "--cr3");
+    EXPECT_EQ(run_walk(WORDS("--mode", "pae", "--cr3", "20", "100003000"), "").status, COMMAND_USAGE);
     EXPECT_EQ(run_walk(WORDS("--cr3", "20"), "").status, COMMAND_USAGE);
     EXPECT_EQ(run_walk(WORDS("--cr3", "20", "--batch", "-", "3000"), "").status, COMMAND_USAGE);
     EXPECT_EQ(run_walk(WORDS("--cr3", "20", "--access", "fly", "3000"), "").status, COMMAND_USAGE);
@@ -168,7 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_translation_exits_with_0),
         cmocka_unit_test(test_a_fault_among_several_addresses_exits_with_1),
-        cmocka_unit_test(test_json_is_one_document_for_each_address),
+        cmocka_unit_test(test_json_of_several_addresses_is_an_array),
         cmocka_unit_test(test_a_batch_comes_from_standard_input),
         cmocka_unit_test(test_what_cannot_be_read_exits_with_3),
         cmocka_unit_test(test_a_command_line_that_cannot_be_exits_with_2),

@@ -197,7 +197,36 @@ static void test_the_pat_gives_the_memory_type(void **state)
     machine.pat = UINT64_C(0x0107040600070406);
     walk_in_words(&machine, 0x5000, "r", &model);
     EXPECT_EQ(model.type, VMMU_X86_TYPE_WC);
+    machine.pat = 0;
+    machine.pat_known = true;
+    walk_in_words(&machine, 0x5000, "r", &model);
+    EXPECT_EQ(model.type, VMMU_X86_TYPE_UC);
     EXPECT(model.pat_known);
+}
+
+/* SDM 3A "Cache Control Registers and Bits": CR0.CD makes every access uncached. */
+static void test_cd_leaves_nothing_cached(void **state)
+{
+    struct machine machine = machine_with(&world, VMMU_X86_PAGING_4LEVEL);
+
+    (void)state;
+    put_chain(&world, &machine.mode, 1, 0x5000, 0x7000 | E_ALL);
+    machine.registers.cr0 |= VMMU_X86_CR0_CD;
+    walk_in_words(&machine, 0x5000, "r", &model);
+    EXPECT(model.uncached);
+    EXPECT_EQ(model.guest_type, VMMU_X86_TYPE_WB);
+    EXPECT_EQ(model.type, VMMU_X86_TYPE_UC);
+}
+
+/* No entry means no index into the PAT. */
+static void test_unpaged_memory_is_write_back_whatever_the_pat_says(void **state)
+{
+    struct machine machine = machine_with(&world, VMMU_X86_PAGING_NONE);
+
+    (void)state;
+    machine.pat = 0;
+    walk_in_words(&machine, 0x5000, "r", &model);
+    EXPECT_EQ(model.type, VMMU_X86_TYPE_WB);
 }
 
 static unsigned type_named(const char *word)
@@ -247,6 +276,8 @@ int main(void)
         cmocka_unit_test(test_write_without_cr0_wp_is_taken_from_the_user_only),
         cmocka_unit_test(test_smep_and_smap_are_told_at_the_leaf_of_a_user_page),
         cmocka_unit_test(test_the_pat_gives_the_memory_type),
+        cmocka_unit_test(test_cd_leaves_nothing_cached),
+        cmocka_unit_test(test_unpaged_memory_is_write_back_whatever_the_pat_says),
         cmocka_unit_test(test_memory_types_combine_as_the_manuals_table_says),
     };
 
