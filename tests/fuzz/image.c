@@ -21,7 +21,7 @@ void fuzz_complaint_check(const struct complaint *complaint)
 struct image *fuzz_image_open(const void *data, size_t size, const struct image_options *options)
 {
     static char path[64];
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     const int file = memfd_create("input", MFD_CLOEXEC);
     struct image *image;
 
@@ -153,7 +153,7 @@ static void use_partition(const struct partition *partition, struct input *input
 void fuzz_partitions_use(struct image *image, struct input *input)
 {
     for (unsigned i = 0; i < PARTITIONS_MOST; i++) {
-        struct complaint complaint = { "" };
+        struct complaint complaint = { .text = "" };
         struct partition *const partition = partition_open(image, i, &complaint);
 
         if (partition == NULL) {

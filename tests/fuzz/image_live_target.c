@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(shutdown(ends[1], SHUT_WR) == 0);
     link_adopt(&link, ends[0]);
     for (unsigned i = 0; i < QUESTIONS; i++) {
-        struct complaint complaint = { "" };
+        struct complaint complaint = { .text = "" };
         const uint8_t question = input_u8(&questions);
         const size_t count = 1 + (question >> 2) * (size_t)(question & 0x40 ? 65 : 1);
 

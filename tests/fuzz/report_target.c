@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static char one[] = "one.json", other[] = "other<&>.json";
     const char *const paths[DOCUMENTS] = { one, other };
     struct document documents[DOCUMENTS];
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     unsigned count = 0;
 
     for (unsigned i = 0; i < DOCUMENTS && size; i++) {

@@ -37,7 +37,7 @@ static struct sim_config configuration(const uint8_t *choice, enum sim_technique
 static size_t read_trace(const uint8_t *data, size_t size, enum sim_trace_format format, sim_record *records)
 {
     struct sim_trace *const trace = sim_trace_over(data, size, format);
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     size_t total = 0;
     size_t got = 1;
 
@@ -66,7 +66,7 @@ static void check_records(const sim_record *records, size_t count)
 static bool simulate(const struct sim_config *config, const sim_record *records, size_t count,
                      struct sim_counts *counts)
 {
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct sim_machine *const machine = sim_machine_open(config, &complaint);
     bool whole;
 

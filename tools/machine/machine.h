@@ -39,7 +39,7 @@ struct machine {
     struct vmmu_x86_paging_registers registers;
     struct vmmu_x86_mode mode;
     uint64_t pat;
-    bool pat_known; /* else @pat is what processors have after a reset */
+    bool pat_known;                   /* else @pat is what processors have after a reset */
     const struct vmmu_ram *ram;       /* by the addresses that the tables of @mode hold */
     const struct image_range *ranges; /* of @ram */
     unsigned range_count;

@@ -165,7 +165,7 @@ static void test_memory_that_no_machine_has_is_refused(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        struct complaint complaint = { "" };
+        struct complaint complaint = { .text = "" };
 
         EXPECT(engine_memory_new(sizes[i], &complaint) == NULL);
         EXPECT(complaint.text[0] != '\0');

@@ -139,7 +139,7 @@ static void test_memory_out_of_reach_is_refused(void **state)
     static const struct image_range ranges[] = { { .base = UINT64_C(1) << 48, .size_bytes = 4096 } };
     static const struct vmmu_ram nothing = { 0 };
     const struct engine_nested_options options = { .format = VMMU_NESTED_EPT };
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct engine_memory *far = engine_memory_over(&nothing, ranges, 1);
     struct engine_memory *none = engine_memory_over(&nothing, ranges, 0);
 
@@ -156,7 +156,7 @@ static void test_a_range_that_claims_more_than_can_be_mapped_page_by_page_is_ref
     static const struct image_range ranges[] = { { .base = 0, .size_bytes = UINT64_C(1) << 46 } };
     static const struct vmmu_ram nothing = { 0 };
     const struct engine_nested_options options = { .format = VMMU_NESTED_EPT, .largest_level = 1 };
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct engine_memory *memory = engine_memory_over(&nothing, ranges, 1);
 
     (void)state;

@@ -321,7 +321,7 @@ static void test_tables_stay_within_the_pool(void **state)
 static void test_what_cannot_be_is_refused_with_a_sentence(void **state)
 {
     struct engine_guest guest;
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct engine_shadow_result result;
     const struct vmmu_x86_access access = { .kind = VMMU_X86_READ };
 

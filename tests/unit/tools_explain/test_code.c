@@ -60,7 +60,7 @@ static void test_lines_assemble_to_what_the_manuals_encode(void **state)
 static void test_an_operand_whose_size_nobody_says_is_asked_for(void **state)
 {
     struct code code = { .width = VMMU_INSN_64 };
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
 
     (void)state;
     EXPECT(!code_assemble(&code, "inc [rax]", &complaint));
@@ -100,7 +100,7 @@ static void test_what_is_no_instruction_is_refused_with_a_sentence(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         struct code code = { .width = VMMU_INSN_64 };
-        struct complaint complaint = { "" };
+        struct complaint complaint = { .text = "" };
 
         EXPECT(!code_from_text(&code, lines[i], &complaint));
         EXPECT(complaint.text[0] != '\0');

@@ -263,7 +263,7 @@ static void test_what_cannot_be_told_is_refused_with_a_sentence(void **state)
     const struct story_options nothing = { 0 };
     const struct story_options no_code = { .code = "nonsense" };
     struct told told;
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
 
     (void)state;
     told_open(&told, VMMU_X86_PAGING_4LEVEL);

@@ -31,7 +31,7 @@ void told_close(struct told *told)
 struct story *told_story(const struct told *told, const char *code, bool amd)
 {
     const struct story_options options = { .code = code, .amd = amd };
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct story *story = story_make(&told->machine, &options, &complaint);
 
     if (!story) {

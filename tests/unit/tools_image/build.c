@@ -187,7 +187,7 @@ void *there(void *pointer)
 
 struct image *open_sound_bytes(const struct bytes *bytes)
 {
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct image *const image = open_bytes(bytes, IMAGE_GUESS, &complaint);
 
     if (image == NULL)
@@ -197,7 +197,7 @@ struct image *open_sound_bytes(const struct bytes *bytes)
 
 void expect_refused(const struct bytes *bytes, enum image_format format, const char *words)
 {
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct image *const image = open_bytes(bytes, format, &complaint);
 
     if (image != NULL)

@@ -104,7 +104,7 @@ struct bytes dump_of(const char *state)
 struct image *open_state(struct json_object *state)
 {
     struct bytes core = dump_of(json_object_to_json_string(state));
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct image *const image = open_bytes(&core, IMAGE_GUESS, &complaint);
 
     drop(&core);

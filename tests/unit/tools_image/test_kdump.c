@@ -289,7 +289,7 @@ static void test_a_libkdumpfile_that_crashes_is_a_page_that_is_broken(void **sta
     const int file = file_of(&dump);
     struct kdump_child child = { .socket = -1 };
     struct image_memory memory = { 0 };
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     uint8_t page[BLOCK];
 
     (void)state;

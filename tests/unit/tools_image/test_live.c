@@ -99,7 +99,7 @@ static void stop(const struct other_end *end)
 
 static struct image *connected(const struct other_end *end)
 {
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct image *const image = image_open(end->path, &(struct image_options){ 0 }, &complaint);
 
     if (image == NULL)
@@ -179,7 +179,7 @@ static void test_a_partition_that_runs_is_read_by_guest_physical_address(void **
 {
     const struct other_end end = start_sound();
     struct image *const image = connected(&end);
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct partition *const partition = there(partition_open(image, 0, &complaint));
     uint64_t value = 0;
 
@@ -211,7 +211,7 @@ static void leave_memory(const struct other_end *end, uint64_t bytes)
 static void test_the_memory_beside_the_socket_is_mapped(void **state)
 {
     const struct other_end end = start_sound();
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct image *image;
     struct partition *partition;
 
@@ -250,7 +250,7 @@ static void test_memory_beyond_the_gap_below_4_gib_stands_above_it(void **state)
 static void refused_state(const char *text, const char *words)
 {
     const struct other_end end = start(text);
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
 
     EXPECT(image_open(end.path, &(struct image_options){ 0 }, &complaint) == NULL);
     if (strstr(complaint.text, words) == NULL || strstr(complaint.text, end.path) == NULL)
@@ -323,7 +323,7 @@ static void test_an_other_end_that_goes_wrong_in_the_middle_ends_with_a_sentence
 static void test_nobody_listening_and_names_that_are_too_long_are_refused(void **state)
 {
     struct other_end end = start_sound();
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct link link;
     char path[200];
 

@@ -11,7 +11,7 @@ struct opened {
 
 static struct opened open_sound(struct json_object *state)
 {
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct opened opened = { .image = open_state(state) };
 
     opened.partition = partition_open(opened.image, 0, &complaint);
@@ -30,7 +30,7 @@ static void close_both(struct opened *opened)
 static void refused(struct json_object *state, const char *words)
 {
     struct image *const image = open_state(state);
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
 
     if (partition_open(image, 0, &complaint) != NULL)
         fail_msg("it was opened, and not refused with '%s'", words);
@@ -195,7 +195,7 @@ static void test_there_is_no_partition_beyond_the_last_or_in_other_images(void *
 {
     struct image *image = open_state(sound_state());
     struct bytes raw = { 0 };
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
 
     (void)state;
     EXPECT(partition_open(image, 1, &complaint) == NULL);

@@ -36,7 +36,7 @@ static void dump(const char *program, const char *folder)
 static struct image *open_dump(const char *folder, unsigned form)
 {
     static char paths[FORMS][64];
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct image *image;
 
     (void)snprintf(paths[form], sizeof(paths[form]), "%s/%u", folder, form);

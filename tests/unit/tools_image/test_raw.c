@@ -19,7 +19,7 @@ static struct image *open_path(const char *path, struct image_options options, s
 /* Expect @path to be refused with @words. */
 static void refused(const char *path, struct image_options options, const char *words)
 {
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
 
     EXPECT(open_path(path, options, &complaint) == NULL);
     if (strstr(complaint.text, words) == NULL || strncmp(complaint.text, path, strlen(path)) != 0)
@@ -171,7 +171,7 @@ static void test_what_is_no_file_is_refused(void **state)
 static void test_a_long_path_is_cut_and_the_reason_is_not(void **state)
 {
     char path[300];
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
 
     (void)state;
     memset(path, 'x', sizeof(path) - 1);

@@ -60,7 +60,7 @@ static void expect_complaint(const char *const *words, const char *part)
 {
     struct raw_image image;
     struct machine machine;
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
 
     make_image(&image);
     EXPECT(!open_with(&image, &machine, &complaint, words));

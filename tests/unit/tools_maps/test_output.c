@@ -177,7 +177,7 @@ static void test_tables_without_end_are_an_input_that_cannot_be_used(void **stat
 {
     struct stage *stage = stage_new(VMMU_X86_PAGING_4LEVEL);
     struct show_options options = { .join = RANGES_TYPE, .json = true };
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
 
     (void)state;
     for (unsigned index = 0; index < 512; index++) {
@@ -258,7 +258,7 @@ static void test_roots_are_listed_with_what_they_share(void **state)
     room_put(stage->room, 0x4000, 0, 8, E_P | E_RW | E_PS);
     stage->machine.mode.root.v = 0x2000;
     stage->processor.paging.cr3 = 0x2000;
-    EXPECT(roots_scan(&stage->machine, false, &roots, &complaint));
+    EXPECT(roots_scan(&stage->machine, (struct roots_wanted){ false, ROOTS_BUDGET }, &roots, &complaint));
     capture_begin();
     EXPECT_EQ(roots_show(&stage->machine, &roots, false), COMMAND_OK);
     const char *text = capture_end();
