@@ -162,8 +162,8 @@ static bool finish(struct work *work, struct lane *lane, struct complaint *compl
         return false;
     }
     return !piece->bad ||
-           complain(complaint, "%s: line %" PRIu64 " is no address: give hexadecimal digits, 16 at most",
-                    work->batch->name, work->lines);
+           complain(complaint, "%s: line %" PRIu64 " is no address%s: give hexadecimal digits, 16 at most",
+                    work->batch->name, work->lines, work->task.wide ? "" : " of 32 bits");
 }
 
 /* All that is on its way, from the lane that was begun first: @next, the one to be begun next. */

@@ -300,7 +300,7 @@ void piece_answer(const struct piece_task *task, struct piece *piece)
 
         at = piece_parse(at, end, &va, &found);
         piece->lines++;
-        if (!at) {
+        if (!at || (found && !task->wide && va > UINT32_MAX)) {
             piece->bad = true;
             return;
         }

@@ -142,6 +142,9 @@ static void test_what_cannot_be_read_exits_with_3(void **state)
     EXPECT_EQ(run.status, COMMAND_INPUT);
     expect_part(run.text, "00003000 0000000000005000");
     expect_part(run.text, "standard input: line 2 is no address");
+    run = run_walk(WORDS("--mode", "pae", "--cr3", "20", "--batch", "-"), "0000000000003000\n100003000\n");
+    EXPECT_EQ(run.status, COMMAND_INPUT);
+    expect_part(run.text, "standard input: line 2 is no address of 32 bits");
 }
 
 static void test_a_command_line_that_cannot_be_exits_with_2(void **state)
