@@ -1,5 +1,6 @@
 #include "tools/live/counters.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "tools/ui/json.h"
@@ -154,10 +155,42 @@ static bool take(struct json_object *document, struct counters *counters, struct
     return true;
 }
 
+/* Whether a line of JSON has letters only: strings in it have others by their numbers. */
+static bool is_plain_line(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7F) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* JSON and nothing else, in UTF-8: whatever is printed of it may come to a terminal. */
+static struct json_object *parse(const char *text)
+{
+    const size_t length = strlen(text);
+    struct json_tokener *const tokener = json_tokener_new();
+    struct json_object *parsed = NULL;
+
+    if (tokener && length < INT_MAX && is_plain_line(text)) {
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        parsed = json_tokener_parse_ex(tokener, text, (int)length);
+        if (parsed && json_tokener_get_parse_end(tokener) != length) {
+            json_object_put(parsed);
+            parsed = NULL;
+        }
+    }
+    if (tokener) {
+        json_tokener_free(tokener);
+    }
+    return parsed;
+}
+
 bool counters_read(const char *text, struct counters *counters, struct json_object **document,
                    struct complaint *complaint)
 {
-    struct json_object *const parsed = json_tokener_parse(text);
+    struct json_object *const parsed = parse(text);
 
     if (!parsed) {
         return complain(complaint, "the hypervisor's document is no JSON");

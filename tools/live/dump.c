@@ -17,6 +17,7 @@
 #include <vmmu/base.h>
 
 #include "tools/image/link.h"
+#include "tools/live/counters.h"
 #include "tools/live/ranges.h"
 #include "tools/ui/progress.h"
 
@@ -211,11 +212,17 @@ static bool ask_pages(struct fetch *fetch, uint64_t offset, unsigned count, char
                       struct complaint *complaint)
 {
     char request[48];
+    char clean[61];
 
     (void)snprintf(request, sizeof(request), "pages %" PRIx64 " %u", fetch->range->base + offset, count);
-    return link_text(&fetch->link, request, letters, PAGES_AT_ONCE + 1, complaint) &&
-           (strlen(letters) == count ||
-            complain(complaint, "the hypervisor answers \"pages\" with \"%.60s\"", letters));
+    if (!link_text(&fetch->link, request, letters, PAGES_AT_ONCE + 1, complaint)) {
+        return false;
+    }
+    if (strlen(letters) == count && strspn(letters, "-01") == count) {
+        return true;
+    }
+    counters_copy_text(clean, sizeof(clean), letters);
+    return complain(complaint, "the hypervisor answers \"pages\" with \"%s\"", clean);
 }
 
 /* @count pages of the range, from @first on. */
@@ -378,7 +385,9 @@ static bool make_file(struct dump *dump, const char *path, struct complaint *com
 {
     bool made;
 
-    dump->out = open(dump->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    /* A guest's memory is nobody else's affair; and what stands there already is not written through. */
+    (void)unlink(dump->part);
+    dump->out = open(dump->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (dump->out < 0) {
         return complain(complaint, "%s: %s", dump->part, strerror(errno));
     }

@@ -10,6 +10,7 @@
 
 #include "tools/command.h"
 #include "tools/image/link.h"
+#include "tools/live/counters.h"
 
 #define ANSWER_LETTERS 256
 
@@ -35,7 +36,10 @@ static bool order(const char *socket, const char *request, const char *word, boo
         return false;
     }
     if (strncmp(answer, word, strlen(word)) != 0) {
-        return complain(complaint, "the hypervisor answers \"%s\" with \"%.60s\"", request, answer);
+        char clean[61];
+
+        counters_copy_text(clean, sizeof(clean), answer);
+        return complain(complaint, "the hypervisor answers \"%s\" with \"%s\"", request, clean);
     }
     *before = answer[strlen(word)] != '\0';
     return true;

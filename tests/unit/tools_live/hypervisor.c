@@ -14,6 +14,8 @@
 
 #define PAGE 0x1000
 
+const char *hypervisor_says;
+
 /* What the other end knows. */
 struct other {
     const char *state;
@@ -75,7 +77,9 @@ static void answer(struct other *other, const char *line, FILE *out)
     unsigned long long address;
     unsigned count;
 
-    if (sscanf(line, "read %llx %u\n", &address, &count) == 2) {
+    if (hypervisor_says && strchr("rpsg", line[0]) && strcmp(line, "state\n") != 0) {
+        fprintf(out, "%s\n\n", hypervisor_says);
+    } else if (sscanf(line, "read %llx %u\n", &address, &count) == 2) {
         answer_read(other, address, count, out);
     } else if (sscanf(line, "pages %llx %u\n", &address, &count) == 2) {
         answer_pages(other, address, count, out);

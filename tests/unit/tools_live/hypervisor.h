@@ -13,6 +13,9 @@
     "{\"vmmu\":1,\"outcome\":{\"kind\":\"running\"},\"held\":false,\"memory_bytes\":67108864,\"run_ns\":5,"  \
     "\"backend\":\"svm\",\"mmu\":{\"technique\":\"shadow\",\"fills\":7},\"vps\":[]}"
 
+/* What it answers all requests but `counters` and `state` with, unless this is NULL. To be set before the start. */
+extern const char *hypervisor_says;
+
 struct hypervisor {
     char folder[32];
     char socket[48];

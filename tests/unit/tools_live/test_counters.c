@@ -86,7 +86,10 @@ static void test_documents_that_are_none_are_refused(void **state)
                                          "{\"vps\":[]}",
                                          "{\"mmu\":{}}",
                                          "{\"mmu\":[],\"vps\":[]}",
-                                         "{\"mmu\":{},\"vps\":{}}" };
+                                         "{\"mmu\":{},\"vps\":{}}",
+                                         "{\"mmu\":{},\"vps\":[]} {}",
+                                         "{\"mmu\":{\"\xff\":1},\"vps\":[]}",
+                                         "{\"mmu\":{\"a\":\"\x1b[2J\"},\"vps\":[]}" };
     struct counters counters;
     struct complaint complaint;
 

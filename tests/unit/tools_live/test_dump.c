@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/test.h"
@@ -25,7 +26,7 @@ static struct hypervisor start(struct json_object *state, uint64_t zero, uint64_
 static void test_a_dump_holds_the_partitions_memory_its_tables_and_its_state(void **state)
 {
     const struct hypervisor other = start(shadow_state(), 0x11000, NOWHERE);
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct dump_summary summary;
     struct json_object *const document = shadow_state();
     struct image *image;
@@ -53,7 +54,7 @@ static void test_a_dump_holds_the_partitions_memory_its_tables_and_its_state(voi
 static void test_a_page_that_the_hypervisor_does_not_tell_fails_the_dump_and_leaves_no_file(void **state)
 {
     const struct hypervisor other = start(shadow_state(), NOWHERE, 0x12000);
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct dump_summary summary;
 
     (void)state;
@@ -66,12 +67,53 @@ static void test_a_page_that_the_hypervisor_does_not_tell_fails_the_dump_and_lea
 static void test_a_dump_goes_nowhere_if_the_file_cannot_be(void **state)
 {
     const struct hypervisor other = start(shadow_state(), NOWHERE, NOWHERE);
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     struct dump_summary summary;
 
     (void)state;
     EXPECT(!dump_write(other.socket, "/nonexistent/dump", &summary, &complaint));
     EXPECT(strstr(complaint.text, "/nonexistent/dump.part") != NULL);
+    hypervisor_end(&other);
+}
+
+static void test_a_dump_is_its_owners_alone_and_is_written_through_no_link(void **state)
+{
+    const struct hypervisor other = start(shadow_state(), NOWHERE, NOWHERE);
+    struct complaint complaint;
+    struct dump_summary summary;
+    struct stat status;
+    char part[64];
+    char victim[64];
+
+    (void)state;
+    (void)snprintf(part, sizeof(part), "%s.part", other.dump);
+    (void)snprintf(victim, sizeof(victim), "%s/victim", other.folder);
+    EXPECT_EQ(symlink(victim, part), 0);
+    EXPECT(dump_write(other.socket, other.dump, &summary, &complaint));
+    EXPECT(access(victim, F_OK) != 0);
+    EXPECT_EQ(lstat(other.dump, &status), 0);
+    EXPECT(S_ISREG(status.st_mode));
+    EXPECT_EQ(status.st_mode & 0777, 0600);
+    hypervisor_end(&other);
+}
+
+static void test_what_a_hypervisor_says_gives_no_orders_to_a_terminal(void **state)
+{
+    struct complaint complaint;
+    struct dump_summary summary;
+    struct hypervisor other;
+    bool before;
+
+    (void)state;
+    hypervisor_says = "\033[2Jstopped";
+    other = start(shadow_state(), NOWHERE, NOWHERE);
+    hypervisor_says = NULL;
+    EXPECT(!held_stop(other.socket, &before, &complaint));
+    EXPECT(strstr(complaint.text, "?[2Jstopped") != NULL);
+    EXPECT(strchr(complaint.text, '\033') == NULL);
+    EXPECT(!dump_write(other.socket, other.dump, &summary, &complaint));
+    EXPECT(strstr(complaint.text, "pages") != NULL);
+    EXPECT(strchr(complaint.text, '\033') == NULL);
     hypervisor_end(&other);
 }
 
@@ -170,6 +212,8 @@ int main(void)
         cmocka_unit_test(test_a_dump_holds_the_partitions_memory_its_tables_and_its_state),
         cmocka_unit_test(test_a_page_that_the_hypervisor_does_not_tell_fails_the_dump_and_leaves_no_file),
         cmocka_unit_test(test_a_dump_goes_nowhere_if_the_file_cannot_be),
+        cmocka_unit_test(test_a_dump_is_its_owners_alone_and_is_written_through_no_link),
+        cmocka_unit_test(test_what_a_hypervisor_says_gives_no_orders_to_a_terminal),
         cmocka_unit_test(test_ranges_that_touch_or_overlap_become_one),
         cmocka_unit_test(test_work_is_done_while_the_partition_stands_still_which_then_goes_on),
         cmocka_unit_test(test_a_partition_that_was_held_before_is_held_afterwards),
