@@ -182,7 +182,7 @@ int check_command(int argc, char **argv)
     machine_close(&machine);
     if (complaint.text[0]) {
         fflush(stdout);
-        give_up(status, "%s", complaint.text);
+        give_up_for(&complaint);
     }
     return status;
 }

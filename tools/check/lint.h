@@ -16,7 +16,8 @@ struct stretch {
     uint64_t address; /* where it is mapped */
     uint8_t type;     /* enum vmmu_x86_memory_type */
     uint8_t rights;
-    uint8_t level; /* of a table */
+    uint8_t level;  /* of a table */
+    uint64_t reach; /* after sorting: the highest end of this one and those before it */
 };
 
 /* Stretches, as a list that grows. */
@@ -28,12 +29,10 @@ struct stretches {
 
 void stretches_add(struct stretches *stretches, struct stretch stretch);
 
-/* By base. */
+/* By base; then they can be found. */
 void stretches_sort(struct stretches *stretches);
 
-/*
- * The first of sorted stretches, which do not overlap, that has a byte in [base, base + bytes); NULL if none has.
- */
+/* The first of sorted stretches that has a byte in [base, base + bytes); NULL if none has. They may overlap. */
 const struct stretch *stretches_find(const struct stretches *stretches, uint64_t base, uint64_t bytes);
 
 void stretches_free(struct stretches *stretches);

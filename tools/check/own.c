@@ -38,18 +38,26 @@ static void take_memory_of(struct own *own)
     stretches_sort(&own->memory);
 }
 
-/* Where the machine has a guest-physical address; false if nowhere. */
-static bool machine_has(const struct partition *partition, uint64_t gpa, uint64_t *hpa)
+/* The piece that a guest-physical address lies in; NULL if nowhere. */
+static const struct partition_piece *piece_at(const struct partition *partition, uint64_t gpa)
 {
     for (unsigned i = 0; i < partition->piece_count; i++) {
         const struct partition_piece *piece = &partition->pieces[i];
 
         if (gpa >= piece->gpa && gpa - piece->gpa < piece->size_bytes) {
-            *hpa = piece->hpa + (gpa - piece->gpa);
-            return true;
+            return piece;
         }
     }
-    return false;
+    return NULL;
+}
+
+/* Where the machine has a guest-physical address; false if nowhere. */
+static bool machine_has(const struct partition *partition, uint64_t gpa, uint64_t *hpa)
+{
+    const struct partition_piece *piece = piece_at(partition, gpa);
+
+    *hpa = piece ? piece->hpa + (gpa - piece->gpa) : 0;
+    return piece != NULL;
 }
 
 static void take_tables_of(struct own *own)
@@ -78,19 +86,49 @@ static void end(struct own *own)
     stretches_free(&own->closed);
 }
 
-/* Whether every byte of a page is the partition's; *rights are what all its pieces allow. */
-static bool is_owned(const struct own *own, uint64_t base, uint64_t bytes, uint8_t *rights)
+/*
+ * How far from @at on, up to @end, the same pieces have the machine's memory; *rights are what any of them allows, for pieces
+ * may share memory. 0 if none has it.
+ */
+static uint64_t owned_from(const struct own *own, uint64_t at, uint64_t end, uint8_t *rights)
 {
     const struct stretch *last = own->memory.list + own->memory.count;
-    const struct stretch *piece = stretches_find(&own->memory, base, bytes);
-    uint64_t at = base;
+    uint64_t limit = end;
+    bool any = false;
+
+    *rights = 0;
+    for (const struct stretch *piece = stretches_find(&own->memory, at, end - at);
+         piece && piece < last && piece->base < limit; piece++) {
+        const uint64_t piece_end = piece->base + piece->bytes;
+
+        if (piece->base > at) {
+            limit = piece->base;
+        } else if (piece_end > at) {
+            any = true;
+            limit = piece_end < limit ? piece_end : limit;
+            *rights |= (uint8_t)(piece->rights | VMMU_X86_RIGHT_USER);
+        }
+    }
+    return any ? limit - at : 0;
+}
+
+/* Whether every byte of a page is the partition's; *rights are what all its parts allow. */
+static bool is_owned(const struct own *own, uint64_t base, uint64_t bytes, uint8_t *rights)
+{
+    uint64_t done = 0;
 
     *rights = VMMU_X86_RIGHTS_ALL;
-    for (; piece && piece < last && piece->base <= at && at - base < bytes; piece++) {
-        *rights &= (uint8_t)(piece->rights | VMMU_X86_RIGHT_USER);
-        at = piece->base + piece->bytes;
+    while (done < bytes) {
+        uint8_t part;
+        const uint64_t more = owned_from(own, base + done, base + bytes, &part);
+
+        if (more == 0) {
+            return false;
+        }
+        *rights &= part;
+        done += more;
     }
-    return at - base >= bytes;
+    return true;
 }
 
 /* What holds for every leaf, whatever the technique. Whether it may be looked at further. */
@@ -112,7 +150,7 @@ static bool judge_isolation(struct own *own, const struct vmmu_x86_scan_item *le
                     leaf->entry, leaf->place);
         return false;
     }
-    if ((leaf->rights & ~(unsigned)allowed) != 0) {
+    if (own->vp && (leaf->rights & ~(unsigned)allowed) != 0) {
         check_found(report, CHECK_PIECE_RIGHTS, place_of(leaf), "%s, where the memory is %s",
                     rights_text(leaf->rights, rights), rights_text(allowed, allowed_text));
     }
@@ -134,16 +172,32 @@ static void judge_link(struct own *own, const struct vmmu_x86_scan_item *link, b
 
 /* --- under nested paging --- */
 
+/* One leaf, piece by piece of guest-physical memory: each has its own place, and its own rights. */
 static void judge_second(struct own *own, const struct vmmu_x86_scan_item *leaf)
 {
-    uint64_t hpa;
+    char rights[ENTRY_TEXT_BYTES];
+    char allowed[ENTRY_TEXT_BYTES];
 
     own->lint->report->looked.second_pages++;
     if (!judge_isolation(own, leaf)) {
         return;
     }
-    if (!machine_has(own->partition, leaf->address, &hpa) || hpa != leaf->frame) {
-        check_found(own->lint->report, CHECK_PIECE_FRAME, place_of(leaf), "leads to 0x%" PRIx64, leaf->frame);
+    for (uint64_t done = 0; done < leaf->bytes;) {
+        const uint64_t gpa = leaf->address + done;
+        const struct partition_piece *piece = piece_at(own->partition, gpa);
+        const uint64_t rest = leaf->bytes - done;
+        const uint64_t piece_rest = piece ? piece->size_bytes - (gpa - piece->gpa) : rest;
+        const uint64_t bytes = piece_rest < rest ? piece_rest : rest;
+
+        if (!piece || piece->hpa + (gpa - piece->gpa) != leaf->frame + done) {
+            check_found(own->lint->report, CHECK_PIECE_FRAME, (struct check_place){ gpa, bytes },
+                        "leads to 0x%" PRIx64, leaf->frame + done);
+        } else if ((leaf->rights & ~(unsigned)(piece->rights | VMMU_X86_RIGHT_USER)) != 0) {
+            check_found(own->lint->report, CHECK_PIECE_RIGHTS, (struct check_place){ gpa, bytes },
+                        "%s, where the memory is %s", rights_text(leaf->rights, rights),
+                        rights_text(piece->rights | VMMU_X86_RIGHT_USER, allowed));
+        }
+        done += bytes;
     }
 }
 

@@ -27,8 +27,13 @@ static void judge_range(struct lint *lint, const struct range *range)
     if (lint->space.mode.nx && (rights & both) == both) {
         tell_range(lint, CHECK_WRITE_EXECUTE, range);
     }
-    if (user && range->start >= lint->upper_half) {
-        tell_range(lint, CHECK_USER_UPPER, range);
+    if (user && range->start + (range->bytes - 1) >= lint->upper_half) {
+        struct range upper = *range;
+
+        /* What is joined may begin below. */
+        upper.start = range->start > lint->upper_half ? range->start : lint->upper_half;
+        upper.bytes = range->bytes - (upper.start - range->start);
+        tell_range(lint, CHECK_USER_UPPER, &upper);
     }
     if (user && range->first.global) {
         tell_range(lint, CHECK_GLOBAL_USER, range);
@@ -61,6 +66,9 @@ static uint8_t plain_type(unsigned type)
     return (uint8_t)(type == VMMU_X86_TYPE_UC_MINUS ? (unsigned)VMMU_X86_TYPE_UC : type);
 }
 
+/* Stretches that are kept: kernels have some hundreds, hostile tables as many as entries may be read. */
+#define STRETCHES_MOST 500000U
+
 /* All that is mapped, contiguous in memory; what a kernel maps again and again in a row is kept once. */
 static bool collect(struct lint *lint, struct stretches *mapped, struct complaint *complaint)
 {
@@ -69,7 +77,7 @@ static bool collect(struct lint *lint, struct stretches *mapped, struct complain
     enum vmmu_x86_scan_found found;
 
     ranges_begin(&ranges, &lint->space, RANGES_TYPE, true);
-    while ((found = ranges_next(&ranges, &range)) == VMMU_X86_SCAN_LEAF) {
+    while ((found = ranges_next(&ranges, &range)) == VMMU_X86_SCAN_LEAF && mapped->count < STRETCHES_MOST) {
         const struct stretch *last = mapped->count ? &mapped->list[mapped->count - 1] : NULL;
         const struct stretch stretch = {
             .base = range.first.frame,
@@ -86,6 +94,11 @@ static bool collect(struct lint *lint, struct stretches *mapped, struct complain
         }
     }
     stretches_sort(mapped);
+    if (found == VMMU_X86_SCAN_LEAF) {
+        check_found(lint->report, CHECK_TOO_MANY, (struct check_place){ range.start, 0 },
+                    "%u stretches are mapped below; what follows was left out", STRETCHES_MOST);
+        return true;
+    }
     return found == VMMU_X86_SCAN_END || space_spent(&lint->space, &ranges.scan, complaint);
 }
 
@@ -171,6 +184,7 @@ bool lint_frames(struct lint *lint, struct complaint *complaint)
 {
     struct stretches mapped = { 0 };
     const bool flat = !lint->space.second && lint->space.mode.paging == VMMU_X86_PAGING_NONE;
+    const bool ranges_fit = !lint->machine->has_second || lint->machine->partition;
     unsigned next_range = 0;
     bool done = true;
 
@@ -178,7 +192,8 @@ bool lint_frames(struct lint *lint, struct complaint *complaint)
         find_aliases(lint, &mapped);
         for (unsigned i = 0; i < mapped.count; i++) {
             find_writable_tables(lint, &mapped.list[i]);
-            if (mapped.list[i].type == VMMU_X86_TYPE_WB) {
+            /* Behind a second stage, pages are not named as the image's ranges are. */
+            if (mapped.list[i].type == VMMU_X86_TYPE_WB && ranges_fit) {
                 find_outside(lint, &mapped.list[i], &next_range);
             }
         }

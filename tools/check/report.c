@@ -47,6 +47,8 @@ const struct check_words check_words[CHECK_KINDS] = {
                           "firmware's tables, or a device that must not be cached" },
     [CHECK_NO_NX] = { CHECK_NOTE, "no-nx", "no NX: the paging mode has none, or EFER.NXE is clear",
                       "all that can be written can be executed" },
+    [CHECK_TOO_MANY] = { CHECK_NOTE, "left-out", "memory in too many stretches",
+                         "memory types and writable tables were looked for in the first of them only" },
     [CHECK_FOREIGN] = { CHECK_ERROR, "isolation", "memory that is not the partition's",
                         "the guest reaches what it must never reach: the isolation invariant is broken" },
     [CHECK_TABLE_MAPPED] = { CHECK_ERROR, "table-mapped", "the hypervisor's tables, mapped to the guest",

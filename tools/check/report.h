@@ -32,6 +32,7 @@ enum check_kind {
     CHECK_TWO_LEVELS,
     CHECK_NO_MEMORY,
     CHECK_NO_NX,
+    CHECK_TOO_MANY,
     /* What our hypervisor built. */
     CHECK_FOREIGN,
     CHECK_TABLE_MAPPED,

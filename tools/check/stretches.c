@@ -26,8 +26,17 @@ static int compare(const void *one, const void *other)
 
 void stretches_sort(struct stretches *stretches)
 {
+    uint64_t reach = 0;
+
     if (stretches->count) {
         qsort(stretches->list, stretches->count, sizeof(*stretches->list), compare);
+    }
+    for (unsigned i = 0; i < stretches->count; i++) {
+        struct stretch *stretch = &stretches->list[i];
+        const uint64_t end = stretch->base + stretch->bytes;
+
+        reach = end > reach ? end : reach;
+        stretch->reach = reach;
     }
 }
 
@@ -36,21 +45,22 @@ const struct stretch *stretches_find(const struct stretches *stretches, uint64_t
     unsigned low = 0;
     unsigned high = stretches->count;
 
-    /* The first that ends above @base. */
+    /* The first up to which anything reaches beyond @base: all before it end at or below. */
     while (low < high) {
         const unsigned middle = low + (high - low) / 2;
-        const struct stretch *stretch = &stretches->list[middle];
 
-        if (stretch->base + (stretch->bytes - 1) < base) {
+        if (stretches->list[middle].reach <= base) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    if (low == stretches->count || stretches->list[low].base > base + (bytes - 1)) {
-        return NULL;
+    for (; low < stretches->count && stretches->list[low].base <= base + (bytes - 1); low++) {
+        if (stretches->list[low].base + stretches->list[low].bytes > base) {
+            return &stretches->list[low];
+        }
     }
-    return &stretches->list[low];
+    return NULL;
 }
 
 void stretches_free(struct stretches *stretches)

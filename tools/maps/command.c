@@ -243,6 +243,11 @@ static bool take_space(const struct machine *machine, const struct maps_options 
     return true;
 }
 
+static struct roots_wanted wanted_of(const struct maps_options *options)
+{
+    return (struct roots_wanted){ .any = options->scan_any, .budget = ROOTS_BUDGET };
+}
+
 /* The spaces that --find looks through. */
 struct spaces {
     struct space *list;
@@ -255,7 +260,7 @@ static bool take_spaces(const struct machine *machine, const struct maps_options
 {
     const unsigned given = options->cr3_count;
     struct roots roots = { 0 };
-    bool done = !options->scan || roots_scan(machine, options->scan_any, &roots, complaint);
+    bool done = !options->scan || roots_scan(machine, wanted_of(options), &roots, complaint);
 
     spaces->count = given + roots.count;
     spaces->list = take_memory(spaces->count + 1, sizeof(*spaces->list));
@@ -290,7 +295,7 @@ static int scan_command(const struct machine *machine, const struct maps_options
     struct roots roots;
     int status;
 
-    if (!roots_scan(machine, options->scan_any, &roots, complaint)) {
+    if (!roots_scan(machine, wanted_of(options), &roots, complaint)) {
         return COMMAND_INPUT;
     }
     status = roots_show(machine, &roots, options->ui.json);
@@ -317,7 +322,8 @@ static int run(const struct machine *machine, struct maps_options *options, stru
     struct space space;
 
     if (!take_space(machine, options, &memory, &space)) {
-        (void)complain(complaint, "--second: there is no second stage; --ept or --ncr3 says where one is");
+        (void)complain_usage(complaint,
+                             "--second: there is no second stage: --ept or --ncr3 says where one is");
         return COMMAND_INPUT;
     }
     options->show.json = options->ui.json;
@@ -355,7 +361,7 @@ int maps_command(int argc, char **argv)
 {
     struct maps_options options = { .show.join = RANGES_TYPE, .last = UINT64_MAX, .budget = SPACE_BUDGET };
     struct machine machine;
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
     int status;
 
     argp_parse(&maps_argp, argc, argv, 0, NULL, &options);
@@ -368,7 +374,7 @@ int maps_command(int argc, char **argv)
     free(options.cr3);
     if (complaint.text[0]) {
         fflush(stdout);
-        give_up(status, "%s", complaint.text);
+        give_up_for(&complaint);
     }
     return status;
 }

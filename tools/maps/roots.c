@@ -5,8 +5,11 @@
 
 #include "tools/ui/progress.h"
 
-/* Entries read to make sure of one root: enough for a process, and for all that Linux' kernel maps but its ESPFIX area. */
-#define LOOK_BUDGET UINT64_C(50000)
+/* Entries of each half that are read to make sure of one root. */
+#define LOOK_BUDGET        UINT64_C(20000)
+
+/* About as many are read to compare one with the machine's own. */
+#define COMPARISON_ENTRIES 1024
 
 /* What roots of this machine look like. */
 struct search {
@@ -19,6 +22,7 @@ struct search {
     bool any;           /* roots that have nothing of the machine's own, too */
     const uint8_t *own; /* the root that the machine uses, or NULL */
     uint8_t own_bytes[VMMU_PAGE_BYTES];
+    uint64_t budget; /* entries that may still be read */
     struct roots *roots;
     struct progress progress;
 };
@@ -130,6 +134,11 @@ static unsigned count_shared(const struct search *search, const uint8_t *root)
     return shared;
 }
 
+static void charge(struct search *search, uint64_t entries)
+{
+    search->budget -= entries < search->budget ? entries : search->budget;
+}
+
 /* Whether what lies behind the root of search->space, from @first on, is sound; *leaves are counted. */
 static bool is_sound_behind(struct search *search, uint64_t first, uint64_t last, uint64_t *leaves)
 {
@@ -143,6 +152,7 @@ static bool is_sound_behind(struct search *search, uint64_t first, uint64_t last
     while ((found = vmmu_scan_next(&scan, &item)) == VMMU_X86_SCAN_LEAF) {
         ++*leaves;
     }
+    charge(search, search->space.budget - scan.budget);
     return found == VMMU_X86_SCAN_END || found == VMMU_X86_SCAN_SPENT;
 }
 
@@ -203,6 +213,8 @@ static void look_at(struct search *search, uint64_t address, const uint8_t *byte
     if ((root.shared || search->any || !search->own) && leads_somewhere(search, address)) {
         keep(search->roots, root);
     }
+    charge(search, COMPARISON_ENTRIES);
+    search->roots->more |= search->budget == 0;
 }
 
 /* A page by the library's way to memory, where it is not mapped. */
@@ -253,7 +265,7 @@ static void look_through_range(struct search *search, const struct image_range *
     const bool narrow = search->space.mode.address_bits == 32;
     uint8_t copy[VMMU_PAGE_BYTES];
 
-    for (uint64_t address = base; address < end && !(narrow && address > UINT32_MAX);
+    for (uint64_t address = base; address < end && !(narrow && address > UINT32_MAX) && !search->roots->more;
          address += VMMU_PAGE_BYTES) {
         const uint8_t *page = range->mapped ? range->mapped + (address - range->base) : copy;
 
@@ -273,20 +285,22 @@ static void take_own(struct search *search, const struct machine *machine)
     }
 }
 
-bool roots_scan(const struct machine *machine, bool any, struct roots *roots, struct complaint *complaint)
+bool roots_scan(const struct machine *machine, struct roots_wanted wanted, struct roots *roots,
+                struct complaint *complaint)
 {
     struct space_memory unused;
     struct search search = {
-        .machine = machine, .space = space_of(machine, &unused), .any = any, .roots = roots
+        .machine = machine, .space = space_of(machine, &unused), .any = wanted.any, .roots = roots
     };
     uint64_t total = 0;
 
     *roots = (struct roots){ 0 };
     if (machine->mode.paging == VMMU_X86_PAGING_NONE) {
-        return complain(complaint, "--scan: paging is off; --mode says what tables to look for");
+        return complain_usage(complaint, "--scan: paging is off; --mode says what tables to look for");
     }
     search.space.ram = machine->ram;
     search.space.budget = LOOK_BUDGET;
+    search.budget = wanted.budget;
     search.format = vmmu_format_of(&machine->mode.layout);
     search.level = &search.format->level[search.format->levels];
     search.entries = vmmu_format_entries(search.level);

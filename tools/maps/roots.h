@@ -12,7 +12,15 @@
 #include "tools/maps/space.h"
 
 /* More than this many are not kept. */
-#define ROOTS_MOST 65536U
+#define ROOTS_MOST   65536U
+
+/* Entries that are read of all that looks like a root, together: two seconds' work. */
+#define ROOTS_BUDGET UINT64_C(200000000)
+
+struct roots_wanted {
+    bool any;        /* also such as have nothing of the machine's own root */
+    uint64_t budget; /* entries that may be read */
+};
 
 struct root {
     uint64_t cr3;
@@ -25,16 +33,17 @@ struct root {
 struct roots {
     struct root *found; /* ascending */
     unsigned count;
-    bool more; /* there are more than ROOTS_MOST */
+    bool more; /* the search was ended: more than ROOTS_MOST, or too much to look at */
     uint64_t bytes_read;
 };
 
 /*
- * Look through all memory of @machine for roots of the paging mode that it is in. Unless @any, and if the machine's own root
+ * Look through all memory of @machine for roots of the paging mode that it is in. Unless @wanted.any, and if the machine's own root
  * is known, only for such as share an upper entry with it: all address spaces of one kernel do. *complaint and false if paging
  * is off.
  */
-bool roots_scan(const struct machine *machine, bool any, struct roots *roots, struct complaint *complaint);
+bool roots_scan(const struct machine *machine, struct roots_wanted wanted, struct roots *roots,
+                struct complaint *complaint);
 void roots_free(struct roots *roots);
 
 /* Print them. An enum command_status. */

@@ -65,6 +65,7 @@ int roots_show(const struct machine *machine, const struct roots *roots, bool js
                has_pair(machine, roots, i) ? "  user root of the one before?" : "");
     }
     printf("%s%u root%s in %s%s%s\n", paint_on(PAINT_DIM), roots->count, roots->count == 1 ? "" : "s",
-           size_text(roots->bytes_read, size), roots->more ? ", and more" : "", paint_off());
+           size_text(roots->bytes_read, size), roots->more ? "; the search was ended, there is more" : "",
+           paint_off());
     return roots->count ? COMMAND_OK : COMMAND_NO;
 }

@@ -54,7 +54,8 @@ struct space space_of(const struct machine *machine, struct space_memory *memory
         .mode = machine->mode,
         .ram = ram_of(machine, memory),
         .pat = machine->pat,
-        .pat_known = machine->processor && machine->processor->pat != 0,
+        .pat_known = machine->pat_known,
+        .uncached = (machine->registers.cr0 & VMMU_X86_CR0_CD) != 0,
         .last = UINT64_MAX,
         .budget = SPACE_BUDGET,
     };
@@ -108,6 +109,12 @@ unsigned space_type(const struct space *space, const struct vmmu_x86_scan_item *
 {
     if (space->second && space->second->kind == VMMU_X86_STAGE2_EPT) {
         return leaf->memory_type;
+    }
+    if (!space->second && space->uncached) {
+        return VMMU_X86_TYPE_UC;
+    }
+    if (!space->second && space->mode.paging == VMMU_X86_PAGING_NONE) {
+        return VMMU_X86_TYPE_WB; /* there is no entry to select anything */
     }
     return (unsigned)(space->pat >> (8 * leaf->pat_index)) & 7;
 }

@@ -22,6 +22,7 @@ struct space {
         *second; /* the second stage itself is looked at; NULL for linear addresses */
     uint64_t pat;
     bool pat_known;
+    bool uncached;  /* CR0.CD: whatever the PAT says */
     uint64_t first; /* addresses looked at, both ends included */
     uint64_t last;
     uint64_t budget; /* entries that may be read */

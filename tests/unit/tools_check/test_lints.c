@@ -187,6 +187,30 @@ static void test_a_users_page_in_the_kernels_half_is_a_warning(void **state)
     bench_free(bench);
 }
 
+static void test_a_range_that_begins_below_the_kernels_half_is_told_from_there_on(void **state)
+{
+    struct stage *stage = stage_new(VMMU_X86_PAGING_32BIT);
+    struct complaint complaint;
+
+    (void)state;
+    room_put(stage->room, 0x1000, 0x2FF, 4, 0x2000 | E_ALL);
+    room_put(stage->room, 0x1000, 0x300, 4, 0x3000 | E_ALL);
+    room_put(stage->room, 0x2000, 1023, 4, 0x4000 | E_ALL);
+    room_put(stage->room, 0x3000, 0, 4, 0x5000 | E_ALL);
+    struct bench *bench = bench_of(stage);
+
+    bench->report.digits = 8;
+    EXPECT(lint_ranges(&bench->lint, &complaint));
+    EXPECT_EQ(bench->report.counts[CHECK_USER_UPPER], 1);
+    expect_text(bench, CHECK_USER_UPPER, "c0000000, 4 KiB: rwxu");
+    room_put(stage->room, 0x3000, 0, 4, 0);
+    bench->report.counts[CHECK_USER_UPPER] = 0;
+    EXPECT(lint_ranges(&bench->lint, &complaint));
+    EXPECT_EQ(bench->report.counts[CHECK_USER_UPPER], 0);
+    bench->report.counts[CHECK_USER_UPPER] = 1;
+    bench_free(bench);
+}
+
 static void test_a_global_page_of_user_mode_is_a_warning(void **state)
 {
     (void)state;
@@ -301,10 +325,62 @@ static void test_write_back_mappings_of_no_memory_are_told_where_they_are(void *
     bench_free(bench);
 }
 
+static void test_behind_a_second_stage_no_page_is_held_against_the_images_ranges(void **state)
+{
+    struct bench *bench = sound();
+
+    (void)state;
+    room_put(bench->stage->room, 0x7000, 1, 8, 0x7000000 | E_P | E_NX);
+    bench->stage->machine.has_second = true;
+    lint_all(bench);
+    expect_only(bench, CHECK_KINDS, 0);
+    bench->stage->machine.has_second = false;
+    lint_all(bench);
+    EXPECT_EQ(bench->report.counts[CHECK_NO_MEMORY], 1);
+    bench_free(bench);
+}
+
+static void test_memory_in_too_many_stretches_is_left_out_and_said(void **state)
+{
+    struct bench *bench = sound();
+    struct complaint complaint;
+
+    (void)state;
+    for (unsigned index = 0; index < 512; index++) {
+        for (uint64_t table = 0x1000; table < 0x4000; table += 0x1000) {
+            room_put(bench->stage->room, table, index, 8, (table + 0x1000) | E_ALL);
+        }
+        room_put(bench->stage->room, 0x4000, index, 8, (index % 2 ? 0x30000 : 0x34000) | E_ALL | E_NX);
+    }
+    EXPECT(lint_frames(&bench->lint, &complaint));
+    expect_only(bench, CHECK_TOO_MANY, 1);
+    bench_free(bench);
+}
+
+static void test_stretches_that_overlap_are_found(void **state)
+{
+    struct stretches stretches = { 0 };
+
+    (void)state;
+    EXPECT(!stretches_find(&stretches, 0, 1));
+    stretches_add(&stretches, (struct stretch){ .base = 0x5000, .bytes = 0x1000 });
+    stretches_add(&stretches, (struct stretch){ .base = 0x1000, .bytes = 0x10000 });
+    stretches_add(&stretches, (struct stretch){ .base = 0x2000, .bytes = 0x1000 });
+    stretches_add(&stretches, (struct stretch){ .base = 0x20000, .bytes = 0x1000 });
+    stretches_sort(&stretches);
+    EXPECT_EQ(stretches_find(&stretches, 0x10FFF, 1)->base, 0x1000);
+    EXPECT_EQ(stretches_find(&stretches, 0x2000, 1)->base, 0x1000);
+    EXPECT_EQ(stretches_find(&stretches, 0x11000, 0xF001)->base, 0x20000);
+    EXPECT(!stretches_find(&stretches, 0x11000, 0xF000));
+    EXPECT(!stretches_find(&stretches, 0, 0x1000));
+    EXPECT(!stretches_find(&stretches, 0x21000, 0x1000));
+    stretches_free(&stretches);
+}
+
 static void test_tables_without_end_are_a_complaint(void **state)
 {
     struct bench *bench = sound();
-    struct complaint complaint = { "" };
+    struct complaint complaint = { .text = "" };
 
     (void)state;
     for (unsigned index = 0; index < 512; index++) {
@@ -466,6 +542,7 @@ int main(void)
         cmocka_unit_test(test_a_page_that_is_writable_and_executable_is_a_warning),
         cmocka_unit_test(test_without_nx_writable_pages_are_not_told_one_by_one),
         cmocka_unit_test(test_a_users_page_in_the_kernels_half_is_a_warning),
+        cmocka_unit_test(test_a_range_that_begins_below_the_kernels_half_is_told_from_there_on),
         cmocka_unit_test(test_a_global_page_of_user_mode_is_a_warning),
         cmocka_unit_test(test_an_entry_that_leads_back_up_is_a_self_map),
         cmocka_unit_test(test_a_table_walked_at_two_levels_is_told),
@@ -475,6 +552,9 @@ int main(void)
         cmocka_unit_test(test_a_table_that_user_mode_can_write_is_an_error),
         cmocka_unit_test(test_tables_that_only_the_kernel_can_write_are_sound),
         cmocka_unit_test(test_write_back_mappings_of_no_memory_are_told_where_they_are),
+        cmocka_unit_test(test_behind_a_second_stage_no_page_is_held_against_the_images_ranges),
+        cmocka_unit_test(test_memory_in_too_many_stretches_is_left_out_and_said),
+        cmocka_unit_test(test_stretches_that_overlap_are_found),
         cmocka_unit_test(test_tables_without_end_are_a_complaint),
         cmocka_unit_test(test_kpti_roots_are_told_from_neighbours),
         cmocka_unit_test(test_a_pair_that_agrees_has_no_findings),

@@ -17,7 +17,7 @@
 
 struct host {
     struct stage *stage;
-    struct partition_piece piece;
+    struct partition_piece pieces[3];
     struct partition_table tables[4];
     struct partition_vp vp;
     struct partition partition;
@@ -39,12 +39,12 @@ static struct host *host_new(void)
     struct stage *stage = stage_new(VMMU_X86_PAGING_4LEVEL);
 
     host->stage = stage;
-    host->piece = (struct partition_piece){ .hpa = BASE,
-                                            .size_bytes = GUEST_PAGES * VMMU_PAGE_BYTES,
-                                            .rights = VMMU_X86_RIGHTS_ALL & ~VMMU_X86_RIGHT_USER };
+    host->pieces[0] = (struct partition_piece){ .hpa = BASE,
+                                                .size_bytes = GUEST_PAGES * VMMU_PAGE_BYTES,
+                                                .rights = VMMU_X86_RIGHTS_ALL & ~VMMU_X86_RIGHT_USER };
     host->partition = (struct partition){ .image = &stage->image,
                                           .ram = { .context = stage->room, .load = load_guest },
-                                          .pieces = &host->piece,
+                                          .pieces = host->pieces,
                                           .piece_count = 1,
                                           .vps = &host->vp,
                                           .vp_count = 1,
@@ -285,7 +285,7 @@ static void test_rights_beyond_the_hosts_are_an_error(void **state)
     struct host *host = shadow_host();
 
     (void)state;
-    host->piece.rights = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE;
+    host->pieces[0].rights = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE;
     expect_shadow(host, CHECK_PIECE_RIGHTS, 1);
 }
 
@@ -381,8 +381,74 @@ static void test_rights_of_the_second_stage_are_those_of_the_memory(void **state
     struct host *host = nested_host();
 
     (void)state;
-    host->piece.rights = VMMU_X86_RIGHT_READ;
+    host->pieces[0].rights = VMMU_X86_RIGHT_READ;
     expect_second(host, CHECK_PIECE_RIGHTS, GUEST_PAGES);
+}
+
+/* Guest-physical 0x100000 on is the same memory as 0x5000 on, read-only; and a page of it once more. */
+static void share_memory(struct host *host)
+{
+    host->pieces[1] = (struct partition_piece){
+        .gpa = 0x100000, .hpa = BASE + 0x5000, .size_bytes = 0x4000, .rights = VMMU_X86_RIGHT_READ
+    };
+    host->pieces[2] = (struct partition_piece){
+        .gpa = 0x200000, .hpa = BASE + 0x1000, .size_bytes = 0x1000, .rights = VMMU_X86_RIGHT_READ
+    };
+    host->partition.piece_count = 3;
+}
+
+static void test_pieces_that_share_memory_allow_what_any_of_them_does(void **state)
+{
+    struct host *host = shadow_host();
+
+    (void)state;
+    share_memory(host);
+    expect_shadow(host, CHECK_KINDS, 0);
+
+    host = shadow_with(9, (BASE + GUEST_PAGES * VMMU_PAGE_BYTES) | E_ALL);
+    share_memory(host);
+    expect_shadow(host, CHECK_FOREIGN, 1);
+}
+
+static void test_each_piece_has_its_own_rights_under_a_second_stage(void **state)
+{
+    struct host *host = nested_host();
+
+    (void)state;
+    share_memory(host);
+    expect_second(host, CHECK_KINDS, 0);
+
+    /* 0x100000 is entry 256: readable there, and writable in vain. */
+    host = nested_host();
+    share_memory(host);
+    room_put(host->stage->room, 0x4000, 256, 8, (BASE + 0x5000) | 0x31);
+    room_put(host->stage->room, 0x4000, 257, 8, (BASE + 0x6000) | 0x33);
+    expect_second(host, CHECK_PIECE_RIGHTS, 1);
+}
+
+static void test_a_large_page_may_span_pieces_that_follow_each_other(void **state)
+{
+    struct host *host = nested_host();
+
+    (void)state;
+    /* 2 MiB at guest-physical 2 MiB, in two pieces; the second has a gap in the machine in the other case. */
+    host->pieces[1] = (struct partition_piece){
+        .gpa = 0x200000, .hpa = 0x400000, .size_bytes = 0x100000, .rights = VMMU_X86_RIGHTS_ALL
+    };
+    host->pieces[2] = (struct partition_piece){
+        .gpa = 0x300000, .hpa = 0x500000, .size_bytes = 0x100000, .rights = VMMU_X86_RIGHTS_ALL
+    };
+    host->partition.piece_count = 3;
+    room_put(host->stage->room, 0x3000, 1, 8, 0x400000 | EPT_PAGE | BIT64(7));
+    expect_second(host, CHECK_KINDS, 0);
+
+    host = nested_host();
+    host->pieces[1] = (struct partition_piece){
+        .gpa = 0x200000, .hpa = 0x400000, .size_bytes = 0x100000, .rights = VMMU_X86_RIGHTS_ALL
+    };
+    host->partition.piece_count = 2;
+    room_put(host->stage->room, 0x3000, 1, 8, 0x400000 | EPT_PAGE | BIT64(7));
+    expect_second(host, CHECK_FOREIGN, 1);
 }
 
 int main(void)
@@ -404,6 +470,9 @@ int main(void)
         cmocka_unit_test(test_traps_are_no_findings),
         cmocka_unit_test(test_a_malformed_shadow_entry_is_an_error),
         cmocka_unit_test(test_pdptes_that_an_emulator_marked_are_sound),
+        cmocka_unit_test(test_pieces_that_share_memory_allow_what_any_of_them_does),
+        cmocka_unit_test(test_each_piece_has_its_own_rights_under_a_second_stage),
+        cmocka_unit_test(test_a_large_page_may_span_pieces_that_follow_each_other),
         cmocka_unit_test(test_a_second_stage_that_is_right_has_no_findings),
         cmocka_unit_test(test_a_second_stage_to_memory_of_others_breaks_isolation),
         cmocka_unit_test(test_a_second_stage_that_maps_its_own_table_is_an_error),

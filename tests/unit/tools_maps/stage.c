@@ -30,6 +30,7 @@ struct stage *stage_new(enum vmmu_x86_paging paging)
                                        .registers = stage->processor.paging,
                                        .mode = mode_of(&stage->processor.paging),
                                        .pat = PAT_AT_RESET,
+                                       .pat_known = true,
                                        .ram = &stage->room->ram,
                                        .ranges = &stage->range,
                                        .range_count = 1 };

@@ -221,7 +221,7 @@ static void expect_roots(struct stage *stage, bool any, const uint64_t *expected
     struct roots roots;
     struct complaint complaint;
 
-    EXPECT(roots_scan(&stage->machine, any, &roots, &complaint));
+    EXPECT(roots_scan(&stage->machine, (struct roots_wanted){ any, ROOTS_BUDGET }, &roots, &complaint));
     for (unsigned i = 0; i < roots.count; i++) {
         EXPECT_EQ(roots.found[i].cr3, expected[i]);
     }
@@ -294,6 +294,22 @@ static void test_roots_of_32_bit_and_pae_paging_are_found(void **state)
     stage_free(stage);
 }
 
+static void test_a_search_for_roots_ends_at_its_budget(void **state)
+{
+    struct stage *stage = two_roots();
+    struct roots roots;
+    struct complaint complaint;
+
+    (void)state;
+    EXPECT(roots_scan(&stage->machine, (struct roots_wanted){ false, 3000 }, &roots, &complaint));
+    EXPECT(roots.more && roots.count == 1);
+    roots_free(&roots);
+    EXPECT(roots_scan(&stage->machine, (struct roots_wanted){ false, ROOTS_BUDGET }, &roots, &complaint));
+    EXPECT(!roots.more && roots.count == 2);
+    roots_free(&roots);
+    stage_free(stage);
+}
+
 static void test_with_paging_off_there_are_no_roots_to_look_for(void **state)
 {
     struct stage *stage = stage_new(VMMU_X86_PAGING_NONE);
@@ -301,7 +317,7 @@ static void test_with_paging_off_there_are_no_roots_to_look_for(void **state)
     struct complaint complaint;
 
     (void)state;
-    EXPECT(!roots_scan(&stage->machine, false, &roots, &complaint));
+    EXPECT(!roots_scan(&stage->machine, (struct roots_wanted){ false, ROOTS_BUDGET }, &roots, &complaint));
     stage_free(stage);
 }
 
@@ -320,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_a_page_with_one_unsound_entry_is_no_root),
         cmocka_unit_test(test_a_page_whose_tables_are_unsound_is_no_root),
         cmocka_unit_test(test_roots_of_32_bit_and_pae_paging_are_found),
+        cmocka_unit_test(test_a_search_for_roots_ends_at_its_budget),
         cmocka_unit_test(test_with_paging_off_there_are_no_roots_to_look_for),
     };
     return RUN_TESTS(tests);

@@ -76,7 +76,7 @@ static void test_a_pat_that_the_image_does_not_tell_is_said(void **state)
     struct complaint complaint;
 
     (void)state;
-    stage->processor.pat = 0;
+    stage->machine.pat_known = false;
     const struct space space = stage_space(stage);
     capture_begin();
     (void)show_ranges(&space, &options, &complaint);

@@ -154,6 +154,10 @@ static void test_the_memory_type_is_the_pats_or_the_ept_entrys(void **state)
     EXPECT_EQ(space_type(&space, &leaf), VMMU_X86_TYPE_UC);
     space.pat = UINT64_C(0x01000000);
     EXPECT_EQ(space_type(&space, &leaf), VMMU_X86_TYPE_WC);
+    space.mode.paging = VMMU_X86_PAGING_NONE;
+    EXPECT_EQ(space_type(&space, &leaf), VMMU_X86_TYPE_WB);
+    space.uncached = true;
+    EXPECT_EQ(space_type(&space, &leaf), VMMU_X86_TYPE_UC);
     EXPECT_EQ(vmmu_stage2_ept(0x1000 | (3 << 3) | 6, &full_limits, &stage->room->ram, &stage->machine.second),
               VMMU_OK);
     stage->machine.has_second = true;
