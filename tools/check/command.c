@@ -70,7 +70,7 @@ static const struct argp_option check_options[] = {
       "the root and its neighbour of 4 KiB are KPTI's two, whether or not they look so", 1 },
     { "kernel-half", KEY_UPPER, "ADDRESS", 0,
       "the kernel's addresses begin here: at the upper half, or at c0000000 with 32 bits, unless said", 1 },
-    { "budget", KEY_BUDGET, "N", 0, "entries that may be read of one tree of tables; 100000000 unless said",
+    { "budget", KEY_BUDGET, "N", 0, "entries that may be read of one tree of tables; 30000000 unless said",
       1 },
     { 0 },
 };

@@ -189,7 +189,7 @@ static const struct argp_option maps_options[] = {
       "find roots of page tables in memory: list them, or look there for --find; only kin of the processor's "
       "own root, unless any",
       1 },
-    { "budget", KEY_BUDGET, "N", 0, "entries that may be read of one address space; 100000000 unless said",
+    { "budget", KEY_BUDGET, "N", 0, "entries that may be read of one address space; 30000000 unless said",
       1 },
     { "cr3", KEY_CR3, "VALUE", OPTION_HIDDEN, NULL, 1 },
     { 0 },

@@ -9,10 +9,10 @@
 #include "tools/machine/machine.h"
 
 /*
- * Entries that are read before tables are given up as endless: more than the tables of a machine of 256 GiB have that
- * is mapped by pages of 4 KiB, and read within a second.
+ * Entries that are read before tables are given up as endless: as many as the tables of a machine of 100 GiB have that is
+ * mapped by pages of 4 KiB, and read in a second or two.
  */
-#define SPACE_BUDGET UINT64_C(100000000)
+#define SPACE_BUDGET UINT64_C(30000000)
 
 struct space {
     uint64_t cr3;
