@@ -235,9 +235,9 @@ void check_report_end(struct check_report *report, bool complete)
         }
     }
     print_looked(report);
-    printf("errors: %" PRIu64 ", warnings: %" PRIu64 ", notes: %" PRIu64 "\n",
+    printf("errors: %" PRIu64 ", warnings: %" PRIu64 ", notes: %" PRIu64 "%s\n",
            check_count(report, CHECK_ERROR), check_count(report, CHECK_WARNING),
-           check_count(report, CHECK_NOTE));
+           check_count(report, CHECK_NOTE), complete ? "" : "; not everything was looked at");
     for (unsigned kind = 0; kind < CHECK_KINDS; kind++) {
         for (unsigned i = 0; i < report->examples; i++) {
             free(report->texts[kind][i]);

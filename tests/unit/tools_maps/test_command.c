@@ -149,6 +149,8 @@ static void test_tables_without_end_are_a_sentence_and_status_3(void **state)
            "vmmu: no end of the tables");
     expect(maps_command, WORDS("--find=123456789000", "--cr3=8000", "--budget=500"), COMMAND_INPUT, "no end");
     expect(check_command, WORDS("--cr3=8000", "--budget=5000"), COMMAND_INPUT, "vmmu: no end of the tables");
+    expect(check_command, WORDS("--cr3=8000", "--budget=5000"), COMMAND_INPUT,
+           "; not everything was looked at\n");
 }
 
 static void test_command_lines_that_cannot_be_are_status_2(void **state)
