@@ -13,9 +13,12 @@
 
 /* Attributes of a segment: type, and the bits beside it. */
 #define TYPE_CODE       UINT16_C(0x0008)
+#define TYPE_SECOND     UINT16_C(0x0002) /* data that may be written, code that may be read */
 #define TYPE_DOWN       UINT16_C(0x0004) /* of data: expands down */
 #define IS_PRESENT      UINT16_C(0x0080)
 #define IS_BIG          UINT16_C(0x4000)
+
+#define VIRTUAL_8086    BIT64(17) /* of RFLAGS */
 
 static void note(struct access_list *list, const char *words)
 {
@@ -94,6 +97,20 @@ static bool is_within_limit(const struct vmmu_x86_segment *segment, uint64_t eff
     return last <= segment->limit;
 }
 
+/* Whether code and data of its type may be accessed so. Outside protected mode types do not count. */
+static bool is_of_type(const struct vmmu_x86_state *state, const struct vmmu_x86_segment *segment,
+                       const struct access *access)
+{
+    const bool is_protected = (state->cr0 & VMMU_X86_CR0_PE) != 0 && (state->rflags & VIRTUAL_8086) == 0;
+    const bool is_code = (segment->attributes & TYPE_CODE) != 0;
+    const bool second = (segment->attributes & TYPE_SECOND) != 0;
+
+    if (!is_protected || access->kind == VMMU_X86_EXECUTE) {
+        return true;
+    }
+    return access->kind == VMMU_X86_WRITE ? !is_code && second : !is_code || second;
+}
+
 static void add_access(struct access_list *list, const struct code *code, const struct vmmu_x86_state *state,
                        struct access access)
 {
@@ -111,7 +128,8 @@ static void add_access(struct access_list *list, const struct code *code, const 
                         (access.segment == VMMU_X86_FS || access.segment == VMMU_X86_GS ? segment->base : 0);
     } else {
         access.linear = (access.effective + segment->base) & REAL_WIDTH_MASK;
-        if (!is_within_limit(segment, access.effective, access.bytes)) {
+        if (!is_within_limit(segment, access.effective, access.bytes) ||
+            !is_of_type(state, segment, &access)) {
             access.refused = access.segment == VMMU_X86_SS ? VMMU_X86_VECTOR_SS : VMMU_X86_VECTOR_GP;
         }
     }
@@ -202,10 +220,20 @@ static void name_operand(const struct code *code, const ZydisDecodedOperand *ope
     }
 }
 
+/* SDM 2 "CLFLUSH": checked like a load of one byte. */
+static bool touches_one_byte(ZydisMnemonic mnemonic)
+{
+    return mnemonic == ZYDIS_MNEMONIC_CLFLUSH || mnemonic == ZYDIS_MNEMONIC_CLFLUSHOPT ||
+           mnemonic == ZYDIS_MNEMONIC_CLWB || mnemonic == ZYDIS_MNEMONIC_CLDEMOTE;
+}
+
 /* Spec: SDM 2 "IRET": within one privilege level of 32-bit code, SP and SS are not popped. */
 static uint32_t operand_bytes(const struct code *code, const ZydisDecodedOperand *operand)
 {
     const uint32_t bytes = operand->size / 8;
+    if (touches_one_byte(code->insn.mnemonic)) {
+        return 1;
+    }
     const bool is_iret =
         code->insn.mnemonic == ZYDIS_MNEMONIC_IRET || code->insn.mnemonic == ZYDIS_MNEMONIC_IRETD;
 
@@ -242,22 +270,42 @@ static bool touches_memory(const struct code *code, const ZydisDecodedOperand *o
            code->insn.meta.category != ZYDIS_CATEGORY_PREFETCH;
 }
 
+/* Segment registers are loaded from descriptor tables, but by the system calls, which know what they load. */
+static bool loads_descriptors(const struct code *code)
+{
+    const ZydisMnemonic mnemonic = code->insn.mnemonic;
+
+    if (mnemonic == ZYDIS_MNEMONIC_SYSCALL || mnemonic == ZYDIS_MNEMONIC_SYSRET ||
+        mnemonic == ZYDIS_MNEMONIC_SYSENTER || mnemonic == ZYDIS_MNEMONIC_SYSEXIT) {
+        return false;
+    }
+    if (code->insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || mnemonic == ZYDIS_MNEMONIC_IRET ||
+        mnemonic == ZYDIS_MNEMONIC_IRETD || mnemonic == ZYDIS_MNEMONIC_IRETQ) {
+        return true;
+    }
+    for (unsigned i = 0; i < code->insn.operand_count; i++) {
+        if (code->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER && writes(&code->operands[i]) &&
+            ZydisRegisterGetClass(code->operands[i].reg.value) == ZYDIS_REGCLASS_SEGMENT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool raises_interrupt(ZydisMnemonic mnemonic)
+{
+    return mnemonic == ZYDIS_MNEMONIC_INT || mnemonic == ZYDIS_MNEMONIC_INT1 ||
+           mnemonic == ZYDIS_MNEMONIC_INT3 || mnemonic == ZYDIS_MNEMONIC_INTO;
+}
+
 /* What goes on beyond the operands. */
 static void note_the_rest(struct access_list *list, const struct code *code)
 {
     const ZydisInstructionCategory category = code->insn.meta.category;
-    bool loads_segment =
-        category == ZYDIS_CATEGORY_INTERRUPT || code->insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR ||
-        code->insn.mnemonic == ZYDIS_MNEMONIC_IRET || code->insn.mnemonic == ZYDIS_MNEMONIC_IRETD ||
-        code->insn.mnemonic == ZYDIS_MNEMONIC_IRETQ;
 
-    for (unsigned i = 0; i < code->insn.operand_count; i++) {
-        loads_segment =
-            loads_segment || (code->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-                              ZydisRegisterGetClass(code->operands[i].reg.value) == ZYDIS_REGCLASS_SEGMENT &&
-                              writes(&code->operands[i]));
-    }
-    if (loads_segment) {
+    if (raises_interrupt(code->insn.mnemonic)) {
+        note(list, "it reads its gate, and pushes a frame where that says, which the image does not tell");
+    } else if (loads_descriptors(code)) {
         note(list, "it also reads descriptor tables, whose places the image does not tell");
     }
     if (category == ZYDIS_CATEGORY_PREFETCH) {

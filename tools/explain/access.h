@@ -26,7 +26,7 @@ struct access {
     uint64_t effective; /* the offset in the segment */
     uint64_t linear;
     uint32_t bytes;
-    uint8_t refused; /* the segment's limit refuses it: the vector, 13 or 12; else 0 */
+    uint8_t refused; /* the segment refuses it, by its limit or type: the vector, 13 or 12; else 0 */
 };
 
 /* The part of an access that lies in one 4 KiB page: what is translated. */

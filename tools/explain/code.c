@@ -32,10 +32,13 @@ static void put_text(struct code *code)
 bool code_decode(struct code *code, struct complaint *complaint)
 {
     ZydisDecoder decoder;
+    ZyanStatus status = ZydisDecoderInit(&decoder, widths[code->width].machine, widths[code->width].stack);
 
-    if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, widths[code->width].machine, widths[code->width].stack)) ||
-        !ZYAN_SUCCESS(
-            ZydisDecoderDecodeFull(&decoder, code->bytes, code->count, &code->insn, code->operands))) {
+    if (ZYAN_SUCCESS(status)) {
+        status = ZydisDecoderDecodeFull(&decoder, code->bytes, code->count, &code->insn, code->operands);
+    }
+    code->cut = status == ZYDIS_STATUS_NO_MORE_DATA && code->count < sizeof code->bytes;
+    if (!ZYAN_SUCCESS(status)) {
         return complain(complaint, "the %u bytes at RIP 0x%llx are no instruction", code->count,
                         (unsigned long long)code->rip);
     }

@@ -20,12 +20,16 @@ struct code {
     uint64_t rip;
 
     /* After code_decode. */
+    bool cut;
     ZydisDecodedInstruction insn;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     char text[CODE_TEXT_BYTES];
 };
 
-/* Decode code->bytes by code->width. False and *complaint if they are no instruction. */
+/*
+ * Decode code->bytes by code->width. False and *complaint if they are no instruction; code->cut says that they may be the
+ * beginning of one.
+ */
 bool code_decode(struct code *code, struct complaint *complaint);
 
 /*

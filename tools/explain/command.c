@@ -114,19 +114,19 @@ int explain_command(int argc, char **argv)
     };
     static const struct argp argp = { options, parse, "IMAGE", doc, children, NULL, NULL };
     struct arguments arguments = { 0 };
-    struct complaint complaint;
+    struct complaint complaint = { .usage = false };
     struct machine machine;
     struct story *story;
     int status;
 
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     if (!machine_open(arguments.path, &arguments.machine, &machine, &complaint)) {
-        give_up(COMMAND_INPUT, "%s", complaint.text);
+        give_up_for(&complaint);
     }
     story = story_make(&machine, &arguments.story, &complaint);
     if (!story) {
         machine_close(&machine);
-        give_up(COMMAND_INPUT, "%s", complaint.text);
+        give_up_for(&complaint);
     }
     if (arguments.ui.json) {
         story_print_json(story);

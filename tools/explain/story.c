@@ -85,21 +85,32 @@ static void read_code(struct story *story)
     }
 }
 
-/* Where the code is not mapped there is the fetch to tell of, and nothing else. */
+/*
+ * Where the code is not mapped there is the fetch to tell of, and nothing else: of the bytes that are there, and of the first
+ * that is not.
+ */
 static void tell_of_fetch_alone(struct story *story)
 {
-    story->list = (struct access_list){
+    const uint64_t at = linear_rip(story);
+    const uint32_t there = story->code.count;
+    struct access_list *list = &story->list;
+
+    *list = (struct access_list){
         .accesses = { { .what = "the instruction itself",
                         .kind = VMMU_X86_EXECUTE,
                         .segment = VMMU_X86_CS,
                         .effective = story->state.rip,
-                        .linear = linear_rip(story),
-                        .bytes = 1 } },
+                        .linear = at,
+                        .bytes = there + 1 } },
         .access_count = 1,
-        .pieces = { { .access = 0, .linear = linear_rip(story), .bytes = 1 } },
-        .piece_count = 1,
         .repeats = 1,
     };
+    if (there != 0) {
+        list->pieces[list->piece_count++] = (struct piece){ .linear = at, .bytes = there };
+    }
+    list->pieces[list->piece_count++] =
+        (struct piece){ .linear = story->code.width == VMMU_INSN_64 ? at + there : (at + there) & UINT32_MAX,
+                        .bytes = 1 };
 }
 
 static bool take_code(struct story *story, const struct story_options *options, struct complaint *complaint)
@@ -107,21 +118,20 @@ static bool take_code(struct story *story, const struct story_options *options, 
     const bool has_rip = options->has_rip || story->registers_known;
 
     if (!options->code && !has_rip) {
-        return complain(complaint, "the image holds no registers: say --rip, or give --code");
+        return complain_usage(complaint, "the image holds no registers: say --rip, or give --code");
     }
     if (options->code) {
-        if (!code_from_text(&story->code, options->code, complaint)) {
+        if (!code_from_text(&story->code, options->code, complaint) ||
+            !code_decode(&story->code, complaint)) {
+            complaint->usage = true;
             return false;
         }
     } else {
         read_code(story);
-    }
-    if (story->code.count == 0) {
-        tell_of_fetch_alone(story);
-        return true;
-    }
-    if (!code_decode(&story->code, complaint)) {
-        return false;
+        if (!code_decode(&story->code, complaint)) {
+            tell_of_fetch_alone(story);
+            return story->code.cut || story->code.count == 0;
+        }
     }
     story->decoded = true;
     access_list_make(&story->code, &story->state, has_rip, &story->list);
@@ -145,6 +155,17 @@ static enum story_end end_of(const struct story *story, unsigned piece)
     return status == VMMU_OK ? STORY_GOES_ON : STORY_NOT_KNOWN;
 }
 
+/* The walk does not know the segment: through SS an address that is not canonical is another fault. */
+static void name_stack_fault(struct story *story, unsigned piece)
+{
+    struct walk_model *walk = &story->native[piece];
+
+    if (walk->status == VMMU_GUEST_FAULT && walk->fault.vector == VMMU_X86_VECTOR_GP &&
+        story->list.accesses[story->list.pieces[piece].access].segment == VMMU_X86_SS) {
+        walk->fault.vector = VMMU_X86_VECTOR_SS;
+    }
+}
+
 void story_tell_native(struct story *story)
 {
     struct machine guest = *story->machine;
@@ -155,6 +176,7 @@ void story_tell_native(struct story *story)
         struct walk_model *walk = &story->native[piece];
 
         walk_make(&guest, story->list.pieces[piece].linear, story_access(story, piece), walk);
+        name_stack_fault(story, piece);
         story->end = end_of(story, piece);
         if (story->list.accesses[story->list.pieces[piece].access].refused == 0) {
             story->native_loads += walk->loads;
@@ -170,7 +192,7 @@ struct story *story_make(const struct machine *machine, const struct story_optio
     struct story *story;
 
     if (machine->has_second && !machine->partition) {
-        complain(complaint, "explain builds second stages of its own: --ept and --ncr3 are for walk");
+        complain_usage(complaint, "explain builds second stages of its own: --ept and --ncr3 are for walk");
         return NULL;
     }
     story = take_memory(1, sizeof *story);

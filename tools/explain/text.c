@@ -98,7 +98,9 @@ static void print_instruction(const struct story *story)
         }
         putchar('\n');
     } else {
-        printf("%sRIP is not mapped%s: the instruction is not known\n", paint_on(PAINT_BAD), paint_off());
+        printf("%s%s%s: the instruction is not known\n", paint_on(PAINT_BAD),
+               code->count == 0 ? "RIP is not mapped" : "It runs into a page that is not mapped",
+               paint_off());
     }
     printf("  rip 0x%" PRIx64 ", %s, CPL %u; CR3 0x%" PRIx64 ", %s\n", code->rip, width_words(code->width),
            story->state.cpl, story->machine->registers.cr3, paging_words(story->machine->mode.paging));
@@ -142,6 +144,11 @@ static void print_accesses(const struct story *story)
 
 /* --- native --- */
 
+static const char *vector_words(uint8_t vector)
+{
+    return vector == VMMU_X86_VECTOR_PF ? "#PF, a page fault" : vector == VMMU_X86_VECTOR_SS ? "#SS" : "#GP";
+}
+
 static void print_native_piece(const struct story *story, unsigned piece)
 {
     const struct walk_model *walk = &story->native[piece];
@@ -150,8 +157,7 @@ static void print_native_piece(const struct story *story, unsigned piece)
 
     put_piece(story, piece);
     if (access_of(story, piece)->refused != 0) {
-        printf("    -  the segment's limit refuses it: #%s\n",
-               access_of(story, piece)->refused == VMMU_X86_VECTOR_SS ? "SS" : "GP");
+        printf("    -  the segment refuses it: %s\n", vector_words(access_of(story, piece)->refused));
         return;
     }
     printf("%5u  ", walk->loads);
@@ -160,8 +166,7 @@ static void print_native_piece(const struct story *story, unsigned piece)
                rights_text(walk->guest.rights, rights), memory_type_word(walk->guest_type),
                walk->guest.gpa.v);
     } else if (walk->status == VMMU_GUEST_FAULT) {
-        printf("%s%s%s\n", paint_on(PAINT_BAD),
-               walk->fault.vector == VMMU_X86_VECTOR_PF ? "#PF, a page fault" : "#GP", paint_off());
+        printf("%s%s%s\n", paint_on(PAINT_BAD), vector_words(walk->fault.vector), paint_off());
     } else {
         printf("%sthe image lacks a table%s\n", paint_on(PAINT_BAD), paint_off());
     }

@@ -200,6 +200,43 @@ static void test_limits_refuse(void **state)
     EXPECT_EQ(list_of(VMMU_INSN_64, "mov eax, [rbx]", &registers, false).accesses[0].refused, 0);
 }
 
+/* SDM 3A "Type Checking": only in protected mode. */
+static void test_types_of_segments_refuse(void **state)
+{
+    struct vmmu_x86_state registers = flat();
+
+    (void)state;
+    registers.segment[VMMU_X86_CS].attributes = 0xc09b; /* code that may be read */
+    registers.segment[VMMU_X86_DS].attributes = 0xc091; /* data that may not be written */
+    EXPECT_EQ(list_of(VMMU_INSN_32, "mov cs:[ebx], eax", &registers, false).accesses[0].refused, 0);
+    registers.cr0 = VMMU_X86_CR0_PE;
+    EXPECT_EQ(list_of(VMMU_INSN_32, "mov cs:[ebx], eax", &registers, false).accesses[0].refused, 13);
+    EXPECT_EQ(list_of(VMMU_INSN_32, "mov eax, cs:[ebx]", &registers, false).accesses[0].refused, 0);
+    EXPECT_EQ(list_of(VMMU_INSN_32, "mov [ebx], eax", &registers, false).accesses[0].refused, 13);
+    EXPECT_EQ(list_of(VMMU_INSN_32, "mov eax, [ebx]", &registers, false).accesses[0].refused, 0);
+    registers.segment[VMMU_X86_CS].attributes = 0xc099; /* code that may only run */
+    EXPECT_EQ(list_of(VMMU_INSN_32, "mov eax, cs:[ebx]", &registers, true).accesses[0].refused, 0);
+    EXPECT_EQ(list_of(VMMU_INSN_32, "mov eax, cs:[ebx]", &registers, true).accesses[1].refused, 13);
+    EXPECT_EQ(list_of(VMMU_INSN_64, "mov [rbx], eax", &registers, false).accesses[0].refused, 0);
+    registers.rflags |= BIT64(17); /* virtual-8086 mode */
+    EXPECT_EQ(list_of(VMMU_INSN_16, "mov [bx], ax", &registers, false).accesses[0].refused, 0);
+}
+
+static void test_a_cache_line_is_checked_by_one_byte(void **state)
+{
+    static const char *const texts[] = { "0f ae 3b", "66 0f ae 3b", "66 0f ae 33" }; /* CLFLUSH, -OPT, CLWB */
+    const struct vmmu_x86_state registers = flat();
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const struct access_list list = list_of(VMMU_INSN_64, texts[i], &registers, false);
+
+        EXPECT_EQ(list.access_count, 1);
+        EXPECT_EQ(list.accesses[0].kind, VMMU_X86_READ);
+        EXPECT_EQ(list.accesses[0].bytes, 1);
+    }
+}
+
 static void test_the_fetch_comes_first(void **state)
 {
     const struct vmmu_x86_state registers = flat();
@@ -237,6 +274,10 @@ static void test_what_is_left_out_is_said(void **state)
     (void)state;
     EXPECT_EQ(list_of(VMMU_INSN_64, "mov rax, rbx", &registers, false).note_count, 0);
     EXPECT_EQ(list_of(VMMU_INSN_64, "iretq", &registers, false).note_count, 1);
+    EXPECT_EQ(list_of(VMMU_INSN_64, "int3", &registers, false).note_count, 1);
+    EXPECT(strstr(list_of(VMMU_INSN_64, "cd 80", &registers, false).notes[0], "pushes") != NULL);
+    EXPECT_EQ(list_of(VMMU_INSN_64, "syscall", &registers, false).note_count, 0);
+    EXPECT_EQ(list_of(VMMU_INSN_64, "48 0f 07" /* sysret */, &registers, false).note_count, 0);
     EXPECT_EQ(list_of(VMMU_INSN_64, "mov ds, ax", &registers, false).note_count, 1);
     /* vpgatherdd ymm0, [rax+ymm1*4], ymm2 */
     EXPECT_EQ(list_of(VMMU_INSN_64, "c4 e2 6d 90 04 88", &registers, false).note_count, 1);
@@ -279,6 +320,8 @@ int main(void)
         cmocka_unit_test(test_xlat_adds_al),
         cmocka_unit_test(test_segments),
         cmocka_unit_test(test_limits_refuse),
+        cmocka_unit_test(test_types_of_segments_refuse),
+        cmocka_unit_test(test_a_cache_line_is_checked_by_one_byte),
         cmocka_unit_test(test_the_fetch_comes_first),
         cmocka_unit_test(test_an_access_across_pages_is_one_for_each),
         cmocka_unit_test(test_what_is_left_out_is_said),

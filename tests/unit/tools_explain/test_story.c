@@ -1,7 +1,9 @@
 /*
  * The numbers of a story: references, exits, what is cached and what takes it away, as the manuals have it.
  */
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/test.h"
 #include "tests/unit/tools_explain/told.h"
@@ -204,6 +206,89 @@ static void test_a_limit_refuses_before_anything_is_walked(void **state)
     told_close(&told);
 }
 
+/* SDM 3A "Stack Exception (#SS)". */
+static void test_an_address_that_is_not_canonical_is_a_stack_fault_through_ss(void **state)
+{
+    static const struct {
+        const char *code;
+        uint8_t vector;
+    } cases[] = {
+        { "push rax", 12 },
+        { "mov rcx, [rsp]", 12 },
+        { "mov rcx, [rbp+8]", 12 },
+        { "mov rcx, [rbx]", 13 },
+    };
+    const uint64_t outside = UINT64_C(0x9000000000000000);
+    struct told told;
+
+    (void)state;
+    told_open(&told, VMMU_X86_PAGING_4LEVEL);
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct story_options options = {
+            .code = cases[i].code,
+            .settings = { { VMMU_X86_RSP, outside }, { VMMU_X86_RBP, outside }, { VMMU_X86_RBX, outside } },
+            .setting_count = 3,
+        };
+        struct complaint complaint;
+        struct story *story = story_make(&told.machine, &options, &complaint);
+
+        EXPECT_EQ(story->end, STORY_FAULT);
+        EXPECT_EQ(story->native[0].fault.vector, cases[i].vector);
+        story_free(story);
+    }
+    told_close(&told);
+}
+
+/* Four levels of tables in pages 1 to 4; the fifth, at 0x5000, is mapped, and nothing else. */
+static void write_image(char *path)
+{
+    static uint64_t memory[6][512];
+    const int file = mkstemp(path);
+
+    for (unsigned level = 1; level <= 3; level++) {
+        memory[level][0] = (uint64_t)(level + 1) * 4096 | GUEST_LINK;
+    }
+    memory[4][5] = 0x5000 | GUEST_LEAF;
+    memory[5][511] = UINT64_C(0x00e8909090909090); /* CALL begins in the last two bytes */
+    EXPECT_EQ(write(file, memory, sizeof memory), sizeof memory);
+    EXPECT_EQ(close(file), 0);
+}
+
+static void test_code_that_runs_into_a_page_that_is_not_mapped_is_fetched_twice(void **state)
+{
+    const struct machine_options at_0x1000 = { .image = { .format = IMAGE_RAW },
+                                               .has_cr3 = true,
+                                               .cr3 = 0x1000 };
+    struct story_options options = { .has_rip = true, .rip = 0x5ffe };
+    char path[] = "/tmp/vmmu-explain-XXXXXX";
+    struct complaint complaint;
+    struct machine machine;
+
+    (void)state;
+    write_image(path);
+    EXPECT(machine_open(path, &at_0x1000, &machine, &complaint));
+    struct story *story = story_make(&machine, &options, &complaint);
+
+    EXPECT(!story->decoded);
+    EXPECT_EQ(story->reached, 2);
+    EXPECT_EQ(story->native[0].status, VMMU_OK);
+    EXPECT_EQ(story->native[1].fault.cr2, 0x6000);
+    EXPECT_EQ(story->end, STORY_FAULT);
+    story_free(story);
+    options.rip = 0x5ff8;
+    story = story_make(&machine, &options, &complaint);
+    EXPECT(story->decoded);
+    EXPECT_EQ(story->end, STORY_GOES_ON);
+    story_free(story);
+    options.rip = 0x6000;
+    story = story_make(&machine, &options, &complaint);
+    EXPECT_EQ(story->list.piece_count, 1);
+    EXPECT_EQ(story->native[0].fault.cr2, 0x6000);
+    story_free(story);
+    machine_close(&machine);
+    EXPECT_EQ(unlink(path), 0);
+}
+
 static void test_where_no_memory_is_a_hypervisor_has_a_device(void **state)
 {
     struct told told;
@@ -262,6 +347,7 @@ static void test_what_cannot_be_told_is_refused_with_a_sentence(void **state)
 {
     const struct story_options nothing = { 0 };
     const struct story_options no_code = { .code = "nonsense" };
+    const struct story_options no_bytes = { .code = "06", .bits = 64 };
     struct told told;
     struct complaint complaint = { .text = "" };
 
@@ -269,7 +355,12 @@ static void test_what_cannot_be_told_is_refused_with_a_sentence(void **state)
     told_open(&told, VMMU_X86_PAGING_4LEVEL);
     EXPECT(story_make(&told.machine, &nothing, &complaint) == NULL);
     EXPECT(complaint.text[0] != '\0');
+    complaint.usage = false;
     EXPECT(story_make(&told.machine, &no_code, &complaint) == NULL);
+    EXPECT(complaint.usage);
+    complaint.usage = false;
+    EXPECT(story_make(&told.machine, &no_bytes, &complaint) == NULL);
+    EXPECT(complaint.usage);
     told.machine.has_second = true;
     EXPECT(story_make(&told.machine, &no_code, &complaint) == NULL);
     told_close(&told);
@@ -286,6 +377,8 @@ int main(void)
         cmocka_unit_test(test_with_pcids_bit_63_keeps_what_is_cached),
         cmocka_unit_test(test_an_instruction_ends_at_its_first_fault),
         cmocka_unit_test(test_a_limit_refuses_before_anything_is_walked),
+        cmocka_unit_test(test_an_address_that_is_not_canonical_is_a_stack_fault_through_ss),
+        cmocka_unit_test(test_code_that_runs_into_a_page_that_is_not_mapped_is_fetched_twice),
         cmocka_unit_test(test_where_no_memory_is_a_hypervisor_has_a_device),
         cmocka_unit_test(test_tables_in_no_memory_are_not_known),
         cmocka_unit_test(test_registers_may_be_set),

@@ -17,6 +17,7 @@ void told_open(struct told *told, enum vmmu_x86_paging paging)
                        .cr4 = VMMU_X86_CR4_PAE,
                        .efer = long_mode ? VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA : 0 },
         .mode = told->guest.mode,
+        .pat = UINT64_C(0x0007040600070406), /* WB first */
         .ram = engine_memory_ram(told->guest.memory),
     };
     told->machine.ranges = engine_memory_ranges(told->guest.memory, &count);
