@@ -80,6 +80,7 @@ void check_report_begin(struct check_report *report, const struct space *space)
         json_rows_begin(&report->rows, space, "vmmu_check", "findings");
     } else {
         printf("%sCheck of %s%s\n", paint_on(PAINT_HEAD), space_text(space, text), paint_off());
+        space_print_doubt(space);
     }
 }
 

@@ -240,6 +240,7 @@ static bool take_space(const struct machine *machine, const struct maps_options 
     space->first = options->first;
     space->last = options->last;
     space->budget = options->budget;
+    space->mode_known |= options->machine.has_mode;
     return true;
 }
 
@@ -290,7 +291,7 @@ static int find_command(const struct machine *machine, const struct maps_options
 }
 
 static int scan_command(const struct machine *machine, const struct maps_options *options,
-                        struct complaint *complaint)
+                        const struct space *space, struct complaint *complaint)
 {
     struct roots roots;
     int status;
@@ -298,7 +299,7 @@ static int scan_command(const struct machine *machine, const struct maps_options
     if (!roots_scan(machine, wanted_of(options), &roots, complaint)) {
         return COMMAND_INPUT;
     }
-    status = roots_show(machine, &roots, options->ui.json);
+    status = roots_show(machine, space, &roots, options->ui.json);
     roots_free(&roots);
     return status;
 }
@@ -334,7 +335,7 @@ static int run(const struct machine *machine, struct maps_options *options, stru
         return find_command(machine, options, &space, complaint);
     }
     if (options->scan) {
-        return scan_command(machine, options, complaint);
+        return scan_command(machine, options, &space, complaint);
     }
     return options->pages ? show_pages(&space, &options->show, complaint)
                           : show_ranges(&space, &options->show, complaint);

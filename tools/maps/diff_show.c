@@ -24,6 +24,7 @@ static void print_head(const struct space *first, const struct space *second)
 
     printf("%sfirst:  %s\n", paint_on(PAINT_HEAD), space_text(first, text));
     printf("second: %s\n", space_text(second, text));
+    space_print_doubt(first);
     printf("%-*s %-*s %12s  %-5s %-6s difference%s\n", digits, "start", digits, "end", "size", "first",
            "second", paint_off());
 }

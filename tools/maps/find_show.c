@@ -137,11 +137,13 @@ int find_show(const struct space *spaces, unsigned count, uint64_t address, bool
     bool complete = true;
 
     if (json) {
-        json_rows_begin(&finding.rows, &spaces[0], "vmmu_maps", "mappings");
+        json_rows_begin_all(&finding.rows, &spaces[0], "vmmu_maps", "mappings");
     } else {
-        printf("%sMappings of physical address 0x%" PRIx64 "\n%-18s %-*s %-4s %-6s %s%s\n",
-               paint_on(PAINT_HEAD), address, "CR3", space_digits(&spaces[0]), "address", "size", "rights",
-               "type", paint_off());
+        printf("%sMappings of physical address 0x%" PRIx64 "%s\n", paint_on(PAINT_HEAD), address,
+               paint_off());
+        space_print_doubt(&spaces[0]);
+        printf("%s%-18s %-*s %-4s %-6s %s%s\n", paint_on(PAINT_HEAD), "CR3", space_digits(&spaces[0]),
+               "address", "size", "rights", "type", paint_off());
     }
     for (unsigned i = 0; i < count && complete; i++) {
         complete = find_in(&finding, &spaces[i], &barren, complaint);

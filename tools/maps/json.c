@@ -19,24 +19,47 @@ static void print_members(struct json_object *object, const char *before, const 
     }
 }
 
+static void put_mode(struct json_object *head, const struct space *space)
+{
+    const bool flat = !space->second && space->mode.paging == VMMU_X86_PAGING_NONE;
+
+    json_put_text(head, "paging", flat ? "none" : format_words(space_format(space)));
+    if (!space->second) {
+        json_put_flag(head, "paging_known", space->mode_known);
+    }
+}
+
+/* Print the members of @head, which is freed, and open the array. */
+static void open_array(struct json_rows *rows, struct json_object *head, const char *name)
+{
+    rows->any = false;
+    printf("{\n");
+    print_members(head, "  ", ",\n");
+    printf("  \"%s\": [", name);
+    json_object_put(head);
+}
+
 void json_rows_begin(struct json_rows *rows, const struct space *space, const char *document,
                      const char *name)
 {
     struct json_object *head = json_object_new_object();
 
-    rows->any = false;
     json_put_number(head, document, 1);
     json_put_hex(head, space->second ? "second_stage" : "cr3", space->cr3);
-    json_put_text(head, "paging",
-                  !space->second && space->mode.paging == VMMU_X86_PAGING_NONE
-                      ? "none"
-                      : format_words(space_format(space)));
+    put_mode(head, space);
     json_put_hex(head, "pat", space->pat);
     json_put_flag(head, "pat_known", space->pat_known);
-    printf("{\n");
-    print_members(head, "  ", ",\n");
-    printf("  \"%s\": [", name);
-    json_object_put(head);
+    open_array(rows, head, name);
+}
+
+void json_rows_begin_all(struct json_rows *rows, const struct space *space, const char *document,
+                         const char *name)
+{
+    struct json_object *head = json_object_new_object();
+
+    json_put_number(head, document, 1);
+    put_mode(head, space);
+    open_array(rows, head, name);
 }
 
 void json_rows_add(struct json_rows *rows, struct json_object *row)

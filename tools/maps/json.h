@@ -16,6 +16,10 @@ struct json_rows {
 void json_rows_begin(struct json_rows *rows, const struct space *space, const char *document,
                      const char *name);
 
+/* The same of no one address space: the paging mode of @space alone counts. */
+void json_rows_begin_all(struct json_rows *rows, const struct space *space, const char *document,
+                         const char *name);
+
 /* One row; @row is freed. */
 void json_rows_add(struct json_rows *rows, struct json_object *row);
 

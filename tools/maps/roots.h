@@ -46,7 +46,8 @@ bool roots_scan(const struct machine *machine, struct roots_wanted wanted, struc
                 struct complaint *complaint);
 void roots_free(struct roots *roots);
 
-/* Print them. An enum command_status. */
-int roots_show(const struct machine *machine, const struct roots *roots, bool json);
+/* Print them; @space is any of @machine. An enum command_status. */
+int roots_show(const struct machine *machine, const struct space *space, const struct roots *roots,
+               bool json);
 
 #endif

@@ -24,14 +24,12 @@ static bool has_pair(const struct machine *machine, const struct roots *roots, u
            root[-1].cr3 == root->cr3 - VMMU_PAGE_BYTES;
 }
 
-static void print_json(const struct machine *machine, const struct roots *roots)
+static void print_json(const struct machine *machine, const struct space *space, const struct roots *roots)
 {
-    struct space_memory unused;
-    const struct space space = space_of(machine, &unused);
     struct json_object *rest = json_object_new_object();
     struct json_rows rows;
 
-    json_rows_begin(&rows, &space, "vmmu_maps", "roots");
+    json_rows_begin_all(&rows, space, "vmmu_maps", "roots");
     for (unsigned i = 0; i < roots->count; i++) {
         struct json_object *row = json_object_new_object();
 
@@ -47,16 +45,18 @@ static void print_json(const struct machine *machine, const struct roots *roots)
     json_rows_end(&rows, rest);
 }
 
-int roots_show(const struct machine *machine, const struct roots *roots, bool json)
+int roots_show(const struct machine *machine, const struct space *space, const struct roots *roots, bool json)
 {
     char size[ENTRY_TEXT_BYTES];
 
     if (json) {
-        print_json(machine, roots);
+        print_json(machine, space, roots);
         return roots->count ? COMMAND_OK : COMMAND_NO;
     }
-    printf("%sPlausible roots of %s tables\n%-18s %8s %8s %8s%s\n", paint_on(PAINT_HEAD),
-           format_words(machine->mode.layout.format), "CR3", "entries", "upper", "shared", paint_off());
+    printf("%sPlausible roots of %s tables%s\n", paint_on(PAINT_HEAD),
+           format_words(machine->mode.layout.format), paint_off());
+    space_print_doubt(space);
+    printf("%s%-18s %8s %8s %8s%s\n", paint_on(PAINT_HEAD), "CR3", "entries", "upper", "shared", paint_off());
     for (unsigned i = 0; i < roots->count; i++) {
         const struct root *root = &roots->found[i];
 

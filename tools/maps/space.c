@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "tools/ui/paint.h"
 #include "tools/walk/names.h"
 
 /* A table's page, mostly the one of the access before. */
@@ -55,6 +56,7 @@ struct space space_of(const struct machine *machine, struct space_memory *memory
         .ram = ram_of(machine, memory),
         .pat = machine->pat,
         .pat_known = machine->pat_known,
+        .mode_known = machine->processor && machine->processor->has_paging,
         .uncached = (machine->registers.cr0 & VMMU_X86_CR0_CD) != 0,
         .last = UINT64_MAX,
         .budget = SPACE_BUDGET,
@@ -131,6 +133,14 @@ const char *space_text(const struct space *space, char to[SPACE_TEXT_BYTES])
                  format_words(space_format(space)));
     }
     return to;
+}
+
+void space_print_doubt(const struct space *space)
+{
+    if (!space->mode_known && !space->second) {
+        printf("%s%s paging is assumed: the image does not tell the mode (--mode)%s\n", paint_on(PAINT_DIM),
+               format_words(space_format(space)), paint_off());
+    }
 }
 
 bool space_spent(const struct space *space, const struct vmmu_x86_scan *scan, struct complaint *complaint)

@@ -22,8 +22,9 @@ struct space {
         *second; /* the second stage itself is looked at; NULL for linear addresses */
     uint64_t pat;
     bool pat_known;
-    bool uncached;  /* CR0.CD: whatever the PAT says */
-    uint64_t first; /* addresses looked at, both ends included */
+    bool mode_known; /* else the paging mode is assumed */
+    bool uncached;   /* CR0.CD: whatever the PAT says */
+    uint64_t first;  /* addresses looked at, both ends included */
     uint64_t last;
     uint64_t budget; /* entries that may be read */
 };
@@ -66,6 +67,9 @@ unsigned space_type(const struct space *space, const struct vmmu_x86_scan_item *
 /* "tables at CR3 0x1234000, 4-level paging"; false for @second. Returns @to. */
 #define SPACE_TEXT_BYTES 160
 const char *space_text(const struct space *space, char to[SPACE_TEXT_BYTES]);
+
+/* Print a line that says so if the paging mode of @space is only assumed. */
+void space_print_doubt(const struct space *space);
 
 /* Set *complaint to why a scan that was VMMU_X86_SCAN_SPENT came to no end, and be false. */
 bool space_spent(const struct space *space, const struct vmmu_x86_scan *scan, struct complaint *complaint);

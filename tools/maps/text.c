@@ -29,6 +29,7 @@ static void print_head(const struct space *space, const char *title)
     char text[SPACE_TEXT_BYTES];
 
     printf("%s%s of %s%s\n", paint_on(PAINT_HEAD), title, space_text(space, text), paint_off());
+    space_print_doubt(space);
     if (!space->pat_known && !(space->second && space->second->kind == VMMU_X86_STAGE2_EPT)) {
         printf("%smemory types by the PAT as after a reset: the image does not tell it (--pat)%s\n",
                paint_on(PAINT_DIM), paint_off());

@@ -135,6 +135,11 @@ static void test_differences_finds_and_roots_are_asked_for_by_options(void **sta
     expect(maps_command, WORDS("--scan"), COMMAND_OK, "3 roots in 64 KiB");
     expect(maps_command, WORDS("--scan=any", "--find", "50000000"), COMMAND_NO,
            "0 times in 3 address spaces");
+    expect(maps_command, WORDS("--scan"), COMMAND_OK,
+           "4-level paging is assumed: the image does not tell the mode (--mode)\n");
+    EXPECT(!strstr(run_command(maps_command, WORDS("--scan", "--mode=4level")).text, "assumed"));
+    EXPECT(!strstr(run_command(maps_command, WORDS("--scan")).text, "CR3: give"));
+    EXPECT(!strstr(run_command(maps_command, WORDS("--scan", "--find=a000", "--json")).text, "\n  \"cr3\""));
     expect(maps_command, WORDS("--scan", "--mode", "none"), COMMAND_USAGE,
            "--mode says what tables to look for");
 }

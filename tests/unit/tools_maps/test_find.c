@@ -218,7 +218,7 @@ static void test_ranges_that_differ_do_not_fold(void **state)
 
 static void expect_roots(struct stage *stage, bool any, const uint64_t *expected)
 {
-    struct roots roots;
+    struct roots roots = { 0 };
     struct complaint complaint;
 
     EXPECT(roots_scan(&stage->machine, (struct roots_wanted){ any, ROOTS_BUDGET }, &roots, &complaint));
@@ -297,7 +297,7 @@ static void test_roots_of_32_bit_and_pae_paging_are_found(void **state)
 static void test_a_search_for_roots_ends_at_its_budget(void **state)
 {
     struct stage *stage = two_roots();
-    struct roots roots;
+    struct roots roots = { 0 };
     struct complaint complaint;
 
     (void)state;
@@ -313,7 +313,7 @@ static void test_a_search_for_roots_ends_at_its_budget(void **state)
 static void test_with_paging_off_there_are_no_roots_to_look_for(void **state)
 {
     struct stage *stage = stage_new(VMMU_X86_PAGING_NONE);
-    struct roots roots;
+    struct roots roots = { 0 };
     struct complaint complaint;
 
     (void)state;

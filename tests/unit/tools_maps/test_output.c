@@ -248,7 +248,7 @@ static void test_what_was_found_is_printed_with_its_space(void **state)
 static void test_roots_are_listed_with_what_they_share(void **state)
 {
     struct stage *stage = stage_new(VMMU_X86_PAGING_4LEVEL);
-    struct roots roots;
+    struct roots roots = { 0 };
     struct complaint complaint;
 
     (void)state;
@@ -259,16 +259,18 @@ static void test_roots_are_listed_with_what_they_share(void **state)
     stage->machine.mode.root.v = 0x2000;
     stage->processor.paging.cr3 = 0x2000;
     EXPECT(roots_scan(&stage->machine, (struct roots_wanted){ false, ROOTS_BUDGET }, &roots, &complaint));
+    const struct space space = stage_space(stage);
     capture_begin();
-    EXPECT_EQ(roots_show(&stage->machine, &roots, false), COMMAND_OK);
+    EXPECT_EQ(roots_show(&stage->machine, &space, &roots, false), COMMAND_OK);
     const char *text = capture_end();
     expect_line(text, "\n2000                      1        1        1  in use\n");
     expect_line(text, "\n3000                      2        1        1  user root of the one before?\n2 "
                       "roots in 256 KiB\n");
     capture_begin();
-    EXPECT_EQ(roots_show(&stage->machine, &roots, true), COMMAND_OK);
+    EXPECT_EQ(roots_show(&stage->machine, &space, &roots, true), COMMAND_OK);
     struct json_object *document = parsed(capture_end());
     EXPECT_EQ(json_object_array_length(json_get_array(document, "roots")), 2);
+    EXPECT(!json_object_object_get(document, "cr3") && json_object_object_get(document, "paging_known"));
     json_object_put(document);
     roots_free(&roots);
     stage_free(stage);
