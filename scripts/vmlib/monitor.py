@@ -6,6 +6,7 @@ all, is kept whether anybody asks or not.
 """
 
 import collections
+import contextlib
 import os
 import selectors
 import socket
@@ -19,6 +20,8 @@ LETTERS = 100
 AHEAD = 64
 # An asker that does not listen gets no more answers than that.
 UNHEARD = 1 << 20
+# Connections at a time: each is a descriptor of this process, and the machine needs some itself. Others wait at the socket.
+ASKERS = 64
 # How long one may take for its last answers once the machine has ended.
 PATIENCE_SECONDS = 1.0
 
@@ -101,7 +104,8 @@ class Monitor:
         """Nobody can ask any more, and nothing is left at the path."""
         for path in (self._path, self._link):
             if path:
-                os.unlink(path)
+                with contextlib.suppress(OSError):  # somebody else has tidied up, which is no matter
+                    os.unlink(path)
         for asker in self._askers:
             asker.connection.settimeout(PATIENCE_SECONDS)
             try:
@@ -117,9 +121,9 @@ class Monitor:
         if key.fileobj is self._listener:
             self._accept()
             return b""
-        asker = next(asker for asker in self._askers if asker.connection is key.fileobj)
-        if events & selectors.EVENT_READ and not asker.hear():
-            self._forget(asker)
+        for asker in [asker for asker in self._askers if asker.connection is key.fileobj]:
+            if events & selectors.EVENT_READ and not asker.hear():
+                self._forget(asker)
         return self._requests()
 
     def said(self, data):
@@ -145,6 +149,8 @@ class Monitor:
         connection.setblocking(False)
         self._askers.append(Asker(connection))
         self._watch(self._askers[-1])
+        if len(self._askers) == ASKERS:
+            self._selector.unregister(self._listener)
 
     def _watch(self, asker):
         """Have the selector wait for what @asker does next, if that is anything."""
@@ -162,6 +168,8 @@ class Monitor:
             self._selector.unregister(asker.connection)
         asker.connection.close()
         self._askers.remove(asker)
+        if len(self._askers) == ASKERS - 1:
+            self.attach(self._selector)
 
     def _attend(self):
         """Tell everybody what there is to be told; let those go who have all that they asked for, and ask no more."""

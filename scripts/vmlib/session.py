@@ -191,8 +191,8 @@ class Session:
                     raise subprocess.TimeoutExpired(process.args, 0)
 
     def _ready(self, key, events, selector, wires):
-        """Take what the line of @key has, if it still stands: who asked before may be gone by now."""
-        if selector.get_map().get(key.fileobj) is None:
+        """Take what the line of @key has, if it still stands: who asked before may be gone by now, and closed."""
+        if not _stands(key, selector):
             return
         if key.data.endswith(" connects"):
             port = key.data.split()[0]
@@ -250,6 +250,12 @@ class Session:
 def _die_with_parent():
     """In the child: if this process is killed, so is the emulator; and."""
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _stands(key, selector):
+    """Whether @selector still waits for @key. It cannot be asked about what is closed, and its descriptor may be another's."""
+    known = selector.get_map().get(key.fd)
+    return known is not None and known.fileobj == key.fileobj
 
 
 def _left(deadline):

@@ -4,15 +4,19 @@ import contextlib
 import json
 import os
 import re
+import selectors
 import socket
 import struct
 import tempfile
 import time
+import types
 
 import front
 import images
-from tap import Failed, Skipped, cases, expect, expect_equal, expect_match
+import vmlib.monitor
+from tap import Failed, Skipped, case, cases, expect, expect_equal, expect_match
 from terminal import terminal
+from vmlib import session
 
 DIRECTORY = 0x500000  # of the guest's tables: one entry for the first 4 MiB, one for the next
 ANSWER_SECONDS = 60
@@ -264,3 +268,65 @@ def _(technique):
         first.port.shutdown(socket.SHUT_WR)
         expect_equal(first.port.recv(1), b"", "what follows when all is said")
         second.port.close()
+
+
+@cases("under {} clients that go away while their answers are on the way harm neither the guest nor each other", TECHNIQUES)
+def _(technique):
+    with machine(PAGED, technique) as path:
+        asking = Monitor(path)
+        for turn in range(8):
+            leaving = [Monitor(path) for _ in range(10)]
+            for one in leaving:
+                one.port.sendall(b"stats\ncounters\n")
+            asking.port.sendall(b"counters\n")
+            time.sleep(turn * 0.0005)
+            for one in leaving:
+                one.port.close()
+            expect_equal(json.loads(asking.until(b"\n"))["outcome"]["kind"], "running", f"answer in turn {turn}")
+        asking.port.close()
+
+
+@case("a client that goes away in the very moment in which its answer comes is gone, and the session goes on")
+def _():
+    read_end, write_end = os.pipe()
+    asked, asking = os.pipe()
+    with tempfile.TemporaryDirectory() as folder, selectors.DefaultSelector() as selector:
+        path = os.path.join(folder, "monitor")
+        running = session.Session(types.SimpleNamespace(host=types.SimpleNamespace(kind="qemu")))
+        running._monitor = vmlib.monitor.Monitor(path, os.path.join(folder, "record"))
+        wires = types.SimpleNamespace(writers={"control": asking}, readers={"control": read_end})
+
+        def pump():
+            for key, events in selector.select(0):
+                running._ready(key, events, selector, wires)
+        selector.register(read_end, selectors.EVENT_READ, "control")
+        running._monitor.attach(selector)
+        os.write(write_end, b"listening\n")
+        leaving, staying = Monitor(path), Monitor(path)
+        for one in (leaving, staying):
+            one.port.sendall(b"read 0 1\n")
+        for _ in range(4):
+            pump()
+        expect_equal(os.read(asked, 100), 2 * b"read 0 1\n", "requests")
+        # Both are there at the next look, and the answer first.
+        os.write(write_end, b"absent\n\n")
+        leaving.port.close()
+        pump()
+        os.write(write_end, b"zero\n\n")
+        pump()
+        expect_equal(staying.until(b"\n\n"), "zero", "answer to the one that stays")
+        staying.port.close()
+        running._monitor.close()
+    for descriptor in (read_end, write_end, asked, asking):
+        os.close(descriptor)
+
+
+@cases("under {} more clients than are served at a time wait for their turn, and harm nobody", TECHNIQUES)
+def _(technique):
+    with machine(PAGED, technique) as path:
+        waiting = [Monitor(path) for _ in range(100)]
+        expect_equal(waiting[0].ask("read 0 1"), "absent", "answer to the first")
+        for one in waiting[:-1]:
+            one.port.close()
+        expect_equal(waiting[-1].ask("read 0 1"), "absent", "answer to the last")
+        waiting[-1].port.close()
