@@ -1,7 +1,7 @@
 # make install [PREFIX=/usr/local] [DESTDIR=]: the tool, its manual page and completion; the library, its headers and vmmu.pc.
 # make uninstall with the same words takes exactly these away.
 
-VERSION := 0.6
+VERSION := $(shell sed -n 's/.*VMMU_VERSION "\(.*\)"/\1/p' tools/version.h)
 PREFIX  := /usr/local
 DESTDIR :=
 
@@ -26,6 +26,7 @@ $(BUILD)/vmmu.1: $(BUILD)/vmmu tools/vmmu.1.in scripts/manual
 
 .PHONY: install uninstall
 install:
+	@case '$(PREFIX)' in /*) ;; *) echo "make install: PREFIX is a path from / on, not '$(PREFIX)'" >&2; exit 2;; esac
 	@scripts/install $(TOOL_PACKAGES)
 	@$(MAKE) --no-print-directory -s $(BUILD)/vmmu $(BUILD)/libvmmu.a $(BUILD)/vmmu.1 $(BUILD)/vmmu.pc
 	$(Q)set -e; for file in $(INSTALLED); do \

@@ -8,6 +8,10 @@
 
 #include "tools/command.h"
 #include "tools/ui/complain.h"
+#include "tools/version.h"
+
+/* argp's: what --version of each command says. */
+const char *argp_program_version = "vmmu " VMMU_VERSION;
 
 struct command {
     const char *name;
@@ -40,38 +44,54 @@ static void print_help(FILE *to)
     fputs("\nExamples:\n"
           "  vmmu walk core.elf ffffffff81000000    each entry of a walk, in a core file of QEMU's\n"
           "  vmmu maps core.elf                     what is mapped, with which rights\n"
-          "  vmmu COMMAND --help                    the options of a command\n\n"
+          "  vmmu COMMAND --help                    the options of a command\n"
+          "  vmmu --version\n\n"
           "Exit status: 0 done, 1 done and the answer is no (a fault, findings, a difference),\n"
           "2 a command line that cannot be, 3 an input that cannot be used.\n",
           to);
 }
 
-static int run(const struct command *command, int argc, char **argv)
+/* Whatever was printed has arrived, or the status says that it has not. */
+static int finish(int status)
 {
-    static char name[64];
-    int status;
-
-    snprintf(name, sizeof(name), "vmmu %s", command->name);
-    argv[0] = name;
-    program_invocation_name = name; /* what argp calls itself in messages */
-    program_invocation_short_name = name;
-    argp_err_exit_status = COMMAND_USAGE;
-    status = command->run(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         give_up(COMMAND_INPUT, "the output cannot be written");
     }
     return status;
 }
 
+static int run(const struct command *command, int argc, char **argv)
+{
+    static char name[64];
+
+    snprintf(name, sizeof(name), "vmmu %s", command->name);
+    argv[0] = name;
+    program_invocation_name = name; /* what argp calls itself in messages */
+    program_invocation_short_name = name;
+    argp_err_exit_status = COMMAND_USAGE;
+    return finish(command->run(argc, argv));
+}
+
 int main(int argc, char **argv)
 {
+    static char help[] = "--help";
+
     if (argc < 2) {
         print_help(stderr);
         return COMMAND_USAGE;
     }
+    if (strcmp(argv[1], "help") == 0 && argc > 2) { /* help COMMAND is COMMAND --help */
+        argv[1] = argv[2];
+        argv[2] = help;
+        argc = 3;
+    }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(stdout);
-        return COMMAND_OK;
+        return finish(COMMAND_OK);
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        puts(argp_program_version);
+        return finish(COMMAND_OK);
     }
     for (const struct command *command = commands; command->name; command++) {
         if (strcmp(argv[1], command->name) == 0) {

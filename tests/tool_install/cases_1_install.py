@@ -121,6 +121,9 @@ def _():
     expect_equal(completed("vmmu", "report", "--outp"), ["--output="], "an option with a value")
     expect_equal(completed("vmmu", "walk", "READ"), ["README.md"], "files")
     expect_equal(completed("vmmu", "walk", "x", "--color", "=", "a"), ["auto", "always"], "words of an option")
+    expect_equal(completed("vmmu", "walk", "x", "--mode", "=", "p"), ["pae"], "words of another")
+    expect_equal(completed("vmmu", "maps", "x", "--mode", "5"), ["5level"], "words without an equals sign")
+    expect_equal(completed("vmmu", "live", "README.md", "d"), ["dump"], "what live does with a guest")
 
 
 @case("bash-completion finds the completion where it is installed")

@@ -218,12 +218,31 @@ static bool refused(const struct vmmu_x86_paging_registers *registers, struct co
                     registers->cr0, registers->cr3, registers->cr4, registers->efer);
 }
 
+/* Options that say something about an image of another kind are mistakes, and not to be passed over. */
+static bool options_fit(const struct machine_options *options, const struct image *image,
+                        struct complaint *complaint)
+{
+    if (!image->state && (options->host || options->partition)) {
+        return complain_usage(complaint,
+                              "%s: --host and --partition are for dumps of our hypervisor, and this is none",
+                              image->path);
+    }
+    if (options->image.raw_base && image->format != IMAGE_RAW) {
+        return complain_usage(complaint, "%s: --base is for raw images, and this is none", image->path);
+    }
+    return true;
+}
+
 bool machine_open(const char *path, const struct machine_options *options, struct machine *machine,
                   struct complaint *complaint)
 {
     *machine = (struct machine){ 0 };
     machine->image = image_open(path, &options->image, complaint);
     if (!machine->image) {
+        return false;
+    }
+    if (!options_fit(options, machine->image, complaint)) {
+        machine_close(machine);
         return false;
     }
     if (machine->image->state && !options->host) {

@@ -74,6 +74,9 @@ static error_t parse_machine(int key, char *argument, struct argp_state *state)
         if (options->has_ept && options->has_ncr3) {
             argp_error(state, "--ept and --ncr3: a machine has one second stage");
         }
+        if (options->nested_levels && !options->has_ncr3) {
+            argp_error(state, "--nested-levels says how deep the tables of --ncr3 are");
+        }
         return 0;
     default: return parse_registers(key, argument, state);
     }
@@ -81,7 +84,7 @@ static error_t parse_machine(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option machine_options[] = {
     { NULL, 0, NULL, 0, "The image:", 4 },
-    { "format", KEY_FORMAT, "FORMAT", 0, "raw, elf, kdump, vmmu, live; guessed unless said", 4 },
+    { "format", KEY_FORMAT, "FORMAT", 0, "guess, raw, elf, kdump, vmmu, live; guess unless said", 4 },
     { "base", KEY_BASE, "ADDRESS", 0, "physical address of a raw image's first byte; 0 unless said", 4 },
     { "cpu", KEY_CPU, "N", 0, "the processor whose registers count; 0 unless said", 4 },
     { "partition", KEY_PARTITION, "N", 0, "of a dump of our hypervisor: which guest; 0 unless said", 4 },

@@ -64,6 +64,7 @@ static void expect_complaint(const char *const *words, const char *part)
 
     make_image(&image);
     EXPECT(!open_with(&image, &machine, &complaint, words));
+    EXPECT(complaint.usage);
     unlink(image.path);
     if (!strstr(complaint.text, part)) {
         fail_msg("'%s' is not in: %s", part, complaint.text);
@@ -80,6 +81,13 @@ static void test_a_processor_that_is_not_there_is_refused(void **state)
 {
     (void)state;
     expect_complaint((const char *const[]){ "--cr3", "1000", "--cpu", "1", NULL }, "0 processors");
+}
+
+static void test_options_for_another_kind_of_image_are_refused(void **state)
+{
+    (void)state;
+    expect_complaint((const char *const[]){ "--cr3", "1000", "--host", NULL }, "--host");
+    expect_complaint((const char *const[]){ "--cr3", "1000", "--partition", "1", NULL }, "--partition");
 }
 
 static void test_an_eptp_with_a_walk_length_of_two_is_refused(void **state)
@@ -214,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_raw_image_without_cr3_is_refused),
         cmocka_unit_test(test_a_processor_that_is_not_there_is_refused),
+        cmocka_unit_test(test_options_for_another_kind_of_image_are_refused),
         cmocka_unit_test(test_an_eptp_with_a_walk_length_of_two_is_refused),
         cmocka_unit_test(test_a_misaligned_ncr3_is_refused),
         cmocka_unit_test(test_a_root_beyond_the_width_of_addresses_is_refused),
