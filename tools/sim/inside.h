@@ -45,6 +45,7 @@ struct sim_machine {
     struct vmmu_x86_mode mode; /* the guest's */
     bool in_host;              /* the trace says that the hypervisor runs */
     bool is_left;              /* the same, though there may be none */
+    sim_record last;           /* what a repeat repeats */
     uint64_t next_exit;        /* accesses[SIM_USER] at the next exit */
     struct sim_counts counts;
 };

@@ -5,7 +5,10 @@
 
 #include "tools/sim/inside.h"
 
-#define HOST_BYTES VMMU_1G_BYTES
+#define HOST_BYTES    VMMU_1G_BYTES
+
+/* Far from the end of 64 bits, so that no sum of counts passes it. */
+#define ACCESSES_MOST (UINT64_C(1) << 60)
 
 /* --- tags of shadow paging --- */
 
@@ -166,17 +169,70 @@ static bool invalidate_page(struct sim_machine *machine, uint64_t va, struct com
             sim_world_switch(machine, SIM_EXIT_INVLPG, complaint));
 }
 
+/* The exit that is due after so many references, if it is. */
+static inline bool exit_if_due(struct sim_machine *machine, struct complaint *complaint)
+{
+    if (machine->counts.accesses[SIM_USER] < machine->next_exit) {
+        return true;
+    }
+    machine->next_exit += machine->config.exit_every;
+    return sim_world_switch(machine, SIM_EXIT_OUTSIDE, complaint);
+}
+
+/* A native machine has no hypervisor: its references are passed over. */
+static bool is_passed_over(const struct sim_machine *machine)
+{
+    return machine->is_left && !machine->in_host;
+}
+
+/* Have the translation that @record needs: what its side used last needs no look. */
+static inline bool reach(struct sim_machine *machine, sim_record record, struct complaint *complaint)
+{
+    const struct sim_processor *const processor = &machine->processor;
+    const enum sim_record_kind kind = sim_record_kind(record);
+    const struct sim_last *const last =
+        &processor->last[processor->side[kind == SIM_FETCH ? SIM_CODE : SIM_DATA]];
+
+    return (((record ^ last->base) & last->mask) == 0 && (kind < SIM_WRITE || last->write)) ||
+           refer(machine, record, complaint);
+}
+
+/*
+ * @left more references like the last. An exit among them may take what the last one found: the first behind it looks for
+ * that again, and the others find it.
+ */
+static bool repeat(struct sim_machine *machine, uint64_t left, struct complaint *complaint)
+{
+    uint64_t *const accesses = &machine->counts.accesses[machine->in_host ? SIM_HOST : SIM_USER];
+
+    if (is_passed_over(machine)) {
+        return true;
+    }
+    if (left > ACCESSES_MOST - *accesses) {
+        return complain(complaint, "a trace of more references than can be counted");
+    }
+    while (left != 0) {
+        const uint64_t due = machine->in_host ? UINT64_MAX : machine->next_exit - *accesses;
+        const uint64_t part = left < due ? left : due;
+
+        *accesses += part;
+        left -= part;
+        if ((sim_record_is_reference(machine->last) && !reach(machine, machine->last, complaint)) ||
+            !exit_if_due(machine, complaint)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What is no reference. */
 static bool happen(struct sim_machine *machine, sim_record record, struct complaint *complaint)
 {
     const uint64_t value = sim_record_value(record);
 
+    machine->last = sim_record_after(machine->last, record);
     switch (sim_record_kind(record)) {
-    case SIM_REPEAT:
-        if (!machine->is_left || machine->in_host) {
-            machine->counts.accesses[machine->in_host ? SIM_HOST : SIM_USER] += value;
-        }
-        return true;
+    case SIM_REPEAT: return repeat(machine, value, complaint);
     case SIM_SPACE: return sim_machine_switch(machine, value, complaint);
     case SIM_EXIT: exit_by_trace(machine); return true;
     case SIM_ENTER: enter_by_trace(machine); return true;
@@ -190,23 +246,13 @@ static bool happen(struct sim_machine *machine, sim_record record, struct compla
     return complain(complaint, "a record of a kind that is not known");
 }
 
-/* A native machine has no hypervisor: its references are passed over. */
-static bool is_passed_over(const struct sim_machine *machine)
-{
-    return machine->is_left && !machine->in_host;
-}
-
 bool sim_machine_run(struct sim_machine *machine, const sim_record *records, size_t count,
                      struct complaint *complaint)
 {
-    struct sim_processor *const processor = &machine->processor;
-
     for (size_t i = 0; i < count; i++) {
         const sim_record record = records[i];
-        const enum sim_record_kind kind = sim_record_kind(record);
-        const struct sim_last *last;
 
-        if (kind > SIM_MODIFY) {
+        if (!sim_record_is_reference(record)) {
             if (!happen(machine, record, complaint)) {
                 return false;
             }
@@ -215,17 +261,10 @@ bool sim_machine_run(struct sim_machine *machine, const sim_record *records, siz
         if (is_passed_over(machine)) {
             continue;
         }
+        machine->last = record;
         machine->counts.accesses[machine->in_host ? SIM_HOST : SIM_USER]++;
-        last = &processor->last[processor->side[kind == SIM_FETCH ? SIM_CODE : SIM_DATA]];
-        if ((((record ^ last->base) & last->mask) != 0 || (kind >= SIM_WRITE && !last->write)) &&
-            !refer(machine, record, complaint)) {
+        if (!reach(machine, record, complaint) || !exit_if_due(machine, complaint)) {
             return false;
-        }
-        if (machine->counts.accesses[SIM_USER] >= machine->next_exit) {
-            machine->next_exit += machine->config.exit_every;
-            if (!sim_world_switch(machine, SIM_EXIT_OUTSIDE, complaint)) {
-                return false;
-            }
         }
     }
     return true;
@@ -317,6 +356,7 @@ struct sim_machine *sim_machine_open(const struct sim_config *config, struct com
     const bool exits = config->exit_every != 0 && config->technique != SIM_NATIVE;
 
     machine->config = *config;
+    machine->last = SIM_NO_REFERENCE;
     machine->next_exit = exits ? config->exit_every : UINT64_MAX;
     if (!sim_processor_open(&machine->processor, &config->geometry, config->upper_levels, complaint) ||
         !open_guest(machine, complaint) || !open_host(&machine->host, complaint) ||

@@ -16,11 +16,20 @@ struct slice {
     size_t capacity;
 };
 
+/* What was read of a trace and is in no slice yet. */
+struct ahead {
+    sim_record *records;
+    size_t at;
+    size_t count;
+    sim_record last; /* what a repeat at `at` repeats */
+};
+
 /* One pass. */
 struct pass {
     struct sim_schedule *schedule;
     uint64_t switch_every;
     uint64_t left[SIM_TRACES_MOST]; /* references until the limit */
+    struct ahead ahead[SIM_TRACES_MOST];
     struct slice slice;
     struct progress *progress;
     uint64_t done_before; /* bytes of earlier passes */
@@ -36,56 +45,102 @@ static uint64_t done_bytes(const struct pass *pass)
     return bytes;
 }
 
+/* For a block of records, and one more. */
 static void make_room(struct slice *slice)
 {
-    if (slice->capacity - slice->count < BLOCK_RECORDS) {
-        const size_t capacity = slice->capacity * 2 + BLOCK_RECORDS;
+    if (slice->capacity - slice->count <= BLOCK_RECORDS) {
+        const size_t capacity = slice->capacity * 2 + BLOCK_RECORDS + 1;
 
         slice->records = grow_memory(slice->records, slice->capacity, capacity, sizeof *slice->records);
         slice->capacity = capacity;
     }
 }
 
-static uint64_t count_references(const sim_record *records, size_t count)
+/*
+ * Move of a repeat what fits into @most references, and return how many those are. @begins: a slice that begins with it follows
+ * another process's, whose last reference it does not repeat.
+ */
+static uint64_t take_repeat(struct ahead *ahead, struct slice *slice, uint64_t most, bool begins)
 {
-    uint64_t references = 0;
+    const uint64_t whole = sim_record_value(ahead->records[ahead->at]);
+    const uint64_t part = whole < most ? whole : most;
+    uint64_t repeats = part;
 
-    for (size_t i = 0; i < count; i++) {
-        references += sim_record_is_reference(records[i]);
+    if (begins && part != 0 && sim_record_is_reference(ahead->last)) {
+        slice->records[slice->count++] = ahead->last;
+        repeats--;
     }
-    return references;
+    if (repeats == part || repeats != 0) {
+        slice->records[slice->count++] = sim_record_of(SIM_REPEAT, repeats);
+    }
+    if (part == whole) {
+        ahead->at++;
+    } else {
+        ahead->records[ahead->at] = sim_record_of(SIM_REPEAT, whole - part);
+    }
+    return part;
+}
+
+/* Move what was read to the slice, up to @most references; returns how many. */
+static uint64_t take(struct ahead *ahead, struct slice *slice, uint64_t most, bool in_turn)
+{
+    uint64_t taken = 0;
+
+    while (ahead->at < ahead->count && taken < most) {
+        const sim_record record = ahead->records[ahead->at];
+
+        if (sim_record_kind(record) == SIM_REPEAT) {
+            taken += take_repeat(ahead, slice, most - taken, in_turn && slice->count == 0);
+        } else {
+            slice->records[slice->count++] = record;
+            taken += sim_record_is_reference(record);
+            ahead->last = sim_record_after(ahead->last, record);
+            ahead->at++;
+        }
+    }
+    return taken;
+}
+
+/* Have a record of trace @index ready, unless there is none; of @most references none is read that is not wanted. */
+static bool read_ahead(struct pass *pass, unsigned index, uint64_t most, struct complaint *complaint)
+{
+    struct ahead *const ahead = &pass->ahead[index];
+
+    if (ahead->at < ahead->count) {
+        return true;
+    }
+    if (!ahead->records) {
+        ahead->records = take_memory(BLOCK_RECORDS, sizeof *ahead->records);
+    }
+    ahead->at = 0;
+    return sim_trace_read(pass->schedule->traces[index], ahead->records,
+                          most < BLOCK_RECORDS ? (size_t)most : BLOCK_RECORDS, &ahead->count, complaint);
 }
 
 /* The next slice of trace @index: @wanted references, or a block if that is 0. Nothing at its end. */
 static bool read_slice(struct pass *pass, unsigned index, uint64_t wanted, struct complaint *complaint)
 {
-    struct slice *const slice = &pass->slice;
+    const uint64_t left = pass->left[index];
+    const uint64_t most = wanted != 0 && wanted < left ? wanted : left;
+    struct ahead *const ahead = &pass->ahead[index];
     uint64_t references = 0;
 
-    slice->count = 0;
-    do {
-        const uint64_t still = wanted != 0 ? wanted - references : BLOCK_RECORDS;
-        const uint64_t allowed = still < pass->left[index] ? still : pass->left[index];
-        size_t got;
-
-        if (allowed == 0) {
-            break;
-        }
-        make_room(slice);
-        if (!sim_trace_read(pass->schedule->traces[index], slice->records + slice->count,
-                            allowed < BLOCK_RECORDS ? (size_t)allowed : BLOCK_RECORDS, &got, complaint)) {
+    pass->slice.count = 0;
+    while (references < most) {
+        if (!read_ahead(pass, index, most - references, complaint)) {
             return false;
         }
-        if (got == 0) {
+        if (ahead->count == 0) {
             break;
         }
-        const uint64_t added = count_references(slice->records + slice->count, got);
-
-        references += added;
-        slice->count += got;
-        pass->left[index] -= added;
-        pass->schedule->references[index] += added;
-    } while (wanted != 0 && references < wanted);
+        make_room(&pass->slice);
+        references += take(ahead, &pass->slice, most - references, wanted != 0);
+        if (wanted == 0) {
+            break;
+        }
+    }
+    pass->left[index] -= pass->schedule->limit != 0 ? references : 0;
+    pass->schedule->references[index] += references;
     progress_at(pass->progress, done_bytes(pass));
     return true;
 }
@@ -159,6 +214,25 @@ static bool rewind_all(struct sim_schedule *schedule, struct complaint *complain
     return true;
 }
 
+/* All traces are at their beginnings. */
+static void begin_pass(struct pass *pass)
+{
+    for (unsigned i = 0; i < pass->schedule->trace_count; i++) {
+        pass->left[i] = pass->schedule->limit != 0 ? pass->schedule->limit : UINT64_MAX;
+        pass->ahead[i].at = 0;
+        pass->ahead[i].count = 0;
+        pass->ahead[i].last = SIM_NO_REFERENCE;
+    }
+}
+
+static void forget(struct pass *pass)
+{
+    for (unsigned i = 0; i < pass->schedule->trace_count; i++) {
+        free(pass->ahead[i].records);
+    }
+    free(pass->slice.records);
+}
+
 /* Whether the interval of machine @index has had its pass: an earlier machine has it. */
 static bool is_done(const struct sim_schedule *schedule, unsigned index)
 {
@@ -194,9 +268,7 @@ static bool run_passes(struct pass *pass, struct complaint *complaint)
                 return false;
             }
         }
-        for (unsigned trace = 0; trace < schedule->trace_count; trace++) {
-            pass->left[trace] = schedule->limit != 0 ? schedule->limit : UINT64_MAX;
-        }
+        begin_pass(pass);
         pass->switch_every = schedule->configs[i].switch_every;
         if (!run_pass(pass, complaint)) {
             return false;
@@ -230,7 +302,7 @@ bool sim_schedule_run(struct sim_schedule *schedule, struct complaint *complaint
                    bytes != 0 ? "simulating" : "simulated bytes of trace:", bytes * count_passes(schedule));
     done = run_passes(&pass, complaint);
     progress_end(&progress);
-    free(pass.slice.records);
+    forget(&pass);
     return done;
 }
 
@@ -240,7 +312,7 @@ bool sim_schedule_convert(struct sim_schedule *schedule, FILE *to, struct compla
     struct pass pass = { .schedule = schedule, .progress = &progress };
     bool done = sim_trace_write_head(to) || complain(complaint, "the binary trace cannot be written");
 
-    pass.left[0] = schedule->limit != 0 ? schedule->limit : UINT64_MAX;
+    begin_pass(&pass);
     progress_begin(&progress, "converting", total_bytes(schedule));
     while (done) {
         done = read_slice(&pass, 0, 0, complaint);
@@ -252,6 +324,6 @@ bool sim_schedule_convert(struct sim_schedule *schedule, FILE *to, struct compla
         }
     }
     progress_end(&progress);
-    free(pass.slice.records);
+    forget(&pass);
     return done;
 }

@@ -64,6 +64,19 @@ static inline bool sim_record_is_reference(sim_record record)
     return sim_record_kind(record) <= SIM_MODIFY;
 }
 
+/* No record of a trace's: nothing that could be repeated. */
+#define SIM_NO_REFERENCE ((sim_record)SIM_REPEAT)
+
+/*
+ * What a repeat behind @record repeats, if it was @last before. The hypervisor's references are none of the guest's.
+ */
+static inline sim_record sim_record_after(sim_record last, sim_record record)
+{
+    const enum sim_record_kind kind = sim_record_kind(record);
+
+    return kind == SIM_EXIT || kind == SIM_ENTER ? SIM_NO_REFERENCE : kind <= SIM_MODIFY ? record : last;
+}
+
 enum sim_trace_format {
     SIM_TRACE_GUESS, /* binary by its first bytes, else lackey */
     SIM_TRACE_LACKEY,

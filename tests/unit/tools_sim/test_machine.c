@@ -431,6 +431,101 @@ static void test_a_traces_own_exits_replace_those_that_are_added(void **state)
     EXPECT_EQ(counts.walks[SIM_USER], 2);
 }
 
+/* Repeats, some of them longer than from an exit to the next, and of every kind of reference. */
+static const sim_record repeats[] = {
+    SIM_RECORD_CROSSES | (PAGE << SIM_RECORD_SHIFT) | SIM_READ,
+    SIM_REPEAT | 3 << SIM_RECORD_SHIFT,
+    (PAGE + 9) << SIM_RECORD_SHIFT | SIM_FETCH,
+    SIM_REPEAT | 100 << SIM_RECORD_SHIFT,
+    (PAGE + 2) << SIM_RECORD_SHIFT | SIM_WRITE,
+    SIM_REPEAT | 7 << SIM_RECORD_SHIFT,
+    SIM_REPEAT | 0 << SIM_RECORD_SHIFT,
+    SIM_REPEAT | 24 << SIM_RECORD_SHIFT,
+    (PAGE + 2) << SIM_RECORD_SHIFT | SIM_INVLPG,
+    SIM_REPEAT | 2 << SIM_RECORD_SHIFT,
+    1 << SIM_RECORD_SHIFT | SIM_SPACE,
+    SIM_REPEAT | 20 << SIM_RECORD_SHIFT,
+    (PAGE + 3) << SIM_RECORD_SHIFT | SIM_MODIFY,
+};
+#define REPEATS (sizeof(repeats) / sizeof(repeats[0]))
+
+static void run_repeats(struct sim_machine *machine)
+{
+    sim_rig_run(machine, repeats, REPEATS);
+}
+
+/* The same, a record for each reference. */
+static void run_each(struct sim_machine *machine)
+{
+    sim_record last = SIM_NO_REFERENCE;
+
+    for (size_t i = 0; i < REPEATS; i++) {
+        const bool again = sim_record_kind(repeats[i]) == SIM_REPEAT;
+        const uint64_t times = again ? sim_record_value(repeats[i]) : 1;
+
+        last = sim_record_is_reference(repeats[i]) ? repeats[i] : last;
+        for (uint64_t time = 0; time < times; time++) {
+            sim_rig_run(machine, again ? &last : &repeats[i], 1);
+        }
+    }
+}
+
+static void test_a_repeat_is_so_many_references_exits_among_them(void **state)
+{
+    (void)state;
+    for (unsigned technique = SIM_NATIVE; technique < SIM_TECHNIQUES; technique++) {
+        const enum sim_vpid vpid_most = technique == SIM_NATIVE ? SIM_VPID_OFF : SIM_VPID_ON;
+
+        for (unsigned vpid = SIM_VPID_OFF; vpid <= (unsigned)vpid_most; vpid++) {
+            struct sim_config config = with_exits((enum sim_technique)technique, (enum sim_vpid)vpid);
+            struct sim_counts together, each;
+
+            config.exit_pages = 2;
+            together = sim_rig_count(&config, run_repeats);
+            each = sim_rig_count(&config, run_each);
+            EXPECT_EQ(together.accesses[SIM_USER], 4 + 3 + 100 + 7 + 24 + 2 + 20);
+            EXPECT_EQ(together.exits[SIM_EXIT_OUTSIDE], technique == SIM_NATIVE ? 0 : 160 / 8);
+            assert_memory_equal(&together, &each, sizeof(together));
+        }
+    }
+}
+
+static void repeat_and_go_on(struct sim_machine *machine)
+{
+    const sim_record records[] = { sim_record_of(SIM_READ, PAGE), sim_record_of(SIM_REPEAT, 799) };
+
+    sim_rig_run(machine, records, 2);
+}
+
+static void test_an_exit_among_repeats_takes_what_they_found(void **state)
+{
+    struct sim_config config = with_exits(SIM_NESTED, SIM_VPID_OFF);
+    struct sim_counts counts = sim_rig_count(&config, repeat_and_go_on);
+
+    (void)state;
+    EXPECT_EQ(counts.exits[SIM_EXIT_OUTSIDE], 100);
+    EXPECT_EQ(counts.walks[SIM_USER], 100); /* of the 101 stretches the last is empty */
+    config.vpid = SIM_VPID_ON;
+    EXPECT_EQ(sim_rig_count(&config, repeat_and_go_on).walks[SIM_USER], 1);
+}
+
+static void test_more_references_than_can_be_counted_are_a_complaint(void **state)
+{
+    const sim_record most = sim_record_of(SIM_REPEAT, UINT64_MAX >> SIM_RECORD_SHIFT);
+    const struct sim_config config = sim_rig_config(SIM_NATIVE);
+    struct sim_machine *const machine = sim_rig_open(&config);
+    struct complaint complaint = { .text = "" };
+    unsigned times = 0;
+
+    (void)state;
+    while (times < 8192 && sim_machine_run(machine, &most, 1, &complaint)) {
+        times++;
+    }
+    EXPECT(times > 0 && times < 4096);
+    EXPECT(strstr(complaint.text, "more references than can be counted") != NULL);
+    sim_machine_close(machine);
+}
+
 static void test_natively_the_hypervisors_references_are_passed_over(void **state)
 {
     const struct sim_config config = sim_rig_config(SIM_NATIVE);
@@ -483,6 +578,9 @@ int main(void)
         cmocka_unit_test(test_global_pages_survive_a_switch),
         cmocka_unit_test(test_invlpg_takes_its_page),
         cmocka_unit_test(test_a_traces_own_exits_replace_those_that_are_added),
+        cmocka_unit_test(test_a_repeat_is_so_many_references_exits_among_them),
+        cmocka_unit_test(test_an_exit_among_repeats_takes_what_they_found),
+        cmocka_unit_test(test_more_references_than_can_be_counted_are_a_complaint),
         cmocka_unit_test(test_natively_the_hypervisors_references_are_passed_over),
         cmocka_unit_test(test_addresses_that_no_processor_translates_are_complaints),
     };

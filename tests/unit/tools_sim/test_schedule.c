@@ -193,6 +193,132 @@ static void test_converting_writes_what_was_read(void **state)
     close_schedule(&rig);
 }
 
+/* --- repeats --- */
+
+/* Traces of one page each: a read, so many more like it, and a write of the page behind. */
+#define REPEATED 97
+#define IN_ALL   (1 + REPEATED + 1)
+
+struct repeating {
+    struct rig rig;
+    char *bytes[2];
+};
+
+static void repeat_traces(struct repeating *repeating, unsigned traces, unsigned processes, uint64_t interval)
+{
+    struct rig *const rig = &repeating->rig;
+
+    open_schedule(rig, traces, processes, &interval, 1);
+    for (unsigned i = 0; i < traces; i++) {
+        const uint64_t page = 0x1000 + i * UINT64_C(0x100);
+        const sim_record records[] = { sim_record_of(SIM_READ, page), sim_record_of(SIM_REPEAT, REPEATED),
+                                       sim_record_of(SIM_WRITE, page + 1) };
+        size_t size;
+        FILE *const to = open_memstream(&repeating->bytes[i], &size);
+
+        EXPECT(sim_trace_write_head(to) && sim_trace_write(to, records, 3));
+        EXPECT(fclose(to) == 0);
+        sim_trace_close(rig->schedule.traces[i]);
+        rig->schedule.traces[i] = sim_trace_over(repeating->bytes[i], size, SIM_TRACE_GUESS);
+    }
+}
+
+static struct sim_counts run_repeating(struct repeating *repeating, uint64_t limit)
+{
+    repeating->rig.schedule.limit = limit;
+    run(&repeating->rig);
+    return sim_machine_counts(repeating->rig.machines[0]);
+}
+
+static void end_repeating(struct repeating *repeating)
+{
+    for (unsigned i = 0; i < repeating->rig.schedule.trace_count; i++) {
+        free(repeating->bytes[i]);
+    }
+    close_schedule(&repeating->rig);
+}
+
+static void test_repeats_are_references(void **state)
+{
+    struct repeating repeating;
+
+    (void)state;
+    repeat_traces(&repeating, 1, 1, 10);
+    EXPECT_EQ(run_repeating(&repeating, 0).accesses[SIM_USER], IN_ALL);
+    EXPECT_EQ(repeating.rig.schedule.references[0], IN_ALL);
+    end_repeating(&repeating);
+}
+
+static void test_a_limit_ends_a_trace_within_a_repeat(void **state)
+{
+    struct repeating repeating;
+    struct sim_counts counts;
+
+    (void)state;
+    repeat_traces(&repeating, 1, 1, 10);
+    counts = run_repeating(&repeating, 50);
+    EXPECT_EQ(counts.accesses[SIM_USER], 50);
+    EXPECT_EQ(counts.page_faults, 1);
+    EXPECT_EQ(repeating.rig.schedule.references[0], 50);
+    end_repeating(&repeating);
+}
+
+static void test_slices_cut_a_repeat(void **state)
+{
+    struct repeating repeating;
+    struct sim_counts counts;
+
+    (void)state;
+    repeat_traces(&repeating, 1, 2, 10);
+    counts = run_repeating(&repeating, 0);
+    EXPECT_EQ(counts.accesses[SIM_USER], 2 * IN_ALL);
+    EXPECT_EQ(counts.switches, 2 * 10 - 1);
+    EXPECT_EQ(repeating.rig.schedule.references[0], IN_ALL);
+    end_repeating(&repeating);
+}
+
+static void test_what_a_process_repeats_is_its_own(void **state)
+{
+    struct repeating repeating;
+    struct sim_counts counts;
+
+    (void)state;
+    repeat_traces(&repeating, 2, 1, 10);
+    counts = run_repeating(&repeating, 0);
+    EXPECT_EQ(counts.accesses[SIM_USER], 2 * IN_ALL);
+    EXPECT_EQ(counts.switches, 2 * 10 - 1);
+    EXPECT_EQ(counts.page_faults, 2 * 2);
+    /* Each slice finds nothing of its page, and the last one nothing of the page behind. */
+    EXPECT_EQ(counts.walks[SIM_USER], 2 * (10 + 1));
+    end_repeating(&repeating);
+}
+
+static void test_converting_keeps_repeats_up_to_the_limit(void **state)
+{
+    struct repeating repeating;
+    char *bytes;
+    size_t size;
+    FILE *to = open_memstream(&bytes, &size);
+
+    (void)state;
+    repeat_traces(&repeating, 1, 1, 10);
+    EXPECT(sim_schedule_convert(&repeating.rig.schedule, to, &complaint));
+    EXPECT(fclose(to) == 0);
+    EXPECT_EQ(size, 16 + 8 * 3);
+    assert_memory_equal(bytes, repeating.bytes[0], size);
+    free(bytes);
+    to = open_memstream(&bytes, &size);
+    EXPECT(sim_trace_rewind(repeating.rig.schedule.traces[0]));
+    repeating.rig.schedule.limit = 6;
+    EXPECT(sim_schedule_convert(&repeating.rig.schedule, to, &complaint));
+    EXPECT(fclose(to) == 0);
+    EXPECT_EQ(size, 16 + 8 * 2);
+    EXPECT_EQ((uint8_t)bytes[24], SIM_REPEAT);
+    EXPECT_EQ((uint8_t)bytes[25], 5 << 4);
+    free(bytes);
+    end_repeating(&repeating);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +330,11 @@ int main(void)
         cmocka_unit_test(test_a_limit_ends_a_trace),
         cmocka_unit_test(test_a_bad_line_ends_the_run),
         cmocka_unit_test(test_converting_writes_what_was_read),
+        cmocka_unit_test(test_repeats_are_references),
+        cmocka_unit_test(test_a_limit_ends_a_trace_within_a_repeat),
+        cmocka_unit_test(test_slices_cut_a_repeat),
+        cmocka_unit_test(test_what_a_process_repeats_is_its_own),
+        cmocka_unit_test(test_converting_keeps_repeats_up_to_the_limit),
     };
 
     return RUN_TESTS(tests);
