@@ -32,7 +32,8 @@ struct dump {
     char *memory_path; /* the file of the machine's memory */
     bool whole;        /* there is one */
     int memory;        /* it, while it is read */
-    char *part;        /* where the dump is written, before it is complete */
+    char *path;        /* where it is to be in the end */
+    char *part;        /* where it is written, before it is complete */
     int out;
     char *state; /* JSON text */
     struct dump_ranges ranges;
@@ -381,12 +382,48 @@ static uint64_t total_bytes(const struct dump *dump)
     return total;
 }
 
-static bool make_file(struct dump *dump, const char *path, struct complaint *complaint)
+/*
+ * What stands at @path already goes only if it is a dump as this one is: a plain file, by way of links or not. A device or a
+ * pipe is not written to, since a dump is written in no order; and it should not vanish.
+ */
+static bool choose_path(struct dump *dump, const char *path, struct complaint *complaint)
+{
+    struct stat status;
+
+    if (lstat(path, &status) != 0) {
+        dump->path = strdup(path); /* nothing is there: whether something can be will be seen */
+        return dump->path || complain(complaint, "there is no memory for a name");
+    }
+    dump->path = realpath(path, NULL);
+    if (!dump->path || stat(dump->path, &status) != 0) {
+        return complain(complaint, "%s is a link that leads to no file: %s", path, strerror(errno));
+    }
+    return S_ISREG(status.st_mode) ||
+           complain(complaint, "%s is there already, and no plain file: a dump does not replace it", path);
+}
+
+/* Make room for what is written before it is complete: what a dump left that was killed may go, and a link. */
+static bool clear_part(const struct dump *dump, struct complaint *complaint)
+{
+    struct stat status;
+
+    if (lstat(dump->part, &status) != 0) {
+        return true;
+    }
+    if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) {
+        return complain(complaint, "%s is in the way, and no plain file", dump->part);
+    }
+    return unlink(dump->part) == 0 || complain(complaint, "%s: %s", dump->part, strerror(errno));
+}
+
+static bool make_file(struct dump *dump, struct complaint *complaint)
 {
     bool made;
 
+    if (!clear_part(dump, complaint)) {
+        return false;
+    }
     /* A guest's memory is nobody else's affair; and what stands there already is not written through. */
-    (void)unlink(dump->part);
     dump->out = open(dump->part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (dump->out < 0) {
         return complain(complaint, "%s: %s", dump->part, strerror(errno));
@@ -397,8 +434,8 @@ static bool make_file(struct dump *dump, const char *path, struct complaint *com
     if (close(dump->out) != 0 && made) {
         made = complain(complaint, "%s cannot be written: %s", dump->part, strerror(errno));
     }
-    if (made && rename(dump->part, path) != 0) {
-        made = complain(complaint, "%s: %s", path, strerror(errno));
+    if (made && rename(dump->part, dump->path) != 0) {
+        made = complain(complaint, "%s: %s", dump->path, strerror(errno));
     }
     if (!made) {
         (void)unlink(dump->part);
@@ -413,18 +450,20 @@ static void forget(struct dump *dump)
     free(dump->state);
     free(dump->memory_path);
     free(dump->part);
+    free(dump->path);
 }
 
 bool dump_write(const char *socket, const char *path, struct dump_summary *summary,
                 struct complaint *complaint)
 {
     struct dump dump = { .socket = socket, .chunk = take_memory(CHUNK_BYTES, 1) };
-    bool made;
+    bool made = choose_path(&dump, path, complaint);
 
-    if (asprintf(&dump.memory_path, "%s.memory", socket) < 0 || asprintf(&dump.part, "%s.part", path) < 0) {
-        return complain(complaint, "there is no memory for a name");
+    if (made && (asprintf(&dump.memory_path, "%s.memory", socket) < 0 ||
+                 asprintf(&dump.part, "%s.part", dump.path) < 0)) {
+        made = complain(complaint, "there is no memory for a name");
     }
-    made = look(&dump, complaint) && make_file(&dump, path, complaint);
+    made = made && look(&dump, complaint) && make_file(&dump, complaint);
     *summary = (struct dump_summary){ .memory_bytes = total_bytes(&dump),
                                       .written_bytes = dump.written_bytes,
                                       .ranges = dump.ranges.count,

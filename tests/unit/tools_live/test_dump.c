@@ -97,6 +97,85 @@ static void test_a_dump_is_its_owners_alone_and_is_written_through_no_link(void 
     hypervisor_end(&other);
 }
 
+/* Another name in the folder. */
+static void name_of(const struct hypervisor *other, const char *name, char *path, size_t room)
+{
+    (void)snprintf(path, room, "%s/%s", other->folder, name);
+}
+
+static void test_a_dump_replaces_nothing_but_a_plain_file(void **state)
+{
+    static const char *const names[] = { "pipe", "pipe-link", "nowhere", "dump" };
+    const struct hypervisor other = start(shadow_state(), NOWHERE, NOWHERE);
+    struct complaint complaint;
+    struct dump_summary summary;
+    struct stat before;
+    struct stat after;
+    char path[64];
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        name_of(&other, names[i], path, sizeof(path));
+        switch (i) {
+        case 0: EXPECT_EQ(mkfifo(path, 0600), 0); break;
+        case 1: EXPECT_EQ(symlink("pipe", path), 0); break;
+        case 2: EXPECT_EQ(symlink("/nonexistent/file", path), 0); break;
+        default: EXPECT_EQ(mkdir(path, 0700), 0); break;
+        }
+        EXPECT_EQ(lstat(path, &before), 0);
+        EXPECT(!dump_write(other.socket, path, &summary, &complaint));
+        EXPECT(strstr(complaint.text, path) != NULL);
+        EXPECT_EQ(lstat(path, &after), 0);
+        EXPECT_EQ(after.st_ino, before.st_ino);
+        EXPECT_EQ(after.st_mode, before.st_mode);
+    }
+    EXPECT(!dump_write(other.socket, other.socket, &summary, &complaint));
+    EXPECT_EQ(access(other.socket, F_OK), 0);
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        name_of(&other, names[i], path, sizeof(path));
+        EXPECT_EQ(remove(path), 0);
+    }
+    hypervisor_end(&other);
+}
+
+static void test_a_dump_takes_the_place_of_the_file_that_a_link_leads_to(void **state)
+{
+    const struct hypervisor other = start(shadow_state(), NOWHERE, NOWHERE);
+    struct complaint complaint;
+    struct dump_summary summary;
+    struct stat status;
+    char link[64];
+
+    (void)state;
+    name_of(&other, "link", link, sizeof(link));
+    EXPECT_EQ(symlink("dump", link), 0);
+    EXPECT(dump_write(other.socket, other.dump, &summary, &complaint));
+    EXPECT_EQ(truncate(other.dump, 0), 0);
+    EXPECT(dump_write(other.socket, link, &summary, &complaint));
+    EXPECT_EQ(lstat(link, &status), 0);
+    EXPECT(S_ISLNK(status.st_mode));
+    EXPECT_EQ(lstat(other.dump, &status), 0);
+    EXPECT(S_ISREG(status.st_mode) && status.st_size > 0);
+    EXPECT_EQ(unlink(link), 0);
+    hypervisor_end(&other);
+}
+
+static void test_what_is_in_the_way_of_a_dump_and_no_plain_file_stays(void **state)
+{
+    const struct hypervisor other = start(shadow_state(), NOWHERE, NOWHERE);
+    struct complaint complaint;
+    struct dump_summary summary;
+    char part[64];
+
+    (void)state;
+    name_of(&other, "dump.part", part, sizeof(part));
+    EXPECT_EQ(mkfifo(part, 0600), 0);
+    EXPECT(!dump_write(other.socket, other.dump, &summary, &complaint));
+    EXPECT(strstr(complaint.text, "dump.part is in the way") != NULL);
+    EXPECT_EQ(unlink(part), 0); /* it is there */
+    hypervisor_end(&other);
+}
+
 static void test_what_a_hypervisor_says_gives_no_orders_to_a_terminal(void **state)
 {
     struct complaint complaint;
@@ -213,6 +292,9 @@ int main(void)
         cmocka_unit_test(test_a_page_that_the_hypervisor_does_not_tell_fails_the_dump_and_leaves_no_file),
         cmocka_unit_test(test_a_dump_goes_nowhere_if_the_file_cannot_be),
         cmocka_unit_test(test_a_dump_is_its_owners_alone_and_is_written_through_no_link),
+        cmocka_unit_test(test_a_dump_replaces_nothing_but_a_plain_file),
+        cmocka_unit_test(test_a_dump_takes_the_place_of_the_file_that_a_link_leads_to),
+        cmocka_unit_test(test_what_is_in_the_way_of_a_dump_and_no_plain_file_stays),
         cmocka_unit_test(test_what_a_hypervisor_says_gives_no_orders_to_a_terminal),
         cmocka_unit_test(test_ranges_that_touch_or_overlap_become_one),
         cmocka_unit_test(test_work_is_done_while_the_partition_stands_still_which_then_goes_on),
