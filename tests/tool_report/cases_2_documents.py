@@ -21,6 +21,8 @@ NOT_DOCUMENTS = {
     "null": ("null", "neither"),
     "a list of nothing": ("[]", "neither"),
     "JSON of another program": ('{"name": "x", "version": 3, "list": [1, 2]}', "neither"),
+    "what vmmu check answers": ('{"vmmu_check": 1, "cr3": "0x1000", "findings": [{"severity": "error", "bytes": 4096}]}', "neither"),
+    "what vmmu walk answers": ('[{"va": "0x1000", "references": 4, "entries": [{"reference": 1}]}]', "neither"),
     "statistics of another version": ('{"vmmu": 2, "outcome": {}}', "version 2"),
     "statistics without an outcome": ('{"vmmu": 1, "mmu": {}}', "do not tell the outcome"),
     "too deep": ('{"vmmu": 1, "outcome": {}, "x": ' + "[" * 100 + "]" * 100 + "}", "nesting"),

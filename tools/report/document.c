@@ -12,28 +12,48 @@
 
 /* Of member "vmmu" of the statistics. */
 #define STATS_VERSION 1
+
+/* Of member "vmmu_sim" of a simulation. */
+#define SIM_VERSION   1
+
 #define LABEL_LETTERS 60
 
 /* --- what a document is ----------------------------------------------------------------------------------------- */
 
-static bool is_array_of_objects(struct json_object *value)
+/* Other commands' JSON has arrays of objects with numbers in them, too: rows are told by what each row of measurements says. */
+static bool is_measurement(struct json_object *row)
 {
-    return json_object_is_type(value, json_type_array) && json_object_array_length(value) > 0 &&
-           json_object_is_type(json_object_array_get_idx(value, 0), json_type_object);
+    const char *word = NULL;
+
+    return json_get_text(row, "technique", &word) && json_get_text(row, "workload", &word);
 }
 
-static bool holds_rows(struct json_object *root)
+static bool is_measurements(struct json_object *root)
 {
-    if (json_object_is_type(root, json_type_object)) {
-        json_object_object_foreach(root, key, value)
-        {
-            (void)key;
-            if (is_array_of_objects(value)) {
-                return true;
-            }
+    const size_t count = json_object_is_type(root, json_type_array) ? json_object_array_length(root) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!is_measurement(json_object_array_get_idx(root, i))) {
+            return false;
         }
     }
-    return is_array_of_objects(root);
+    return count != 0;
+}
+
+static bool judge_version(const struct document *document, const char *what, uint64_t version, uint64_t known,
+                          struct complaint *complaint)
+{
+    return version == known ||
+           complain(complaint, "%s: %s of version %llu, and %llu is what is known here", document->path, what,
+                    (unsigned long long)version, (unsigned long long)known);
+}
+
+static bool judge_stats(struct document *document, uint64_t version, struct complaint *complaint)
+{
+    document->kind = DOCUMENT_STATS;
+    return judge_version(document, "statistics", version, STATS_VERSION, complaint) &&
+           (json_get_object(document->root, "outcome") ||
+            complain(complaint, "%s: statistics that do not tell the outcome of their run", document->path));
 }
 
 static bool judge(struct document *document, struct complaint *complaint)
@@ -41,19 +61,15 @@ static bool judge(struct document *document, struct complaint *complaint)
     uint64_t version = 0;
 
     if (json_get_number(document->root, "vmmu", &version)) {
-        document->kind = DOCUMENT_STATS;
-        if (version != STATS_VERSION) {
-            return complain(complaint, "%s: statistics of version %llu, and %d is what is known here",
-                            document->path, (unsigned long long)version, STATS_VERSION);
-        }
-        if (!json_get_object(document->root, "outcome")) {
-            return complain(complaint, "%s: statistics that do not tell the outcome of their run",
-                            document->path);
-        }
-        return true;
+        return judge_stats(document, version, complaint);
     }
     document->kind = DOCUMENT_ROWS;
-    return holds_rows(document->root) ||
+    if (json_get_number(document->root, "vmmu_sim", &version)) {
+        return judge_version(document, "a simulation", version, SIM_VERSION, complaint) &&
+               (json_get_array(document->root, "runs") ||
+                complain(complaint, "%s: a simulation without runs", document->path));
+    }
+    return is_measurements(document->root) ||
            complain(complaint, "%s: JSON, but neither statistics of the hypervisor nor measurements",
                     document->path);
 }

@@ -12,7 +12,7 @@
 
 enum document_kind {
     DOCUMENT_STATS, /* {"vmmu": 1, ...}: what scripts/vm run --stats writes, and request `stats` answers */
-    DOCUMENT_ROWS,  /* build/bench.json: an array of objects; vmmu sim --json: an object that holds some */
+    DOCUMENT_ROWS, /* build/bench.json: an array of objects that tell a technique and a workload; vmmu sim --json */
 };
 
 #define DOCUMENT_BYTES (8UL << 20)
