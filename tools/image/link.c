@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +28,20 @@ void link_adopt(struct link *link, int socket)
     *link = (struct link){ .socket = socket, .idle_ms = IDLE_MS };
 }
 
+/* Why nobody at @path would have us: @error. */
+static bool refused(const char *path, int error, struct complaint *complaint)
+{
+    struct stat status;
+
+    if (error == ECONNREFUSED && stat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
+        return complain(complaint, "it is no socket: give that of a running hypervisor");
+    switch (error) {
+    case EAGAIN: return complain(complaint, "it is busy: somebody else is connected");
+    case ECONNREFUSED: return complain(complaint, "nobody listens: the hypervisor is gone");
+    default: return complain(complaint, "it cannot be asked: %s", strerror(error));
+    }
+}
+
 bool link_open(struct link *link, const char *path, struct complaint *complaint)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -40,9 +55,7 @@ bool link_open(struct link *link, const char *path, struct complaint *complaint)
         return complain(complaint, "there is no socket to be had: %s", strerror(errno));
     if (connect(link->socket, (const struct sockaddr *)&address, sizeof(address)) == 0)
         return link_ask(link, "", complaint);
-    if (errno == EAGAIN)
-        return complain(complaint, "it is busy: somebody else is connected");
-    return complain(complaint, "nobody listens: %s", strerror(errno));
+    return refused(path, errno, complaint);
 }
 
 void link_close(struct link *link)

@@ -335,6 +335,13 @@ static void test_nobody_listening_and_names_that_are_too_long_are_refused(void *
     EXPECT(image_open(end.path, &(struct image_options){ .format = IMAGE_RAW }, &complaint) == NULL);
     EXPECT(strstr(complaint.text, "it is a socket") != NULL);
     EXPECT_EQ(unlink(end.path) + rmdir(end.folder), 0);
+    EXPECT(!link_open(&link, end.path, &complaint));
+    EXPECT(strstr(complaint.text, "it cannot be asked: No such file") != NULL);
+    link_close(&link);
+    EXPECT(!link_open(&link, "/dev/null", &complaint));
+    EXPECT(strstr(complaint.text, "it is no socket") != NULL);
+    EXPECT(strstr(complaint.text, "nobody listens") == NULL);
+    link_close(&link);
     memset(path, 'x', sizeof(path) - 1);
     path[sizeof(path) - 1] = '\0';
     EXPECT(!link_open(&link, path, &complaint));
