@@ -108,7 +108,9 @@ def _(technique):
         out, _ = tool("walk", dump, f"{COUNT_AT:x}")
         expect_match(rf"(?m)^(guest-phys\.|physical) +{COUNT_AT:x} in the 4 MiB page at 400000", out, "walk of the dump")
         tool("live", path, "go")
-        tool("live", path, "dump", dump)
+        told = json.loads(tool("live", path, "--json", "dump", dump)[0])
+        expect_equal((told["file"], told["whole"]), (dump, front.host == "amd"), "JSON of a dump")
+        expect(told["memory_bytes"] > told["written_bytes"] > 0, f"what was written: {told}")
         expect(not asking.state()["held"], "who ran before must run afterwards")
         asking.port.close()
 
@@ -123,6 +125,12 @@ def _(technique):
         expect_equal(tool("live", path, "go")[0], "it was running before\n", "a second go")
         out, _ = tool("live", path, "walk", f"{COUNT_AT:x}")
         expect_match("4 MiB page at 400000", out, "walk")
+        expect("\033" not in out, "colour, and no terminal")
+        plain = json.loads(tool("live", path, "walk", f"{COUNT_AT:x}", "--json")[0])
+        expect_equal(json.loads(tool("live", "--json", path, "walk", f"{COUNT_AT:x}")[0]).keys(), plain.keys(), "JSON of a walk")
+        expect_match(r"\033\[", tool("live", "--color=always", path, "walk", f"{COUNT_AT:x}")[0], "a walk in colour")
+        stopped = [json.loads(tool("live", "--json", path, verb)[0]) for verb in ("stop", "go")]
+        expect_equal(stopped, [{"held": True, "before": False}, {"held": False, "before": False}], "JSON of stop and go")
         expect(not asking.state()["held"], "still held behind a walk")
         tool("live", path, "walk", "80000000", status=1)  # nothing is mapped there
         expect(not asking.state()["held"], "still held behind a fault")
@@ -265,8 +273,10 @@ def _():
         path = os.path.join(folder, "none")
         for words in (("live", path), ("top", path), ("live", path, "stop"), ("live", path, "dump", os.path.join(folder, "d"))):
             _, err = tool(*words, status=3)
-            expect_match(rf"^vmmu: {re.escape(path)}: .*(nobody listens|No such file)", err, "message")
+            expect_match(rf"^vmmu: {re.escape(path)}: .*No such file", err, "message")
             expect_equal(len(err.splitlines()), 1, "lines")
+            _, err = tool(words[0], "/dev/null", *words[2:], status=3)
+            expect_match("^vmmu: /dev/null: it is no socket: give that of a running hypervisor$", err, "message")
 
 
 @cases("vmmu {} ends with a sentence when the hypervisor hangs up, or talks nonsense", ("live", "top"))

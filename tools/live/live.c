@@ -14,6 +14,7 @@
 #include "tools/live/held.h"
 #include "tools/ui/json.h"
 #include "tools/ui/options.h"
+#include "tools/ui/paint.h"
 
 struct live_options {
     struct ui_options ui;
@@ -38,6 +39,7 @@ static const char manual[] =
     "  vmmu live /tmp/guest\n"
     "  vmmu live /tmp/guest walk ffffffff81000000\n"
     "  vmmu live /tmp/guest explain\n"
+    "  vmmu live --json /tmp/guest maps\n"
     "  vmmu live /tmp/guest dump guest.vmmu; vmmu check guest.vmmu\n"
     "\n"
     "Exit status: 0 done; of another command its own; 2 a command line that cannot be,\n"
@@ -96,6 +98,23 @@ static int show_glance(const struct live_options *options)
 
 /* --- stop and go --- */
 
+static int tell_held(const struct live_options *options, bool held, bool before)
+{
+    struct json_object *document;
+
+    if (options->ui.json) {
+        document = json_object_new_object();
+        json_put_flag(document, "held", held);
+        json_put_flag(document, "before", before);
+        json_print(document);
+    } else if (held) {
+        puts(before ? "it stood still before" : "stopped");
+    } else {
+        puts(before ? "it was running before" : "running");
+    }
+    return COMMAND_OK;
+}
+
 static int stop(struct live_options *options)
 {
     struct complaint complaint;
@@ -104,8 +123,7 @@ static int stop(struct live_options *options)
     if (!held_stop(options->socket, &before, &complaint)) {
         give_up(COMMAND_INPUT, "%s: %s", options->socket, complaint.text);
     }
-    puts(before ? "it stood still before" : "stopped");
-    return COMMAND_OK;
+    return tell_held(options, true, before);
 }
 
 static int go(struct live_options *options)
@@ -116,11 +134,30 @@ static int go(struct live_options *options)
     if (!held_go(options->socket, &before, &complaint)) {
         give_up(COMMAND_INPUT, "%s: %s", options->socket, complaint.text);
     }
-    puts(before ? "it was running before" : "running");
-    return COMMAND_OK;
+    return tell_held(options, false, before);
 }
 
 /* --- with the guest standing still --- */
+
+static void tell_dump(const struct live_options *options, const struct dump_summary *summary)
+{
+    struct json_object *document;
+
+    if (!options->ui.json) {
+        printf("%s: %llu MiB of %s, %llu KiB of it not zero\n", options->words[0],
+               (unsigned long long)(summary->memory_bytes >> 20),
+               summary->whole ? "the machine's memory" : "the partition's memory and its tables",
+               (unsigned long long)(summary->written_bytes >> 10));
+        return;
+    }
+    document = json_object_new_object();
+    json_put_text(document, "file", options->words[0]);
+    json_put_number(document, "memory_bytes", summary->memory_bytes);
+    json_put_number(document, "written_bytes", summary->written_bytes);
+    json_put_number(document, "ranges", summary->ranges);
+    json_put_flag(document, "whole", summary->whole);
+    json_print(document);
+}
 
 static int write_dump(void *context)
 {
@@ -131,10 +168,7 @@ static int write_dump(void *context)
     if (!dump_write(options->socket, options->words[0], &summary, &complaint)) {
         give_up(COMMAND_INPUT, "%s: %s", options->socket, complaint.text);
     }
-    printf("%s: %llu MiB of %s, %llu KiB of it not zero\n", options->words[0],
-           (unsigned long long)(summary.memory_bytes >> 20),
-           summary.whole ? "the machine's memory" : "the partition's memory and its tables",
-           (unsigned long long)(summary.written_bytes >> 10));
+    tell_dump(options, &summary);
     return COMMAND_OK;
 }
 
@@ -143,15 +177,19 @@ static int dump(struct live_options *options)
     return held_while(options->socket, write_dump, options);
 }
 
-/* The command by itself, as if it had been typed. */
+/* The command by itself, as if it had been typed, with the options that stood before the socket. */
 static int run_command(void *context)
 {
     const struct live_options *const options = context;
-    char **const words = take_memory((unsigned long)options->word_count + 4, sizeof(*words));
+    char **const words = take_memory((unsigned long)options->word_count + 6, sizeof(*words));
     unsigned count = 0;
 
     words[count++] = strdup("vmmu");
     words[count++] = options->verb;
+    if (options->ui.json) {
+        words[count++] = strdup("--json");
+    }
+    words[count++] = strdup(*paint_off() ? "--color=always" : "--color=never");
     words[count++] = options->socket;
     for (int i = 0; i < options->word_count; i++) {
         words[count++] = options->words[i];
