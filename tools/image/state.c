@@ -18,7 +18,7 @@ static struct json_object *parse(const char *text, size_t size_bytes, struct com
         (void)complain(complaint, "there is no memory to read the hypervisor's state");
         return NULL;
     }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     document = json_tokener_parse_ex(tokener, text, (int)size_bytes);
     if (document == NULL) {
         const enum json_tokener_error error = json_tokener_get_error(tokener);

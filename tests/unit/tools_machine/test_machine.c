@@ -29,7 +29,7 @@ static void make_image(struct raw_image *image)
     memory[4][6] = 0x5003;
     memset(memory[5], 'b', sizeof(memory[5]));
     memset(memory[6], 'a', sizeof(memory[6]));
-    strcpy(image->path, "/tmp/vmmu-machine-XXXXXX");
+    *image = (struct raw_image){ "/tmp/vmmu-machine-XXXXXX" };
     file = fdopen(mkstemp(image->path), "w");
     EXPECT(file != NULL);
     EXPECT_EQ(fwrite(memory, 1, sizeof(memory), file), sizeof(memory));
@@ -174,9 +174,8 @@ static void test_memory_counts_from_the_base(void **state)
 static void test_pdptes_that_an_emulator_marked_accessed_are_as_they_were_loaded(void **state)
 {
     static uint64_t memory[IMAGE_PAGES][512];
-    char path[] = "/tmp/vmmu-machine-XXXXXX";
-    const int file = mkstemp(path);
-    struct raw_image image;
+    struct raw_image image = { "/tmp/vmmu-machine-XXXXXX" };
+    const int file = mkstemp(image.path);
     struct machine machine;
     struct complaint complaint;
     char byte = 0;
@@ -188,7 +187,6 @@ static void test_pdptes_that_an_emulator_marked_accessed_are_as_they_were_loaded
     memset(memory[6], 'a', sizeof(memory[6]));
     EXPECT_EQ(write(file, memory, sizeof(memory)), sizeof(memory));
     close(file);
-    strcpy(image.path, path);
     EXPECT(open_with(&image, &machine, &complaint,
                      (const char *const[]){ "--cr3", "1000", "--mode", "pae", NULL }));
     EXPECT(!machine.mode.pdpte_in_memory);
@@ -196,7 +194,7 @@ static void test_pdptes_that_an_emulator_marked_accessed_are_as_they_were_loaded
     EXPECT(machine_read(&machine, 0x5123, &byte, 1));
     EXPECT_EQ(byte, 'a');
     machine_close(&machine);
-    unlink(path);
+    unlink(image.path);
 }
 
 static void test_another_cr3_keeps_the_mode(void **state)
