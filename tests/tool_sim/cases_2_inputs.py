@@ -34,6 +34,7 @@ WRONG_WORDS = {
     "processes of several traces": ["--processes", "2", "-", "-"],
     "an unknown weight": ["--weights", "luck=3", "-"],
     "a weight without number": ["--weights", "exit", "-"],
+    "a plot of nothing that is known": ["--plot", "luck=x.svg", "-"],
     "too many configurations": ["--exit", ",".join(map(str, range(16))), "--page", "4k,2m,1g", "--upper", "on,off",
                                 "--host-page", "4k,2m,1g", "-"],
 }
@@ -77,13 +78,22 @@ def _():
         expect_match(r"/nowhere/file cannot be written", ended.stderr, "complaint")
 
 
-@case("an empty trace, and one without references, have zeros in every place")
+@case("an empty trace, and one without references, are errors, and nothing is printed")
 def _():
     for content in (b"", b"==1== nothing happened\n", HEAD):
-        for run in runs(write("empty", content)).values():
-            expect_equal(run["accesses"]["user"], 0, "accesses")
-            expect_equal(run["cycles_per_1000"], 0, "cycles")
-        expect_equal(sim(write("empty", content), tool=SANITIZED).returncode, OK, "exit status")
+        ended = sim("--json", write("empty", content), tool=SANITIZED)
+        expect_equal(ended.returncode, INPUT, f"exit status ({ended.stderr})")
+        expect_match(r"^vmmu: .*empty: no references in it\n$", ended.stderr, "complaint")
+        expect_equal(ended.stdout, "", "output")
+
+
+@case("a trace is not overwritten by what it comes to")
+def _():
+    path = write("kept", b" L 00001000,4\n")
+    for option in ("--plot", "--convert"):
+        ended = sim(option, path, path, tool=SANITIZED)
+        expect_equal(ended.returncode, USAGE, f"exit status of {option} ({ended.stderr})")
+        expect_equal(path.read_bytes(), b" L 00001000,4\n", "the trace")
 
 
 @case("valgrind's pipe is simulated while the program runs, with the numbers of its file")

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tools/command.h"
+#include "tools/sim/output.h"
 #include "tools/sim/results.h"
 #include "tools/ui/options.h"
 
@@ -28,6 +29,12 @@ struct values {
     unsigned count;
 };
 
+/* A plot that is asked for. */
+struct plot_option {
+    unsigned what; /* of sim_plot_names */
+    const char *path;
+};
+
 struct sim_options {
     struct ui_options ui;
     const char *paths[SIM_TRACES_MOST];
@@ -43,7 +50,7 @@ struct sim_options {
     uint64_t pool_pages;
     unsigned levels, nested_levels;
     struct sim_weights weights;
-    const char *plots[PLOTS_MOST]; /* NAME=FILE, or FILE */
+    struct plot_option plots[PLOTS_MOST];
     unsigned plot_count;
     const char *convert;
 };
@@ -100,12 +107,14 @@ static const struct argp_option sim_argp_options[] = {
     { NULL, 0, NULL, 0, "Input:", 3 },
     { "format", KEY_FORMAT, "FORMAT", 0, "lackey, binary, hypervisor (guessed; hypervisor never is)", 3 },
     { "limit", KEY_LIMIT, "N", 0, "so many references of each trace at most", 3 },
-    { NULL, 0, NULL, 0, "Output:", 8 },
+    /* The heading of this group is ui_argp's. */
     { "weights", KEY_WEIGHTS, "LIST", 0,
-      "cycles of things: second=9,reference=12,fault=1000,exit=1500,switch=200 are those that are not given",
+      "cycles of things, NAME=CYCLES: second (9), reference (12), fault (1000), exit (1500), switch (200)",
       8 },
     { "plot", KEY_PLOT, "[WHAT=]FILE", 0,
-      "draw an SVG: walks, depth, references, exits, tables, cycles (references); more than once for several",
+      "draw an SVG: walks, depth, references, exits, tables, cycles (references); more than once for "
+      "several; "
+      "a FILE with = in its name is ./FILE",
       8 },
     { "convert", KEY_CONVERT, "FILE", 0, "write the trace in the binary form, and simulate nothing", 8 },
     { 0 },
@@ -117,8 +126,11 @@ static const char sim_doc[] =
     "\vWalks and page tables are real: a small guest system maps pages at first touch, the library's own "
     "engines build shadow and nested tables, its walkers walk them. docs/sim.md tells what is modelled.\n\n"
     "Examples:\n"
-    "  valgrind --tool=lackey --trace-mem=yes --log-fd=9 9>&1 >/dev/null ls | vmmu sim -\n"
-    "  vmmu sim --upper off --technique native,nested trace    4 against 24 references\n"
+    "  valgrind --tool=lackey --trace-mem=yes --log-file=trace ls\n"
+    "  vmmu sim trace\n"
+    "  valgrind --tool=lackey --trace-mem=yes --log-fd=9 9>&1 >/dev/null ls |\n"
+    "    vmmu sim -                                            # the same as a pipe\n"
+    "  vmmu sim --upper off --technique native,nested trace    # 4 against 24\n"
     "  vmmu sim --exit 1000,10000,100000 --plot cycles=exits.svg trace\n"
     "  vmmu sim --page 4k,2m --processes 4 --pcid off,on trace\n"
     "  vmmu sim --convert trace.bin trace";
@@ -220,12 +232,28 @@ static void add_geometry(struct argp_state *state, struct sim_options *options, 
     }
 }
 
-static void add_plot(struct argp_state *state, struct sim_options *options, const char *text)
+/* `WHAT=FILE`, or a FILE that shows references. What has a slash is a path, and no word. */
+static void add_plot(struct argp_state *state, struct sim_options *options, char *text)
 {
+    struct plot_option *const plot = &options->plots[options->plot_count];
+    char *const equals = strchr(text, '=');
+    const char *word = "references";
+
     if (options->plot_count == PLOTS_MOST) {
         argp_error(state, "--plot: more than %u", PLOTS_MOST);
+        return;
     }
-    options->plots[options->plot_count++] = text;
+    plot->path = text;
+    if (equals && !memchr(text, '/', (size_t)(equals - text))) {
+        *equals = '\0';
+        word = text;
+        plot->path = equals + 1;
+    }
+    plot->what = option_word(state, "--plot", word, sim_plot_names);
+    if (!*plot->path) {
+        argp_error(state, "--plot: a FILE is wanted");
+    }
+    options->plot_count++;
 }
 
 static void add_path(struct argp_state *state, struct sim_options *options, const char *path)
@@ -439,6 +467,22 @@ static struct configurations *combine(const struct sim_options *options)
 
 /* --- running --- */
 
+/* Before anything is read: what is computed for minutes should find its place, and no trace be lost. */
+static void check_outputs(const struct sim_options *options)
+{
+    struct complaint complaint;
+
+    for (unsigned i = 0; i < options->plot_count; i++) {
+        if (!sim_output_may_be(options->plots[i].path, options->paths, options->path_count, &complaint)) {
+            give_up_for(&complaint);
+        }
+    }
+    if (options->convert &&
+        !sim_output_may_be(options->convert, options->paths, options->path_count, &complaint)) {
+        give_up_for(&complaint);
+    }
+}
+
 static void open_traces(const struct sim_options *options, struct sim_schedule *schedule)
 {
     struct complaint complaint;
@@ -449,6 +493,16 @@ static void open_traces(const struct sim_options *options, struct sim_schedule *
             give_up_for(&complaint);
         }
         schedule->trace_count++;
+    }
+}
+
+/* A simulation of nothing is no answer: something went wrong where the trace was made. */
+static void refuse_emptiness(const struct sim_schedule *schedule)
+{
+    for (unsigned i = 0; i < schedule->trace_count; i++) {
+        if (schedule->references[i] == 0) {
+            give_up(COMMAND_INPUT, "%s: no references in it", sim_trace_path(schedule->traces[i]));
+        }
     }
 }
 
@@ -466,26 +520,7 @@ static void convert(const struct sim_options *options, struct sim_schedule *sche
     if (to != stdout && fclose(to) != 0) {
         give_up(COMMAND_INPUT, "%s cannot be written", options->convert);
     }
-}
-
-/* `WHAT=FILE`, or a FILE that shows references. */
-static void draw(const struct sim_results *results, const char *text)
-{
-    struct complaint complaint;
-    const char *path = text;
-    unsigned which = 2;
-
-    for (unsigned i = 0; sim_plot_names[i]; i++) {
-        const size_t length = strlen(sim_plot_names[i]);
-
-        if (strncmp(text, sim_plot_names[i], length) == 0 && text[length] == '=') {
-            which = i;
-            path = text + length + 1;
-        }
-    }
-    if (!sim_results_plot(results, which, path, &complaint)) {
-        give_up_for(&complaint);
-    }
+    refuse_emptiness(schedule);
 }
 
 static void simulate(const struct sim_options *options, struct sim_schedule *schedule)
@@ -506,10 +541,13 @@ static void simulate(const struct sim_options *options, struct sim_schedule *sch
     if (!sim_schedule_run(schedule, &complaint)) {
         give_up_for(&complaint);
     }
+    refuse_emptiness(schedule);
     results = sim_results_of(schedule, &options->weights);
     (options->ui.json ? sim_results_print_json : sim_results_print)(&results);
     for (unsigned i = 0; i < options->plot_count; i++) {
-        draw(&results, options->plots[i]);
+        if (!sim_results_plot(&results, options->plots[i].what, options->plots[i].path, &complaint)) {
+            give_up_for(&complaint);
+        }
     }
     sim_results_free(&results);
     for (unsigned i = 0; i < schedule->machine_count; i++) {
@@ -547,6 +585,7 @@ int sim_command(int argc, char **argv)
     static struct sim_schedule schedule;
 
     argp_parse(&argp, argc, argv, 0, NULL, &options);
+    check_outputs(&options);
     schedule.processes = options.processes;
     schedule.limit = options.limit;
     open_traces(&options, &schedule);
