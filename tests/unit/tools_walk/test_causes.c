@@ -238,7 +238,7 @@ static void test_a_table_outside_memory_is_told_with_the_entry_that_points_there
     EXPECT_EQ(model.status, VMMU_ABSENT);
     EXPECT_EQ(only_cause(&model)->reason, WALK_ABSENT);
     EXPECT_EQ(only_cause(&model)->entry, 2);
-    EXPECT_EQ(only_cause(&model)->address, table_at(&machine.mode, 1) + 5 * 8);
+    EXPECT_EQ(only_cause(&model)->address, table_at(&machine.mode, 1) + UINT64_C(5) * 8);
     expect_sentence(&model, 0, "PDE at 0x102000 points out of the image: nothing at 0x101028");
     world.absent_base = 0x1000;
     walk_in_words(&machine, VA, "r", &model);
