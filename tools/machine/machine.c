@@ -17,7 +17,7 @@ static void select_mode(enum vmmu_x86_paging mode, struct vmmu_x86_paging_regist
     switch (mode) {
     case VMMU_X86_PAGING_NONE: registers->cr0 &= ~VMMU_X86_CR0_PG; break;
     case VMMU_X86_PAGING_32BIT: registers->cr4 |= VMMU_X86_CR4_PSE; break;
-    case VMMU_X86_PAGING_PAE: registers->cr4 |= VMMU_X86_CR4_PAE; break;
+    case VMMU_X86_PAGING_PAE:
     case VMMU_X86_PAGING_4LEVEL: registers->cr4 |= VMMU_X86_CR4_PAE; break;
     case VMMU_X86_PAGING_5LEVEL: registers->cr4 |= VMMU_X86_CR4_PAE | VMMU_X86_CR4_LA57; break;
     }
@@ -143,7 +143,7 @@ static bool take_processor(const struct machine_options *options, struct machine
     }
     machine->cpu =
         machine->processor && machine->processor->has_cpu ? machine->processor->cpu : vmmu_x86_any_cpu;
-    machine->pat_known = machine->partition || (machine->processor && machine->processor->pat);
+    machine->pat_known = machine->processor && (machine->partition || machine->processor->pat);
     machine->pat = machine->pat_known ? machine->processor->pat : PAT_AT_RESET;
     if (machine->processor && machine->processor->has_paging) {
         machine->registers = machine->processor->paging;

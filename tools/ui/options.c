@@ -1,6 +1,7 @@
 #include "tools/ui/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,14 +71,16 @@ uint64_t option_count(struct argp_state *state, const char *what, const char *te
 unsigned option_word(struct argp_state *state, const char *what, const char *text, const char *const *words)
 {
     char list[256] = "";
+    size_t letters = 0;
     unsigned i = 0;
 
     for (; words[i]; i++) {
         if (strcmp(words[i], text) == 0) {
             return i;
         }
-        if (strlen(list) + strlen(words[i]) + 3 < sizeof(list)) {
-            strcat(strcat(list, i ? ", " : ""), words[i]);
+        if (letters < sizeof(list)) {
+            letters +=
+                (size_t)snprintf(list + letters, sizeof(list) - letters, "%s%s", i ? ", " : "", words[i]);
         }
     }
     argp_error(state, "%s: '%s' is none of: %s", what, text, list);

@@ -58,7 +58,7 @@ static void test_four_by_four_levels_make_24_references_in_five_rows(void **stat
     EXPECT(walk_row_address(&model, 4, &gpa));
     EXPECT_EQ(gpa, 0x1000);
     EXPECT(walk_row_address(&model, 1, &gpa));
-    EXPECT_EQ(gpa, table_at(&machine.mode, 1) + 5 * 8);
+    EXPECT_EQ(gpa, table_at(&machine.mode, 1) + UINT64_C(5) * 8);
     EXPECT(walk_row_address(&model, 0, &gpa));
     EXPECT_EQ(gpa, FRAME + 0x123);
     EXPECT_EQ(model.host.hpa.v, AWAY + FRAME + 0x123);
@@ -256,7 +256,7 @@ static void test_a_guest_physical_address_may_be_wider_than_the_second_stage(voi
     const struct machine machine = guest_machine(VMMU_X86_STAGE2_EPT, 4);
 
     (void)state;
-    world_write(&world, AWAY + table_at(&machine.mode, 1) + 5 * 8, 8, BIT64(50) | E_ALL);
+    world_write(&world, AWAY + table_at(&machine.mode, 1) + UINT64_C(5) * 8, 8, BIT64(50) | E_ALL);
     walk_in_words(&machine, VA, "r", &model);
     EXPECT_EQ(model.status, VMMU_STAGE2);
     EXPECT_EQ(only_cause(&model)->reason, WALK_TOO_WIDE);
@@ -270,7 +270,7 @@ static void test_the_guests_own_fault_comes_before_the_second_stage_of_the_page(
     const struct machine machine = guest_machine(VMMU_X86_STAGE2_EPT, 4);
 
     (void)state;
-    world_write(&world, AWAY + table_at(&machine.mode, 1) + 5 * 8, 8, FRAME | E_P);
+    world_write(&world, AWAY + table_at(&machine.mode, 1) + UINT64_C(5) * 8, 8, FRAME | E_P);
     second_put(&second, 1, FRAME, 0);
     walk_in_words(&machine, VA, "w", &model);
     EXPECT_EQ(model.status, VMMU_GUEST_FAULT);

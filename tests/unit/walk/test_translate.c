@@ -163,7 +163,10 @@ static void draw_chain(const struct vmmu_x86_mode *mode, uint64_t va)
     for (unsigned level = 1; level <= levels; level++) {
         const uint64_t table = level > 1 ? table_at(mode, level - 1) : 0x42000;
         const uint64_t sound = table | (draw() & BITS64(11, 0)) | (draw() % 16 != 0);
-        const uint64_t noise = draw() % 4 == 0 ? draw() & draw() & draw() : 0;
+        uint64_t noise = draw() % 4 == 0 ? draw() : 0;
+
+        noise &= draw(); /* one bit in eight */
+        noise &= draw();
 
         put_entry(&world, mode, level, va, (sound | noise) & (narrow ? UINT32_MAX : UINT64_MAX));
     }
