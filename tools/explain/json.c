@@ -88,6 +88,30 @@ static void put_accesses(struct json_object *document, const struct story *story
     }
 }
 
+static void put_exit(struct json_object *object, const char *key, const struct story_exit *exit)
+{
+    static const char *const words[] = {
+        [STORY_STAYS] = "no", [STORY_EXITS] = "yes", [STORY_EXITS_AT_TIMES] = "at-times"
+    };
+    struct json_object *one = put_object(object, key);
+
+    json_put_text(one, "exits", words[exit->exits]);
+    json_put_text(one, "why", exit->why);
+}
+
+static void put_itself(struct json_object *document, const struct story *story)
+{
+    const struct story_itself *itself = &story->itself;
+    struct json_object *object = put_object(document, "itself");
+
+    json_put_text(object, "what", itself->what);
+    if (itself->what) {
+        json_put_number(object, "vector", itself->vector);
+        put_exit(object, "shadow", &itself->shadow);
+        put_exit(object, "nested", &itself->nested);
+    }
+}
+
 /* --- native --- */
 
 static void put_fault(struct json_object *object, const struct walk_model *walk)
@@ -335,6 +359,7 @@ void story_print_json(const struct story *story)
     json_put_number(document, "vmmu_explain", 1);
     put_instruction(document, story);
     put_accesses(document, story);
+    put_itself(document, story);
     put_native(document, story);
     put_shadow(document, story);
     put_here(document, story);

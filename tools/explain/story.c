@@ -166,12 +166,23 @@ static void name_stack_fault(struct story *story, unsigned piece)
     }
 }
 
+/* It is fetched, and then it faults before it accesses anything. */
+static bool faults_by_itself(const struct story *story)
+{
+    const unsigned next = story->reached;
+    const struct access_list *list = &story->list;
+
+    return story->itself.vector != 0 &&
+           (next == list->piece_count || list->accesses[list->pieces[next].access].kind != VMMU_X86_EXECUTE);
+}
+
 void story_tell_native(struct story *story)
 {
     struct machine guest = *story->machine;
 
     guest.has_second = false;
-    while (story->reached < story->list.piece_count && story->end == STORY_GOES_ON) {
+    while (story->reached < story->list.piece_count && story->end == STORY_GOES_ON &&
+           !faults_by_itself(story)) {
         const unsigned piece = story->reached++;
         struct walk_model *walk = &story->native[piece];
 
@@ -181,6 +192,9 @@ void story_tell_native(struct story *story)
         if (story->list.accesses[story->list.pieces[piece].access].refused == 0) {
             story->native_loads += walk->loads;
         }
+    }
+    if (story->end == STORY_GOES_ON && faults_by_itself(story)) {
+        story->end = STORY_FAULT;
     }
 }
 
@@ -204,6 +218,7 @@ struct story *story_make(const struct machine *machine, const struct story_optio
         story_free(story);
         return NULL;
     }
+    story_tell_itself(story);
     story_tell_native(story);
     story_tell_nested(story);
     story_tell_shadow(story);

@@ -42,6 +42,25 @@ enum story_end {
     STORY_NOT_KNOWN, /* the image lacks what it takes to say */
 };
 
+/* --- the instruction itself --- */
+
+#define STORY_VECTOR_UD 6
+
+enum story_exits { STORY_STAYS, STORY_EXITS, STORY_EXITS_AT_TIMES };
+
+struct story_exit {
+    enum story_exits exits;
+    const char *why; /* or when */
+};
+
+/* What an instruction does beside its accesses, which the hypervisor may intercept. */
+struct story_itself {
+    const char *what; /* a sentence; NULL: nothing */
+    uint8_t vector;   /* natively it faults by itself once it is fetched: 6 or 13; else 0 */
+    struct story_exit shadow;
+    struct story_exit nested;
+};
+
 /* --- nested --- */
 
 enum { STORY_OWN, STORY_4K, STORY_2M, STORY_1G, STORY_STAGES };
@@ -156,6 +175,7 @@ struct story {
     bool amd;
     struct code code;
     bool decoded; /* else only the fetch can be told */
+    struct story_itself itself;
     struct access_list list;
     unsigned reached; /* pieces that the instruction comes to, the one at which it ends included */
 
@@ -179,6 +199,7 @@ void story_print_json(const struct story *story);
 
 /* --- the parts, in the order in which they are made --- */
 
+void story_tell_itself(struct story *story);
 void story_tell_native(struct story *story);
 void story_tell_nested(struct story *story);
 void story_tell_shadow(struct story *story);

@@ -142,12 +142,45 @@ static void print_accesses(const struct story *story)
     }
 }
 
-/* --- native --- */
-
 static const char *vector_words(uint8_t vector)
 {
-    return vector == VMMU_X86_VECTOR_PF ? "#PF, a page fault" : vector == VMMU_X86_VECTOR_SS ? "#SS" : "#GP";
+    switch (vector) {
+    case STORY_VECTOR_UD: return "#UD";
+    case VMMU_X86_VECTOR_SS: return "#SS";
+    case VMMU_X86_VECTOR_PF: return "#PF, a page fault";
+    default: return "#GP";
+    }
 }
+
+static void say_exit(const char *technique, const struct story_exit *exit)
+{
+    static const char *const verbs[] = {
+        [STORY_STAYS] = "does not exit", [STORY_EXITS] = "exits", [STORY_EXITS_AT_TIMES] = "exits at times"
+    };
+
+    say("Under %s paging it %s: %s.", technique, verbs[exit->exits], exit->why);
+}
+
+static void print_itself(const struct story *story)
+{
+    const struct story_itself *itself = &story->itself;
+
+    if (!itself->what) {
+        return;
+    }
+    head("THE INSTRUCTION ITSELF", itself->what);
+    if (itself->vector != 0) {
+        say("Natively it raises %s, once it is fetched.", vector_words(itself->vector));
+    }
+    if (itself->shadow.exits == itself->nested.exits && itself->shadow.why == itself->nested.why) {
+        say_exit("shadow and nested", &itself->shadow);
+    } else {
+        say_exit("shadow", &itself->shadow);
+        say_exit("nested", &itself->nested);
+    }
+}
+
+/* --- native --- */
 
 static void print_native_piece(const struct story *story, unsigned piece)
 {
@@ -388,7 +421,8 @@ static void print_stage2_fault(const struct story *story)
             ": %s exits, and the hypervisor takes it for a device.",
             walk->fault.gpa.v, story->amd ? "a nested page fault" : "an EPT violation");
     } else if (nested->there) {
-        say("All memory is mapped beforehand: nothing exits%s.",
+        say("All memory is mapped beforehand: %s exits%s.",
+            story->itself.nested.exits == STORY_STAYS ? "nothing" : "no access",
             story->end == STORY_FAULT ? ", the fault neither: it is the guest's own" : "");
     }
 }
@@ -461,7 +495,8 @@ void story_print_text(const struct story *story)
 {
     print_instruction(story);
     print_accesses(story);
-    if (story->list.piece_count == 0) {
+    print_itself(story);
+    if (story->reached == 0) {
         return;
     }
     print_native(story);
