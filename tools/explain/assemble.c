@@ -3,12 +3,14 @@
  * the rest.
  *
  *   line     = { prefix } mnemonic [ operand { "," operand } ]
- *   operand  = register | number | [ size [ "ptr" ] ] [ segment ":" ] "[" term { ("+" | "-") term } "]"
+ *   operand  = register | number | [ size [ "ptr" ] ] [ segment ":" ] memory
+ *   memory   = "[" term { ("+" | "-") term } "]" | number, if a size or a segment stands before it
  *   term     = register [ "*" scale ] | number
  *   number   = decimal, or hexadecimal with 0x
  */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +26,9 @@ struct parse {
     const char *at;
     struct complaint *complaint;
     ZydisEncoderRequest request;
-    bool needs_size; /* a memory operand does not say how large it is */
-    bool relative;   /* a branch to an address */
+    bool needs_size;    /* a memory operand does not say how large it is */
+    bool relative;      /* a branch to an address */
+    const char *string; /* the name of a string instruction that its operands complete; or NULL */
 };
 
 struct named {
@@ -40,8 +43,8 @@ static const struct named prefixes[] = {
 };
 
 static const struct named sizes[] = {
-    { "byte", 1 },   { "word", 2 },     { "dword", 4 },    { "fword", 6 },    { "qword", 8 },
-    { "tbyte", 10 }, { "xmmword", 16 }, { "ymmword", 32 }, { "zmmword", 64 },
+    { "byte", 1 },   { "word", 2 },   { "dword", 4 },    { "fword", 6 },    { "qword", 8 },
+    { "tbyte", 10 }, { "oword", 16 }, { "xmmword", 16 }, { "ymmword", 32 }, { "zmmword", 64 },
 };
 
 static const struct named segments[] = {
@@ -59,6 +62,9 @@ static const struct named aliases[] = {
     { "cmove", ZYDIS_MNEMONIC_CMOVZ }, { "cmovne", ZYDIS_MNEMONIC_CMOVNZ }, { "sete", ZYDIS_MNEMONIC_SETZ },
     { "setne", ZYDIS_MNEMONIC_SETNZ },
 };
+
+/* Listings give string instructions operands, which only say how large the elements are, and which segment is read. */
+static const char *const strings[] = { "movs", "cmps", "stos", "lods", "scas", "ins", "outs" };
 
 #define FIND(table, word) find(table, sizeof(table) / sizeof((table)[0]), word)
 
@@ -187,9 +193,13 @@ static bool read_memory(struct parse *parse, ZydisEncoderOperand *operand)
     return take(parse, ']') || wrong(parse, "']' is wanted");
 }
 
-/* What may stand before a bracket: a size, a segment. */
-static void read_qualifiers(struct parse *parse, ZydisEncoderOperand *operand)
+/*
+ * What may stand before an operand in memory: a size, a segment, of which *prefix is the prefix. Whether anything does that
+ * makes a number an address.
+ */
+static bool read_qualifiers(struct parse *parse, ZydisEncoderOperand *operand, uint64_t *prefix)
 {
+    bool is_address = false;
     char word[WORD_BYTES];
     unsigned count = peek_word(parse, word);
     const struct named *size = FIND(sizes, word);
@@ -200,16 +210,27 @@ static void read_qualifiers(struct parse *parse, ZydisEncoderOperand *operand)
         skip_blanks(parse);
         count = peek_word(parse, word);
         if (strcasecmp(word, "ptr") == 0) {
+            is_address = true;
             parse->at += count;
             skip_blanks(parse);
         }
     }
     count = peek_word(parse, word);
     if (FIND(segments, word) && parse->at[count] == ':') {
-        parse->request.prefixes |= FIND(segments, word)->value;
+        *prefix = FIND(segments, word)->value;
         parse->at += count + 1;
         skip_blanks(parse);
+        is_address = true;
     }
+    return is_address;
+}
+
+/* An address without brackets, as disassemblers print it: ds:0x1234. */
+static bool read_address(struct parse *parse, ZydisEncoderOperand *operand)
+{
+    operand->type = ZYDIS_OPERAND_TYPE_MEMORY;
+    parse->needs_size = parse->needs_size || operand->mem.size == 0;
+    return read_term(parse, operand, false);
 }
 
 static bool read_immediate(struct parse *parse, ZydisEncoderOperand *operand)
@@ -226,20 +247,47 @@ static bool read_immediate(struct parse *parse, ZydisEncoderOperand *operand)
     return true;
 }
 
+static bool is_stack_base(ZydisRegister name)
+{
+    return name == ZYDIS_REGISTER_EBP || name == ZYDIS_REGISTER_ESP || name == ZYDIS_REGISTER_BP ||
+           name == ZYDIS_REGISTER_SP;
+}
+
+/* Listings name the segment where it is the usual one, too: then it has no prefix. In 64-bit code four have no effect. */
+static void add_segment(struct parse *parse, const ZydisEncoderOperand *operand, uint64_t prefix)
+{
+    const uint64_t flat = ZYDIS_ATTRIB_HAS_SEGMENT_CS | ZYDIS_ATTRIB_HAS_SEGMENT_SS |
+                          ZYDIS_ATTRIB_HAS_SEGMENT_DS | ZYDIS_ATTRIB_HAS_SEGMENT_ES;
+    const uint64_t usual =
+        is_stack_base(operand->mem.base) ? ZYDIS_ATTRIB_HAS_SEGMENT_SS : ZYDIS_ATTRIB_HAS_SEGMENT_DS;
+    const bool is_target = parse->string && prefix == ZYDIS_ATTRIB_HAS_SEGMENT_ES;
+
+    if (prefix != usual && !is_target && (parse->code->width != VMMU_INSN_64 || !(prefix & flat))) {
+        parse->request.prefixes |= prefix;
+    }
+}
+
 static bool read_operand(struct parse *parse)
 {
     ZydisEncoderOperand *operand;
     char word[WORD_BYTES];
+    uint64_t prefix = 0;
     unsigned count;
+    bool is_address;
 
     if (parse->request.operand_count == ZYDIS_ENCODER_MAX_OPERANDS) {
         return wrong(parse, "too many operands");
     }
     operand = &parse->request.operands[parse->request.operand_count++];
     skip_blanks(parse);
-    read_qualifiers(parse, operand);
-    if (take(parse, '[')) {
-        return read_memory(parse, operand);
+    is_address = read_qualifiers(parse, operand, &prefix);
+    if (take(parse, '[') ? read_memory(parse, operand)
+                         : is_address && isdigit((unsigned char)*parse->at) && read_address(parse, operand)) {
+        add_segment(parse, operand, prefix);
+        return true;
+    }
+    if (operand->type == ZYDIS_OPERAND_TYPE_MEMORY) {
+        return false;
     }
     count = peek_word(parse, word);
     operand->reg.value = code_register_named(word, count);
@@ -285,6 +333,13 @@ static bool read_mnemonic(struct parse *parse)
         parse->request.prefixes |= prefix ? prefix->value : 0;
         parse->at += prefix ? count : 0;
     } while (prefix);
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
+        if (strcasecmp(strings[i], word) == 0) {
+            parse->string = strings[i];
+            parse->at += count;
+            return true;
+        }
+    }
     if (!find_mnemonic(word, &parse->request.mnemonic)) {
         return wrong(parse, "no instruction has this name:");
     }
@@ -292,22 +347,46 @@ static bool read_mnemonic(struct parse *parse)
     return true;
 }
 
+/* "movs" with operands of four bytes is "movsd", which has none. */
+static bool finish_string(struct parse *parse)
+{
+    static const char *const suffixes[] = { [1] = "b", [2] = "w", [4] = "d", [8] = "q" };
+    const unsigned size_bytes = parse->request.operands[0].mem.size | parse->request.operands[1].mem.size;
+    const char *suffix = size_bytes < sizeof suffixes / sizeof suffixes[0] ? suffixes[size_bytes] : NULL;
+    char name[WORD_BYTES];
+
+    snprintf(name, sizeof name, "%s%s", parse->string, suffix ? suffix : "");
+    parse->request.operand_count = 0;
+    memset(parse->request.operands, 0, sizeof parse->request.operands);
+    parse->needs_size = false;
+    return (suffix && find_mnemonic(name, &parse->request.mnemonic)) ||
+           wrong(parse, "a size, as in 'dword ptr', is wanted before '['");
+}
+
+/* Disassemblers put remarks behind an instruction. */
+static bool is_at_end(struct parse *parse)
+{
+    skip_blanks(parse);
+    return *parse->at == '\0' || *parse->at == '#' || *parse->at == ';';
+}
+
 static bool read_line(struct parse *parse)
 {
     if (!read_mnemonic(parse)) {
         return false;
     }
-    skip_blanks(parse);
-    if (*parse->at == '\0') {
-        return true;
+    if (is_at_end(parse)) {
+        return !parse->string || finish_string(parse);
     }
     do {
         if (!read_operand(parse)) {
             return false;
         }
     } while (take(parse, ','));
-    skip_blanks(parse);
-    return *parse->at == '\0' || wrong(parse, "nothing more is wanted");
+    if (!is_at_end(parse)) {
+        return wrong(parse, "nothing more is wanted");
+    }
+    return !parse->string || finish_string(parse);
 }
 
 /* --- encoding --- */

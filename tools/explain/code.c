@@ -39,8 +39,8 @@ bool code_decode(struct code *code, struct complaint *complaint)
     }
     code->cut = status == ZYDIS_STATUS_NO_MORE_DATA && code->count < sizeof code->bytes;
     if (!ZYAN_SUCCESS(status)) {
-        return complain(complaint, "the %u bytes at RIP 0x%llx are no instruction", code->count,
-                        (unsigned long long)code->rip);
+        return complain(complaint, "%u %s at RIP 0x%llx: no instruction", code->count,
+                        code->count == 1 ? "byte" : "bytes", (unsigned long long)code->rip);
     }
     put_text(code);
     return true;
@@ -56,8 +56,8 @@ static int digit_of(char c)
     return found ? (int)(found - digits) : -1;
 }
 
-/* Whether @text is nothing but pairs of hexadecimal digits: how many, or -1. */
-static int byte_pairs(const char *text, uint8_t *bytes, unsigned room)
+/* Whether @text is nothing but pairs of hexadecimal digits: how many, of which @bytes holds the first @room; or 0. */
+static unsigned byte_pairs(const char *text, uint8_t *bytes, unsigned room)
 {
     unsigned count = 0;
 
@@ -69,24 +69,31 @@ static int byte_pairs(const char *text, uint8_t *bytes, unsigned room)
         const int high = digit_of(at[0]);
         const int low = high >= 0 ? digit_of(at[1]) : -1;
 
-        if (low < 0 || count == room) {
-            return -1;
+        if (low < 0) {
+            return 0;
         }
-        bytes[count++] = (uint8_t)(high * 16 + low);
+        if (count < room) {
+            bytes[count] = (uint8_t)(high * 16 + low);
+        }
+        count++;
         at += 2;
     }
-    return count != 0 ? (int)count : -1;
+    return count;
 }
 
 bool code_from_text(struct code *code, const char *text, struct complaint *complaint)
 {
-    const int pairs = byte_pairs(text, code->bytes, sizeof code->bytes);
+    const unsigned pairs = byte_pairs(text, code->bytes, sizeof code->bytes);
 
-    if (pairs > 0) {
-        code->count = (unsigned)pairs;
-        return true;
+    if (pairs > sizeof code->bytes) {
+        return complain_usage(complaint, "these are %u bytes: an instruction has %u at most", pairs,
+                              VMMU_X86_INSN_MAX_BYTES);
     }
-    return code_assemble(code, text, complaint);
+    if (pairs == 0) {
+        return code_assemble(code, text, complaint);
+    }
+    code->count = pairs;
+    return true;
 }
 
 /* --- registers --- */

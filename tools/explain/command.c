@@ -21,10 +21,14 @@ struct arguments {
 static const struct argp_option options[] = {
     { "rip", OPTION_RIP, "ADDRESS", 0, "The instruction at this RIP, not where the processor stands", 0 },
     { "code", OPTION_CODE, "TEXT", 0,
-      "This instruction: hexadecimal bytes, or a line as \"mov [0x1234], eax\"", 0 },
-    { "set", OPTION_SET, "REGISTER=VALUE", 0, "Give a general register or rflags another value", 0 },
+      "This instruction: hexadecimal bytes, or a line in Intel's syntax, as objdump -M intel prints it; "
+      "there "
+      "0x1f is hexadecimal, and 31 decimal",
+      0 },
+    { "set", OPTION_SET, "REGISTER=VALUE", 0,
+      "Give a general register or rflags another value, in hexadecimal", 0 },
     { "bits", OPTION_BITS, "16|32|64", 0, "How code decodes, if not as CS says", 0 },
-    { "cpl", OPTION_CPL, "0|3", 0, "At this privilege level", 0 },
+    { "cpl", OPTION_CPL, "0|1|2|3", 0, "At this privilege level", 0 },
     { "vendor", OPTION_VENDOR, "intel|amd", 0,
       "Whose rules the nested and the tagged part follow (intel; a dump of vmmu's own knows)", 0 },
     { 0 },
@@ -93,15 +97,16 @@ static error_t parse(int key, char *text, struct argp_state *state)
 
 static const char doc[] =
     "What an instruction's accesses to memory really are: natively, under shadow paging, under nested "
-    "paging, and "
-    "with tagged TLBs, in numbers measured on the image."
+    "paging, and with tagged TLBs, in numbers measured on the image; and whether the instruction itself "
+    "exits."
     "\v"
     "EXAMPLES\n"
-    "  vmmu explain core.elf                           where the processor stands\n"
-    "  vmmu explain core.elf --rip ffffffff81000000    another instruction\n"
+    "  vmmu explain core.elf                         where the processor stands\n"
+    "  vmmu explain core.elf --rip ffffffff81000000  another instruction\n"
     "  vmmu explain core.elf --code \"mov [0x1234], eax\"\n"
+    "  vmmu explain core.elf --code \"mov DWORD PTR ds:0x1234,eax\"\n"
     "  vmmu explain core.elf --code \"push rax\" --set rsp=7ffc00001004\n"
-    "  vmmu explain guest.vmmu --json                  a dump of vmmu's own hypervisor\n\n"
+    "  vmmu explain guest.vmmu --json                a dump of our own hypervisor\n\n"
     "Exit status: 0 if the instruction gets through, 1 if it faults natively,\n"
     "2 for a command line that cannot be, 3 for an image that cannot be used.\n";
 

@@ -57,6 +57,28 @@ static void test_lines_assemble_to_what_the_manuals_encode(void **state)
     expect_bytes(VMMU_INSN_32, "add ecx, -1", "\x83\xc1\xff", 3);
 }
 
+static void test_lines_are_read_as_disassemblers_print_them(void **state)
+{
+    (void)state;
+    expect_bytes(VMMU_INSN_64, "mov    DWORD PTR ds:0x1234,eax", "\x89\x04\x25\x34\x12\x00\x00", 7);
+    expect_bytes(VMMU_INSN_64, "mov    DWORD PTR ds:[0x1234],eax", "\x89\x04\x25\x34\x12\x00\x00", 7);
+    expect_bytes(VMMU_INSN_64, "mov rax,QWORD PTR gs:0x28", "\x65\x48\x8b\x04\x25\x28\x00\x00\x00", 9);
+    expect_bytes(VMMU_INSN_64, "mov rax, fs:0x28", "\x64\x48\x8b\x04\x25\x28\x00\x00\x00", 9);
+    expect_bytes(VMMU_INSN_64, "mov DWORD PTR ds:[rax],ebx", "\x89\x18", 2);
+    expect_bytes(VMMU_INSN_64, "movabs al,ds:0xffff888000001000", "\xa0\x00\x10\x00\x00\x80\x88\xff\xff", 9);
+    expect_bytes(VMMU_INSN_64, "push   QWORD PTR [rip+0x10]        # 404008", "\xff\x35\x10\x00\x00\x00", 6);
+    expect_bytes(VMMU_INSN_64, "rep stos QWORD PTR es:[rdi],rax", "\xf3\x48\xab", 3);
+    expect_bytes(VMMU_INSN_64, "movs   DWORD PTR es:[rdi],DWORD PTR ds:[rsi]", "\xa5", 1);
+    expect_bytes(VMMU_INSN_64, "movs   DWORD PTR es:[rdi],DWORD PTR gs:[rsi]", "\x65\xa5", 2);
+    expect_bytes(VMMU_INSN_64, "lods   al,BYTE PTR ds:[rsi]", "\xac", 1);
+    expect_bytes(VMMU_INSN_32, "mov    ds:0x1234,eax", "\xa3\x34\x12\x00\x00", 5);
+    expect_bytes(VMMU_INSN_32, "mov    eax,gs:0x14", "\x65\xa1\x14\x00\x00\x00", 6);
+    expect_bytes(VMMU_INSN_32, "call   DWORD PTR ds:0x10", "\xff\x15\x10\x00\x00\x00", 6);
+    expect_bytes(VMMU_INSN_32, "mov    eax,DWORD PTR ss:[ebp+8]", "\x8b\x45\x08", 3);
+    expect_bytes(VMMU_INSN_32, "mov    eax,DWORD PTR ds:[ebp+8]", "\x3e\x8b\x45\x08", 4);
+    expect_bytes(VMMU_INSN_32, "mov    eax,es:[edi]", "\x26\x8b\x07", 3);
+}
+
 static void test_an_operand_whose_size_nobody_says_is_asked_for(void **state)
 {
     struct code code = { .width = VMMU_INSN_64 };
@@ -90,6 +112,11 @@ static void test_what_is_no_instruction_is_refused_with_a_sentence(void **state)
         "mov eax, [",
         "mov eax, []",
         "mov eax, fs:",
+        "mov eax, ds:zz",
+        "movs",
+        "movs [rdi], [rsi]",
+        "movs xmmword ptr [rdi], xmmword ptr [rsi]",
+        "mov eax, dword ptr",
         "qword ptr",
         "zz 12",
         "a",
@@ -105,6 +132,21 @@ static void test_what_is_no_instruction_is_refused_with_a_sentence(void **state)
         EXPECT(!code_from_text(&code, lines[i], &complaint));
         EXPECT(complaint.text[0] != '\0');
     }
+}
+
+/* As many as there are: sixteen bytes are none. */
+static void test_an_instruction_has_fifteen_bytes_at_most(void **state)
+{
+    struct code code = { .width = VMMU_INSN_64 };
+    struct complaint complaint = { .text = "" };
+
+    (void)state;
+    EXPECT(code_from_text(&code, "2e2e2e2e2e2e2e2e2e2e2e2e2e2e90", &complaint));
+    EXPECT_EQ(code.count, 15);
+    EXPECT(code_decode(&code, &complaint));
+    EXPECT(!code_from_text(&code, "2e2e2e2e2e2e2e2e2e2e2e2e2e2e2e90", &complaint));
+    EXPECT(complaint.usage);
+    EXPECT(strstr(complaint.text, "these are 16 bytes") != NULL);
 }
 
 static void test_bytes_that_are_cut_or_undefined_do_not_decode(void **state)
@@ -149,6 +191,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hexadecimal_digits_are_bytes),
         cmocka_unit_test(test_lines_assemble_to_what_the_manuals_encode),
+        cmocka_unit_test(test_lines_are_read_as_disassemblers_print_them),
+        cmocka_unit_test(test_an_instruction_has_fifteen_bytes_at_most),
         cmocka_unit_test(test_an_operand_whose_size_nobody_says_is_asked_for),
         cmocka_unit_test(test_what_is_no_instruction_is_refused_with_a_sentence),
         cmocka_unit_test(test_bytes_that_are_cut_or_undefined_do_not_decode),
