@@ -359,6 +359,25 @@ static bool take_msr(struct story *story)
     return true;
 }
 
+/* Ports of programs: the bitmap in the task-state segment decides before anything exits. */
+static bool take_guarded_port(struct story *story)
+{
+    struct story_itself *itself = &story->itself;
+    const ZydisInstructionCategory category = story->code.insn.meta.category;
+    const unsigned iopl = (unsigned)(story->state.rflags >> RFLAGS_IOPL_SHIFT) & 3;
+    const bool is_port = category == ZYDIS_CATEGORY_IO || category == ZYDIS_CATEGORY_IOSTRINGOP;
+
+    if (!is_port || (story->state.cpl <= iopl && !(story->state.rflags & RFLAGS_VM))) {
+        return false;
+    }
+    itself->what = "it accesses an I/O port";
+    itself->shadow = itself->nested =
+        (struct story_exit){ STORY_EXITS_AT_TIMES,
+                             "only if the task-state segment allows the port, which the image does not tell; "
+                             "else it is #GP" };
+    return true;
+}
+
 /* --- everything --- */
 
 void story_tell_itself(struct story *story)
@@ -371,7 +390,8 @@ void story_tell_itself(struct story *story)
         return;
     }
     row = row_of(story, &foreign);
-    if (take_fault(story, row, foreign) || take_control(story) || take_msr(story)) {
+    if (take_fault(story, row, foreign) || take_control(story) || take_msr(story) ||
+        take_guarded_port(story)) {
         return;
     }
     if (row) {
