@@ -111,6 +111,9 @@ static void check(const struct piece_task *task, const struct piece *piece)
 
         FUZZ_CHECK(newline != NULL);
         kind = read_line(line, newline, &address);
+        if (kind == LINE_ADDRESS && !task->wide && address > UINT32_MAX) {
+            kind = LINE_BAD;
+        }
         FUZZ_CHECK((kind == LINE_BAD) == (piece->bad && i + 1 == piece->lines));
         if (kind == LINE_ADDRESS) {
             answer = check_answer(task, answer, end, address);
