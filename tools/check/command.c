@@ -149,7 +149,7 @@ static int check_machine(const struct machine *machine, const struct check_optio
     struct lint lint = { .machine = machine, .space = space_of(machine, &memory), .report = &report };
 
     lint.space.budget = options->budget;
-    lint.space.mode_known |= options->machine.has_mode;
+    lint.space.mode_known |= machine_mode_is_said(&options->machine);
     lint.upper_half = upper_half(options, &lint.space);
     check_report_begin(&report, &lint.space);
     const bool paging = machine->mode.paging != VMMU_X86_PAGING_NONE;

@@ -41,6 +41,11 @@ static void assume(struct vmmu_x86_paging_registers *registers)
     select_mode(VMMU_X86_PAGING_4LEVEL, registers);
 }
 
+bool machine_mode_is_said(const struct machine_options *options)
+{
+    return options->has_mode || (options->has_cr0 && options->has_cr4 && options->has_efer);
+}
+
 static void override(const struct machine_options *options, struct machine *machine)
 {
     struct vmmu_x86_paging_registers *registers = &machine->registers;

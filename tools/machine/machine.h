@@ -30,6 +30,9 @@ struct machine_options {
 /* Child parser; its input is a struct machine_options, zeroed. */
 extern const struct argp machine_argp;
 
+/* Whether @options say which paging there is, whatever the image tells: by --mode, or by all registers that decide it. */
+bool machine_mode_is_said(const struct machine_options *options);
+
 struct machine {
     struct image *image;
     struct partition *partition;             /* NULL unless a guest of ours is meant */

@@ -240,7 +240,7 @@ static bool take_space(const struct machine *machine, const struct maps_options 
     space->first = options->first;
     space->last = options->last;
     space->budget = options->budget;
-    space->mode_known |= options->machine.has_mode;
+    space->mode_known |= machine_mode_is_said(&options->machine);
     return true;
 }
 
