@@ -9,24 +9,13 @@
 /* The emulated processor's. Whatever has nothing to do with paging is offered. */
 #define PHYSICAL_BITS 40
 
-static const struct vmmu_x86_cpu processor = {
-    .maxphyaddr = PHYSICAL_BITS,
-    .pse = true,
-    .pse36 = true,
-    .pae = true,
-    .pge = true,
-    .nx = true,
-    .long_mode = true,
-    .gib_pages = true,
-    .la57 = true,
-    .smep = true,
-    .smap = true,
-    .pku = true,
-    .pks = true,
-    .pcid = true,
-    .cr4_others = ~UINT64_C(0),
-    .efer_others = ~UINT64_C(0),
-};
+static struct vmmu_x86_cpu processor(void)
+{
+    struct vmmu_x86_cpu cpu = vmmu_x86_any_cpu;
+
+    cpu.maxphyaddr = PHYSICAL_BITS;
+    return cpu;
+}
 
 /* An observer's read, which no right that depends on who asks refuses. */
 static const struct vmmu_x86_access observe = { .kind = VMMU_X86_READ,
@@ -62,8 +51,10 @@ bool tables_of_hypervisor(const struct registers *registers)
         .cr0 = registers->cr0, .cr3 = registers->cr3, .cr4 = registers->cr4, .efer = registers->efer
     };
 
+    const struct vmmu_x86_cpu cpu = processor();
+
     host = *registers;
-    return vmmu_mode_make(&processor, &paging, &host_mode) == VMMU_OK;
+    return vmmu_mode_make(&cpu, &paging, &host_mode) == VMMU_OK;
 }
 
 static bool second_stage(uint64_t root)
@@ -79,20 +70,24 @@ static bool second_stage(uint64_t root)
 
 bool tables_of_guest(const struct svm_vmcb *vmcb)
 {
+    const struct vmmu_x86_cpu cpu = processor();
+
     nested = vmcb->control.nested_enable & 1;
     guest = (struct vmmu_x86_paging_registers){ .cr0 = vmcb->save.cr0,
                                                 .cr3 = vmcb->save.cr3,
                                                 .cr4 = vmcb->save.cr4,
                                                 .efer = vmcb->save.efer,
                                                 .pdpte_in_memory = true };
-    return vmmu_mode_make(&processor, &guest, &guest_mode) == VMMU_OK &&
+    return vmmu_mode_make(&cpu, &guest, &guest_mode) == VMMU_OK &&
            (!nested || second_stage(vmcb->control.nested_root));
 }
 
 bool tables_load_root(uint64_t cr3)
 {
+    const struct vmmu_x86_cpu cpu = processor();
+
     guest.cr3 = cr3;
-    return vmmu_mode_make(&processor, &guest, &guest_mode) == VMMU_OK;
+    return vmmu_mode_make(&cpu, &guest, &guest_mode) == VMMU_OK;
 }
 
 uint64_t tables_root(void)

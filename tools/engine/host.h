@@ -5,6 +5,7 @@
 #ifndef TOOLS_ENGINE_HOST_H
 #define TOOLS_ENGINE_HOST_H
 
+#include <vmmu/flat.h>
 #include <vmmu/table.h>
 
 #include "tools/engine/memory.h"
@@ -14,17 +15,13 @@
 
 /* At a fixed place: callbacks hold its address. */
 struct engine_host {
-    const struct engine_memory *memory;
-    uint8_t *arena;
-    uint32_t limit_pages;
-    uint32_t fresh; /* pages from this one on were never given */
-    uint32_t *returned;
-    uint32_t returned_count;
+    struct vmmu_flat_host flat; /* first: see host.c */
     struct vmmu_host host;
+    struct vmmu_ram pages; /* of tables */
+    const struct engine_memory *memory;
     struct vmmu_ram machine; /* by host-physical address */
     struct vmmu_table_memory tables;
     struct vmmu_table_retired *quarantine;
-    const char *violated; /* what the library said of its own bug; NULL */
 };
 
 /* False and *complaint if there are not so many pages. */

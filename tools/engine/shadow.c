@@ -77,8 +77,9 @@ static bool refuse(const struct engine_shadow *shadow, enum vmmu_status status, 
         [VMMU_VIOLATED] = "the isolation invariant would fail",
     };
 
-    return complain(complaint, "shadow paging ends: %s%s%s", words[status], shadow->host.violated ? ": " : "",
-                    shadow->host.violated ? shadow->host.violated : "");
+    return complain(complaint, "shadow paging ends: %s%s%s", words[status],
+                    shadow->host.flat.violated ? ": " : "",
+                    shadow->host.flat.violated ? shadow->host.flat.violated : "");
 }
 
 /* --- what the guest's memory is backed by --- */

@@ -122,8 +122,16 @@ static void test_the_partition_owns_what_was_said_and_no_byte_more(void **state)
     EXPECT(!host.owns(host.context, (vmmu_hpa){ 0x100001000 }, UINT64_MAX));
 }
 
-/* The second stage of an access to 0x7F234, built in the array and walked there. */
-static void test_tables_that_were_built_in_it_can_be_walked_in_it(void **state)
+/* A second stage whose tables are in the array. */
+struct second {
+    struct vmmu_flat_host flat;
+    struct vmmu_host host;
+    struct vmmu_table_retired quarantine[PAGES];
+    struct vmmu_table_memory memory;
+    struct vmmu_nested nested;
+};
+
+static void start_second(struct second *second)
 {
     const struct vmmu_nested_config npt = { .format = VMMU_NESTED_NPT,
                                             .levels = 4,
@@ -131,55 +139,49 @@ static void test_tables_that_were_built_in_it_can_be_walked_in_it(void **state)
                                             .largest_level = VMMU_NESTED_LEVEL_1G,
                                             .pat = 0x0007040600070406,
                                             .vps = 1 };
+
+    second->flat = host_at(0x1000000);
+    second->host = vmmu_flat_host(&second->flat);
+    vmmu_table_init(&second->memory, &second->host, second->quarantine, PAGES, 0);
+    EXPECT_EQ(vmmu_nested_init(&second->nested, &npt, &second->memory), VMMU_OK);
+}
+
+/* The second stage of an access to 0x7F234, built in the array and walked there. */
+static void test_tables_that_were_built_in_it_can_be_walked_in_it(void **state)
+{
     const struct vmmu_nested_mapping mapping = { .hpa = { 0x100000000 },
                                                  .size_bytes = VMMU_1G_BYTES,
                                                  .type = VMMU_X86_TYPE_WB,
                                                  .rights = VMMU_X86_RIGHTS_ALL };
-    struct vmmu_flat_host flat = host_at(0x1000000);
-    const struct vmmu_host host = vmmu_flat_host(&flat);
-    struct vmmu_table_retired quarantine[PAGES];
-    struct vmmu_table_memory memory;
-    struct vmmu_nested nested;
+    struct second second;
     struct vmmu_nested_page page;
     (void)state;
 
-    vmmu_table_init(&memory, &host, quarantine, PAGES, 0);
-    EXPECT_EQ(vmmu_nested_init(&nested, &npt, &memory), VMMU_OK);
-    EXPECT_EQ(vmmu_nested_map(&nested, &mapping).status, VMMU_OK);
-    EXPECT_EQ(vmmu_nested_lookup(&nested, (vmmu_gpa){ 0x7F234 }, &page), VMMU_OK);
+    start_second(&second);
+    EXPECT_EQ(vmmu_nested_map(&second.nested, &mapping).status, VMMU_OK);
+    EXPECT_EQ(vmmu_nested_lookup(&second.nested, (vmmu_gpa){ 0x7F234 }, &page), VMMU_OK);
     EXPECT_EQ(page.frame.v, 0x100000000);
     EXPECT_EQ(page.size_bytes, VMMU_1G_BYTES);
-    EXPECT_EQ(vmmu_nested_lookup(&nested, (vmmu_gpa){ VMMU_1G_BYTES }, &page), VMMU_ABSENT);
-    vmmu_nested_destroy(&nested);
-    vmmu_table_drain(&memory);
-    EXPECT_EQ(memory.counters.held_pages, 0);
+    EXPECT_EQ(vmmu_nested_lookup(&second.nested, (vmmu_gpa){ VMMU_1G_BYTES }, &page), VMMU_ABSENT);
+    vmmu_nested_destroy(&second.nested);
+    vmmu_table_drain(&second.memory);
+    EXPECT_EQ(second.memory.counters.held_pages, 0);
 }
 
 static void test_what_is_not_owned_is_not_mapped_and_the_host_is_told(void **state)
 {
-    const struct vmmu_nested_config npt = { .format = VMMU_NESTED_NPT,
-                                            .levels = 4,
-                                            .maxphyaddr = 40,
-                                            .largest_level = VMMU_NESTED_LEVEL_1G,
-                                            .pat = 0x0007040600070406,
-                                            .vps = 1 };
     const struct vmmu_nested_mapping mapping = { .hpa = { 0x200000000 },
                                                  .size_bytes = VMMU_PAGE_BYTES,
                                                  .type = VMMU_X86_TYPE_WB,
                                                  .rights = VMMU_X86_RIGHTS_ALL };
-    struct vmmu_flat_host flat = host_at(0x1000000);
-    const struct vmmu_host host = vmmu_flat_host(&flat);
-    struct vmmu_table_retired quarantine[PAGES];
-    struct vmmu_table_memory memory;
-    struct vmmu_nested nested;
+    struct second second;
     (void)state;
 
-    vmmu_table_init(&memory, &host, quarantine, PAGES, 0);
-    EXPECT_EQ(vmmu_nested_init(&nested, &npt, &memory), VMMU_OK);
-    EXPECT_EQ(vmmu_nested_map(&nested, &mapping).status, VMMU_VIOLATED);
-    EXPECT(flat.violated != NULL);
-    vmmu_nested_destroy(&nested);
-    vmmu_table_drain(&memory);
+    start_second(&second);
+    EXPECT_EQ(vmmu_nested_map(&second.nested, &mapping).status, VMMU_VIOLATED);
+    EXPECT(second.flat.violated != NULL);
+    vmmu_nested_destroy(&second.nested);
+    vmmu_table_drain(&second.memory);
 }
 
 int main(void)

@@ -4,17 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/test.h"
 #include "tests/unit/tools_engine/engine_guest.h"
+#include "tests/unit/tools_ui/called.h"
 #include "tests/unit/tools_walk/walked.h"
 #include "tools/command.h"
 #include "tools/ui/options.h"
-
-#define WORDS_MOST   16
-#define OUTPUT_BYTES 32768
 
 static char image[] = "/tmp/vmmu-explain-XXXXXX";
 
@@ -38,47 +35,11 @@ static int remove_image(void **state)
     return unlink(image);
 }
 
-static void be_command(char **arguments, unsigned count, int to)
+/* The command with @words behind the image. */
+static struct called run_with(const char *const *words)
 {
-    dup2(to, STDOUT_FILENO);
-    dup2(to, STDERR_FILENO);
-    argp_err_exit_status = COMMAND_USAGE;
-    const int status = explain_command((int)count, arguments);
-
-    fflush(NULL);
-    _exit(status);
-}
-
-/* The exit status of the command with @words, up to NULL, behind the image; what it prints in @output. */
-static int run_with(const char *const *words, char output[OUTPUT_BYTES])
-{
-    const char *arguments[WORDS_MOST] = { "vmmu explain", image, "--cr3=1000", "--mode=4level" };
-    unsigned count = 4;
-    size_t length = 0;
-    ssize_t got;
-    int ends[2];
-    int status;
-
-    for (unsigned i = 0; words[i]; i++) {
-        arguments[count++] = words[i];
-    }
-    EXPECT_EQ(pipe(ends), 0);
-    fflush(NULL);
-    const pid_t process = fork();
-
-    if (process == 0) {
-        close(ends[0]);
-        be_command((char **)arguments, count, ends[1]);
-    }
-    close(ends[1]);
-    while ((got = read(ends[0], output + length, OUTPUT_BYTES - 1 - length)) > 0) {
-        length += (size_t)got;
-    }
-    output[length] = '\0';
-    close(ends[0]);
-    EXPECT_EQ(waitpid(process, &status, 0), process);
-    EXPECT(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    return called_with(explain_command, WORDS("vmmu explain", image, "--cr3=1000", "--mode=4level"), words,
+                       -1);
 }
 
 static void test_the_exit_status_says_how_it_ends(void **state)
@@ -102,31 +63,29 @@ static void test_the_exit_status_says_how_it_ends(void **state)
         { { "--code", "nop", "--set=xyz=1" }, COMMAND_USAGE },
         { { NULL }, COMMAND_USAGE }, /* no registers, and no instruction */
     };
-    static char output[OUTPUT_BYTES];
 
     (void)state;
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const int status = run_with(cases[i].words, output);
+        const struct called run = run_with(cases[i].words);
 
-        if (status != cases[i].status) {
-            print_error("%s\n%s", cases[i].words[1], output);
+        if (run.status != cases[i].status) {
+            print_error("%s\n%s", cases[i].words[1], run.text);
         }
-        EXPECT_EQ(status, cases[i].status);
+        EXPECT_EQ(run.status, cases[i].status);
     }
 }
 
 /* argp breaks what is longer, in the middle of an example. */
 static void test_help_fits_and_says_how_numbers_are_read(void **state)
 {
-    static const char *const words[] = { "--help", NULL };
-    static char output[OUTPUT_BYTES];
+    struct called run = run_with(WORDS("--help"));
 
     (void)state;
-    EXPECT_EQ(run_with(words, output), COMMAND_OK);
-    expect_part(output, "--cpl=0|1|2|3");
-    expect_part(output, "\n  vmmu explain guest.vmmu --json                a dump of our own hypervisor\n");
-    expect_part(output, "decimal");
-    for (char *rest = strstr(output, "EXAMPLES\n") + strlen("EXAMPLES\n"), *line;
+    EXPECT_EQ(run.status, COMMAND_OK);
+    expect_part(run.text, "--cpl=0|1|2|3");
+    expect_part(run.text, "\n  vmmu explain guest.vmmu --json                a dump of our own hypervisor\n");
+    expect_part(run.text, "decimal");
+    for (char *rest = strstr(run.text, "EXAMPLES\n") + strlen("EXAMPLES\n"), *line;
          (line = strsep(&rest, "\n")) != NULL && line[0] != '\0';) {
         EXPECT(strncmp(line, "  vmmu explain ", 15) == 0);
     }

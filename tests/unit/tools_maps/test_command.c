@@ -1,11 +1,11 @@
 /* vmmu maps and vmmu check as they are called: a raw image on disk, exit statuses, complaints. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "stage.h"
 #include "tests/unit/test.h"
+#include "tests/unit/tools_ui/called.h"
 #include "tools/command.h"
 
 static char image[] = "/tmp/vmmu-maps-XXXXXX";
@@ -39,69 +39,15 @@ static int remove_image(void **state)
     return unlink(image);
 }
 
-struct run {
-    int status;
-    char text[65536]; /* of standard output and standard error: what fits */
-};
-
-static void child(int (*command)(int, char **), char **arguments, int to)
+/* A command with @words behind the image. */
+static struct called run_command(int (*command)(int, char **), const char *const *words)
 {
-    int count = 0;
-
-    while (arguments[count]) {
-        count++;
-    }
-    dup2(to, STDOUT_FILENO);
-    dup2(to, STDERR_FILENO);
-    argp_err_exit_status = COMMAND_USAGE;
-    const int status = command(count, arguments);
-
-    fflush(NULL);
-    _exit(status);
+    return called_with(command, WORDS("vmmu command", image), words, -1);
 }
-
-/* Run a command in a process of its own, with words up to NULL behind the image. */
-static struct run run_command(int (*command)(int, char **), const char *const *words)
-{
-    struct run run = { 0 };
-    char *arguments[16] = { (char *)"vmmu command", image };
-    int pipe_ends[2];
-    size_t length = 0;
-    ssize_t got;
-
-    for (unsigned i = 0; words[i]; i++) {
-        arguments[2 + i] = (char *)words[i];
-    }
-    EXPECT_EQ(pipe(pipe_ends), 0);
-    fflush(NULL);
-    const pid_t process = fork();
-
-    if (process == 0) {
-        close(pipe_ends[0]);
-        child(command, arguments, pipe_ends[1]);
-    }
-    close(pipe_ends[1]);
-    while ((got = read(pipe_ends[0], run.text + length, sizeof(run.text) - 1 - length)) > 0) {
-        length += (size_t)got;
-        /* Of more the end counts. */
-        if (length == sizeof(run.text) - 1) {
-            length /= 2;
-            memmove(run.text, run.text + length, length);
-        }
-    }
-    run.text[length] = '\0';
-    close(pipe_ends[0]);
-    EXPECT_EQ(waitpid(process, &run.status, 0), process);
-    EXPECT(WIFEXITED(run.status));
-    run.status = WEXITSTATUS(run.status);
-    return run;
-}
-
-#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 static void expect(int (*command)(int, char **), const char *const *words, int status, const char *text)
 {
-    const struct run run = run_command(command, words);
+    const struct called run = run_command(command, words);
 
     if (run.status != status || !strstr(run.text, text)) {
         fail_msg("status %d, not %d, or '%s' is not in:\n%s", run.status, status, text, run.text);

@@ -1,12 +1,12 @@
 /* vmmu sim as it is called: what it refuses to overwrite, what it says before it simulates, and its help. */
-#include <argp.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/test.h"
+#include "tests/unit/tools_ui/called.h"
 #include "tools/command.h"
 
 #define HELP_COLUMNS 79
@@ -58,64 +58,15 @@ static int remove_folder(void **state)
     return chdir("/") == 0 ? rmdir(folder) : -1;
 }
 
-struct run {
-    int status;
-    char text[16384]; /* of standard output and standard error */
-};
-
-static void child(const char *const *words, const char *input, int to)
+/* The command with @words; @input, a path or NULL, is standard input. */
+static struct called run_sim(const char *const *words, const char *input)
 {
-    char *arguments[16] = { (char *)"vmmu sim" };
-    int count = 1;
-
-    for (; words[count - 1]; count++) {
-        arguments[count] = strdup(words[count - 1]);
-    }
-    if (!freopen(input ? input : "/dev/null", "r", stdin)) {
-        _exit(99);
-    }
-    dup2(to, STDOUT_FILENO);
-    dup2(to, STDERR_FILENO);
-    unsetenv("COLUMNS");
-    argp_err_exit_status = COMMAND_USAGE;
-    const int status = sim_command(count, arguments);
-
-    fflush(NULL);
-    _exit(status);
+    return called_with(sim_command, WORDS("vmmu sim"), words, input ? open(input, O_RDONLY | O_CLOEXEC) : -1);
 }
-
-/* Run the command in a process of its own with @words, up to NULL; @input, a path or NULL, is standard input. */
-static struct run run_sim(const char *const *words, const char *input)
-{
-    struct run run = { 0 };
-    int pipe_ends[2];
-    size_t length = 0;
-    ssize_t got;
-
-    EXPECT_EQ(pipe(pipe_ends), 0);
-    fflush(NULL);
-    const pid_t process = fork();
-
-    if (process == 0) {
-        close(pipe_ends[0]);
-        child(words, input, pipe_ends[1]);
-    }
-    close(pipe_ends[1]);
-    while ((got = read(pipe_ends[0], run.text + length, sizeof(run.text) - 1 - length)) > 0) {
-        length += (size_t)got;
-    }
-    close(pipe_ends[0]);
-    EXPECT_EQ(waitpid(process, &run.status, 0), process);
-    EXPECT(WIFEXITED(run.status));
-    run.status = WEXITSTATUS(run.status);
-    return run;
-}
-
-#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 static void expect_of(const char *const *words, const char *input, int status, const char *text)
 {
-    const struct run run = run_sim(words, input);
+    const struct called run = run_sim(words, input);
 
     if (run.status != status || !strstr(run.text, text)) {
         fail_msg("status %d, not %d, or '%s' is not in:\n%s", run.status, status, text, run.text);
@@ -221,7 +172,7 @@ static unsigned count_lines(const char *text, const char *line)
 
 static void test_help_has_each_heading_once_and_whole_examples(void **state)
 {
-    struct run run = run_sim(WORDS("--help"), NULL);
+    struct called run = run_sim(WORDS("--help"), NULL);
     char *examples;
 
     (void)state;

@@ -1,10 +1,10 @@
 /* vmmu walk as it is called: a raw image on disk, exit statuses, both outputs. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/test.h"
+#include "tests/unit/tools_ui/called.h"
 #include "tools/command.h"
 #include "walked.h"
 
@@ -30,60 +30,15 @@ static int remove_image(void **state)
     return unlink(image);
 }
 
-struct run {
-    int status;
-    char text[8192]; /* of standard output and standard error */
-};
-
-/* Run the command in a process of its own with @words, up to NULL, behind the image; @input to standard input. */
-static struct run run_walk(const char *const *words, const char *input)
+/* The command with @words behind the image; @input to standard input. */
+static struct called run_walk(const char *const *words, const char *input)
 {
-    struct run run = { 0 };
-    char *arguments[16] = { (char *)"vmmu walk", image };
-    int to[2], from[2];
-    int count = 2;
-    size_t length = 0;
-    ssize_t got;
-    pid_t child;
-
-    for (; words[count - 2]; count++) {
-        arguments[count] = (char *)words[count - 2];
-    }
-    EXPECT_EQ(pipe(to), 0);
-    EXPECT_EQ(pipe(from), 0);
-    fflush(NULL);
-    child = fork();
-    if (child == 0) {
-        int status;
-
-        dup2(to[0], STDIN_FILENO);
-        dup2(from[1], STDOUT_FILENO);
-        dup2(from[1], STDERR_FILENO);
-        close(to[1]);
-        argp_err_exit_status = COMMAND_USAGE;
-        status = walk_command(count, arguments);
-        fflush(NULL);
-        _exit(status);
-    }
-    close(to[0]);
-    close(from[1]);
-    EXPECT_EQ(write(to[1], input, strlen(input)), strlen(input));
-    close(to[1]);
-    while ((got = read(from[0], run.text + length, sizeof(run.text) - 1 - length)) > 0) {
-        length += (size_t)got;
-    }
-    close(from[0]);
-    EXPECT_EQ(waitpid(child, &run.status, 0), child);
-    EXPECT(WIFEXITED(run.status));
-    run.status = WEXITSTATUS(run.status);
-    return run;
+    return called_with(walk_command, WORDS("vmmu walk", image), words, called_input(input));
 }
-
-#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 static void test_a_translation_exits_with_0(void **state)
 {
-    const struct run run = run_walk(WORDS("--mode", "pae", "--cr3", "20", "3123"), "");
+    const struct called run = run_walk(WORDS("--mode", "pae", "--cr3", "20", "3123"), "");
 
     (void)state;
     EXPECT_EQ(run.status, COMMAND_OK);
@@ -94,7 +49,7 @@ static void test_a_translation_exits_with_0(void **state)
 
 static void test_a_fault_among_several_addresses_exits_with_1(void **state)
 {
-    const struct run run =
+    const struct called run =
         run_walk(WORDS("--mode", "pae", "--cr3", "20", "--access", "w,user", "4000", "3000"), "");
 
     (void)state;
@@ -105,7 +60,7 @@ static void test_a_fault_among_several_addresses_exits_with_1(void **state)
 
 static void test_json_of_several_addresses_is_an_array(void **state)
 {
-    const struct run run = run_walk(WORDS("--mode", "pae", "--cr3", "20", "--json", "3000", "9000"), "");
+    const struct called run = run_walk(WORDS("--mode", "pae", "--cr3", "20", "--json", "3000", "9000"), "");
     json_object *all = json_tokener_parse(run.text);
     json_object *second;
 
@@ -121,7 +76,7 @@ static void test_json_of_several_addresses_is_an_array(void **state)
 
 static void test_a_batch_comes_from_standard_input(void **state)
 {
-    const struct run run =
+    const struct called run =
         run_walk(WORDS("--mode", "pae", "--cr3", "20", "--batch", "-"), "3001\n4002\n5000\n");
 
     (void)state;
@@ -133,7 +88,7 @@ static void test_a_batch_comes_from_standard_input(void **state)
 
 static void test_what_cannot_be_read_exits_with_3(void **state)
 {
-    struct run run = run_walk(WORDS("--mode", "pae", "--cr3", "20", "--batch", "/nonexistent/file"), "");
+    struct called run = run_walk(WORDS("--mode", "pae", "--cr3", "20", "--batch", "/nonexistent/file"), "");
 
     (void)state;
     EXPECT_EQ(run.status, COMMAND_INPUT);
@@ -149,7 +104,7 @@ static void test_what_cannot_be_read_exits_with_3(void **state)
 
 static void test_a_command_line_that_cannot_be_exits_with_2(void **state)
 {
-    const struct run run = run_walk(WORDS("3000"), "");
+    const struct called run = run_walk(WORDS("3000"), "");
 
     (void)state;
     EXPECT_EQ(run.status, COMMAND_USAGE);
@@ -163,7 +118,7 @@ static void test_a_command_line_that_cannot_be_exits_with_2(void **state)
 
 static void test_the_help_has_examples_and_exit_statuses(void **state)
 {
-    const struct run run = run_walk(WORDS("--help"), "");
+    const struct called run = run_walk(WORDS("--help"), "");
 
     (void)state;
     EXPECT_EQ(run.status, COMMAND_OK);
