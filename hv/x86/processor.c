@@ -1,6 +1,8 @@
 /*
  * The processor's modes while the hypervisor runs.
  */
+#include <vmmu/format.h>
+
 #include "hv/x86/cpu.h"
 #include "hv/x86/ground.h"
 
@@ -22,7 +24,6 @@
 #define CR4_PKE        BIT64(22)
 
 #define MSR_PAT        0x277
-#define PAT_AT_RESET   UINT64_C(0x0007040600070406)
 
 /* A feature of CPUID, and the bit of CR4 that turns it on. */
 struct feature {
@@ -69,7 +70,7 @@ void processor_init(void)
         const struct cpuid_result components = cpuid(0xd, 0);
         xsetbv(0, (uint64_t)components.edx << 32 | components.eax);
     }
-    if (!wrmsr_safe(MSR_PAT, PAT_AT_RESET)) {
+    if (!wrmsr_safe(MSR_PAT, VMMU_X86_PAT_AT_RESET)) {
         host_print("vmmu: the processor has no page attribute table\n");
     }
 }

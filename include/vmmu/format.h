@@ -300,6 +300,15 @@ static inline uint64_t vmmu_format_pat_bits(const struct vmmu_x86_format *format
            ((index & 4) ? level->pat : 0);
 }
 
+/* What the PAT MSR holds after a reset. Spec: SDM 3A "Page Attribute Table (PAT)". */
+#define VMMU_X86_PAT_AT_RESET UINT64_C(0x0007040600070406)
+
+/* The memory type that entry @index, 0 to 7, of @pat holds. */
+static inline enum vmmu_x86_memory_type vmmu_x86_pat_type(uint64_t pat, unsigned index)
+{
+    return (enum vmmu_x86_memory_type)((pat >> (index * 8)) & 7);
+}
+
 /* EPT: a leaf's memory type. */
 static inline enum vmmu_x86_memory_type vmmu_format_memory_type(const struct vmmu_x86_format *format,
                                                                 uint64_t leaf)

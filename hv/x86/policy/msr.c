@@ -6,6 +6,7 @@
  * Spec: SDM 3A "Memory Type Range Registers (MTRRs)", "Page Attribute Table (PAT)",
  * "Machine-Check Architecture".
  */
+#include <vmmu/format.h>
 #include <vmmu/hyperv.h>
 
 #include "hv/x86/policy/msr_table.h"
@@ -14,7 +15,6 @@
 #define X2APIC_LAST         0x8FFu
 #define TSC_DEADLINE        0x6E0u
 
-#define PAT_RESET           UINT64_C(0x0007040600070406)
 #define MTRR_WRITE_BACK     6u
 #define MTRR_ENABLE         BIT64(11)
 #define MTRR_ENABLE_FIXED   BIT64(10)
@@ -58,7 +58,7 @@ void x86_msrs_reset(struct x86_msrs *msrs, const struct x86_msrs_config *config)
 {
     *msrs = (struct x86_msrs){
         .config = *config,
-        .pat = PAT_RESET,
+        .pat = VMMU_X86_PAT_AT_RESET,
         .mtrr_default = MTRR_ENABLE | MTRR_ENABLE_FIXED | MTRR_WRITE_BACK,
         .misc_enable = MISC_ENABLE_RESET,
         .hwcr = HWCR_RESET,

@@ -46,7 +46,7 @@ static const char *shadow(struct vmmu_shadow_config *config)
     config->maxphyaddr = cpu_maxphyaddr();
     config->largest_level = cpu_has_gib_pages() ? 3 : 2;
     config->pat = rdmsr(MSR_PAT);
-    config->guest_pat = X86_PAT_RESET;
+    config->guest_pat = VMMU_X86_PAT_AT_RESET;
     config->tagged_roots = true;
     return NULL;
 }
@@ -89,7 +89,7 @@ static void fill_reset_state(struct svm_save *save)
     save->dr7 = X86_DR7_RESET;
     save->rflags = 2;
     save->rip = 0xFFF0;
-    save->pat = X86_PAT_RESET;
+    save->pat = VMMU_X86_PAT_AT_RESET;
 }
 
 static const char *vp_create(struct vp *vp)

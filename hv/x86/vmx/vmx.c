@@ -62,7 +62,7 @@ static const char *shadow(struct vmmu_shadow_config *config)
     config->maxphyaddr = cpu_maxphyaddr();
     config->largest_level = cpu_has_gib_pages() ? 3 : 2;
     config->pat = rdmsr(X86_MSR_PAT);
-    config->guest_pat = X86_PAT_RESET;
+    config->guest_pat = VMMU_X86_PAT_AT_RESET;
     config->silent_absent = config->maxphyaddr < 52;
     config->tagged_roots = vmx_processor.capabilities.vpid;
     return NULL;
@@ -96,7 +96,7 @@ static void fill_reset_state(struct vp *vp)
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
     vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVE);
     vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
-    vmx->pat = X86_PAT_RESET;
+    vmx->pat = VMMU_X86_PAT_AT_RESET;
     vmx->host_pat = rdmsr(X86_MSR_PAT);
     vmwrite(VMCS_GUEST_PAT, vmx->nested ? vmx->pat : vmx->host_pat);
     vmwrite(VMCS_GUEST_EFER, 0);

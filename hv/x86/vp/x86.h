@@ -33,8 +33,6 @@
 #define X86_DR7_ENABLES BITS64(7, 0)
 #define X86_DR7_GD      BIT64(13)
 
-#define X86_PAT_RESET   UINT64_C(0x0007040600070406)
-
 #define X86_VECTOR_DB   1
 #define X86_VECTOR_NMI  2
 #define X86_VECTOR_UD   6

@@ -9,12 +9,6 @@ static bool is_ept(const struct vmmu_nested *nested)
     return nested->config.format == VMMU_NESTED_EPT;
 }
 
-/* The memory type that entry @index of the PAT holds. */
-static enum vmmu_x86_memory_type pat_type(const struct vmmu_nested *nested, unsigned index)
-{
-    return (enum vmmu_x86_memory_type)((nested->config.pat >> (index * 8)) & 7);
-}
-
 static uint64_t type_bits(const struct vmmu_nested *nested, const struct vmmu_x86_level *level,
                           const struct nested_leaf *leaf)
 {
@@ -49,8 +43,9 @@ struct nested_leaf vmmu_nested_parse(const struct vmmu_nested *nested, uint8_t l
         .frame = vmmu_format_frame(level, entry),
         .rights =
             (vmmu_format_rights(format, grants) & NESTED_RIGHTS) | (withheld ? VMMU_X86_RIGHT_WRITE : 0),
-        .type = is_ept(nested) ? vmmu_format_memory_type(format, entry)
-                               : pat_type(nested, vmmu_format_pat_index(format, level, entry)),
+        .type = is_ept(nested)
+                    ? vmmu_format_memory_type(format, entry)
+                    : vmmu_x86_pat_type(nested->config.pat, vmmu_format_pat_index(format, level, entry)),
         .ignore_pat = (entry & format->ignore_pat) != 0,
         .accessed = (entry & level->accessed) != 0,
         .dirty = (entry & level->dirty) != 0,

@@ -38,7 +38,7 @@ static void index_pat(struct vmmu_nested *nested)
         nested->pat_index[type] = NESTED_NO_PAT_INDEX;
     }
     for (uint8_t index = 8; index-- > 0;) {
-        nested->pat_index[(nested->config.pat >> (index * 8)) & 7] = index;
+        nested->pat_index[vmmu_x86_pat_type(nested->config.pat, index)] = index;
     }
 }
 

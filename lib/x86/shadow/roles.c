@@ -82,8 +82,7 @@ struct shadow_leaf vmmu_shadow_guest_leaf(const struct vmmu_shadow_config *confi
         .key = (uint8_t)vmmu_format_key(format, entry),
         .global = (entry & format->global) != 0,
         .dirty = (entry & level->dirty) != 0,
-        .type = (enum vmmu_x86_memory_type)(
-            (config->guest_pat >> (vmmu_format_pat_index(format, level, entry) * 8)) & 7),
+        .type = vmmu_x86_pat_type(config->guest_pat, vmmu_format_pat_index(format, level, entry)),
     };
 
     if (!leaf.dirty) {
@@ -143,7 +142,7 @@ bool vmmu_shadow_index_pat(uint64_t pat, uint8_t index[8])
         index[type] = none;
     }
     for (uint8_t entry = 8; entry-- > 0;) {
-        index[(pat >> (entry * 8)) & 7] = entry;
+        index[vmmu_x86_pat_type(pat, entry)] = entry;
     }
     if (index[VMMU_X86_TYPE_UC] == none) {
         index[VMMU_X86_TYPE_UC] = index[VMMU_X86_TYPE_UC_MINUS];

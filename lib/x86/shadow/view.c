@@ -40,7 +40,7 @@ static void want_page(struct viewer *viewer)
         .own_rights = paged ? own_rights(viewer, leaf) : found->rights,
         .key = found->key,
         .level = paged ? found->level : SHADOW_LEVELS + 1,
-        .type = paged ? viewer_type(guest_pat, found->pat_index) : VMMU_X86_TYPE_WB,
+        .type = paged ? vmmu_x86_pat_type(guest_pat, found->pat_index) : VMMU_X86_TYPE_WB,
         .gpa = found->gpa.v,
     };
     look_up_backing(viewer);
@@ -93,8 +93,8 @@ static void read_guest(const struct viewer *viewer, struct vmmu_shadow_view_row 
         entry->rights = vmmu_format_rights(format, vmmu_format_grants(format, level, step->value));
     }
     if (entry->leaf) {
-        entry->type = viewer_type(viewer->edit.shadow->config.guest_pat,
-                                  vmmu_format_pat_index(format, level, step->value));
+        entry->type = vmmu_x86_pat_type(viewer->edit.shadow->config.guest_pat,
+                                        vmmu_format_pat_index(format, level, step->value));
     }
 }
 
@@ -145,7 +145,7 @@ static void read_shadow(struct viewer *viewer, struct vmmu_shadow_view_row *row)
     viewer->grants &= vmmu_format_grants(format, level, value);
     if (entry->leaf) {
         entry->type =
-            viewer_type(viewer->edit.shadow->config.pat, vmmu_format_pat_index(format, level, value));
+            vmmu_x86_pat_type(viewer->edit.shadow->config.pat, vmmu_format_pat_index(format, level, value));
         describe_page(viewer, entry);
     }
 }

@@ -62,11 +62,6 @@ static inline const struct vmmu_x86_level *viewer_level(const struct viewer *vie
     return &vmmu_format_of(&viewer->mode->layout)->level[level];
 }
 
-static inline enum vmmu_x86_memory_type viewer_type(uint64_t pat, unsigned index)
-{
-    return (enum vmmu_x86_memory_type)((pat >> (index * 8)) & 7);
-}
-
 /* Which table of ours @page is. */
 enum vmmu_shadow_table vmmu_shadow_table_of(const struct shadow_page *page);
 

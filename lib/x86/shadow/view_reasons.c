@@ -247,7 +247,7 @@ static void explain_type(struct viewer *viewer, struct vmmu_shadow_view_row *row
     const struct wanted *const wanted = &viewer->wanted;
     const enum vmmu_x86_memory_type combined = vmmu_shadow_combine(wanted->type, wanted->backing.type);
     const enum vmmu_x86_memory_type stands =
-        viewer_type(viewer->edit.shadow->config.pat, state->pat_index[combined]);
+        vmmu_x86_pat_type(viewer->edit.shadow->config.pat, state->pat_index[combined]);
 
     if (row->shadow.type != stands) {
         changed(viewer, row);
