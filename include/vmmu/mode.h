@@ -199,6 +199,23 @@ enum vmmu_status vmmu_mode_make(const struct vmmu_x86_cpu *cpu,
 VMMU_MUST_USE
 enum vmmu_status vmmu_mode_assume(enum vmmu_x86_paging paging, uint64_t cr3, struct vmmu_x86_mode *out);
 
+/*
+ * Turn @registers into ones that select @paging: CR0.PE and PG, CR4.PAE and LA57, EFER.LME and LMA, with EFER.NXE wherever the
+ * format has the bit, and CR4.PSE with 32-bit paging. Outside long mode CR4.PCIDE and the upper half of CR3 go; all others stay.
+ */
+void vmmu_mode_select(enum vmmu_x86_paging paging, struct vmmu_x86_paging_registers *registers);
+
+/* @mode but for what stops a supervisor's read: SMAP and protection keys. For who looks, and is not the guest. */
+static inline struct vmmu_x86_mode vmmu_mode_open(const struct vmmu_x86_mode *mode)
+{
+    struct vmmu_x86_mode open = *mode;
+
+    open.smap = false;
+    open.user_keys = false;
+    open.system_keys = false;
+    return open;
+}
+
 /* CR4 bits that software may set on @cpu. */
 uint64_t vmmu_mode_cr4_offered(const struct vmmu_x86_cpu *cpu);
 

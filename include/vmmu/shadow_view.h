@@ -137,6 +137,12 @@ struct vmmu_shadow_view_table {
 bool vmmu_shadow_view_table(const struct vmmu_shadow *shadow, uint32_t *next,
                             struct vmmu_shadow_view_table *table);
 
+/*
+ * Whether @entry, present in a table of ours, maps nothing: it stands where nothing was made yet and every access is to fault
+ * with P set, so that it exits (struct vmmu_shadow_config, silent_absent). Safe at any time from anywhere.
+ */
+bool vmmu_shadow_is_trap(uint64_t entry);
+
 /* @reason in a few words, for people. */
 const char *vmmu_shadow_reason_words(enum vmmu_shadow_reason reason);
 

@@ -60,11 +60,8 @@ static void want_page(struct viewer *viewer)
 static enum vmmu_status walk_guest(struct viewer *viewer)
 {
     const struct vmmu_x86_access access = { .kind = VMMU_X86_READ, .marks = VMMU_X86_MARKS_LEAVE };
-    struct vmmu_x86_mode mode = *viewer->mode;
+    const struct vmmu_x86_mode mode = vmmu_mode_open(viewer->mode);
 
-    mode.smap = false;
-    mode.user_keys = false;
-    mode.system_keys = false;
     return vmmu_x86_walk(&mode, viewer->edit.shadow->config.ram, (vmmu_gva){ viewer->address }, access,
                          &viewer->walk);
 }
@@ -269,4 +266,9 @@ const char *vmmu_shadow_reason_words(enum vmmu_shadow_reason reason)
 
     _Static_assert(sizeof(words) / sizeof(words[0]) == VMMU_SHADOW_REASONS, "words for every reason");
     return words[reason];
+}
+
+bool vmmu_shadow_is_trap(uint64_t entry)
+{
+    return (entry & SHADOW_TRAP) == SHADOW_TRAP;
 }

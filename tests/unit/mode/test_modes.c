@@ -109,6 +109,22 @@ static void test_protection_keys_exist_in_long_mode_only(void **state)
     EXPECT(!mode_of(&registers).user_keys && mode_of(&registers).system_keys);
 }
 
+static void test_nothing_but_entries_stops_the_reads_of_an_open_mode(void **state)
+{
+    struct vmmu_x86_paging_registers registers = registers_for(VMMU_X86_PAGING_4LEVEL);
+
+    (void)state;
+    registers.cr4 |= VMMU_X86_CR4_SMEP | VMMU_X86_CR4_SMAP | VMMU_X86_CR4_PKE | VMMU_X86_CR4_PKS;
+
+    const struct vmmu_x86_mode mode = mode_of(&registers);
+    const struct vmmu_x86_mode open = vmmu_mode_open(&mode);
+
+    EXPECT(mode.smap && mode.user_keys && mode.system_keys);
+    EXPECT(!open.smap && !open.user_keys && !open.system_keys);
+    EXPECT(open.smep);
+    EXPECT_EQ(open.root.v, mode.root.v);
+}
+
 struct impossible {
     const char *why;
     enum vmmu_x86_paging paging;
@@ -281,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_32_bit_paging_has_large_leaves_only_under_pse),
         cmocka_unit_test(test_error_codes_tell_fetches_under_smep_or_under_nxe_with_pae),
         cmocka_unit_test(test_protection_keys_exist_in_long_mode_only),
+        cmocka_unit_test(test_nothing_but_entries_stops_the_reads_of_an_open_mode),
         cmocka_unit_test(test_states_that_no_processor_can_be_in_are_invalid),
         cmocka_unit_test(test_a_width_out_of_range_is_invalid),
         cmocka_unit_test(test_an_invalid_state_leaves_the_mode_unchanged),

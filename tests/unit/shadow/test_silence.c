@@ -111,6 +111,30 @@ static void test_where_the_guest_faults_again_and_again_its_faults_take_no_exit(
     }
 }
 
+/* What our table of level 1 holds for @va. */
+static uint64_t ours_at(uint64_t va)
+{
+    struct vmmu_shadow_view view;
+
+    EXPECT_EQ(vmmu_shadow_view(&mirror.shadow, 0, (vmmu_gva){ va }, &view), VMMU_OK);
+    EXPECT_EQ(view.row[view.rows - 1].level, 1);
+    EXPECT(view.row[view.rows - 1].shadow.there);
+    return view.row[view.rows - 1].shadow.value;
+}
+
+static void test_an_entry_of_nothing_is_a_trap_until_its_faults_take_no_exit(void **state)
+{
+    (void)state;
+    start(1, VMMU_X86_PAGING_4LEVEL);
+    mirror_map(&mirror, 0, VA, 1, 0x7000 | G_ALL);
+    touch(0, VA);
+    EXPECT(vmmu_shadow_is_trap(ours_at(VA + 2 * PAGE)));
+    EXPECT(!vmmu_shadow_is_trap(ours_at(VA)));
+    demand(VA);
+    EXPECT(!vmmu_shadow_is_trap(ours_at(VA + 2 * PAGE)));
+    mirror_finish(&mirror);
+}
+
 static void test_what_the_guest_makes_present_there_is_ours_at_once(void **state)
 {
     (void)state;
@@ -462,6 +486,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_nobody_has_asked_for_yet_faults_with_an_exit),
         cmocka_unit_test(test_where_the_guest_faults_again_and_again_its_faults_take_no_exit),
+        cmocka_unit_test(test_an_entry_of_nothing_is_a_trap_until_its_faults_take_no_exit),
         cmocka_unit_test(test_what_the_guest_makes_present_there_is_ours_at_once),
         cmocka_unit_test(test_what_is_present_but_not_marked_faults_with_an_exit),
         cmocka_unit_test(test_without_paging_no_fault_is_the_guest_s),
