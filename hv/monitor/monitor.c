@@ -318,7 +318,7 @@ static void answer(struct partition *partition, const struct request *request)
         break;
     case REQUEST_UNKNOWN:
         say("requests are: stats, counters, shadow, walk ADDRESS [VP], stop, go, state, read ADDRESS "
-            "COUNT\n");
+            "COUNT, pages ADDRESS COUNT\n");
         break;
     }
     say("\n");
