@@ -182,7 +182,9 @@ enum vmmu_status config_parse(const char *words, struct config *config, const ch
     *config = (struct config){ .memory_bytes = MEMORY_DEFAULT,
                                .technique = "nested",
                                .technique_length = sizeof "nested" - 1,
+                               .vp_count = 1,
                                .enlightenments = true,
+                               .policy = vmmu_hyperv_policy_default(true),
                                .firmware = GUEST_FIRMWARE_ACPI,
                                .seed = 1 };
     if (word.length && !word_has(word, '=')) {

@@ -6,6 +6,8 @@
 
 #include <vmmu/base.h>
 
+#include <vmmu/hyperv.h>
+
 #include "hv/guest/firmware.h"
 
 enum config_protocol { CONFIG_PROTOCOL_ANY, CONFIG_PROTOCOL_LINUX, CONFIG_PROTOCOL_MULTIBOOT };
@@ -15,7 +17,10 @@ struct config {
     uint64_t memory_bytes;
     const char *technique;
     unsigned technique_length;
+    unsigned vp_count; /* 1 to 8 */
+    bool is_parent;    /* of all other partitions; the first only */
     bool enlightenments;
+    struct vmmu_hyperv_policy policy;
     enum guest_firmware_tables firmware;
     uint32_t pool_pages; /* of shadow pages; 0: as the technique has it */
     uint32_t drop_exits; /* a test: about every so many exits all shadow pages are dropped; 0: never */

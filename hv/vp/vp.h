@@ -5,8 +5,8 @@
  *
  * Locks: one processor runs everything today, with interrupts taken only where host_interrupts_take()
  * and host_wait() say so; interrupt handlers touch neither partitions nor VPs. When several processors
- * run: a VP's fields belong to the processor that runs it, but `attention`, which others set; a
- * partition's belong to its lock.
+ * run: a VP's fields belong to the processor that runs it, but `attention` and `waits`, which others change;
+ * a partition's belong to its lock (hv/vp/lock.h).
  */
 #ifndef HV_VP_VP_H
 #define HV_VP_VP_H
@@ -15,6 +15,7 @@
 #include "hv/vp/exit.h"
 #include <vmmu/plan.h>
 
+#define PARTITIONS        8 /* at a time, on one machine */
 #define PARTITION_VPS     8
 #define PARTITION_SERIALS 3
 #define VP_TRACE_ENTRIES  256
@@ -34,6 +35,16 @@ enum vp_attention {
     VP_ATTENTION_STOP = 2,  /* the partition has ended */
     VP_ATTENTION_SOON = 4, /* an event waits for a moment at which the guest does not exit: look again soon */
     VP_ATTENTION_HOLD = 8, /* the partition is held */
+};
+
+/* Why a VP does not enter its guest, although its partition runs. Any number of these at a time; 0: it is ready. */
+enum vp_wait {
+    VP_WAIT_EVENT = 1,     /* it has halted: until an event can be delivered */
+    VP_WAIT_START = 2,     /* INIT came, or it was never started: until a start-up message */
+    VP_WAIT_INTERCEPT = 4, /* a message about it is with the parent: HvRegisterInterceptSuspend, Suspended */
+    VP_WAIT_EXPLICIT = 8,  /* HvRegisterExplicitSuspend */
+    VP_WAIT_FLUSH =
+        16, /* RIP stands at a flush hypercall for a VP that inhibits flushes, until none does any more */
 };
 
 struct vp_trace_entry {
@@ -60,6 +71,7 @@ struct vp {
     struct partition *partition;
     unsigned index;
     unsigned attention; /* enum vp_attention */
+    unsigned waits;     /* enum vp_wait */
     struct vp_arch *arch;
     struct vp_counters counters;
     uint32_t trace_next;
@@ -81,6 +93,7 @@ struct partition {
     uint64_t value;
     const char *message;
     const struct config *config;
+    struct partition *parent; /* whose calls may look into this one and change it; NULL: nobody's may */
     struct guest_memory memory;
     struct mmu *mmu;
     struct partition_arch *arch;

@@ -25,7 +25,7 @@
 
 /* The most that the image may take of its window, uninitialized data included, and of a file. */
 #define LAYOUT_IMAGE_BYTES_MAX 0x1e0000
-#define LAYOUT_FILE_BYTES_MAX  0x40000
+#define LAYOUT_FILE_BYTES_MAX  0x60000
 
 #define LAYOUT_STACK_BYTES     0x8000
 

@@ -20,6 +20,32 @@ enum vmmu_hyperv_call_instruction {
     VMMU_HYPERV_VMCALL,  /* Intel */
 };
 
+/* --- policies: what the specification leaves open about the virtual MMU, chosen for each partition --- */
+
+/* What becomes of a cache control that the virtual MMU may support or not. */
+enum vmmu_hyperv_cache_policy {
+    VMMU_HYPERV_CACHE_IGNORE, /* it has no effect; where it is a register's bit, this reads as zero */
+    VMMU_HYPERV_CACHE_MESSAGE, /* the parent is told of an unsupported feature, and the virtual processor suspended */
+    VMMU_HYPERV_CACHE_HONOR,
+};
+
+/* Spec: TLFS "Virtual MMU and Caching". */
+struct vmmu_hyperv_policy {
+    enum vmmu_hyperv_cache_policy cr3_cache;   /* CR3.PWT and PCD, by MOV and by task switch: ignore, honor */
+    enum vmmu_hyperv_cache_policy table_cache; /* PWT, PCD and PAT of entries that lead to tables */
+    enum vmmu_hyperv_cache_policy cr0_cd;
+    bool pat_of_partition; /* IA32_PAT is one register for all virtual processors; else each has its own */
+    bool shadow_sharing;   /* a shadow page may serve several virtual processors */
+    bool
+        empty_set_is_error; /* a flush of no processor is an error (TLFS 2.0a), not one of all (what guests expect) */
+};
+
+/**
+ * The policies unless others are asked for. @second_level: the processor walks the guest's own tables and honours what they
+ * and CR3 say of caches by itself, so that ignoring it would take work.
+ */
+struct vmmu_hyperv_policy vmmu_hyperv_policy_default(bool second_level);
+
 /* What a partition is given. Borrowed by nothing: copied at initialization. */
 struct vmmu_hyperv_config {
     uint64_t tsc_hz;       /* the guest's time-stamp counter; above 10 MHz */
@@ -29,8 +55,7 @@ struct vmmu_hyperv_config {
     bool tsc_is_invariant; /* the TSC never stops or changes its rate: offer TSC_INVARIANT_CONTROL */
     bool apic_msrs;        /* offer and recommend EOI, ICR and TPR by MSR, with the VP assist page */
     bool second_level;     /* guest memory is under nested paging; discovery says so */
-    /* a flush of no processor is an error (TLFS 2.0a), not one of all (what guests expect) */
-    bool strict_flush;
+    struct vmmu_hyperv_policy policy;
     enum vmmu_hyperv_call_instruction call_instruction;
 };
 

@@ -33,7 +33,7 @@ static struct vmmu_hyperv_config draw_config(struct input *input)
         .tsc_is_invariant = flags & 1,
         .apic_msrs = flags & 2,
         .second_level = flags & 4,
-        .strict_flush = flags & 8,
+        .policy.empty_set_is_error = flags & 8,
         .call_instruction = (flags & 16) ? VMMU_HYPERV_VMCALL : VMMU_HYPERV_VMMCALL,
     };
 }

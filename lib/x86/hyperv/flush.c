@@ -72,7 +72,7 @@ static enum vmmu_hyperv_result decode_mask(const struct vmmu_hyperv_config *conf
 {
     const uint64_t mask = word_at(input, INPUT_MASK);
 
-    if (mask == 0 && config->strict_flush) {
+    if (mask == 0 && config->policy.empty_set_is_error) {
         return VMMU_HYPERV_INVALID_PARAMETER;
     }
     *vps = mask == 0 ? every_vp(config) : mask & every_vp(config);

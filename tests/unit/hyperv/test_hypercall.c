@@ -290,7 +290,7 @@ static void test_an_empty_mask_flushes_all_or_is_an_error_by_policy(void **state
 
     (void)state;
     EXPECT_EQ(call_at(&f, 2, words).flush.vps, 7);
-    f.partition.config.strict_flush = true;
+    f.partition.config.policy.empty_set_is_error = true;
     EXPECT_EQ(status_at(&f, 2, words), INVALID_PARAMETER);
 }
 
