@@ -73,18 +73,31 @@ def _():
     expect_equal(path.read_bytes(), before, "the document")
 
 
+@case("nor is one that is the standard input")
+def _():
+    path = write("kept.json", document("nested"))
+    before = path.read_bytes()
+    with open(path, "rb") as kept:
+        ended = subprocess.run([pages.TOOL, "report", "-", "-o", "kept.json"], cwd=pages.FOLDER, stdin=kept,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    expect_status(ended, USAGE)
+    expect_match("would be overwritten", ended.stderr, "the complaint")
+    expect_equal(path.read_bytes(), before, "the document")
+
+
 @case("a command line that cannot be has status 2")
 def _():
     for words in ([], ["--nonsense"], ["-o"], ["a.json"] * 17):
         expect_status(report(*words), USAGE)
 
 
-@case("without -o the page is the output, and a document may be the input")
+@case("without -o, or with -o -, the page is the output, and a document may be the input")
 def _():
-    ended = report("-", stdin=run_of("nested").read_text(encoding="utf-8"))
-    expect_status(ended, OK)
-    expect(ended.stdout.startswith("<!DOCTYPE html>") and ended.stdout.endswith("</html>\n"), ended.stdout[:200])
-    expect_match("<th [^>]*>standard input</th>", ended.stdout, "the run's name")
+    for words in ([], ["-o", "-"]):
+        ended = report("-", *words, stdin=run_of("nested").read_text(encoding="utf-8"))
+        expect_status(ended, OK)
+        expect(ended.stdout.startswith("<!DOCTYPE html>") and ended.stdout.endswith("</html>\n"), ended.stdout[:200])
+        expect_match("<th [^>]*>standard input</th>", ended.stdout, "the run's name")
 
 
 @case("--json says the same as the page")

@@ -15,6 +15,7 @@
 #include "tools/ui/complain.h"
 #include "tools/ui/json.h"
 #include "tools/ui/options.h"
+#include "tools/ui/overwrite.h"
 
 #define MOST_DOCUMENTS 16
 
@@ -46,7 +47,7 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    { "output", 'o', "FILE", 0, "the page (default: standard output)", 0 },
+    { "output", 'o', "FILE", 0, "the page (default, and -: standard output)", 0 },
     { "title", KEY_TITLE, "TEXT", 0, "the page's title", 0 },
     { 0 },
 };
@@ -73,7 +74,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &arguments->ui; return 0;
-    case 'o': arguments->out = argument; return 0;
+    case 'o': arguments->out = strcmp(argument, "-") == 0 ? NULL : argument; return 0;
     case KEY_TITLE: arguments->title = argument; return 0;
     case ARGP_KEY_ARG: take_input(state, arguments, argument); return 0;
     case ARGP_KEY_NO_ARGS: argp_error(state, "give at least one document of statistics"); return 0;
@@ -87,13 +88,8 @@ static const struct argp argp = { options, parse, "[NAME=]STATS...", doc, childr
 /* Whoever mixes up the order of words must not lose a document. */
 static void refuse_overwriting(const struct arguments *arguments)
 {
-    struct stat out, in;
-
-    if (!arguments->out || stat(arguments->out, &out) != 0) {
-        return;
-    }
-    for (unsigned i = 0; i < arguments->count; i++) {
-        if (stat(arguments->inputs[i].path, &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
+    for (unsigned i = 0; arguments->out && i < arguments->count; i++) {
+        if (would_overwrite(arguments->out, arguments->inputs[i].path)) {
             give_up(COMMAND_USAGE, "%s is one of the documents, and would be overwritten", arguments->out);
         }
     }

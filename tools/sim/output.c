@@ -6,24 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tools/ui/overwrite.h"
+
 static bool is_standard(const char *path)
 {
     return strcmp(path, "-") == 0;
-}
-
-static bool look_at(const char *path, int standard, struct stat *status)
-{
-    return (is_standard(path) ? fstat(standard, status) : stat(path, status)) == 0;
-}
-
-/* Devices and pipes keep nothing that could be lost: a terminal may be both. */
-static bool is_same_file(const char *output, const char *input)
-{
-    struct stat out, in;
-
-    return look_at(output, STDOUT_FILENO, &out) && look_at(input, STDIN_FILENO, &in) &&
-           (S_ISREG(out.st_mode) || S_ISBLK(out.st_mode)) && out.st_dev == in.st_dev &&
-           out.st_ino == in.st_ino;
 }
 
 /* 0, or why a file at @path, which is not there, cannot be made. */
@@ -60,7 +47,7 @@ bool sim_output_may_be(const char *path, const char *const *inputs, unsigned cou
     const int why = is_standard(path) ? 0 : why_not_written(path);
 
     for (unsigned i = 0; i < count; i++) {
-        if (is_same_file(path, inputs[i])) {
+        if (would_overwrite(path, inputs[i])) {
             return complain_usage(complaint, "%s is the trace itself, and would be overwritten", path);
         }
     }
