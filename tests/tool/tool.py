@@ -6,6 +6,7 @@ import resource
 import subprocess
 import tempfile
 
+from sanitizers import ENVIRONMENT
 from tap import Failed, expect
 from vmlib import places
 
@@ -37,7 +38,7 @@ def run(*words, program=PLAIN, limits=None):
     words = [str(word) for word in words]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         ended = subprocess.run(["timeout", str(SECONDS), str(build / program), *words], stdin=subprocess.DEVNULL, stdout=out,
-                               stderr=err, preexec_fn=_limiter(limits or {}), check=False)
+                               stderr=err, env=ENVIRONMENT, preexec_fn=_limiter(limits or {}), check=False)
         out.seek(0)
         err.seek(0)
         return Ended(words, ended.returncode, out.read(), err.read())
