@@ -19,7 +19,6 @@ class Copy:
 
     def __init__(self, stop, path):
         self._path = path
-        self._size = os.path.getsize(path)
         self._entry_bytes = 8 if stop.registers.cr4 & 0x20 else 4
         self.words = [str(path), *stop.words("raw")[1:]]
         self.page = _user_page(stop, path)
@@ -31,10 +30,6 @@ class Copy:
     def flip(self, bits):
         """@bits of the entry are turned over."""
         self._change(self.page.entry ^ bits)
-
-    def cut(self, size_bytes):
-        """The copy ends after @size_bytes."""
-        os.truncate(self._path, size_bytes)
 
     def _change(self, entry):
         with open(self._path, "r+b") as image:

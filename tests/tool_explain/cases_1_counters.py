@@ -62,9 +62,16 @@ def _(entry):
     expect_equal(stage.exits.get("page-fault", 0), 0, "page faults that exited")
     expect_equal(stage.counted["faults"], 0, "faults of the second stage")
     expect("refused_gpa" not in str(own), f"the second stage refuses: {own}")
+
+
+@cases("the references of the nested walks of {0[0]}, {0[1]}, add up", declared("nested"))
+def _(entry):
+    run, name, technique = entry
+    nested = gone_through(run, technique)[name].foretold["nested"]
+    own = nested["own"]
     expect_equal(own["references"], sum(walk["references"] for walk in own["walks"]), "references of all walks")
     expect_equal([walk["references"] - walk["of_guest"] for walk in own["walks"]],
-                 [references_behind(walk, stage.foretold["nested"]["4k"]["walks"][i], own["levels"])
+                 [references_behind(walk, nested["4k"]["walks"][i], own["levels"])
                   for i, walk in enumerate(own["walks"])], "references of the second stage")
 
 

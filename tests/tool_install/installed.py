@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 
 import tap
+import witness
 
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 SECONDS = 600
@@ -87,10 +88,9 @@ def debian():
     """A dump of a Debian guest: its memory, CR3, and what QEMU says of some addresses: [(gva, gpa or None)]."""
     out = FOLDER / "debian"
     run(TREE / "tests" / "tool" / "dump_guest.py", "--cpus", "1", "--formats", "raw", "--addresses", "200", out)
-    registers = pathlib.Path(f"{out}.registers").read_text(encoding="ascii")
-    cr3 = int(re.search(r"\bCR3=([0-9a-f]+)", registers)[1], 16)
-    addresses = [int(line, 16) for line in pathlib.Path(f"{out}.addresses").read_text(encoding="ascii").split()]
-    answers = re.findall(r"^(?:gpa: 0x([0-9a-f]+)|(Unmapped))", pathlib.Path(f"{out}.gva2gpa").read_text(encoding="ascii"),
-                         re.MULTILINE)
-    tap.expect_equal(len(answers), len(addresses), "answers of QEMU")
-    return pathlib.Path(f"{out}.raw"), cr3, [(gva, int(gpa, 16) if gpa else None) for gva, (gpa, _) in zip(addresses, answers)]
+    registers, addresses, answers = (pathlib.Path(f"{out}.{suffix}").read_text(encoding="ascii")
+                                     for suffix in ("registers", "addresses", "gva2gpa"))
+    gvas = [int(line, 16) for line in addresses.split()]
+    gpas = [witness.translation(line) for line in answers.splitlines()]
+    tap.expect_equal(len(gpas), len(gvas), "answers of QEMU")
+    return pathlib.Path(f"{out}.raw"), witness.registers(registers).cr3, list(zip(gvas, gpas))

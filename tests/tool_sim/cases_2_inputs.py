@@ -201,10 +201,3 @@ def _():
         ended = subprocess.run([SANITIZED, "sim", "--limit", "5000", *words, path], stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
         expect(ended.returncode in (OK, INPUT), f"exit status {ended.returncode}: {ended.stderr[-2000:]}")
-
-
-@case("help tells every option, with examples")
-def _():
-    ended = subprocess.run([FAST, "sim", "--help"], stdout=subprocess.PIPE, text=True, check=True)
-    for word in ("--technique", "--vpid", "--convert", "--plot", "Examples:", "--json"):
-        expect(word in ended.stdout, f"{word} is not in the help")
