@@ -238,43 +238,46 @@ static bool options_fit(const struct machine_options *options, const struct imag
     return true;
 }
 
-bool machine_open(const char *path, const struct machine_options *options, struct machine *machine,
-                  struct complaint *complaint)
+/* All of the machine at @path; false with what was taken until then. */
+static bool take(const char *path, const struct machine_options *options, struct machine *machine,
+                 struct complaint *complaint)
 {
-    *machine = (struct machine){ 0 };
     machine->image = image_open(path, &options->image, complaint);
-    if (!machine->image) {
-        return false;
-    }
-    if (!options_fit(options, machine->image, complaint)) {
-        machine_close(machine);
+    if (!machine->image || !options_fit(options, machine->image, complaint)) {
         return false;
     }
     if (machine->image->state && !options->host) {
         machine->partition = partition_open(machine->image, options->partition, complaint);
         if (!machine->partition) {
-            machine_close(machine);
             return false;
         }
     }
     take_memory_of(machine);
     if (!take_processor(options, machine, complaint)) {
-        machine_close(machine);
         return false;
     }
     override(options, machine);
     if (!take_second_stage(options, machine, complaint)) {
-        machine_close(machine);
         return false;
     }
     if (make_mode(machine, &machine->registers, &machine->mode) != VMMU_OK) {
-        machine_close(machine);
         refused(&machine->registers, complaint);
         complaint->usage = options->has_cr0 || options->has_cr3 || options->has_cr4 || options->has_efer ||
                            options->has_mode || options->has_maxphyaddr;
         return false;
     }
     return true;
+}
+
+bool machine_open(const char *path, const struct machine_options *options, struct machine *machine,
+                  struct complaint *complaint)
+{
+    *machine = (struct machine){ 0 };
+    if (take(path, options, machine, complaint)) {
+        return true;
+    }
+    machine_close(machine);
+    return false;
 }
 
 bool machine_mode_of(const struct machine *machine, uint64_t cr3, struct vmmu_x86_mode *mode,
@@ -314,15 +317,17 @@ static bool find_byte(const struct machine *machine, const struct vmmu_x86_mode 
     struct vmmu_x86_walk_result found;
 
     if (machine->has_second && !machine->partition) {
-        *at = vmmu_x86_walk_nested(mode, &machine->second, (vmmu_gva){ va }, look, &through) == VMMU_OK
-                  ? through.host.hpa.v
-                  : UINT64_MAX;
+        if (vmmu_x86_walk_nested(mode, &machine->second, (vmmu_gva){ va }, look, &through) != VMMU_OK) {
+            return false;
+        }
+        *at = through.host.hpa.v;
     } else {
-        *at = vmmu_x86_walk(mode, machine->ram, (vmmu_gva){ va }, look, &found) == VMMU_OK
-                  ? found.translation.gpa.v
-                  : UINT64_MAX;
+        if (vmmu_x86_walk(mode, machine->ram, (vmmu_gva){ va }, look, &found) != VMMU_OK) {
+            return false;
+        }
+        *at = found.translation.gpa.v;
     }
-    return *at != UINT64_MAX;
+    return true;
 }
 
 bool machine_read(const struct machine *machine, uint64_t va, void *to, size_t size_bytes)

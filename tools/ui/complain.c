@@ -7,14 +7,20 @@
 
 #include "tools/command.h"
 
+__attribute__((format(printf, 3, 0))) static void fill(struct complaint *complaint, bool usage,
+                                                       const char *format, va_list values)
+{
+    vsnprintf(complaint->text, sizeof(complaint->text), format, values);
+    complaint->usage = usage;
+}
+
 bool complain(struct complaint *complaint, const char *format, ...)
 {
     va_list values;
 
     va_start(values, format);
-    vsnprintf(complaint->text, sizeof(complaint->text), format, values);
+    fill(complaint, false, format, values);
     va_end(values);
-    complaint->usage = false;
     return false;
 }
 
@@ -23,9 +29,8 @@ bool complain_usage(struct complaint *complaint, const char *format, ...)
     va_list values;
 
     va_start(values, format);
-    vsnprintf(complaint->text, sizeof(complaint->text), format, values);
+    fill(complaint, true, format, values);
     va_end(values);
-    complaint->usage = true;
     return false;
 }
 
