@@ -42,7 +42,7 @@ def stages_of(modes):
 
 
 class Control:
-    """The control port of a hypervisor. It serves one at a time: each request is a connection of its own."""
+    """The control port of a hypervisor. Each request is a connection of its own."""
 
     def __init__(self, path, running):
         self.path = path

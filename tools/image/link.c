@@ -16,7 +16,7 @@
 #define DOCUMENT_MOST 0x4000000
 #define TEXT_MOST     0x4000
 
-/* Lines of others' that may stand before an answer. */
+/* Lines that nobody asked for, and may stand before an answer. */
 #define FOREIGN_MOST  64
 
 #define IDLE_MS       10000
@@ -36,7 +36,7 @@ static bool refused(const char *path, int error, struct complaint *complaint)
     if (error == ECONNREFUSED && stat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
         return complain(complaint, "it is no socket: give that of a running hypervisor");
     switch (error) {
-    case EAGAIN: return complain(complaint, "it is busy: somebody else is connected");
+    case EAGAIN: return complain(complaint, "it has as many clients as it takes");
     case ECONNREFUSED: return complain(complaint, "nobody listens: the hypervisor is gone");
     default: return complain(complaint, "it cannot be asked: %s", strerror(error));
     }
@@ -53,9 +53,8 @@ bool link_open(struct link *link, const char *path, struct complaint *complaint)
     link->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (link->socket < 0)
         return complain(complaint, "there is no socket to be had: %s", strerror(errno));
-    if (connect(link->socket, (const struct sockaddr *)&address, sizeof(address)) == 0)
-        return link_ask(link, "", complaint);
-    return refused(path, errno, complaint);
+    return connect(link->socket, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
+           refused(path, errno, complaint);
 }
 
 void link_close(struct link *link)
@@ -79,8 +78,7 @@ static bool wait_for(struct link *link, short events, struct complaint *complain
         return true;
     if (ready < 0)
         return complain(complaint, "waiting for it failed: %s", strerror(errno));
-    return complain(complaint, "the hypervisor is silent for %d s; is somebody else connected?",
-                    link->idle_ms / 1000);
+    return complain(complaint, "the hypervisor is silent for %d s", link->idle_ms / 1000);
 }
 
 static bool send_all(struct link *link, const char *text, struct complaint *complaint)

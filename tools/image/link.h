@@ -22,10 +22,7 @@ struct link {
     size_t room;
 };
 
-/*
- * Connect to the socket @path. Harmless to close afterwards, whatever came of it. Should somebody have left half a request there,
- * the answer to that comes first: begin with link_document(), which passes it over.
- */
+/* Connect to the socket @path. Harmless to close afterwards, whatever came of it. */
 bool link_open(struct link *link, const char *path, struct complaint *complaint);
 
 /* The same with a socket that is connected, which is taken over. */

@@ -17,19 +17,14 @@
 /* What a process ends with whom a signal ended, as shells have it. */
 #define BY_SIGNAL      128
 
-/*
- * Ask @request, to which @word is the answer, and behind it, if it was so before, something more. A document is asked for first,
- * which passes over what may be left of a stranger's requests.
- */
+/* Ask @request, to which @word is the answer, and behind it, if it was so before, something more. */
 static bool order(const char *socket, const char *request, const char *word, bool *before,
                   struct complaint *complaint)
 {
     char answer[ANSWER_LETTERS];
-    const char *line;
     struct link link;
-    const bool answered = link_open(&link, socket, complaint) &&
-                          link_document(&link, "counters", "{\"vmmu\"", &line, complaint) &&
-                          link_text(&link, request, answer, sizeof(answer), complaint);
+    const bool answered =
+        link_open(&link, socket, complaint) && link_text(&link, request, answer, sizeof(answer), complaint);
 
     link_close(&link);
     if (!answered) {

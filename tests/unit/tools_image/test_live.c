@@ -49,10 +49,7 @@ static void serve(int connection, const char *state)
         unsigned long long address;
         unsigned count;
 
-        if (strcmp(line, "\n") == 0) {
-            /* as after half a request of somebody else's */
-            fputs("requests are: all that you like\n\n", out);
-        } else if (strcmp(line, "state\n") == 0) {
+        if (strcmp(line, "state\n") == 0) {
             fprintf(out, "{\"vmmu\":1,\"outcome\":{}}\r\n%s\r\n", state);
         } else if (sscanf(line, "read %llx %u\n", &address, &count) == 2 && answer_to_read == NULL) {
             answer_soundly(out, address, count);
