@@ -42,16 +42,6 @@ void counters_copy_text(char *to, size_t room, const char *text)
     to[length] = '\0';
 }
 
-static struct counter *find(struct counters *counters, enum counter_group group, const char *name)
-{
-    for (unsigned i = 0; i < counters->count; i++) {
-        if (counters->all[i].group == group && strcmp(counters->all[i].name, name) == 0) {
-            return &counters->all[i];
-        }
-    }
-    return NULL;
-}
-
 const struct counter *counters_find(const struct counters *counters, enum counter_group group,
                                     const char *name)
 {
@@ -61,6 +51,13 @@ const struct counter *counters_find(const struct counters *counters, enum counte
         }
     }
     return NULL;
+}
+
+static struct counter *find(struct counters *counters, enum counter_group group, const char *name)
+{
+    const struct counter *const found = counters_find(counters, group, name);
+
+    return found ? &counters->all[found - counters->all] : NULL;
 }
 
 /* Add @value to the counter of that name; a document with more of them than there are is cut. */

@@ -35,8 +35,8 @@ struct dump {
     char *path;        /* where it is to be in the end */
     char *part;        /* where it is written, before it is complete */
     int out;
-    char *state; /* JSON text */
-    struct dump_ranges ranges;
+    char *state;                 /* JSON text */
+    struct image_memory content; /* what of the machine's memory goes into it */
     uint8_t *chunk;
     uint64_t done_bytes;
     uint64_t written_bytes;
@@ -156,9 +156,9 @@ static bool copy_memory(struct dump *dump, const uint64_t *places, struct compla
     if (dump->memory < 0) {
         return complain(complaint, "%s: %s", dump->memory_path, strerror(errno));
     }
-    for (unsigned i = 0; copied && i < dump->ranges.count; i++) {
-        copied = copy_range(dump, dump->ranges.all[i].bytes, from, places[i], complaint);
-        from += dump->ranges.all[i].bytes;
+    for (unsigned i = 0; copied && i < dump->content.count; i++) {
+        copied = copy_range(dump, dump->content.ranges[i].size_bytes, from, places[i], complaint);
+        from += dump->content.ranges[i].size_bytes;
     }
     (void)close(dump->memory);
     return copied;
@@ -170,7 +170,7 @@ static bool copy_memory(struct dump *dump, const uint64_t *places, struct compla
 struct fetch {
     struct dump *dump;
     struct link link;
-    const struct dump_range *range;
+    const struct image_range *range;
     uint64_t place;  /* of it in the dump */
     unsigned wanted; /* pages whose content is worth asking for, up to so many ahead of the answers */
     uint64_t offsets[LINK_AHEAD]; /* of these in the range */
@@ -248,7 +248,7 @@ static bool fetch_pages(struct fetch *fetch, uint64_t first, unsigned count, str
 
 static bool fetch_range(struct fetch *fetch, struct complaint *complaint)
 {
-    const uint64_t bytes = fetch->range->bytes;
+    const uint64_t bytes = fetch->range->size_bytes;
     uint64_t count;
 
     for (uint64_t first = 0; first < bytes; first += count * VMMU_PAGE_BYTES) {
@@ -264,12 +264,10 @@ static bool fetch_range(struct fetch *fetch, struct complaint *complaint)
 static bool fetch_memory(struct dump *dump, const uint64_t *places, struct complaint *complaint)
 {
     struct fetch fetch = { .dump = dump };
-    const char *line;
-    bool fetched = link_open(&fetch.link, dump->socket, complaint) &&
-                   link_document(&fetch.link, "counters", "{\"vmmu\"", &line, complaint);
+    bool fetched = link_open(&fetch.link, dump->socket, complaint);
 
-    for (unsigned i = 0; fetched && i < dump->ranges.count; i++) {
-        fetch.range = &dump->ranges.all[i];
+    for (unsigned i = 0; fetched && i < dump->content.count; i++) {
+        fetch.range = &dump->content.ranges[i];
         fetch.place = places[i];
         fetched = fetch_range(&fetch, complaint);
     }
@@ -282,7 +280,7 @@ static bool fetch_memory(struct dump *dump, const uint64_t *places, struct compl
 /* File header, program headers and the note; *places are where each range is to go, and *end where the file ends. */
 static bool write_head(const struct dump *dump, uint64_t *places, uint64_t *end, struct complaint *complaint)
 {
-    const unsigned headers = dump->ranges.count + 1;
+    const unsigned headers = dump->content.count + 1;
     const uint64_t note_at = sizeof(Elf64_Ehdr) + (uint64_t)headers * sizeof(Elf64_Phdr);
     const uint64_t text_bytes = strlen(dump->state);
     const Elf64_Nhdr note = { .n_namesz = sizeof(NOTE_NAME),
@@ -307,18 +305,18 @@ static bool write_head(const struct dump *dump, uint64_t *places, uint64_t *end,
     table[0] = (Elf64_Phdr){
         .p_type = PT_NOTE, .p_offset = note_at, .p_filesz = note_bytes, .p_memsz = note_bytes, .p_align = 4
     };
-    for (unsigned i = 0; i < dump->ranges.count; i++) {
-        const struct dump_range *const range = &dump->ranges.all[i];
+    for (unsigned i = 0; i < dump->content.count; i++) {
+        const struct image_range *const range = &dump->content.ranges[i];
 
         places[i] = at;
         table[i + 1] = (Elf64_Phdr){ .p_type = PT_LOAD,
                                      .p_flags = PF_R | PF_W | PF_X,
                                      .p_offset = at,
                                      .p_paddr = range->base,
-                                     .p_filesz = range->bytes,
-                                     .p_memsz = range->bytes,
+                                     .p_filesz = range->size_bytes,
+                                     .p_memsz = range->size_bytes,
                                      .p_align = VMMU_PAGE_BYTES };
-        at += range->bytes;
+        at += range->size_bytes;
     }
     *end = at;
     written = write_at(dump, &file, sizeof(file), 0, complaint) &&
@@ -332,7 +330,7 @@ static bool write_head(const struct dump *dump, uint64_t *places, uint64_t *end,
 
 static bool write_file(struct dump *dump, struct complaint *complaint)
 {
-    uint64_t *const places = take_memory(dump->ranges.count, sizeof(*places));
+    uint64_t *const places = take_memory(dump->content.count, sizeof(*places));
     uint64_t end = 0;
     bool written = write_head(dump, places, &end, complaint);
 
@@ -346,7 +344,7 @@ static bool write_file(struct dump *dump, struct complaint *complaint)
 
 /* --- what to write --- */
 
-/* The state, and the ranges of memory. The connection is given up: the hypervisor talks to one at a time. */
+/* The state, and the ranges of memory. */
 static bool look(struct dump *dump, struct complaint *complaint)
 {
     const struct image_options options = { .format = IMAGE_LIVE };
@@ -358,16 +356,16 @@ static bool look(struct dump *dump, struct complaint *complaint)
     }
     dump->whole = image->range_count > 0 && image->ranges[0].mapped;
     for (unsigned i = 0; dump->whole && i < image->range_count; i++) {
-        ranges_add(&dump->ranges, image->ranges[i].base, image->ranges[i].size_bytes);
+        image_memory_add(&dump->content, image->ranges[i].base, image->ranges[i].size_bytes, NULL);
     }
     if (!dump->whole) {
-        known = ranges_of_partitions(&dump->ranges, image, complaint);
-        ranges_settle(&dump->ranges);
+        known = ranges_of_partitions(&dump->content, image, complaint);
+        image_memory_settle(&dump->content);
     }
     dump->state = strdup(json_object_to_json_string_ext(image->state, JSON_C_TO_STRING_PLAIN));
     image_close(image);
-    if (known && (dump->ranges.count == 0 || dump->ranges.count > PN_XNUM - 2)) {
-        return complain(complaint, "the memory to dump is in %u pieces", dump->ranges.count);
+    if (known && (dump->content.count == 0 || dump->content.count > PN_XNUM - 2)) {
+        return complain(complaint, "the memory to dump is in %u pieces", dump->content.count);
     }
     return known && (dump->state || complain(complaint, "there is no memory for the state"));
 }
@@ -376,8 +374,8 @@ static uint64_t total_bytes(const struct dump *dump)
 {
     uint64_t total = 0;
 
-    for (unsigned i = 0; i < dump->ranges.count; i++) {
-        total += dump->ranges.all[i].bytes;
+    for (unsigned i = 0; i < dump->content.count; i++) {
+        total += dump->content.ranges[i].size_bytes;
     }
     return total;
 }
@@ -445,7 +443,7 @@ static bool make_file(struct dump *dump, struct complaint *complaint)
 
 static void forget(struct dump *dump)
 {
-    ranges_free(&dump->ranges);
+    image_memory_free(&dump->content);
     free(dump->chunk);
     free(dump->state);
     free(dump->memory_path);
@@ -466,7 +464,7 @@ bool dump_write(const char *socket, const char *path, struct dump_summary *summa
     made = made && look(&dump, complaint) && make_file(&dump, complaint);
     *summary = (struct dump_summary){ .memory_bytes = total_bytes(&dump),
                                       .written_bytes = dump.written_bytes,
-                                      .ranges = dump.ranges.count,
+                                      .ranges = dump.content.count,
                                       .whole = dump.whole };
     forget(&dump);
     return made;

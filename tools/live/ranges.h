@@ -4,28 +4,10 @@
 #ifndef TOOLS_LIVE_RANGES_H
 #define TOOLS_LIVE_RANGES_H
 
-#include "tools/image/image.h"
+#include "tools/image/memory.h"
 
-/* [base, base + bytes) of physical memory, whole pages. */
-struct dump_range {
-    uint64_t base;
-    uint64_t bytes;
-};
-
-struct dump_ranges {
-    struct dump_range *all; /* ascending, without overlap, once ranges_settle() was called */
-    unsigned count;
-    unsigned room;
-};
-
-void ranges_add(struct dump_ranges *ranges, uint64_t base, uint64_t bytes);
-
-/* Put them in order, and together what touches. */
-void ranges_settle(struct dump_ranges *ranges);
-
-/* Add the memory of every partition of @image, and the tables that the hypervisor made for it. */
-bool ranges_of_partitions(struct dump_ranges *ranges, const struct image *image, struct complaint *complaint);
-
-void ranges_free(struct dump_ranges *ranges);
+/* Add the memory of every partition of @image, and the tables that the hypervisor made for it: whole pages, none of it mapped. */
+bool ranges_of_partitions(struct image_memory *memory, const struct image *image,
+                          struct complaint *complaint);
 
 #endif

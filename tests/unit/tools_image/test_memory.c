@@ -114,6 +114,25 @@ static void test_neighbours_join_if_their_bytes_do(void **state)
     image_memory_free(&memory);
 }
 
+static void test_ranges_that_are_not_mapped_become_one_if_they_touch_or_overlap(void **state)
+{
+    struct image_memory memory = { 0 };
+
+    (void)state;
+    image_memory_add(&memory, 0x5000, 0x1000, NULL);
+    image_memory_add(&memory, 0x1000, 0x2000, NULL);
+    image_memory_add(&memory, 0x3000, 0x1000, NULL);
+    image_memory_add(&memory, 0x1000, 0x1000, NULL);
+    image_memory_add(&memory, 0x8000, 0x4000, NULL);
+    image_memory_add(&memory, 0x9000, 0x1000, NULL);
+    image_memory_settle(&memory);
+    EXPECT_EQ(memory.count, 3);
+    expect_range(&memory, 0, 0x1000, 0x3000);
+    expect_range(&memory, 1, 0x5000, 0x1000);
+    expect_range(&memory, 2, 0x8000, 0x4000);
+    image_memory_free(&memory);
+}
+
 /* Who has the byte at @at by the rule, among @count ranges that were given. */
 static const struct image_range *owner_of(const struct image_range *given, unsigned count, uint64_t at)
 {
@@ -197,6 +216,26 @@ static void test_accesses_go_across_ranges_mapped_and_read(void **state)
     image_memory_free(&memory);
 }
 
+static void test_what_is_beside_the_ranges_is_read_if_the_memory_is_open(void **state)
+{
+    struct image_memory memory = { .read = give_addresses, .open = true };
+    struct vmmu_ram ram = image_memory_ram(&memory);
+    uint8_t bytes[6];
+    uint64_t value;
+
+    (void)state;
+    image_memory_add(&memory, 0x1000, 4, NULL);
+    image_memory_settle(&memory);
+    EXPECT(image_memory_read(&memory, 0x1002, bytes, 6));
+    assert_memory_equal(bytes, ((const uint8_t[]){ 2, 3, 4, 5, 6, 7 }), 6);
+    EXPECT(image_memory_find(&memory, 0x2000) == NULL);
+    EXPECT_EQ(ram.load(ram.context, 0x2000, 8, &value), VMMU_OK);
+    EXPECT_EQ(value, 0x0706050403020100);
+    memory.read_context = &memory;
+    EXPECT_EQ(ram.load(ram.context, 0x2000, 8, &value), VMMU_ABSENT);
+    image_memory_free(&memory);
+}
+
 static void test_nothing_is_in_no_memory(void **state)
 {
     struct image_memory memory = { 0 };
@@ -219,8 +258,10 @@ int main(void)
         cmocka_unit_test(test_of_two_that_begin_at_one_address_the_longer_counts_then_the_first),
         cmocka_unit_test(test_one_within_another_and_one_of_no_bytes_are_nothing),
         cmocka_unit_test(test_neighbours_join_if_their_bytes_do),
+        cmocka_unit_test(test_ranges_that_are_not_mapped_become_one_if_they_touch_or_overlap),
         cmocka_unit_test(test_whatever_overlaps_each_address_has_one_owner_by_the_rule),
         cmocka_unit_test(test_accesses_go_across_ranges_mapped_and_read),
+        cmocka_unit_test(test_what_is_beside_the_ranges_is_read_if_the_memory_is_open),
         cmocka_unit_test(test_nothing_is_in_no_memory),
     };
 

@@ -10,7 +10,6 @@
 #include "tools/command.h"
 #include "tools/live/dump.h"
 #include "tools/live/held.h"
-#include "tools/live/ranges.h"
 
 #define NOWHERE UINT64_MAX
 
@@ -196,32 +195,6 @@ static void test_what_a_hypervisor_says_gives_no_orders_to_a_terminal(void **sta
     hypervisor_end(&other);
 }
 
-/* --- ranges --- */
-
-static void test_ranges_that_touch_or_overlap_become_one(void **state)
-{
-    struct dump_ranges ranges = { 0 };
-
-    (void)state;
-    ranges_settle(&ranges);
-    EXPECT_EQ(ranges.count, 0);
-    ranges_add(&ranges, 0x5000, 0x1000);
-    ranges_add(&ranges, 0x1000, 0x2000);
-    ranges_add(&ranges, 0x3000, 0x1000);
-    ranges_add(&ranges, 0x1000, 0x1000);
-    ranges_add(&ranges, 0x8000, 0x4000);
-    ranges_add(&ranges, 0x9000, 0x1000);
-    ranges_settle(&ranges);
-    EXPECT_EQ(ranges.count, 3);
-    EXPECT_EQ(ranges.all[0].base, 0x1000);
-    EXPECT_EQ(ranges.all[0].bytes, 0x3000);
-    EXPECT_EQ(ranges.all[1].base, 0x5000);
-    EXPECT_EQ(ranges.all[1].bytes, 0x1000);
-    EXPECT_EQ(ranges.all[2].base, 0x8000);
-    EXPECT_EQ(ranges.all[2].bytes, 0x4000);
-    ranges_free(&ranges);
-}
-
 /* --- held --- */
 
 /* Works in a process of its own: what it finds is its status. */
@@ -296,7 +269,6 @@ int main(void)
         cmocka_unit_test(test_a_dump_takes_the_place_of_the_file_that_a_link_leads_to),
         cmocka_unit_test(test_what_is_in_the_way_of_a_dump_and_no_plain_file_stays),
         cmocka_unit_test(test_what_a_hypervisor_says_gives_no_orders_to_a_terminal),
-        cmocka_unit_test(test_ranges_that_touch_or_overlap_become_one),
         cmocka_unit_test(test_work_is_done_while_the_partition_stands_still_which_then_goes_on),
         cmocka_unit_test(test_a_partition_that_was_held_before_is_held_afterwards),
         cmocka_unit_test(test_a_partition_goes_on_if_the_work_dies),
