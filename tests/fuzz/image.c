@@ -111,7 +111,7 @@ static void walk(const struct image_processor *processor, const struct vmmu_ram 
 
 void fuzz_image_use(struct image *image, struct input *input)
 {
-    FUZZ_CHECK(image->format != IMAGE_GUESS && image->format_words != NULL);
+    FUZZ_CHECK(image->format != IMAGE_GUESS);
     FUZZ_CHECK((image->format == IMAGE_VMMU || image->format == IMAGE_LIVE) == (image->state != NULL));
     check_ranges(image->ranges, image->range_count);
     for (unsigned i = 0; i < LOOKS; i++)

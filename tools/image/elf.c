@@ -135,16 +135,6 @@ static bool take_segments(struct core *core, struct complaint *complaint)
     return true;
 }
 
-static const char *words_of(const struct core *core)
-{
-    switch (notes_author(&core->notes)) {
-    case NOTES_OF_NOBODY: return "ELF core";
-    case NOTES_OF_QEMU: return "ELF core of QEMU";
-    case NOTES_OF_LINUX: return "ELF core of Linux";
-    }
-    __builtin_unreachable();
-}
-
 static bool read_core(struct core *core, enum image_format format, struct complaint *complaint)
 {
     struct image *const image = &core->opened->image;
@@ -153,11 +143,9 @@ static bool read_core(struct core *core, enum image_format format, struct compla
         return false;
     notes_infer(&core->notes);
     image->format = IMAGE_ELF;
-    image->format_words = words_of(core);
     if (core->notes.state == NULL || format == IMAGE_ELF)
         return format != IMAGE_VMMU || complain(complaint, "it has no note of our hypervisor's state");
     image->format = IMAGE_VMMU;
-    image->format_words = "dump of a vmmu hypervisor";
     image->state = image_state_parse(core->notes.state, core->notes.state_bytes, complaint);
     return image->state != NULL;
 }

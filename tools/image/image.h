@@ -50,7 +50,6 @@ struct image_processor {
     bool has_registers; /* @state */
     struct vmmu_x86_cpu cpu;
     struct vmmu_x86_paging_registers paging;
-    uint64_t cr2;
     uint64_t pat; /* 0 if it is not known */
     struct vmmu_x86_state state;
 };
@@ -58,7 +57,6 @@ struct image_processor {
 struct image {
     const char *path;
     enum image_format format;
-    const char *format_words; /* for people: "ELF core of QEMU" */
     struct vmmu_ram
         ram; /* physical memory, of the host if there is a hypervisor of ours in it; exchange says VMMU_ABSENT */
     const struct image_range *ranges;

@@ -203,8 +203,6 @@ static bool open_kdump(struct image_opened *opened, const struct image_options *
     opened->processors = notes.processors;
     opened->processor_count = notes.processor_count;
     opened->image.format = IMAGE_KDUMP;
-    opened->image.format_words =
-        notes_author(&notes) == NOTES_OF_QEMU ? "compressed kdump of QEMU" : "compressed kdump";
     return fine && open_library(opened, complaint);
 }
 

@@ -79,17 +79,6 @@ static bool fetch(void *context, uint64_t address, uint8_t *bytes)
     return found == LINK_THERE;
 }
 
-static enum vmmu_status load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
-{
-    struct live *const live = context;
-    uint64_t raw = 0;
-
-    if (!image_pages_read(live->pages, address, &raw, width_bytes))
-        return VMMU_ABSENT;
-    *value = raw;
-    return VMMU_OK;
-}
-
 static bool read_memory(void *context, uint64_t address, void *to, size_t size_bytes)
 {
     const struct live *const live = context;
@@ -136,7 +125,7 @@ static bool ask_memory(struct image_opened *opened, struct live *live, struct co
     live->pages = image_pages_new(fetch, live);
     opened->memory.read = read_memory;
     opened->memory.read_context = live;
-    opened->image.ram = (struct vmmu_ram){ .context = live, .load = load, .exchange = image_memory_refuse };
+    opened->memory.open = true;
     return add_pieces(opened, complaint);
 }
 
@@ -152,7 +141,6 @@ static bool open_live(struct image_opened *opened, const struct image_options *o
     link_adopt(&live->link, -1);
     opened->own = live;
     image->format = IMAGE_LIVE;
-    image->format_words = "running vmmu hypervisor";
     if (!link_open(&live->link, live->path, complaint) ||
         !link_document(&live->link, "state", "{\"vmmu_state\"", &line, complaint)) {
         return false;
@@ -161,15 +149,6 @@ static bool open_live(struct image_opened *opened, const struct image_options *o
     if (image->state == NULL || !map_memory(opened, live, complaint))
         return false;
     return opened->file.bytes != NULL || ask_memory(opened, live, complaint);
-}
-
-static bool read_live(const struct image_opened *opened, uint64_t address, void *to, size_t size_bytes)
-{
-    const struct live *const live = opened->own;
-
-    if (live->pages != NULL)
-        return image_pages_read(live->pages, address, to, size_bytes);
-    return image_memory_read(&opened->memory, address, to, size_bytes);
 }
 
 static void close_live(struct image_opened *opened)
@@ -186,4 +165,4 @@ static void close_live(struct image_opened *opened)
     free(live);
 }
 
-const struct image_source image_source_live = { .open = open_live, .close = close_live, .read = read_live };
+const struct image_source image_source_live = { .open = open_live, .close = close_live };

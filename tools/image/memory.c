@@ -145,7 +145,7 @@ bool image_memory_read(const struct image_memory *memory, uint64_t address, void
         size_t count;
 
         if (range == NULL)
-            return false;
+            return memory->open && memory->read(memory->read_context, address, into, size_bytes);
         const uint64_t offset = address - range->base;
 
         count = range->size_bytes - offset < size_bytes ? (size_t)(range->size_bytes - offset) : size_bytes;
@@ -198,7 +198,7 @@ static enum vmmu_status load(void *context, uint64_t address, unsigned width_byt
     if (range == NULL || !is_in(range, address)) {
         range = search(memory, address);
         if (range == NULL)
-            return VMMU_ABSENT;
+            return load_slowly(memory, address, width_bytes, value);
         __atomic_store_n(&memory->last, range, __ATOMIC_RELAXED);
     }
     const uint64_t offset = address - range->base;

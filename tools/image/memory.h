@@ -18,9 +18,10 @@ struct image_memory {
     unsigned room;
     const struct image_range *last; /* the range of the last access: most come in runs */
 
-    /* Copy from within one range that is not mapped. */
+    /* Copy from within one range that is not mapped; if @open, from beside the ranges too. */
     bool (*read)(void *context, uint64_t address, void *to, size_t size_bytes);
     void *read_context;
+    bool open; /* more may be there than the ranges say: @read knows */
 };
 
 void image_memory_add(struct image_memory *memory, uint64_t base, uint64_t size_bytes, const uint8_t *mapped);

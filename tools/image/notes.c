@@ -230,10 +230,3 @@ void notes_infer(struct notes *notes)
         processor->state.efer = processor->paging.efer;
     }
 }
-
-enum notes_author notes_author(const struct notes *notes)
-{
-    if (notes->qemu_count != 0)
-        return NOTES_OF_QEMU;
-    return notes->vmcoreinfo != NULL ? NOTES_OF_LINUX : NOTES_OF_NOBODY;
-}

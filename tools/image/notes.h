@@ -31,13 +31,4 @@ bool notes_read(struct notes *notes, const uint8_t *bytes, uint64_t size_bytes, 
  */
 void notes_infer(struct notes *notes);
 
-/* Who wrote them, as far as they tell. */
-enum notes_author {
-    NOTES_OF_NOBODY,
-    NOTES_OF_QEMU,
-    NOTES_OF_LINUX,
-};
-
-enum notes_author notes_author(const struct notes *notes);
-
 #endif

@@ -104,8 +104,6 @@ bool image_read(const struct image *image, uint64_t address, void *to, size_t si
 
     if (size_bytes != 0 && !vmmu_range_fits(address, size_bytes, IMAGE_ADDRESS_LIMIT))
         return false;
-    if (image->source->read != NULL)
-        return image->source->read(opened, address, to, size_bytes);
     return image_memory_read(&opened->memory, address, to, size_bytes);
 }
 

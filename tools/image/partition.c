@@ -26,7 +26,6 @@ static bool take(struct state_place *place, struct json_object *object, struct p
     if (!state_word(place, object, "technique", techniques, &word))
         return false;
     partition->technique = (enum partition_technique)word;
-    partition->counters = json_get_object(object, "stats");
     if (!state_object(place, object, "cpu", &cpu) || !partition_take_cpu(place, cpu, &opened->cpu) ||
         !partition_take_memory(place, object, opened) || !partition_take_vps(place, object, opened)) {
         return false;
@@ -53,7 +52,6 @@ struct partition *partition_open(const struct image *image, unsigned index, stru
     struct json_object *object = NULL;
 
     opened->partition.image = image;
-    opened->partition.index = index;
     opened->memory.read = read_piece;
     opened->memory.read_context = opened;
     (void)snprintf(place.words, sizeof(place.words), "partition %u", index);

@@ -42,7 +42,6 @@ struct partition_table {
 
 struct partition {
     const struct image *image;
-    unsigned index;
     bool intel; /* VT-x; else SVM */
     enum partition_technique technique;
     struct vmmu_ram ram;        /* by guest-physical address */
@@ -55,7 +54,6 @@ struct partition {
     struct vmmu_x86_stage2 second;  /* nested: its tables, in image->ram */
     struct partition_table *tables; /* shadow: its pages */
     unsigned table_count;
-    struct json_object *counters; /* borrowed: object `stats` of the state */
 };
 
 /* Partition @index of @image, which is borrowed. NULL and *complaint if there is none, or its description makes no sense. */

@@ -50,7 +50,6 @@ static bool take_paging(struct state_place *place, struct json_object *object,
     uint64_t system_keys;
 
     if (!state_number(place, object, "cr0", UINT64_MAX, &paging->cr0) ||
-        !state_number(place, object, "cr2", UINT64_MAX, &processor->cr2) ||
         !state_number(place, object, "cr3", UINT64_MAX, &paging->cr3) ||
         !state_number(place, object, "cr4", UINT64_MAX, &paging->cr4) ||
         !state_number(place, object, "efer", UINT64_MAX, &paging->efer) ||
@@ -96,6 +95,7 @@ static bool take_registers(struct state_place *place, struct json_object *object
         !state_number(place, object, "rip", UINT64_MAX, &state->rip) ||
         !state_number(place, object, "rflags", UINT64_MAX, &state->rflags) ||
         !state_number(place, object, "cpl", 3, &privilege) ||
+        !state_flag(place, object, "interrupt_shadow", &state->interrupt_shadow) ||
         !state_array(place, object, "segments", &segments)) {
         return false;
     }
@@ -104,10 +104,6 @@ static bool take_registers(struct state_place *place, struct json_object *object
     for (unsigned i = 0; i < VMMU_X86_SEGMENTS; i++) {
         if (!take_segment(place, json_object_array_get_idx(segments, i), &state->segment[i]))
             return false;
-    }
-    if (json_object_object_get_ex(object, "interrupt_shadow", NULL) &&
-        !state_flag(place, object, "interrupt_shadow", &state->interrupt_shadow)) {
-        return false;
     }
     state->cpl = (uint8_t)privilege;
     state->cr0 = processor->paging.cr0;

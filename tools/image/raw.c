@@ -15,7 +15,6 @@ static bool open_raw(struct image_opened *opened, const struct image_options *op
     }
     image_memory_add(&opened->memory, options->raw_base, file->size_bytes, file->bytes);
     opened->image.format = IMAGE_RAW;
-    opened->image.format_words = "raw memory";
     return true;
 }
 

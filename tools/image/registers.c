@@ -179,7 +179,6 @@ void registers_from_qemu(struct image_processor *processor, const uint8_t *bytes
     state->cpl = privilege_of(state);
     processor->has_registers = true;
     processor->has_paging = true;
-    processor->cr2 = field64(bytes, QEMU_CR_AT + 16);
     processor->paging = (struct vmmu_x86_paging_registers){ .cr0 = state->cr0,
                                                             .cr3 = field64(bytes, QEMU_CR_AT + 24),
                                                             .cr4 = state->cr4,

@@ -28,9 +28,6 @@ struct image_source {
 
     /* NULL if there is nothing of its own. */
     void (*close)(struct image_opened *opened);
-
-    /* Copy physical memory; NULL if the ranges say it all. */
-    bool (*read)(const struct image_opened *opened, uint64_t address, void *to, size_t size_bytes);
 };
 
 /* Put the file that something is wrong with before what is wrong. */

@@ -110,17 +110,12 @@ bool state_number(struct state_place *place, struct json_object *object, const c
 bool state_flag(struct state_place *place, struct json_object *object, const char *key, bool *value)
 {
     struct json_object *found = NULL;
-    uint64_t number;
 
     if (!json_object_object_get_ex(object, key, &found))
         return wrong(place, key, "is missing");
-    if (json_object_is_type(found, json_type_boolean)) {
-        *value = json_object_get_boolean(found);
-        return true;
-    }
-    if (!to_number(found, &number) || number > 1)
+    if (!json_object_is_type(found, json_type_boolean))
         return wrong(place, key, "is neither true nor false");
-    *value = number == 1;
+    *value = json_object_get_boolean(found);
     return true;
 }
 

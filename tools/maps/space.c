@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "tools/image/memory.h"
 #include "tools/ui/paint.h"
 #include "tools/walk/names.h"
 
@@ -26,14 +27,6 @@ static enum vmmu_status load_through(void *context, uint64_t address, unsigned w
                               : ram->load(ram->context, memory->frame + offset, width_bytes, value);
 }
 
-/* Spaces are looked at, never changed. */
-static enum vmmu_status refuse_exchange(void *context, uint64_t address, unsigned width_bytes,
-                                        uint64_t expected, uint64_t desired)
-{
-    (void)context, (void)address, (void)width_bytes, (void)expected, (void)desired;
-    return VMMU_ABSENT;
-}
-
 /* A guest of ours has its memory described; of another hypervisor's only the second stage tells where it is. */
 static const struct vmmu_ram *ram_of(const struct machine *machine, struct space_memory *memory)
 {
@@ -41,7 +34,7 @@ static const struct vmmu_ram *ram_of(const struct machine *machine, struct space
         return machine->ram;
     }
     *memory = (struct space_memory){
-        .ram = { .context = memory, .load = load_through, .exchange = refuse_exchange },
+        .ram = { .context = memory, .load = load_through, .exchange = image_memory_refuse },
         .second = &machine->second,
         .page = UINT64_MAX,
     };

@@ -133,7 +133,6 @@ static void expect_sound(struct bytes *dump)
     uint64_t value = 0;
 
     EXPECT_EQ(image->format, IMAGE_KDUMP);
-    EXPECT(strcmp(image->format_words, "compressed kdump of QEMU") == 0);
     EXPECT_EQ(image->range_count, 3);
     EXPECT_EQ(image->ranges[0].size_bytes, 2 * (size_t)BLOCK);
     EXPECT(image->ranges[0].mapped == NULL);
@@ -321,7 +320,6 @@ static void test_linux_tables_are_found_by_the_kernels_words_in_the_header(void 
     patch_u64(&dump, KERNEL_AT + 8, sizeof(words) - 1);
     put(&dump, words, sizeof(words) - 1);
     image = open_sound_bytes(&dump);
-    EXPECT(strcmp(image->format_words, "compressed kdump") == 0);
     EXPECT_EQ(image->processor_count, 1);
     EXPECT_EQ(image->processors[0].paging.cr3, 0x2A10000);
     image_close(image);

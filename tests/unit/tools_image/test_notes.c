@@ -109,7 +109,6 @@ static void test_qemus_note_has_registers_segments_and_control_registers(void **
     qemu.es = (struct qemu_segment){ 0x2B, 0xFFFFF, 0x00C0F300, 0, 0x12340 };
     put_qemu(&notes, &qemu);
     image = open_notes(&notes, EM_X86_64);
-    EXPECT(strcmp(image->format_words, "ELF core of QEMU") == 0);
     const struct image_processor *const processor = &image->processors[0];
 
     assert_memory_equal(processor->state.gpr, given, sizeof(given));
@@ -123,7 +122,6 @@ static void test_qemus_note_has_registers_segments_and_control_registers(void **
     EXPECT_EQ(processor->state.segment[VMMU_X86_GS].base, 0xFFFF888000000000);
     EXPECT(processor->has_paging && processor->has_registers);
     EXPECT_EQ(processor->paging.cr0, 0x80050033);
-    EXPECT_EQ(processor->cr2, 0xDEAD000);
     EXPECT_EQ(processor->paging.cr3, 0x2C10000);
     EXPECT_EQ(processor->paging.cr4, 0x750EF0);
     EXPECT_EQ(processor->pat, 0);
@@ -241,7 +239,6 @@ static void test_linux_own_tables_are_found_by_vmcoreinfo(void **state)
     put_prstatus64(&notes, registers);
     put_text_note(&notes, "VMCOREINFO", 0, vmcoreinfo);
     image = open_notes(&notes, EM_X86_64);
-    EXPECT(strcmp(image->format_words, "ELF core of Linux") == 0);
     EXPECT_EQ(image->processor_count, 1);
     EXPECT(image->processors[0].has_paging);
     EXPECT_EQ(image->processors[0].paging.cr3, 0x1A10000);
