@@ -43,6 +43,10 @@ struct image_range {
     const uint8_t *mapped; /* NULL if it has to be read by image->ram or image_read */
 };
 
+/* The one of @count @ranges that @address is in; NULL if none. */
+const struct image_range *image_ranges_find(const struct image_range *ranges, unsigned count,
+                                            uint64_t address);
+
 /* What is known about one processor. */
 struct image_processor {
     bool has_cpu;       /* @cpu: what it offers */

@@ -110,18 +110,19 @@ static inline bool is_in(const struct image_range *range, uint64_t address)
     return address - range->base < range->size_bytes;
 }
 
-static const struct image_range *search(const struct image_memory *memory, uint64_t address)
+const struct image_range *image_ranges_find(const struct image_range *ranges, unsigned count,
+                                            uint64_t address)
 {
     unsigned low = 0;
-    unsigned high = memory->count;
+    unsigned high = count;
 
     while (low < high) {
         const unsigned middle = low + (high - low) / 2;
 
-        if (address < memory->ranges[middle].base) {
+        if (address < ranges[middle].base) {
             high = middle;
-        } else if (is_in(&memory->ranges[middle], address)) {
-            return &memory->ranges[middle];
+        } else if (is_in(&ranges[middle], address)) {
+            return &ranges[middle];
         } else {
             low = middle + 1;
         }
@@ -133,7 +134,8 @@ const struct image_range *image_memory_find(const struct image_memory *memory, u
 {
     const struct image_range *const last = __atomic_load_n(&memory->last, __ATOMIC_RELAXED);
 
-    return last != NULL && is_in(last, address) ? last : search(memory, address);
+    return last != NULL && is_in(last, address) ? last
+                                                : image_ranges_find(memory->ranges, memory->count, address);
 }
 
 bool image_memory_read(const struct image_memory *memory, uint64_t address, void *to, size_t size_bytes)
@@ -196,7 +198,7 @@ static enum vmmu_status load(void *context, uint64_t address, unsigned width_byt
     const struct image_range *range = __atomic_load_n(&memory->last, __ATOMIC_RELAXED);
 
     if (range == NULL || !is_in(range, address)) {
-        range = search(memory, address);
+        range = image_ranges_find(memory->ranges, memory->count, address);
         if (range == NULL)
             return load_slowly(memory, address, width_bytes, value);
         __atomic_store_n(&memory->last, range, __ATOMIC_RELAXED);

@@ -3,42 +3,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What the PAT MSR holds after a reset. Spec: SDM 3A "Page Attribute Table (PAT)". */
-#define PAT_AT_RESET UINT64_C(0x0007040600070406)
-
-/* Control registers of each paging mode, where nothing else is known but the mode. */
-static void select_mode(enum vmmu_x86_paging mode, struct vmmu_x86_paging_registers *registers)
-{
-    const bool long_mode = mode == VMMU_X86_PAGING_4LEVEL || mode == VMMU_X86_PAGING_5LEVEL;
-
-    registers->cr0 |= VMMU_X86_CR0_PE | VMMU_X86_CR0_ET | VMMU_X86_CR0_PG;
-    registers->cr4 &= ~(VMMU_X86_CR4_PAE | VMMU_X86_CR4_LA57);
-    registers->efer &= ~(VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA);
-    switch (mode) {
-    case VMMU_X86_PAGING_NONE: registers->cr0 &= ~VMMU_X86_CR0_PG; break;
-    case VMMU_X86_PAGING_32BIT: registers->cr4 |= VMMU_X86_CR4_PSE; break;
-    case VMMU_X86_PAGING_PAE:
-    case VMMU_X86_PAGING_4LEVEL: registers->cr4 |= VMMU_X86_CR4_PAE; break;
-    case VMMU_X86_PAGING_5LEVEL: registers->cr4 |= VMMU_X86_CR4_PAE | VMMU_X86_CR4_LA57; break;
-    }
-    if (long_mode) {
-        registers->efer |= VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA;
-    } else {
-        registers->cr4 &= ~VMMU_X86_CR4_PCIDE;
-        registers->cr3 &= UINT32_MAX;
-    }
-    if (registers->cr4 & VMMU_X86_CR4_PAE) {
-        registers->efer |= VMMU_X86_EFER_NXE;
-    }
-}
-
 /* A machine of which only memory is known translates in 64-bit mode, as nearly all do. */
 static void assume(struct vmmu_x86_paging_registers *registers)
 {
     *registers = (struct vmmu_x86_paging_registers){ .cr0 = VMMU_X86_CR0_WP,
                                                      .pdpte_in_memory = true,
                                                      .cr4 = VMMU_X86_CR4_PGE };
-    select_mode(VMMU_X86_PAGING_4LEVEL, registers);
+    vmmu_mode_select(VMMU_X86_PAGING_4LEVEL, registers);
 }
 
 bool machine_mode_is_said(const struct machine_options *options)
@@ -58,7 +29,7 @@ static void override(const struct machine_options *options, struct machine *mach
         registers->pdpte_in_memory = true;
     }
     if (options->has_mode) {
-        select_mode(options->mode, registers);
+        vmmu_mode_select(options->mode, registers);
         registers->pdpte_in_memory = true;
     }
     registers->cr0 = options->has_cr0 ? options->cr0 : registers->cr0;
@@ -149,7 +120,7 @@ static bool take_processor(const struct machine_options *options, struct machine
     machine->cpu =
         machine->processor && machine->processor->has_cpu ? machine->processor->cpu : vmmu_x86_any_cpu;
     machine->pat_known = machine->processor && (machine->partition || machine->processor->pat);
-    machine->pat = machine->pat_known ? machine->processor->pat : PAT_AT_RESET;
+    machine->pat = machine->pat_known ? machine->processor->pat : VMMU_X86_PAT_AT_RESET;
     if (machine->processor && machine->processor->has_paging) {
         machine->registers = machine->processor->paging;
         return true;

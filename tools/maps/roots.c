@@ -43,22 +43,7 @@ static uint64_t entry_of(const struct search *search, const uint8_t *root, unsig
 
 static bool is_in_memory(const struct machine *machine, uint64_t table)
 {
-    unsigned low = 0;
-    unsigned high = machine->range_count;
-
-    while (low < high) {
-        const unsigned middle = low + (high - low) / 2;
-        const struct image_range *range = &machine->ranges[middle];
-
-        if (table < range->base) {
-            high = middle;
-        } else if (table - range->base >= range->size_bytes) {
-            low = middle + 1;
-        } else {
-            return true;
-        }
-    }
-    return false;
+    return image_ranges_find(machine->ranges, machine->range_count, table) != NULL;
 }
 
 /* Whether an entry may stand in a root: zero, or present and leading somewhere. */

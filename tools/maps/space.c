@@ -111,7 +111,7 @@ unsigned space_type(const struct space *space, const struct vmmu_x86_scan_item *
     if (!space->second && space->mode.paging == VMMU_X86_PAGING_NONE) {
         return VMMU_X86_TYPE_WB; /* there is no entry to select anything */
     }
-    return (unsigned)(space->pat >> (8 * leaf->pat_index)) & 7;
+    return vmmu_x86_pat_type(space->pat, leaf->pat_index);
 }
 
 const char *space_text(const struct space *space, char to[SPACE_TEXT_BYTES])
