@@ -15,10 +15,9 @@ static bool owns(void *context, vmmu_hpa at, uint64_t size_bytes)
 {
     const struct engine_host *host = context;
     const uint64_t gpa = at.v - ENGINE_GUEST_AT;
-    struct image_range range;
+    const struct image_range *range = at.v >= ENGINE_GUEST_AT ? engine_memory_find(host->memory, gpa) : NULL;
 
-    return at.v >= ENGINE_GUEST_AT && engine_memory_find(host->memory, gpa, &range) &&
-           size_bytes <= range.size_bytes - (gpa - range.base);
+    return range && size_bytes <= range->size_bytes - (gpa - range->base);
 }
 
 /* --- the machine's memory --- */

@@ -31,7 +31,7 @@ bool engine_host_open(struct engine_host *host, const struct engine_memory *memo
 /* When everything that drew from it is destroyed. */
 void engine_host_close(struct engine_host *host);
 
-/* The piece of guest memory around @gpa: false if there is none. */
-bool engine_memory_find(const struct engine_memory *memory, uint64_t gpa, struct image_range *range);
+/* The piece of guest memory around @gpa; NULL if there is none. */
+const struct image_range *engine_memory_find(const struct engine_memory *memory, uint64_t gpa);
 
 #endif

@@ -197,25 +197,9 @@ static void keep_ranges(struct engine_memory *memory, const struct image_range *
     }
 }
 
-bool engine_memory_find(const struct engine_memory *memory, uint64_t gpa, struct image_range *range)
+const struct image_range *engine_memory_find(const struct engine_memory *memory, uint64_t gpa)
 {
-    unsigned from = 0;
-    unsigned to = memory->range_count;
-
-    while (from < to) {
-        const unsigned middle = (from + to) / 2;
-        const struct image_range *candidate = &memory->ranges[middle];
-
-        if (gpa < candidate->base) {
-            to = middle;
-        } else if (gpa - candidate->base >= candidate->size_bytes) {
-            from = middle + 1;
-        } else {
-            *range = *candidate;
-            return true;
-        }
-    }
-    return false;
+    return image_ranges_find(memory->ranges, memory->range_count, gpa);
 }
 
 const struct image_range *engine_memory_ranges(const struct engine_memory *memory, unsigned *count)

@@ -7,9 +7,6 @@
 
 #include "tools/engine/host.h"
 
-/* WB, WT, UC-, UC, and again: the PAT after reset. */
-#define RESET_PAT UINT64_C(0x0007040600070406)
-
 struct engine_nested {
     struct engine_host host;
     struct vmmu_nested nested;
@@ -100,7 +97,7 @@ struct engine_nested *engine_nested_open(struct engine_memory *memory,
         .maxphyaddr = ENGINE_PHYSICAL_BITS,
         .largest_level = options->largest_level ? options->largest_level : VMMU_NESTED_LEVEL_1G,
         .accessed_dirty = options->accessed_dirty,
-        .pat = RESET_PAT,
+        .pat = VMMU_X86_PAT_AT_RESET,
         .vps = 1,
     };
     struct engine_nested *nested = take_memory(1, sizeof *nested);

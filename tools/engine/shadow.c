@@ -18,9 +18,6 @@
 /* Turns of flush and retry that one operation may need, and faults that one access may. */
 #define TURNS            1024
 
-/* WB, WT, UC-, UC, and again: the PAT after reset. */
-#define RESET_PAT        UINT64_C(0x0007040600070406)
-
 struct engine_shadow {
     struct engine_host host;
     struct engine_shadow_options options;
@@ -89,13 +86,13 @@ static enum vmmu_status backing(void *context, vmmu_gpa gpa, struct vmmu_shadow_
     const struct engine_shadow *shadow = context;
     static const uint64_t most[] = { VMMU_1G_BYTES, VMMU_PAGE_BYTES, VMMU_2M_BYTES, VMMU_1G_BYTES };
     uint64_t size_bytes = most[shadow->options.largest_piece_level & 3];
-    struct image_range range;
+    const struct image_range *range = engine_memory_find(shadow->host.memory, gpa.v);
 
-    if (!engine_memory_find(shadow->host.memory, gpa.v, &range)) {
+    if (!range) {
         return VMMU_ABSENT;
     }
-    while (size_bytes > VMMU_PAGE_BYTES && ((gpa.v & ~(size_bytes - 1)) < range.base ||
-                                            (gpa.v | (size_bytes - 1)) - range.base >= range.size_bytes)) {
+    while (size_bytes > VMMU_PAGE_BYTES && ((gpa.v & ~(size_bytes - 1)) < range->base ||
+                                            (gpa.v | (size_bytes - 1)) - range->base >= range->size_bytes)) {
         size_bytes /= 2;
     }
     *out = (struct vmmu_shadow_backing){ .frame = { (gpa.v & ~(size_bytes - 1)) + ENGINE_GUEST_AT },
@@ -125,8 +122,8 @@ static void follow_counters(struct engine_shadow *shadow, const struct vmmu_shad
     }
 }
 
-static struct engine_shadow_cost difference(const struct engine_shadow_cost *now,
-                                            const struct engine_shadow_cost *before)
+struct engine_shadow_cost engine_shadow_cost_since(const struct engine_shadow_cost *now,
+                                                   const struct engine_shadow_cost *before)
 {
     return (struct engine_shadow_cost){
         .walks = now->walks - before->walks,
@@ -219,8 +216,8 @@ static bool start(struct engine_shadow *shadow, struct complaint *complaint)
         .pool_pages = options->pool_pages,
         .maxphyaddr = ENGINE_PHYSICAL_BITS,
         .largest_level = options->largest_level ? options->largest_level : 3,
-        .pat = RESET_PAT,
-        .guest_pat = RESET_PAT,
+        .pat = VMMU_X86_PAT_AT_RESET,
+        .guest_pat = VMMU_X86_PAT_AT_RESET,
         .vps = BIT64(VP),
         .silent_absent = options->silent_absent,
         .tagged_roots = options->tagged_roots,
@@ -333,12 +330,11 @@ bool engine_shadow_enter(struct engine_shadow *shadow, const struct vmmu_x86_mod
 
 /* --- accesses --- */
 
-/* VT-x sees error codes first: without P they are the guest's, if the guest's own processor would say the same. */
-static bool is_silent(const struct engine_shadow *shadow, const struct vmmu_x86_fault *fault)
+bool engine_shadow_is_silent(const struct vmmu_x86_mode *guest, uint32_t error_code)
 {
-    const uint32_t exits = VMMU_X86_PF_PRESENT | (shadow->guest.fetch_code ? 0 : VMMU_X86_PF_FETCH);
+    const uint32_t exits = VMMU_X86_PF_PRESENT | (guest->fetch_code ? 0 : VMMU_X86_PF_FETCH);
 
-    return shadow->options.silent_absent && (fault->error_code & exits) == 0;
+    return (error_code & exits) == 0;
 }
 
 static enum vmmu_status walk_ours(struct engine_shadow *shadow, vmmu_gva va, struct vmmu_x86_access access,
@@ -392,7 +388,9 @@ static enum vmmu_status access_once(struct engine_shadow *shadow, vmmu_gva va, s
     if (status != VMMU_GUEST_FAULT) {
         return status;
     }
-    if (result->walk.fault.vector != VMMU_X86_VECTOR_PF || is_silent(shadow, &result->walk.fault)) {
+    if (result->walk.fault.vector != VMMU_X86_VECTOR_PF ||
+        (shadow->options.silent_absent &&
+         engine_shadow_is_silent(&shadow->guest, result->walk.fault.error_code))) {
         shadow->total.silent_faults += result->walk.fault.vector == VMMU_X86_VECTOR_PF;
         result->answer = ENGINE_SHADOW_FAULT;
         result->fault = result->walk.fault;
@@ -417,7 +415,7 @@ bool engine_shadow_access(struct engine_shadow *shadow, vmmu_gva va, struct vmmu
         status = access_once(shadow, va, access, result, &done);
     }
     follow_counters(shadow, &before);
-    result->cost = difference(&shadow->total, &spent);
+    result->cost = engine_shadow_cost_since(&shadow->total, &spent);
     if (status == VMMU_OK && !done) {
         status = VMMU_FLUSH_RETRY;
     }
@@ -471,7 +469,7 @@ bool engine_shadow_store(struct engine_shadow *shadow, const struct engine_shado
         return false;
     }
     follow_counters(shadow, &before);
-    result->cost = difference(&shadow->total, &spent);
+    result->cost = engine_shadow_cost_since(&shadow->total, &spent);
     return true;
 }
 

@@ -121,6 +121,16 @@ uint64_t engine_shadow_root(const struct engine_shadow *shadow);
 /* Everything since open. */
 const struct engine_shadow_cost *engine_shadow_total(const struct engine_shadow *shadow);
 
+/* What came to @before until it was @now. */
+struct engine_shadow_cost engine_shadow_cost_since(const struct engine_shadow_cost *now,
+                                                   const struct engine_shadow_cost *before);
+
+/*
+ * Whether VT-x hands a page fault to the guest unseen if it goes by error codes: without P they are the guest's, if the guest's
+ * own processor, which translates by @guest, would say the same.
+ */
+bool engine_shadow_is_silent(const struct vmmu_x86_mode *guest, uint32_t error_code);
+
 /* The library's own counters, with `pages` and `peak_pages`. */
 const struct vmmu_shadow_counters *engine_shadow_counters(const struct engine_shadow *shadow);
 

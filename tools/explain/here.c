@@ -219,15 +219,6 @@ static void judge_exit(struct look *look, unsigned piece, struct story_here_piec
     }
 }
 
-/* VT-x hands a fault to the guest unseen if its error code says that nothing is present. */
-static bool is_silent(const struct look *look, const struct vmmu_x86_fault *fault)
-{
-    const uint32_t exits =
-        VMMU_X86_PF_PRESENT | (look->story->machine->mode.fetch_code ? 0 : VMMU_X86_PF_FETCH);
-
-    return look->partition->intel && (fault->error_code & exits) == 0;
-}
-
 static void look_at(struct look *look, unsigned piece, struct story_here_piece *out)
 {
     const uint64_t linear = look->story->list.pieces[piece].linear;
@@ -248,7 +239,9 @@ static void look_at(struct look *look, unsigned piece, struct story_here_piece *
         return;
     }
     out->entries = walk.step_count != 0 ? walk.step_count - 1U : 0;
-    if (walk.fault.vector != VMMU_X86_VECTOR_PF || is_silent(look, &walk.fault)) {
+    if (walk.fault.vector != VMMU_X86_VECTOR_PF ||
+        (look->partition->intel &&
+         engine_shadow_is_silent(&look->story->machine->mode, walk.fault.error_code))) {
         out->end = STORY_FAULT;
     } else if (was_filled(look, linear) && is_granted_at_once(look, piece)) {
         out->filled = true;

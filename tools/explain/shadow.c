@@ -18,26 +18,9 @@ static enum story_end end_of(enum engine_shadow_answer answer)
     __builtin_unreachable();
 }
 
-static void add_cost(struct engine_shadow_cost *total, const struct engine_shadow_cost *cost)
-{
-    total->walks += cost->walks;
-    total->loads += cost->loads;
-    total->page_fault_exits += cost->page_fault_exits;
-    total->instruction_exits += cost->instruction_exits;
-    total->silent_faults += cost->silent_faults;
-    total->fills += cost->fills;
-    total->prefills += cost->prefills;
-    total->write_traps += cost->write_traps;
-    total->reflected += cost->reflected;
-    total->closed += cost->closed;
-    total->opened += cost->opened;
-    total->flushes += cost->flushes;
-    total->new_pages += cost->new_pages;
-}
-
 /* All accesses in order, up to the one at which the instruction ends. */
-static bool run_once(struct story *story, struct engine_shadow *engine, struct engine_shadow_result *results,
-                     struct engine_shadow_cost *total)
+static bool run_accesses(struct story *story, struct engine_shadow *engine,
+                         struct engine_shadow_result *results)
 {
     for (unsigned i = 0; i < story->reached; i++) {
         if (story->list.accesses[story->list.pieces[i].access].refused != 0) {
@@ -48,13 +31,23 @@ static bool run_once(struct story *story, struct engine_shadow *engine, struct e
                                   &results[i], &story->shadow.why_not)) {
             return false;
         }
-        add_cost(total, &results[i].cost);
         story->shadow.ends[i] = end_of(results[i].answer);
         if (results[i].answer == ENGINE_SHADOW_FAULT || results[i].answer == ENGINE_SHADOW_DEVICE) {
             return true;
         }
     }
     return true;
+}
+
+/* The same; *cost is of all of them together. */
+static bool run_once(struct story *story, struct engine_shadow *engine, struct engine_shadow_result *results,
+                     struct engine_shadow_cost *cost)
+{
+    const struct engine_shadow_cost before = *engine_shadow_total(engine);
+    const bool told = run_accesses(story, engine, results);
+
+    *cost = engine_shadow_cost_since(engine_shadow_total(engine), &before);
+    return told;
 }
 
 /* --- the guest's tables on the way --- */
@@ -146,7 +139,6 @@ void story_tell_shadow(struct story *story)
     struct engine_shadow *engine = engine_shadow_open(memory, &options, &shadow->why_not);
 
     if (engine && engine_shadow_enter(engine, &machine->mode, &shadow->why_not)) {
-        shadow->enter = *engine_shadow_total(engine);
         shadow->there = run_once(story, engine, shadow->first, &shadow->cost) &&
                         run_once(story, engine, shadow->again, &shadow->cost_again);
         shadow->hardware = *engine_shadow_hardware(engine);

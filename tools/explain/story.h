@@ -104,8 +104,7 @@ struct story_shadow {
     struct engine_shadow_result first[PIECES_MOST]; /* with nothing filled in */
     struct engine_shadow_result again[PIECES_MOST]; /* with everything filled in, and nothing cached */
     enum story_end ends[PIECES_MOST];
-    struct engine_shadow_cost enter; /* loading CR3 first */
-    struct engine_shadow_cost cost;  /* of `first` */
+    struct engine_shadow_cost cost; /* of `first` */
     struct engine_shadow_cost cost_again;
     uint64_t pages; /* shadow pages then, the root's among them */
     struct story_table tables[STORY_TABLES_MOST];
