@@ -11,7 +11,7 @@
 #include "tools/ui/paint.h"
 #include "tools/walk/names.h"
 
-const char *const check_severity_words[CHECK_SEVERITIES] = {
+static const char *const severity_words[CHECK_SEVERITIES] = {
     [CHECK_ERROR] = "error", [CHECK_WARNING] = "warning", [CHECK_NOTE] = "note"
 };
 
@@ -89,7 +89,7 @@ static void add_row(struct check_report *report, enum check_kind kind, struct ch
 {
     struct json_object *row = json_object_new_object();
 
-    json_put_text(row, "severity", check_severity_words[check_words[kind].severity]);
+    json_put_text(row, "severity", severity_words[check_words[kind].severity]);
     json_put_text(row, "kind", check_words[kind].word);
     json_put_hex(row, "address", place.address);
     json_put_number(row, "bytes", place.bytes);
@@ -152,8 +152,8 @@ static void print_kind(const struct check_report *report, enum check_kind kind)
     const uint64_t count = report->counts[kind];
 
     printf("\n%s%s%s: %s (%" PRIu64 ")\n  %s%s%s\n", paint_on(paints[words->severity]),
-           check_severity_words[words->severity], paint_off(), words->title, count, paint_on(PAINT_DIM),
-           words->why, paint_off());
+           severity_words[words->severity], paint_off(), words->title, count, paint_on(PAINT_DIM), words->why,
+           paint_off());
     for (unsigned i = 0; i < count && i < report->examples; i++) {
         printf("    %s\n", report->texts[kind][i]);
     }

@@ -55,7 +55,6 @@ struct check_words {
 };
 
 extern const struct check_words check_words[CHECK_KINDS];
-extern const char *const check_severity_words[CHECK_SEVERITIES];
 
 #define CHECK_EXAMPLES_MOST 64
 

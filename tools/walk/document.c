@@ -7,8 +7,6 @@
 #include "tools/walk/names.h"
 #include "tools/walk/render.h"
 
-static const char *const kind_words[WALK_KINDS] = { "read", "write", "execute" };
-
 static void put_rights(struct json_object *object, const char *key, uint8_t rights)
 {
     char text[ENTRY_TEXT_BYTES];
@@ -80,7 +78,7 @@ static struct json_object *access_of(const struct walk_model *model)
 {
     struct json_object *object = json_object_new_object();
 
-    json_put_text(object, "kind", kind_words[model->access.kind]);
+    json_put_text(object, "kind", walk_kind_words[model->access.kind]);
     json_put_flag(object, "user", model->access.user && !model->access.implicit);
     json_put_flag(object, "implicit", model->access.implicit);
     json_put_flag(object, "eflags_ac", model->access.eflags_ac);
@@ -124,7 +122,7 @@ static struct json_object *errors_of(const struct walk_model *model)
         struct json_object *row = json_object_new_object();
 
         for (unsigned kind = 0; kind < WALK_KINDS; kind++) {
-            json_put_number(row, kind_words[kind], model->errors[subject][kind]);
+            json_put_number(row, walk_kind_words[kind], model->errors[subject][kind]);
         }
         json_object_object_add(object, subjects[subject], row);
     }

@@ -8,14 +8,6 @@
 
 #include "tools/walk/cause.h"
 
-/* SDM 3A "Page Attribute Table (PAT)": after a reset. */
-#define RESET_PAT UINT64_C(0x0007040600070406)
-
-unsigned walk_pat_type(uint64_t pat, unsigned index)
-{
-    return (unsigned)(pat >> (8 * (index & 7))) & 7;
-}
-
 /*
  * Rows: what the MTRRs or an EPT leaf say; columns: the PAT.
  * SDM 3A "Selecting Memory Types for Pentium III and More Recent Processor Families".
@@ -35,8 +27,12 @@ unsigned walk_combined_type(unsigned pat_type, unsigned range_type)
     return types[range_type & 7][pat_type & 7];
 }
 
-void walk_errors(const struct vmmu_x86_mode *mode, uint8_t rights, unsigned key,
-                 uint32_t errors[WALK_SUBJECTS][WALK_KINDS])
+/*
+ * What every kind of access would get at a page with @rights and protection key @key: 0, or the error code of the page
+ * fault.
+ */
+static void list_errors(const struct vmmu_x86_mode *mode, uint8_t rights, unsigned key,
+                        uint32_t errors[WALK_SUBJECTS][WALK_KINDS])
 {
     for (unsigned subject = 0; subject < WALK_SUBJECTS; subject++) {
         for (unsigned kind = 0; kind < WALK_KINDS; kind++) {
@@ -153,8 +149,7 @@ static void find_types(const struct machine *machine, struct walk_model *model)
     const bool paging = model->mode.paging != VMMU_X86_PAGING_NONE;
 
     model->pat_known = machine->pat_known;
-    model->guest_type =
-        paging ? walk_pat_type(machine->pat, model->guest.pat_index) : (unsigned)VMMU_X86_TYPE_WB;
+    model->guest_type = paging ? vmmu_x86_pat_type(machine->pat, model->guest.pat_index) : VMMU_X86_TYPE_WB;
     model->type = model->guest_type;
     model->uncached = (machine->registers.cr0 & VMMU_X86_CR0_CD) != 0;
     if (model->uncached) {
@@ -171,7 +166,7 @@ static void find_types(const struct machine *machine, struct walk_model *model)
         return;
     }
     /* The host's own PAT: it is in no image, and every hypervisor leaves entry 0 as it is reset. */
-    model->second_type = walk_pat_type(RESET_PAT, model->host.pat_index);
+    model->second_type = vmmu_x86_pat_type(VMMU_X86_PAT_AT_RESET, model->host.pat_index);
     if (model->second_type != VMMU_X86_TYPE_WB) {
         model->type = WALK_TYPE_OPEN;
     }
@@ -192,7 +187,7 @@ void walk_make(const struct machine *machine, uint64_t va, struct vmmu_x86_acces
         walk_one_stage(machine, model);
     }
     if (model->translates) {
-        walk_errors(&model->mode, model->guest.rights, model->guest.key, model->errors);
+        list_errors(&model->mode, model->guest.rights, model->guest.key, model->errors);
         find_types(machine, model);
     }
     walk_find_causes(model);

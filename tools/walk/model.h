@@ -102,13 +102,6 @@ void walk_make(const struct machine *machine, uint64_t va, struct vmmu_x86_acces
 struct vmmu_x86_mode walk_open_mode(const struct vmmu_x86_mode *mode);
 
 /*
- * What every kind of access would get at a page with @rights and protection key @key: 0, or the error code of the page
- * fault.
- */
-void walk_errors(const struct vmmu_x86_mode *mode, uint8_t rights, unsigned key,
-                 uint32_t errors[WALK_SUBJECTS][WALK_KINDS]);
-
-/*
  * Two-dimensional: the guest-physical address that the second stage is asked for in @row: where the guest's entry of that
  * level is, or, in row 0, what the address translates to. False if the walk did not come there.
  */
@@ -133,8 +126,5 @@ const char *walk_cause_text(const struct walk_model *model, const struct walk_ca
 
 /* Effective memory type: the PAT's of a page with the MTRRs' or an EPT leaf's. Both enum vmmu_x86_memory_type. */
 unsigned walk_combined_type(unsigned pat_type, unsigned range_type);
-
-/* Entry @index of @pat: enum vmmu_x86_memory_type. */
-unsigned walk_pat_type(uint64_t pat, unsigned index);
 
 #endif

@@ -5,7 +5,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "tools/walk/words.h"
 
 #define IN(name)      ((uint16_t)(1U << (name)))
 #define NARROW        (IN(VMMU_X86_FORMAT_32BIT) | IN(VMMU_X86_FORMAT_32BIT_PSE))
@@ -23,39 +24,39 @@
 
 /* The rows ascend by bit, and those of one entry do not overlap. A PDPTE of PAE paging has rows of its own. */
 static const struct entry_field all_fields[] = {
-    { "P", "present", 0, 1, LEVELS_ALL, BOTH, ORDINARY },
-    { "R/W", "writes are allowed", 1, 1, LEVELS_ALL, BOTH, NARROW | LONG },
-    { "R/W", "writes are allowed", 1, 1, LEVELS_UNDER3, BOTH, PAE },
-    { "U/S", "user-mode accesses are allowed", 2, 1, LEVELS_ALL, BOTH, NARROW | LONG },
-    { "U/S", "user-mode accesses are allowed", 2, 1, LEVELS_UNDER3, BOTH, PAE },
-    { "PWT", "write-through", 3, 1, LEVELS_ALL, BOTH, ORDINARY },
-    { "PCD", "cache disable", 4, 1, LEVELS_ALL, BOTH, ORDINARY },
-    { "A", "accessed", 5, 1, LEVELS_ALL, BOTH, NARROW | LONG },
-    { "A", "accessed", 5, 1, LEVELS_UNDER3, BOTH, PAE },
-    { "D", "dirty", 6, 1, LEVELS_ALL, ENTRY_LEAF, ORDINARY },
-    { "PAT", "third bit of the index into the PAT", 7, 1, LEVEL(1), ENTRY_LEAF, ORDINARY },
-    { "PS", "maps a page", 7, 1, LEVEL(2), BOTH, PSE | PAE },
-    { "PS", "maps a page", 7, 1, LEVELS_LARGE, BOTH, LONG },
-    { "G", "global", 8, 1, LEVELS_ALL, ENTRY_LEAF, ORDINARY },
-    { "PAT", "third bit of the index into the PAT", 12, 1, LEVELS_LARGE, ENTRY_LEAF, ORDINARY },
-    { "key", "protection key", 59, 4, LEVELS_ALL, ENTRY_LEAF, LONG },
-    { "XD", "instruction fetches are not allowed", 63, 1, LEVELS_ALL, BOTH, LONG },
-    { "XD", "instruction fetches are not allowed", 63, 1, LEVELS_UNDER3, BOTH, PAE },
+    { "P", 0, 1, LEVELS_ALL, BOTH, ORDINARY },
+    { "R/W", 1, 1, LEVELS_ALL, BOTH, NARROW | LONG },
+    { "R/W", 1, 1, LEVELS_UNDER3, BOTH, PAE },
+    { "U/S", 2, 1, LEVELS_ALL, BOTH, NARROW | LONG },
+    { "U/S", 2, 1, LEVELS_UNDER3, BOTH, PAE },
+    { "PWT", 3, 1, LEVELS_ALL, BOTH, ORDINARY },
+    { "PCD", 4, 1, LEVELS_ALL, BOTH, ORDINARY },
+    { "A", 5, 1, LEVELS_ALL, BOTH, NARROW | LONG },
+    { "A", 5, 1, LEVELS_UNDER3, BOTH, PAE },
+    { "D", 6, 1, LEVELS_ALL, ENTRY_LEAF, ORDINARY },
+    { "PAT", 7, 1, LEVEL(1), ENTRY_LEAF, ORDINARY },
+    { "PS", 7, 1, LEVEL(2), BOTH, PSE | PAE },
+    { "PS", 7, 1, LEVELS_LARGE, BOTH, LONG },
+    { "G", 8, 1, LEVELS_ALL, ENTRY_LEAF, ORDINARY },
+    { "PAT", 12, 1, LEVELS_LARGE, ENTRY_LEAF, ORDINARY },
+    { "key", 59, 4, LEVELS_ALL, ENTRY_LEAF, LONG },
+    { "XD", 63, 1, LEVELS_ALL, BOTH, LONG },
+    { "XD", 63, 1, LEVELS_UNDER3, BOTH, PAE },
 
-    { "R", "reads are allowed", 0, 1, LEVELS_ALL, BOTH, EPT },
-    { "W", "writes are allowed", 1, 1, LEVELS_ALL, BOTH, EPT },
-    { "X", "instruction fetches are allowed", 2, 1, LEVELS_ALL, BOTH, EPT },
-    { "type", "memory type", 3, 3, LEVELS_ALL, ENTRY_LEAF, EPT },
-    { "IPAT", "the guest's PAT is ignored", 6, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
-    { "PS", "maps a page", 7, 1, LEVELS_LARGE, BOTH, EPT },
-    { "A", "accessed", 8, 1, LEVELS_ALL, BOTH, EPT },
-    { "D", "dirty", 9, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
-    { "XU", "user-mode fetches are allowed (mode-based execute control)", 10, 1, LEVELS_ALL, BOTH, EPT },
-    { "VGP", "verify guest paging", 57, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
-    { "PW", "paging-write access", 58, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
-    { "SSS", "supervisor shadow stack", 60, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
-    { "SPP", "sub-page write permissions", 61, 1, LEVEL(1), ENTRY_LEAF, EPT },
-    { "SVE", "suppress #VE", 63, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
+    { "R", 0, 1, LEVELS_ALL, BOTH, EPT },
+    { "W", 1, 1, LEVELS_ALL, BOTH, EPT },
+    { "X", 2, 1, LEVELS_ALL, BOTH, EPT },
+    { "type", 3, 3, LEVELS_ALL, ENTRY_LEAF, EPT },
+    { "IPAT", 6, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
+    { "PS", 7, 1, LEVELS_LARGE, BOTH, EPT },
+    { "A", 8, 1, LEVELS_ALL, BOTH, EPT },
+    { "D", 9, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
+    { "XU", 10, 1, LEVELS_ALL, BOTH, EPT },
+    { "VGP", 57, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
+    { "PW", 58, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
+    { "SSS", 60, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
+    { "SPP", 61, 1, LEVEL(1), ENTRY_LEAF, EPT },
+    { "SVE", 63, 1, LEVELS_ALL, ENTRY_LEAF, EPT },
 };
 
 unsigned entry_fields(enum vmmu_x86_format_name format, unsigned level, bool leaf,
@@ -111,25 +112,6 @@ const char *memory_type_word(unsigned type)
     return word ? word : "reserved";
 }
 
-/* Text that grows in a buffer of ENTRY_TEXT_BYTES; what does not fit is left out. */
-struct text {
-    char *to;
-    size_t length;
-};
-
-static void text_add(struct text *text, const char *between, const char *word)
-{
-    const size_t room = ENTRY_TEXT_BYTES - text->length;
-    const int written =
-        snprintf(text->to + text->length, room, "%s%s", text->length > 0 ? between : "", word);
-
-    if (written > 0 && (size_t)written < room) {
-        text->length += (size_t)written;
-    } else {
-        text->to[text->length] = '\0';
-    }
-}
-
 static void field_text(enum vmmu_x86_format_name format, const struct entry_field *field, uint64_t value,
                        char *to, size_t size_bytes)
 {
@@ -148,9 +130,8 @@ const char *entry_bits_text(enum vmmu_x86_format_name format, unsigned level, bo
 {
     const struct entry_field *fields[ENTRY_FIELDS_MOST];
     const unsigned count = entry_fields(format, level, leaf, fields);
-    struct text text = { to, 0 };
+    struct words text = words_in(to, ENTRY_TEXT_BYTES);
 
-    to[0] = '\0';
     for (unsigned i = 0; i < count; i++) {
         const uint64_t value = entry_field_value(fields[i], entry);
         /* A memory type of 0 is UC: a type, too. */
@@ -159,11 +140,11 @@ const char *entry_bits_text(enum vmmu_x86_format_name format, unsigned level, bo
 
         if (value != 0 || always) {
             field_text(format, fields[i], value, word, sizeof(word));
-            text_add(&text, " ", word);
+            words_add(&text, " ", "%s", word);
         }
     }
     if (text.length == 0) {
-        text_add(&text, "", "-");
+        words_add(&text, "", "-");
     }
     return to;
 }
@@ -177,21 +158,18 @@ const char *error_code_text(uint32_t error_code, char to[ENTRY_TEXT_BYTES])
         { VMMU_X86_PF_PRESENT, "P" },     { VMMU_X86_PF_WRITE, "W/R" }, { VMMU_X86_PF_USER, "U/S" },
         { VMMU_X86_PF_RESERVED, "RSVD" }, { VMMU_X86_PF_FETCH, "I/D" }, { VMMU_X86_PF_KEY, "PK" },
     };
-    char number[16];
-    struct text text = { to, 0 };
+    struct words text = words_in(to, ENTRY_TEXT_BYTES);
     bool first = true;
 
-    to[0] = '\0';
-    snprintf(number, sizeof(number), "%" PRIx32, error_code);
-    text_add(&text, "", number);
+    words_add(&text, "", "%" PRIx32, error_code);
     for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
         if ((error_code & bits[i].bit) != 0) {
-            text_add(&text, first ? " (" : " ", bits[i].name);
+            words_add(&text, first ? " (" : " ", "%s", bits[i].name);
             first = false;
         }
     }
     if (!first) {
-        text_add(&text, "", ")");
+        words_add(&text, "", ")");
     }
     return to;
 }
@@ -211,8 +189,6 @@ const char *size_text(uint64_t size_bytes, char to[ENTRY_TEXT_BYTES])
 
 const char *rights_text(uint8_t rights, char to[ENTRY_TEXT_BYTES])
 {
-    snprintf(to, ENTRY_TEXT_BYTES, "%c%c%c%c", (rights & VMMU_X86_RIGHT_READ) ? 'r' : '-',
-             (rights & VMMU_X86_RIGHT_WRITE) ? 'w' : '-', (rights & VMMU_X86_RIGHT_EXECUTE) ? 'x' : '-',
-             (rights & VMMU_X86_RIGHT_USER) ? 'u' : 's');
+    *rights_put(to, rights) = '\0';
     return to;
 }

@@ -13,9 +13,8 @@
 
 /* One named field of an entry. */
 struct entry_field {
-    const char *name;    /* "P", "R/W", "XD" */
-    const char *meaning; /* in a few words, for people who learn */
-    uint8_t low;         /* lowest bit */
+    const char *name; /* "P", "R/W", "XD" */
+    uint8_t low;      /* lowest bit */
     uint8_t width_bits;
     uint8_t levels;   /* bit N: entries of level N have it */
     uint8_t entries;  /* ENTRY_* */
@@ -66,6 +65,16 @@ const char *error_code_text(uint32_t error_code, char to[ENTRY_TEXT_BYTES]);
 
 /* "4 KiB", "2 MiB". Returns @to. */
 const char *size_text(uint64_t size_bytes, char to[ENTRY_TEXT_BYTES]);
+
+/* Write the letters of rights_text, without a zero behind them. Returns where the next text goes. */
+static inline char *rights_put(char *to, uint8_t rights)
+{
+    to[0] = (rights & VMMU_X86_RIGHT_READ) ? 'r' : '-';
+    to[1] = (rights & VMMU_X86_RIGHT_WRITE) ? 'w' : '-';
+    to[2] = (rights & VMMU_X86_RIGHT_EXECUTE) ? 'x' : '-';
+    to[3] = (rights & VMMU_X86_RIGHT_USER) ? 'u' : 's';
+    return to + 4;
+}
 
 /* Rights as four letters "rwxu": '-' for what is refused; 'u' if user-mode accesses may, 's' if not. Returns @to. */
 const char *rights_text(uint8_t rights, char to[ENTRY_TEXT_BYTES]);

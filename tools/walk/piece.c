@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tools/walk/hex.h"
+#include "tools/walk/names.h"
 
 #define ANSWER_MOST ((size_t)160) /* bytes of one answer */
 #define DIGITS_MOST 16
@@ -145,15 +146,6 @@ static char *put_decimal(char *to, uint64_t value)
     return to;
 }
 
-static inline char *put_rights(char *to, uint8_t rights)
-{
-    to[0] = (rights & VMMU_X86_RIGHT_READ) ? 'r' : '-';
-    to[1] = (rights & VMMU_X86_RIGHT_WRITE) ? 'w' : '-';
-    to[2] = (rights & VMMU_X86_RIGHT_EXECUTE) ? 'x' : '-';
-    to[3] = (rights & VMMU_X86_RIGHT_USER) ? 'u' : 's';
-    return to + 4;
-}
-
 /* Every size has two characters. */
 static inline const char *size_word(uint64_t page_bytes)
 {
@@ -173,7 +165,7 @@ static char *put_line(const struct piece_task *task, char *to, uint64_t va, cons
         *to++ = ' ';
         to = put_hex(to, answer->pa, true);
         memcpy(to, size_word(answer->page_bytes), 4);
-        to = put_rights(to + 4, answer->rights);
+        to = rights_put(to + 4, answer->rights);
     } else {
         to = put_text(to, " fault");
         if (answer->word[0] != '\0') {
@@ -195,7 +187,7 @@ static char *put_json(char *to, uint64_t va, const struct answer *answer)
     if (answer->word == NULL) {
         to = put_short_hex(put_text(to, "\",\"pa\":\"0x"), answer->pa);
         to = put_decimal(put_text(to, "\",\"page_bytes\":"), answer->page_bytes);
-        to = put_rights(put_text(to, ",\"rights\":\""), answer->rights);
+        to = rights_put(put_text(to, ",\"rights\":\""), answer->rights);
         return put_text(to, "\"}\n");
     }
     to = put_text(put_text(to, "\",\"fault\":\""), answer->word[0] != '\0' ? answer->word : "pf");

@@ -9,6 +9,9 @@
 #include "tools/walk/model.h"
 #include "tools/walk/shadow.h"
 
+/* "read", "write", "execute": by enum vmmu_x86_access_kind. */
+extern const char *const walk_kind_words[WALK_KINDS];
+
 /* Print the whole walk to standard output: entries, result or fault, rights; the grid, if it has two dimensions. */
 void walk_print(const struct walk_model *model);
 

@@ -2,57 +2,32 @@
  * What a walk says in words: what entries take from whom, and why an access was stopped.
  */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "tools/walk/cause.h"
 #include "tools/walk/names.h"
-
-/* A list in a buffer of WALK_SENTENCE_BYTES; what does not fit is left out. */
-struct list {
-    char *to;
-    size_t length;
-};
-
-__attribute__((format(printf, 2, 3))) static void list_add(struct list *list, const char *format, ...)
-{
-    char word[64];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(word, sizeof(word), format, arguments);
-    va_end(arguments);
-
-    const size_t room = WALK_SENTENCE_BYTES - list->length;
-    const int written = snprintf(list->to + list->length, room, "%s%s", list->length > 0 ? ", " : "", word);
-
-    if (written > 0 && (size_t)written < room) {
-        list->length += (size_t)written;
-    } else {
-        list->to[list->length] = '\0';
-    }
-}
+#include "tools/walk/words.h"
 
 /* At the leaf all entries have spoken: what CR4 makes of a user page, and the keys' register of its key. */
-static void list_page(const struct walk_model *model, struct list *list)
+static void list_page(const struct walk_model *model, struct words *list)
 {
     const struct vmmu_x86_mode *mode = &model->mode;
     const bool user_page = (model->guest.rights & VMMU_X86_RIGHT_USER) != 0;
     const uint32_t refusals = vmmu_format_key_refusals(user_page ? mode->pkru : mode->pkrs, model->guest.key);
 
     if (user_page && mode->smep) {
-        list_add(list, "supervisor execute (SMEP)");
+        words_add(list, ", ", "supervisor execute (SMEP)");
     }
     if (user_page && mode->smap) {
-        list_add(list, "supervisor data (SMAP)");
+        words_add(list, ", ", "supervisor data (SMAP)");
     }
     if (!(user_page ? mode->user_keys : mode->system_keys)) {
         return;
     }
     if ((refusals & VMMU_X86_KEY_NO_ACCESS) != 0) {
-        list_add(list, "data (key %u)", model->guest.key);
+        words_add(list, ", ", "data (key %u)", model->guest.key);
     } else if ((refusals & VMMU_X86_KEY_NO_WRITE) != 0) {
-        list_add(list, "%swrite (key %u)", mode->write_protect ? "" : "user ", model->guest.key);
+        words_add(list, ", ", "%swrite (key %u)", mode->write_protect ? "" : "user ", model->guest.key);
     }
 }
 
@@ -60,24 +35,23 @@ const char *walk_refusal_text(const struct walk_model *model, const struct walk_
                               char to[WALK_SENTENCE_BYTES])
 {
     const bool second = entry->step.stage == VMMU_X86_STAGE_SECOND;
-    struct list list = { to, 0 };
+    struct words list = words_in(to, WALK_SENTENCE_BYTES);
 
-    to[0] = '\0';
     if (!entry->present) {
-        list_add(&list, "everything");
+        words_add(&list, ", ", "everything");
         return to;
     }
     if ((entry->refuses & VMMU_X86_RIGHT_READ) != 0) {
-        list_add(&list, "read");
+        words_add(&list, ", ", "read");
     }
     if ((entry->refuses & VMMU_X86_RIGHT_USER) != 0) {
-        list_add(&list, second ? "everything (U/S)" : "user");
+        words_add(&list, ", ", "%s", second ? "everything (U/S)" : "user");
     }
     if ((entry->refuses & VMMU_X86_RIGHT_WRITE) != 0) {
-        list_add(&list, second || model->mode.write_protect ? "write" : "user write");
+        words_add(&list, ", ", "%s", second || model->mode.write_protect ? "write" : "user write");
     }
     if ((entry->refuses & VMMU_X86_RIGHT_EXECUTE) != 0) {
-        list_add(&list, "execute");
+        words_add(&list, ", ", "execute");
     }
     if (!second && entry->leaf && model->translates) {
         list_page(model, &list);

@@ -12,7 +12,7 @@
 
 #define LABEL "%-12s"
 
-static const char *const kind_words[WALK_KINDS] = { "read", "write", "execute" };
+const char *const walk_kind_words[WALK_KINDS] = { "read", "write", "execute" };
 
 static const char *paging_words(const struct walk_model *model)
 {
@@ -31,7 +31,7 @@ static void print_head(const struct walk_model *model)
     const bool user = access.user && !access.implicit;
 
     printf("%s%" PRIx64 "%s: %s %s%s%s", paint_on(PAINT_HEAD), model->va, paint_off(),
-           user ? "user" : "supervisor", kind_words[access.kind], access.implicit ? ", implicit" : "",
+           user ? "user" : "supervisor", walk_kind_words[access.kind], access.implicit ? ", implicit" : "",
            access.eflags_ac ? ", EFLAGS.AC = 1" : "");
     if (model->mode.paging == VMMU_X86_PAGING_NONE) {
         printf("; paging is off");
@@ -206,8 +206,8 @@ static void print_rights(const struct walk_model *model)
                                                          "  implicit" };
 
     printf("\n%s%-18s %-12s %-12s %s%s\n", paint_on(PAINT_HEAD),
-           model->two_dimensional ? "by the guest" : "access", kind_words[0], kind_words[1], kind_words[2],
-           paint_off());
+           model->two_dimensional ? "by the guest" : "access", walk_kind_words[0], walk_kind_words[1],
+           walk_kind_words[2], paint_off());
     for (unsigned subject = 0; subject < WALK_SUBJECTS; subject++) {
         if (subject > WALK_AS_SUPERVISOR && !model->mode.smap) {
             break; /* the same as other supervisor accesses */
