@@ -32,14 +32,20 @@ $(eval $(call guest_rule,64,elf_x86_64))
 .SECONDARY: $(patsubst tests/guests/%.c,$(GUESTS)/32/tests/guests/%.o,$(GUEST_PROGRAMS))
 .SECONDARY: $(patsubst tests/guests/%.c,$(GUESTS)/64/tests/guests/%.o,$(GUEST_PROGRAMS))
 
-# One line for each run: the image, and what the run needs beyond the plain processor ("needs la57") or how it is to end
-# ("expects triple-fault"), from the "Guest:" lines of the source; "also X" is a second run that needs X.
+# One line for each run, from the "Guest:" lines of the source: the image, and what the run needs beyond the plain processor
+# ("needs la57") or how it is to end ("expects triple-fault"); "also X" is a second run that needs X. Where there are lines
+# "run NAME: OPTIONS -- WORDS", each of them is one run and there is no plain one; "inside only" makes them "inside".
 $(GUESTS)/manifest: $(GUEST_PROGRAMS) tests/guests.mk
 	@mkdir -p $(@D)
 	$(Q)for image in $(GUEST_NAMES_32) $(GUEST_NAMES_64); do \
 	    tags=$$(sed -n 's/^ \* Guest: //p' tests/guests/$${image%??}.c); \
-	    echo $$image $$(grep -v 'only$$\|^also' <<<"$$tags"); \
-	    case $$image in *64) sed -n "s/^also /$$image needs /p" <<<"$$tags" ;; esac; \
+	    case $$tags in *'inside only'*) inside=' inside' ;; *) inside= ;; esac; \
+	    case $$tags in \
+	    *run\ *) sed -n "s/^run /$$image$$inside run /p" <<<"$$tags" ;; \
+	    *none*) ;; \
+	    *) echo $$image $$(grep -v 'only$$\|^also' <<<"$$tags"); \
+	        case $$image in *64) sed -n "s/^also /$$image needs /p" <<<"$$tags" ;; esac ;; \
+	    esac; \
 	done > $@
 
 .PHONY: guests

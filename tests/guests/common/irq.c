@@ -37,14 +37,27 @@ void apic_write(uint32_t offset, uint32_t value)
     }
 }
 
-void apic_send(uint32_t command)
+uint32_t apic_identity(void)
+{
+    return by_registers ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
+}
+
+void apic_send_to(uint32_t id, uint32_t command)
 {
     if (by_registers) {
-        msr_write(0x800 + APIC_ICR / 16, (uint64_t)apic_read(APIC_ID) << 32 | command);
+        msr_write(0x800 + APIC_ICR / 16, (uint64_t)id << 32 | command);
         return;
     }
-    apic_write(APIC_ICR_HIGH, apic_read(APIC_ID));
+    apic_write(APIC_ICR_HIGH, id << 24);
     apic_write(APIC_ICR, command);
+    while (apic_read(APIC_ICR) & ICR_PENDING) {
+        cpu_pause();
+    }
+}
+
+void apic_send(uint32_t command)
+{
+    apic_send_to(apic_identity(), command);
 }
 
 bool apic_bit(uint32_t offset, unsigned vector)
@@ -85,17 +98,22 @@ static void on_spurious(struct trap_frame *frame)
     (void)frame;
 }
 
-void irq_start(bool x2)
+void irq_join(void)
 {
     const uint64_t base = msr_read(MSR_APIC_BASE) | BASE_ENABLE;
     msr_write(MSR_APIC_BASE, base);
-    if (x2) {
+    if (by_registers) {
         msr_write(MSR_APIC_BASE, base | BASE_X2);
     }
+    apic_mask_all();
+}
+
+void irq_start(bool x2)
+{
     by_registers = x2;
     trap_hook_set(VECTOR_SPURIOUS, on_spurious);
     pic_start();
-    apic_mask_all();
+    irq_join();
 }
 
 /* The x2APIC goes back to plain by way of off. */

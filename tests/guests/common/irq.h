@@ -17,6 +17,7 @@
 #define APIC_PPR        0x0a0
 #define APIC_EOI        0x0b0
 #define APIC_LDR        0x0d0
+#define APIC_DFR        0x0e0
 #define APIC_SPURIOUS   0x0f0
 #define APIC_ISR        0x100
 #define APIC_IRR        0x200
@@ -35,8 +36,16 @@
 #define LVT_DEADLINE    0x40000
 #define LVT_EXTINT      0x700
 
+#define ICR_LOWEST      0x100
 #define ICR_NMI         0x400
+#define ICR_INIT        0x500
+#define ICR_START       0x600 /* the vector is the page at which the processor starts */
+#define ICR_LOGICAL     0x800
+#define ICR_PENDING     0x1000
+#define ICR_ASSERT      0x4000
 #define ICR_SELF        0x40000
+#define ICR_ALL         0x80000
+#define ICR_OTHERS      0xc0000
 
 #define APIC_PAGE       0xfee00000
 
@@ -56,8 +65,17 @@ void irq_stop(void);
 uint32_t apic_read(uint32_t offset);
 void apic_write(uint32_t offset, uint32_t value);
 
+/* This processor's local APIC, as irq_start() made that of the processor which called it. */
+void irq_join(void);
+
 /* Interrupt command, to this processor. */
 void apic_send(uint32_t command);
+
+/* Interrupt command, to the local APIC whose identity is @id (or, with ICR_LOGICAL, to that set). */
+void apic_send_to(uint32_t id, uint32_t command);
+
+/* The identity of this processor's local APIC. */
+uint32_t apic_identity(void);
 
 /* Whether @vector's bit is set in the 256 bits from @offset. */
 bool apic_bit(uint32_t offset, unsigned vector);

@@ -18,6 +18,10 @@
 
 #define STACK_BYTES 16384
 
+/* Processors beside the one that starts, and the page at which they start: below 1 MiB, where no table of the firmware is. */
+#define SMP_CPUS    8
+#define SMP_PAGE    0x8000
+
 #ifdef __x86_64__
 #define WORD      8
 #define STACK     "rsp"
