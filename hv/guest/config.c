@@ -1,116 +1,19 @@
 #include "hv/guest/config.h"
 
+#include "hv/guest/config_policy.h"
+#include "hv/guest/words.h"
+
 #define MEMORY_DEFAULT (UINT64_C(256) << 20)
-
-/* A word of a line: not terminated. */
-struct word {
-    const char *text;
-    unsigned length;
-};
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-/* The next word behind *line, which moves on. Length 0 at the end. */
-static struct word next_word(const char **line)
-{
-    struct word word = { .text = *line };
-
-    while (is_blank(*word.text)) {
-        word.text++;
-    }
-    while (word.text[word.length] && !is_blank(word.text[word.length])) {
-        word.length++;
-    }
-    *line = word.text + word.length;
-    return word;
-}
-
-static bool word_is(struct word word, const char *text)
-{
-    unsigned i = 0;
-
-    while (i < word.length && text[i] && word.text[i] == text[i]) {
-        i++;
-    }
-    return i == word.length && !text[i];
-}
-
-/* Whether @word is "NAME=...": *value is then what follows. */
-static bool word_sets(struct word word, const char *name, struct word *value)
-{
-    unsigned i = 0;
-
-    while (name[i] && i < word.length && word.text[i] == name[i]) {
-        i++;
-    }
-    if (name[i] || i == word.length || word.text[i] != '=') {
-        return false;
-    }
-    *value = (struct word){ .text = word.text + i + 1, .length = word.length - i - 1 };
-    return true;
-}
-
-static unsigned unit_shift(char unit)
-{
-    switch (unit) {
-    case 'K':
-    case 'k': return 10;
-    case 'M':
-    case 'm': return 20;
-    case 'G':
-    case 'g': return 30;
-    case 'T':
-    case 't': return 40;
-    default: return 0;
-    }
-}
-
-/* A number with an optional unit. False if it is none, or does not fit in 64 bits. */
-static bool parse_size(struct word word, uint64_t *size)
-{
-    uint64_t value = 0;
-    unsigned digits = 0;
-    unsigned shift;
-
-    while (digits < word.length && word.text[digits] >= '0' && word.text[digits] <= '9') {
-        const unsigned digit = (unsigned)(word.text[digits++] - '0');
-
-        if (value > (UINT64_MAX - digit) / 10) {
-            return false;
-        }
-        value = value * 10 + digit;
-    }
-    if (digits == 0 || word.length - digits > 1) {
-        return false;
-    }
-    shift = digits < word.length ? unit_shift(word.text[digits]) : 0;
-    if ((digits < word.length && !shift) || value > UINT64_MAX >> shift) {
-        return false;
-    }
-    *size = value << shift;
-    return true;
-}
 
 /* A number from 1 that fits in 32 bits, with no unit. */
 static bool parse_count(struct word word, uint32_t *count)
 {
-    uint64_t value = 0;
-
-    if (word.length == 0 || word.text[word.length - 1] > '9' || !parse_size(word, &value) || value == 0 ||
-        value > UINT32_MAX) {
-        return false;
-    }
-    *count = (uint32_t)value;
-    return true;
+    return word_number(word, UINT32_MAX, count) && *count;
 }
 
-static bool parse_switch(struct word word, bool *on)
+static bool parse_cpus(struct word word, struct config *config)
 {
-    *on = word_is(word, "on");
-    return *on || word_is(word, "off");
+    return parse_count(word, &config->vp_count) && config->vp_count <= CONFIG_VPS;
 }
 
 static bool parse_firmware(struct word word, enum guest_firmware_tables *tables)
@@ -127,25 +30,11 @@ static bool parse_firmware(struct word word, enum guest_firmware_tables *tables)
     return true;
 }
 
-/* NULL, or what is wrong with @word. */
-static const char *parse_option(struct word word, struct config *config)
+/* NULL, or what is wrong with @word, one of those that are there for tests. */
+static const char *parse_test_option(struct word word, struct config *config)
 {
     struct word value;
 
-    if (word_sets(word, "memory", &value)) {
-        return parse_size(value, &config->memory_bytes) ? NULL : "memory= wants a size such as 512M";
-    }
-    if (word_sets(word, "mmu", &value)) {
-        config->technique = value.text;
-        config->technique_length = value.length;
-        return value.length ? NULL : "mmu= wants the name of a technique, such as nested";
-    }
-    if (word_sets(word, "enlightenments", &value)) {
-        return parse_switch(value, &config->enlightenments) ? NULL : "enlightenments= wants on or off";
-    }
-    if (word_sets(word, "firmware", &value)) {
-        return parse_firmware(value, &config->firmware) ? NULL : "firmware= wants acpi, mp or both";
-    }
     if (word_sets(word, "pool", &value)) {
         return parse_count(value, &config->pool_pages) ? NULL : "pool= wants a number of shadow pages";
     }
@@ -160,38 +49,152 @@ static const char *parse_option(struct word word, struct config *config)
         return config->record_entries ? NULL : "record= wants what is to be recorded: entries";
     }
     if (word_sets(word, "stop-port", &value)) {
-        return parse_switch(value, &config->stop_port) ? NULL : "stop-port= wants on or off";
+        return word_switch(value, &config->stop_port) ? NULL : "stop-port= wants on or off";
     }
     return "the hypervisor does not know this word";
 }
 
-static bool word_has(struct word word, char wanted)
+/* NULL, or what is wrong with @word. */
+static const char *parse_option(struct word word, struct config *config)
 {
-    for (unsigned i = 0; i < word.length; i++) {
-        if (word.text[i] == wanted) {
-            return true;
-        }
+    struct word value;
+
+    if (word_sets(word, "memory", &value)) {
+        return word_size(value, &config->memory_bytes) ? NULL : "memory= wants a size such as 512M";
     }
-    return false;
+    if (word_sets(word, "mmu", &value)) {
+        config->technique = value.text;
+        config->technique_length = value.length;
+        return value.length ? NULL : "mmu= wants the name of a technique, such as nested";
+    }
+    if (word_sets(word, "cpus", &value)) {
+        return parse_cpus(value, config) ? NULL : "cpus= wants a number of processors from 1 to 8";
+    }
+    if (word_sets(word, "enlightenments", &value)) {
+        return word_switch(value, &config->enlightenments) ? NULL : "enlightenments= wants on or off";
+    }
+    if (word_sets(word, "firmware", &value)) {
+        return parse_firmware(value, &config->firmware) ? NULL : "firmware= wants acpi, mp or both";
+    }
+    if (word_sets(word, "parent", &value)) {
+        return word_switch(value, &config->is_parent) ? NULL : "parent= wants on or off";
+    }
+    if (word_sets(word, "channel", &value)) {
+        return word_switch(value, &config->has_channel) ? NULL : "channel= wants on or off";
+    }
+    return parse_test_option(word, config);
 }
 
-enum vmmu_status config_parse(const char *words, struct config *config, const char **error, const char **at)
+/* The processor itself walks the tables of such a partition's guest. */
+static bool is_nested(const struct config *config)
 {
-    struct word word = next_word(&words);
+    return word_is((struct word){ config->technique, config->technique_length }, "nested");
+}
 
-    *config = (struct config){ .memory_bytes = MEMORY_DEFAULT,
-                               .technique = "nested",
-                               .technique_length = sizeof "nested" - 1,
-                               .vp_count = 1,
-                               .enlightenments = true,
-                               .policy = vmmu_hyperv_policy_default(true),
-                               .firmware = GUEST_FIRMWARE_ACPI,
-                               .seed = 1 };
-    if (word.length && !word_has(word, '=')) {
-        word = next_word(&words); /* the file name, as some loaders pass it */
+static void add_partition(struct config_line *line)
+{
+    line->partition[line->count++] = (struct config){ .memory_bytes = MEMORY_DEFAULT,
+                                                      .technique = "nested",
+                                                      .technique_length = sizeof "nested" - 1,
+                                                      .vp_count = 1,
+                                                      .enlightenments = true,
+                                                      .firmware = GUEST_FIRMWARE_ACPI,
+                                                      .seed = 1 };
+}
+
+/* The partition that has the channel, or the one behind the last. */
+static unsigned channel_of(const struct config_line *line)
+{
+    unsigned at = 0;
+
+    while (at < line->count && !line->partition[at].has_channel) {
+        at++;
     }
-    for (; word.length; word = next_word(&words)) {
-        *error = parse_option(word, config);
+    return at;
+}
+
+/* NULL, or what is wrong with @word. What a policy may be is known only later. */
+static const char *parse_word(struct word word, struct config_line *line)
+{
+    struct config *config = &line->partition[line->count - 1];
+    struct word value;
+    const char *error;
+
+    if (word_is(word, "partition")) {
+        if (line->count == CONFIG_PARTITIONS) {
+            return "there can be no more than 8 partitions";
+        }
+        add_partition(line);
+        return NULL;
+    }
+    if (word_sets(word, "policy", &value)) {
+        return NULL;
+    }
+    error = parse_option(word, config);
+    if (!error && config->is_parent && line->count > 1) {
+        return "only the first partition can be the parent of others";
+    }
+    if (!error && config->has_channel && channel_of(line) != line->count - 1) {
+        return "the channel can belong to one partition only";
+    }
+    return error;
+}
+
+/* As above, once techniques and parents are known. @partition counts the words of that name. */
+static const char *parse_policy_word(struct word word, struct config_line *line, unsigned *partition)
+{
+    struct config *config = &line->partition[*partition];
+    struct word settings;
+    const char *error;
+
+    if (word_is(word, "partition")) {
+        (*partition)++;
+        return NULL;
+    }
+    if (!word_sets(word, "policy", &settings)) {
+        return NULL;
+    }
+    error = config_policy_set(settings, &config->policy);
+    if (error) {
+        return error;
+    }
+    return config_policy_check(&config->policy, is_nested(config),
+                               *partition > 0 && line->partition[0].is_parent);
+}
+
+/* Some loaders pass the file name first. */
+static const char *skip_file_name(const char *words)
+{
+    const char *rest = words;
+    const struct word first = word_next(&rest);
+
+    return first.length && !word_has(first, '=') && !word_is(first, "partition") ? rest : words;
+}
+
+enum vmmu_status config_parse(const char *words, struct config_line *line, const char **error,
+                              const char **at)
+{
+    const char *const start = skip_file_name(words);
+    unsigned partition = 0;
+    struct word word;
+
+    line->count = 0;
+    add_partition(line);
+    for (words = start, word = word_next(&words); word.length; word = word_next(&words)) {
+        *error = parse_word(word, line);
+        if (*error) {
+            *at = word.text;
+            return VMMU_INVALID;
+        }
+    }
+    if (channel_of(line) == line->count) {
+        line->partition[0].has_channel = true;
+    }
+    for (unsigned i = 0; i < line->count; i++) {
+        line->partition[i].policy = vmmu_hyperv_policy_default(is_nested(&line->partition[i]));
+    }
+    for (words = start, word = word_next(&words); word.length; word = word_next(&words)) {
+        *error = parse_policy_word(word, line, &partition);
         if (*error) {
             *at = word.text;
             return VMMU_INVALID;
@@ -217,6 +220,11 @@ static const char *parse_module_option(struct word word, struct config_module *m
 {
     struct word value;
 
+    if (word_sets(word, "partition", &value)) {
+        return word_number(value, CONFIG_PARTITIONS - 1, &module->partition)
+                   ? NULL
+                   : "partition= wants the number of a partition, from 0 to 7";
+    }
     if (module->role != CONFIG_ROLE_KERNEL || !word_sets(word, "protocol", &value)) {
         return "a module does not know this word; its own words stand behind --";
     }
@@ -232,7 +240,7 @@ static const char *parse_module_option(struct word word, struct config_module *m
 
 static const char *skip_blanks(const char *text)
 {
-    while (is_blank(*text)) {
+    while (word_is_blank(*text)) {
         text++;
     }
     return text;
@@ -242,20 +250,20 @@ enum vmmu_status config_parse_module(const char *words, bool first, struct confi
                                      const char **error, const char **at)
 {
     const char *rest = words;
-    struct word word = next_word(&rest);
+    struct word word = word_next(&rest);
 
     *module =
         (struct config_module){ .role = first ? CONFIG_ROLE_KERNEL : CONFIG_ROLE_INITRD, .command_line = "" };
     if (!parse_role(word, &module->role)) {
         /* The file name, as some loaders pass it; then a role, if one is given. */
-        word = next_word(&rest);
+        word = word_next(&rest);
         if (word.length && !parse_role(word, &module->role)) {
             *error = "a module's words begin with kernel or initrd";
             *at = word.text;
             return VMMU_INVALID;
         }
     }
-    for (word = next_word(&rest); word.length && !word_is(word, "--"); word = next_word(&rest)) {
+    for (word = word_next(&rest); word.length && !word_is(word, "--"); word = word_next(&rest)) {
         *error = parse_module_option(word, module);
         if (*error) {
             *at = word.text;

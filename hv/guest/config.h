@@ -10,6 +10,9 @@
 
 #include "hv/guest/firmware.h"
 
+#define CONFIG_PARTITIONS 8 /* at most */
+#define CONFIG_VPS        8 /* of one partition, at most */
+
 enum config_protocol { CONFIG_PROTOCOL_ANY, CONFIG_PROTOCOL_LINUX, CONFIG_PROTOCOL_MULTIBOOT };
 
 /* One partition's configuration. Texts are borrowed from the words that were parsed, and not terminated. */
@@ -17,8 +20,9 @@ struct config {
     uint64_t memory_bytes;
     const char *technique;
     unsigned technique_length;
-    unsigned vp_count; /* 1 to 8 */
+    unsigned vp_count; /* 1 to CONFIG_VPS */
     bool is_parent;    /* of all other partitions; the first only */
+    bool has_channel;  /* the machine's third and fourth serial ports are its own; at most one partition's */
     bool enlightenments;
     struct vmmu_hyperv_policy policy;
     enum guest_firmware_tables firmware;
@@ -29,30 +33,47 @@ struct config {
     bool record_entries; /* a test: each entry into a guest is recorded, where the backend can */
 };
 
+/* What the hypervisor's whole line asks for. */
+struct config_line {
+    unsigned count; /* 1 to CONFIG_PARTITIONS */
+    struct config partition[CONFIG_PARTITIONS];
+};
+
 /**
- * Read the hypervisor's command line: memory=SIZE (with K, M, G or T), mmu=NAME,
- * enlightenments=on|off, firmware=acpi|mp|both, pool=PAGES, drop=EXITS, seed=NUMBER,
- * record=entries, stop-port=on|off. The first word may be the hypervisor's own file name.
- * What is not said has its default.
+ * Read the hypervisor's command line: the words of one partition, and those of further ones, each behind the word `partition`.
+ *
+ *   memory=SIZE (with K, M, G or T)   mmu=NAME   cpus=NUMBER   policy=SETTING[,SETTING...]   enlightenments=on|off
+ *   firmware=acpi|mp|both   parent=on|off   channel=on|off   pool=PAGES   drop=EXITS   seed=NUMBER   record=entries
+ *   stop-port=on|off
+ *
+ * A setting of `policy=` is one of
+ *   cr3.cache=ignore|honor   table.cache=write-back|message|honor   cr0.cd=ignore|message|honor
+ *   pat=vp|partition         sharing=on|off                         flush.empty=all|error
+ *
+ * The first word may be the hypervisor's own file name. What is not said has its default, and no partition inherits from
+ * another. The channel is the first partition's, unless another asks for it.
  *
  * Returns
  *   VMMU_OK       done
  *   VMMU_INVALID  *error is a sentence, and *at the word that it is about
  */
 VMMU_MUST_USE
-enum vmmu_status config_parse(const char *words, struct config *config, const char **error, const char **at);
+enum vmmu_status config_parse(const char *words, struct config_line *line, const char **error,
+                              const char **at);
 
 enum config_role { CONFIG_ROLE_KERNEL, CONFIG_ROLE_INITRD };
 
 struct config_module {
     enum config_role role;
     enum config_protocol protocol;
+    unsigned partition;       /* below CONFIG_PARTITIONS; perhaps of none that there is */
     const char *command_line; /* what stands behind "--"; "" if nothing does */
 };
 
 /**
- * Read a module's words: [FILE] kernel [protocol=linux|multiboot] [-- COMMAND LINE], or [FILE] initrd
- * [-- WORDS]. Without a role the first module is the kernel and later ones are initrds: @first says which.
+ * Read a module's words: [FILE] kernel [partition=NUMBER] [protocol=linux|multiboot] [-- COMMAND LINE], or
+ * [FILE] initrd [partition=NUMBER] [-- WORDS]. Without a role the first module is the kernel and later ones are
+ * initrds: @first says which. Without a number it is partition 0's.
  *
  * Returns as config_parse() does.
  */

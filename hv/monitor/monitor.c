@@ -7,6 +7,7 @@
 #include "hv/monitor/request.h"
 #include "hv/monitor/shadow_text.h"
 #include "hv/vp/arch.h"
+#include "hv/vp/partitions.h"
 
 #define OBITUARY_EXITS 8
 
@@ -329,14 +330,17 @@ void monitor_ready(void)
     put_control(NULL, '\n');
 }
 
-void monitor_poll(struct partition *partition)
+void monitor_poll(void)
 {
     static struct request_line line; /* of the control port, which is the machine's */
+    struct partition *partition = partition_at(0);
     struct request request;
 
     while (host_serial_pending(HOST_SERIAL_CONTROL)) {
         if (request_take(&line, (char)host_serial_read(HOST_SERIAL_CONTROL), &request)) {
+            lock_take(&partition->lock);
             answer(partition, &request);
+            lock_release(&partition->lock);
         }
     }
 }

@@ -10,8 +10,8 @@
 /* Say, by an empty line, that requests are heard from now on: what came in before may be lost. */
 void monitor_ready(void);
 
-/* Answer requests that came in on the control port. */
-void monitor_poll(struct partition *partition);
+/* Answer requests that came in on the control port. No lock is held. */
+void monitor_poll(void);
 
 /* Write the document about @partition as it stands now. */
 void monitor_report(struct partition *partition);

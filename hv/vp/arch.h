@@ -14,7 +14,9 @@
 /* What to do after an exit has been dealt with. */
 enum vp_next {
     VP_RESUME,
-    VP_IDLE, /* wait until an event can be delivered */
+    VP_IDLE,  /* wait until an event can be delivered */
+    VP_YIELD, /* others that are ready go first */
+    VP_WAIT,  /* vp->waits has been set */
     VP_STOP, /* partition_end() has been called */
 };
 

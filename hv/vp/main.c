@@ -1,7 +1,5 @@
 /*
- * The hypervisor's life: read what is asked for, make the partition, run it, say how it ended, leave.
- *
- * One partition today. Nothing below this file knows that: it takes and hands on `struct partition *`.
+ * The hypervisor's life: read what is asked for, make the partitions, run them, say how each ended, leave.
  */
 #include "hv/boot/boot.h"
 #include "hv/boot/host.h"
@@ -11,16 +9,24 @@
 #include "hv/mmu/mmu.h"
 #include "hv/monitor/monitor.h"
 #include "hv/vp/arch.h"
+#include "hv/vp/partitions.h"
+#include "hv/vp/schedule.h"
 
 /* Statuses of host_leave; scripts/vm knows them. */
 enum leave { LEAVE_ORDERLY = 0, LEAVE_REFUSED = 1, LEAVE_STOPPED = 2 };
 
-/* What stands between a module's bytes and a guest. */
+/* What stands between modules' bytes and one partition's guest. */
 struct loading {
-    struct config config;
     struct guest_layout layout;
     struct guest_boot boot;
     enum config_protocol protocol;
+    bool has_kernel;
+};
+
+/* All that is asked for. */
+struct plan {
+    struct config_line line;
+    struct loading loading[CONFIG_PARTITIONS];
 };
 
 static _Noreturn void refuse(const char *why, const char *about)
@@ -44,154 +50,76 @@ static void check(const char *why)
 
 /* --- what is asked for --- */
 
-static void read_modules(const struct boot_info *info, struct loading *loading)
+static void read_module(const struct boot_module *from, const struct config_module *module,
+                        struct loading *loading)
+{
+    const struct guest_blob blob = { .bytes = memory_at(from->base),
+                                     .size = from->size_bytes,
+                                     .command_line = module->command_line };
+
+    if (module->role == CONFIG_ROLE_KERNEL) {
+        if (loading->has_kernel) {
+            refuse("two modules call themselves the kernel of one partition", from->words);
+        }
+        loading->has_kernel = true;
+        loading->boot.kernel = blob;
+        loading->boot.command_line = module->command_line;
+        loading->protocol = module->protocol;
+    } else if (loading->boot.modules == GUEST_MODULES) {
+        refuse("there are too many modules", from->words);
+    } else {
+        loading->boot.module[loading->boot.modules++] = blob;
+    }
+}
+
+static void read_modules(const struct boot_info *info, struct plan *plan)
 {
     const char *error;
     const char *at;
-    bool has_kernel = false;
 
     for (unsigned i = 0; i < info->module_count; i++) {
         const struct boot_module *from = &info->modules[i];
         struct config_module module;
-        struct guest_blob blob = { .bytes = memory_at(from->base), .size = from->size_bytes };
 
         if (config_parse_module(from->words, i == 0, &module, &error, &at) != VMMU_OK) {
             refuse(error, at);
         }
-        blob.command_line = module.command_line;
-        if (module.role == CONFIG_ROLE_KERNEL) {
-            if (has_kernel) {
-                refuse("two modules call themselves the kernel", from->words);
-            }
-            has_kernel = true;
-            loading->boot.kernel = blob;
-            loading->boot.command_line = module.command_line;
-            loading->protocol = module.protocol;
-        } else if (loading->boot.modules == GUEST_MODULES) {
-            refuse("there are too many modules", from->words);
-        } else {
-            loading->boot.module[loading->boot.modules++] = blob;
+        if (module.partition >= plan->line.count) {
+            refuse("a module is for a partition that there is not", from->words);
         }
+        read_module(from, &module, &plan->loading[module.partition]);
     }
-    if (!has_kernel) {
-        refuse("no module is a kernel; the boot loader must pass one", NULL);
+    for (unsigned i = 0; i < plan->line.count; i++) {
+        if (!plan->loading[i].has_kernel) {
+            refuse(plan->line.count == 1 ? "no module is a kernel; the boot loader must pass one"
+                                         : "no module is the kernel of one of the partitions",
+                   NULL);
+        }
     }
 }
 
-static void read_request(const struct boot_info *info, struct loading *loading)
+static void read_request(const struct boot_info *info, struct plan *plan)
 {
     const char *error;
     const char *at = NULL;
 
-    if (config_parse(info->command, &loading->config, &error, &at) != VMMU_OK) {
+    if (config_parse(info->command, &plan->line, &error, &at) != VMMU_OK) {
         refuse(error, at);
     }
-    if (!mmu_find(loading->config.technique, loading->config.technique_length)) {
-        refuse("there is no such technique", loading->config.technique);
+    for (unsigned i = 0; i < plan->line.count; i++) {
+        const struct config *config = &plan->line.partition[i];
+
+        if (!mmu_find(config->technique, config->technique_length)) {
+            refuse("there is no such technique", config->technique);
+        }
+        if (guest_layout_make(config->memory_bytes, &plan->loading[i].layout, &error) != VMMU_OK) {
+            refuse(error, NULL);
+        }
     }
-    if (guest_layout_make(loading->config.memory_bytes, &loading->layout, &error) != VMMU_OK) {
-        refuse(error, NULL);
-    }
-    read_modules(info, loading);
+    read_modules(info, plan);
 }
 
 /* --- making it --- */
-
-/* The alignment that lets the largest pages map a piece of that size. */
-static uint64_t best_alignment(uint64_t size_bytes)
-{
-    return size_bytes >= VMMU_1G_BYTES ? VMMU_1G_BYTES : VMMU_2M_BYTES;
-}
-
-static bool take_piece(uint64_t size_bytes, vmmu_hpa *at)
-{
-    return memory_take(size_bytes, best_alignment(size_bytes), false, at) ||
-           memory_take(size_bytes, VMMU_2M_BYTES, false, at);
-}
-
-/*
- * Take up to @wanted bytes in one piece: all of it, else the largest piece there is, in whole 2 MiB. The
- * machine's memory has holes (the one below 4 GiB at least), so a large partition may need several. Returns
- * its size; 0: none is left.
- */
-static uint64_t take_largest_piece(uint64_t wanted, vmmu_hpa *at)
-{
-    uint64_t fits = 0;
-    uint64_t too_much = wanted / VMMU_2M_BYTES;
-
-    if (take_piece(wanted, at)) {
-        return wanted;
-    }
-    while (too_much - fits > 1) {
-        const uint64_t middle = fits + (too_much - fits) / 2;
-
-        if (take_piece(middle * VMMU_2M_BYTES, at)) {
-            memory_give(*at, middle * VMMU_2M_BYTES);
-            fits = middle;
-        } else {
-            too_much = middle;
-        }
-    }
-    return fits && take_piece(fits * VMMU_2M_BYTES, at) ? fits * VMMU_2M_BYTES : 0;
-}
-
-/* Memory that another guest may have had is cleared before this one sees it. */
-static void take_range(struct partition *partition, const struct guest_range *range)
-{
-    uint64_t taken = 0;
-
-    while (taken < range->size) {
-        struct guest_slot slot = { .gpa = { range->gpa.v + taken } };
-
-        slot.size = take_largest_piece(range->size - taken, &slot.hpa);
-        if (!slot.size) {
-            host_print("vmmu: %lu MiB are missing\n", (unsigned long)((range->size - taken) >> 20));
-            refuse("the machine has not enough memory for the partition", NULL);
-        }
-        slot.host = memory_at(slot.hpa);
-        __builtin_memset(slot.host, 0, slot.size);
-        if (guest_memory_add(&partition->memory, &slot) != VMMU_OK) {
-            refuse("the machine's memory is in too many pieces for the partition", NULL);
-        }
-        taken += slot.size;
-    }
-}
-
-static struct partition *make_partition(const struct loading *loading)
-{
-    struct partition *partition;
-    vmmu_hpa at;
-
-    if (!memory_take(sizeof *partition, VMMU_PAGE_BYTES, false, &at)) {
-        refuse("no memory is left for a partition", NULL);
-    }
-    partition = memory_at(at);
-    __builtin_memset(partition, 0, sizeof *partition);
-    partition->config = &loading->config;
-    partition->vp_count = 1;
-    for (unsigned i = 0; i < PARTITION_SERIALS; i++) {
-        partition->held_bytes[i] = -1;
-    }
-    for (unsigned i = 0; i < loading->layout.ranges; i++) {
-        take_range(partition, &loading->layout.range[i]);
-    }
-    check(arch_partition_create(partition));
-    check(mmu_create(partition, mmu_find(loading->config.technique, loading->config.technique_length)));
-    for (unsigned i = 0; i < partition->vp_count; i++) {
-        struct vp *vp;
-
-        if (!memory_take(sizeof *vp, VMMU_PAGE_BYTES, false, &at)) {
-            refuse("no memory is left for a virtual processor", NULL);
-        }
-        vp = memory_at(at);
-        __builtin_memset(vp, 0, sizeof *vp);
-        vp->partition = partition;
-        vp->index = i;
-        partition->vps[i] = vp;
-        check(arch_vp_create(vp));
-    }
-    return partition;
-}
 
 static void load_guest(struct partition *partition, struct loading *loading)
 {
@@ -222,23 +150,50 @@ static void load_guest(struct partition *partition, struct loading *loading)
     arch_vp_start(partition->vps[0], &start);
 }
 
-_Noreturn void hv_main(const struct boot_info *info)
+static void make_partition(const struct config *config, struct loading *loading)
 {
-    static struct loading loading;
     struct partition *partition;
 
-    read_request(info, &loading);
-    check(arch_host_start());
-    partition = make_partition(&loading);
-    load_guest(partition, &loading);
-    host_print("vmmu: partition 0: %lu MiB, %u VP, %.*s on %s\n",
+    check(partition_make(config, &loading->layout));
+    partition = partition_at(partition_count() - 1);
+    lock_take(&partition->lock);
+    load_guest(partition, loading);
+    lock_release(&partition->lock);
+    host_print("vmmu: partition %u: %lu MiB, %u VP%s, %.*s on %s\n", partition->index,
                (unsigned long)(guest_memory_bytes(&partition->memory) >> 20), partition->vp_count,
-               (int)loading.config.technique_length, loading.config.technique, arch_backend_name());
-    monitor_ready();
+               partition->vp_count == 1 ? "" : "s", (int)config->technique_length, config->technique,
+               arch_backend_name());
+}
 
-    partition_run(partition);
+/* --- its end --- */
 
+static void tell_end(struct partition *partition)
+{
     monitor_obituary(partition);
     monitor_report(partition);
-    host_leave(partition->outcome == PARTITION_STOPPED ? LEAVE_STOPPED : LEAVE_ORDERLY);
+}
+
+/* One that did not end well is what the status tells of. */
+static enum leave worst_outcome(void)
+{
+    for (unsigned i = 0; i < partition_count(); i++) {
+        if (partition_at(i)->outcome == PARTITION_STOPPED) {
+            return LEAVE_STOPPED;
+        }
+    }
+    return LEAVE_ORDERLY;
+}
+
+_Noreturn void hv_main(const struct boot_info *info)
+{
+    static struct plan plan;
+
+    read_request(info, &plan);
+    check(arch_host_start());
+    for (unsigned i = 0; i < plan.line.count; i++) {
+        make_partition(&plan.line.partition[i], &plan.loading[i]);
+    }
+    monitor_ready();
+    schedule_run(tell_end);
+    host_leave(worst_outcome());
 }

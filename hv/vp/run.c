@@ -1,5 +1,5 @@
 /*
- * The loop in which a virtual processor lives: deliver, enter, look at the exit, decide, again.
+ * The loop in which a virtual processor spends its turn: deliver, enter, look at the exit, decide, again.
  *
  * Invariant: a VP enters its guest only with no attention outstanding that could be acted upon, so nothing
  * that became deliverable in the hypervisor waits for an unrelated exit.
@@ -8,6 +8,10 @@
 #include "hv/mmu/mmu.h"
 #include "hv/monitor/monitor.h"
 #include "hv/vp/arch.h"
+#include "hv/vp/partitions.h"
+#include "hv/vp/run.h"
+#include "hv/vp/schedule.h"
+#include "hv/vp/serial.h"
 
 /* Long enough for a guest to execute an instruction before the interrupt that makes it exit. */
 #define SOON_NS 20000
@@ -35,56 +39,6 @@ const char *const exit_names[EXIT_KINDS] = {
     [EXIT_X86_INVLPG] = "invlpg",
 };
 
-void partition_end(struct partition *partition, enum partition_outcome outcome, uint64_t value,
-                   const char *message)
-{
-    if (partition->outcome != PARTITION_RUNNING) {
-        return;
-    }
-    partition->outcome = outcome;
-    partition->value = value;
-    partition->message = message;
-    for (unsigned i = 0; i < partition->vp_count; i++) {
-        partition->vps[i]->attention |= VP_ATTENTION_STOP;
-    }
-}
-
-void partition_violated(void *partition, const char *what)
-{
-    partition_end(partition, PARTITION_STOPPED, 0, what);
-}
-
-void partition_hold(struct partition *partition)
-{
-    if (partition->held) {
-        return;
-    }
-    partition->held = true;
-    partition->held_since_ns = host_clock_ns();
-    for (unsigned i = 0; i < partition->vp_count; i++) {
-        partition->vps[i]->attention |= VP_ATTENTION_HOLD;
-        arch_vp_hold(partition->vps[i]);
-    }
-}
-
-void partition_release(struct partition *partition)
-{
-    if (!partition->held) {
-        return;
-    }
-    for (unsigned i = 0; i < partition->vp_count; i++) {
-        arch_vp_release(partition->vps[i]);
-        partition->vps[i]->attention &= ~(unsigned)VP_ATTENTION_HOLD;
-    }
-    partition->lost_ns += host_clock_ns() - partition->held_since_ns;
-    partition->held = false;
-}
-
-uint64_t partition_clock_ns(const struct partition *partition)
-{
-    return (partition->held ? partition->held_since_ns : host_clock_ns()) - partition->lost_ns;
-}
-
 static void trace_exit(struct vp *vp, const struct exit *exit)
 {
     struct vp_trace_entry *entry = &vp->trace[vp->trace_next % VP_TRACE_ENTRIES];
@@ -98,71 +52,58 @@ static void trace_exit(struct vp *vp, const struct exit *exit)
     vp->counters.exits[exit->kind]++;
 }
 
-/* Where each serial port of the guest comes from. */
-static const enum host_serial serial_lines[PARTITION_SERIALS] = { HOST_SERIAL_CONSOLE, HOST_SERIAL_CHANNEL,
-                                                                  HOST_SERIAL_CHANNEL2 };
-
-/* Hand the guest's serial ports what came in for them, as long as they have room. */
-static void pump_serial(struct partition *partition)
-{
-    for (unsigned i = 0; i < PARTITION_SERIALS; i++) {
-        int16_t *held = &partition->held_bytes[i];
-
-        do {
-            if (*held < 0) {
-                *held = (int16_t)host_serial_read(serial_lines[i]);
-            }
-            if (*held >= 0 && !arch_partition_receive(partition, i, (uint8_t)*held)) {
-                break;
-            }
-            *held = -1;
-        } while (host_serial_pending(serial_lines[i]));
-    }
-}
-
-static bool serial_waits(const struct partition *partition)
-{
-    return partition->held_bytes[0] >= 0 || partition->held_bytes[1] >= 0 || partition->held_bytes[2] >= 0;
-}
-
-/*
- * After interrupts of the machine's have run: timers that are due, bytes that came in,
- * requests of the monitor's.
- */
-static void after_host_interrupts(struct partition *partition)
-{
-    if (host_timer_fired()) {
-        arch_partition_advance(partition, partition_clock_ns(partition));
-    }
-    pump_serial(partition);
-    monitor_poll(partition);
-}
-
-/* What comes in for the guest's serial ports waits meanwhile, and so do its timers. */
-static void wait_while_held(struct vp *vp)
-{
-    while (vp->attention & VP_ATTENTION_HOLD) {
-        host_timer_arm(HOST_TIMER_OFF);
-        host_wait();
-        monitor_poll(vp->partition);
-    }
-}
-
 /* @ns of the partition's time, as the host has it. */
 static uint64_t host_ns(const struct partition *partition, uint64_t ns)
 {
     return ns < HOST_TIMER_OFF - partition->lost_ns ? ns + partition->lost_ns : HOST_TIMER_OFF;
 }
 
-static void wait_until_awake(struct vp *vp)
+static bool is_going(const struct partition *partition)
 {
-    while (!(vp->attention & VP_ATTENTION_STOP) && !arch_vp_wakes(vp)) {
-        vp->counters.idle_waits++;
-        host_timer_arm(host_ns(vp->partition, arch_partition_deadline(vp->partition)));
-        host_wait();
-        after_host_interrupts(vp->partition);
-        wait_while_held(vp);
+    return partition->outcome == PARTITION_RUNNING && !partition->held;
+}
+
+uint64_t run_deadline_ns(void)
+{
+    uint64_t earliest_ns = HOST_TIMER_OFF;
+
+    for (unsigned i = 0; i < partition_count(); i++) {
+        const struct partition *partition = partition_at(i);
+
+        if (is_going(partition)) {
+            const uint64_t deadline_ns = host_ns(partition, arch_partition_deadline(partition));
+
+            earliest_ns = deadline_ns < earliest_ns ? deadline_ns : earliest_ns;
+        }
     }
+    return earliest_ns;
+}
+
+/* What comes in for the serial ports of a partition that is held waits meanwhile, and so do its timers. */
+void run_after_interrupts(void)
+{
+    const bool fired = host_timer_fired();
+
+    for (unsigned i = 0; i < partition_count(); i++) {
+        struct partition *partition = partition_at(i);
+
+        if (is_going(partition)) {
+            lock_take(&partition->lock);
+            if (fired) {
+                arch_partition_advance(partition, partition_clock_ns(partition));
+            }
+            serial_pump(partition);
+            lock_release(&partition->lock);
+        }
+    }
+    monitor_poll();
+    schedule_look();
+}
+
+static void take_interrupts(void)
+{
+    host_interrupts_take();
+    run_after_interrupts();
 }
 
 static enum vp_next memory_exit(struct vp *vp, const struct exit *exit)
@@ -181,23 +122,23 @@ static enum vp_next port_exit(struct vp *vp, const struct exit *exit)
     const enum vp_next next = arch_vp_exit(vp, exit);
 
     if (serial_waits(vp->partition)) {
-        pump_serial(vp->partition);
+        serial_pump(vp->partition);
     }
     return next;
 }
 
-static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
+/* Whether interrupts of the machine's may wait: at the exit for them, or where the guest lets no such exit happen. */
+static bool interrupts_may_wait(const struct exit *exit)
 {
     /* A guest can arrange that each delivery exits into the next, and none lets an interrupt of ours exit. */
-    if (exit->kind == EXIT_X86_EXCEPTION || exit->delivering) {
-        host_interrupts_take();
-        after_host_interrupts(vp->partition);
-    }
+    return exit->kind == EXIT_HOST_INTERRUPT || exit->kind == EXIT_X86_EXCEPTION || exit->delivering;
+}
+
+/* Under the partition's lock. */
+static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
+{
     switch (exit->kind) {
-    case EXIT_HOST_INTERRUPT:
-        host_interrupts_take();
-        after_host_interrupts(vp->partition);
-        return VP_RESUME;
+    case EXIT_HOST_INTERRUPT: return VP_RESUME;
     case EXIT_EVENT_WINDOW:
         vp->counters.event_windows++;
         vp->attention |= VP_ATTENTION_EVENT;
@@ -230,43 +171,78 @@ static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
 /* When the guest must have exited at the latest. */
 static uint64_t next_look_ns(const struct vp *vp)
 {
-    const uint64_t deadline_ns = host_ns(vp->partition, arch_partition_deadline(vp->partition));
+    const uint64_t deadline_ns = run_deadline_ns();
+    const uint64_t slice_end_ns = schedule_slice_end_ns();
+    const uint64_t last_ns = slice_end_ns < deadline_ns ? slice_end_ns : deadline_ns;
     uint64_t soon_ns;
 
     if (!(vp->attention & VP_ATTENTION_SOON)) {
-        return deadline_ns;
+        return last_ns;
     }
     soon_ns = host_clock_ns() + SOON_NS;
-    return soon_ns < deadline_ns ? soon_ns : deadline_ns;
+    return soon_ns < last_ns ? soon_ns : last_ns;
 }
 
-static void run_vp(struct vp *vp)
+/* All that happens between two entries. False: it is not this VP's turn any more. */
+static bool deal_with(struct vp *vp, const struct exit *exit)
+{
+    struct partition *partition = vp->partition;
+    enum vp_next next;
+
+    if (interrupts_may_wait(exit)) {
+        take_interrupts();
+    }
+    lock_take(&partition->lock);
+    next = dispatch(vp, exit);
+    if (next == VP_IDLE) {
+        vp->waits |= VP_WAIT_EVENT;
+        vp->attention |= VP_ATTENTION_EVENT;
+        vp->counters.idle_waits += !schedule_is_ready(vp);
+    }
+    lock_release(&partition->lock);
+    switch (next) {
+    case VP_RESUME: return !schedule_turn_is_over();
+    case VP_YIELD:
+        if (!schedule_others_are_ready()) {
+            return true;
+        }
+        schedule_give_way();
+        return false;
+    case VP_IDLE:
+    case VP_WAIT:
+    case VP_STOP: return false;
+    }
+    __builtin_unreachable();
+}
+
+/* What must be done before the guest is entered. False: it must not be. */
+static bool prepare(struct vp *vp)
+{
+    struct partition *partition = vp->partition;
+
+    if (vp->attention & (VP_ATTENTION_STOP | VP_ATTENTION_HOLD)) {
+        return false;
+    }
+    lock_take(&partition->lock);
+    if (vp->attention) {
+        arch_vp_events(vp);
+    }
+    mmu_upset(partition);
+    lock_release(&partition->lock);
+    return !(vp->attention & VP_ATTENTION_STOP);
+}
+
+void run_vp(struct vp *vp)
 {
     struct exit exit;
 
-    for (;;) {
-        if (vp->attention) {
-            if (vp->attention & VP_ATTENTION_STOP) {
-                return;
-            }
-            wait_while_held(vp);
-            arch_vp_events(vp);
+    do {
+        if (!prepare(vp)) {
+            return;
         }
-        mmu_upset(vp->partition);
         host_timer_arm(next_look_ns(vp));
         vp->counters.entries++;
         arch_vp_enter(vp, &exit);
         trace_exit(vp, &exit);
-        switch (dispatch(vp, &exit)) {
-        case VP_RESUME: break;
-        case VP_IDLE: wait_until_awake(vp); break;
-        case VP_STOP: return;
-        }
-    }
-}
-
-void partition_run(struct partition *partition)
-{
-    partition->start_ns = host_clock_ns();
-    run_vp(partition->vps[0]);
+    } while (deal_with(vp, &exit));
 }

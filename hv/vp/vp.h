@@ -13,6 +13,7 @@
 
 #include "hv/guest/memory.h"
 #include "hv/vp/exit.h"
+#include "hv/vp/lock.h"
 #include <vmmu/plan.h>
 
 #define PARTITIONS        8 /* at a time, on one machine */
@@ -72,6 +73,7 @@ struct vp {
     unsigned index;
     unsigned attention; /* enum vp_attention */
     unsigned waits;     /* enum vp_wait */
+    uint64_t run_ns;    /* for which it had the processor: the scheduler's measure */
     struct vp_arch *arch;
     struct vp_counters counters;
     uint32_t trace_next;
@@ -89,6 +91,7 @@ enum partition_outcome {
 
 struct partition {
     unsigned index;
+    struct lock lock; /* of rank LOCK_RANK_PARTITION + index: guards all of the partition, its VPs and its MMU */
     enum partition_outcome outcome;
     uint64_t value;
     const char *message;
@@ -100,6 +103,7 @@ struct partition {
     unsigned vp_count;
     struct vp *vps[PARTITION_VPS];
     uint64_t start_ns;
+    bool reaped; /* its end has been told */
     bool held;
     uint64_t held_since_ns;                /* while it is held */
     uint64_t lost_ns;                      /* for which it was held before */
@@ -122,8 +126,5 @@ void partition_release(struct partition *partition);
 
 /* Nanoseconds of @partition's own time, by which its devices go: the host's, but for what it was held. Never goes back. */
 uint64_t partition_clock_ns(const struct partition *partition);
-
-/* Run the VPs of @partition until it ends. */
-void partition_run(struct partition *partition);
 
 #endif

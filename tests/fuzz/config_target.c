@@ -41,24 +41,38 @@ static void check_refusal(const char *line, const char *error, const char *at)
     FUZZ_CHECK(at == line || is_blank(at[-1]));
 }
 
+static void check_config(const char *line, const struct config *config)
+{
+    const bool is_default = !is_in(line, config->technique);
+
+    FUZZ_CHECK(config->technique_length != 0 && config->firmware <= GUEST_FIRMWARE_BOTH);
+    if (is_default) {
+        FUZZ_CHECK(config->technique_length == 6 && memcmp(config->technique, "nested", 6) == 0);
+    } else {
+        FUZZ_CHECK(is_in(line, config->technique + config->technique_length) && config->technique[-1] == '=');
+    }
+    FUZZ_CHECK(strstr(line, "memory=") != NULL || config->memory_bytes == UINT64_C(256) << 20);
+    FUZZ_CHECK(config->vp_count >= 1 && config->vp_count <= CONFIG_VPS);
+    FUZZ_CHECK(strstr(line, "message") != NULL || config->policy.cr0_cd != VMMU_HYPERV_CACHE_MESSAGE);
+    FUZZ_CHECK(config->policy.cr3_cache != VMMU_HYPERV_CACHE_MESSAGE);
+}
+
 static void run_line(struct input *input)
 {
     char *line = take_line(input);
-    struct config config;
+    struct config_line asked;
+    unsigned channels = 0;
     const char *error = NULL;
     const char *at = NULL;
 
-    if (config_parse(line, &config, &error, &at) == VMMU_OK) {
-        const bool is_default = !is_in(line, config.technique);
-
-        FUZZ_CHECK(config.technique_length != 0 && config.firmware <= GUEST_FIRMWARE_BOTH);
-        if (is_default) {
-            FUZZ_CHECK(config.technique_length == 6 && memcmp(config.technique, "nested", 6) == 0);
-        } else {
-            FUZZ_CHECK(is_in(line, config.technique + config.technique_length) &&
-                       config.technique[-1] == '=');
+    if (config_parse(line, &asked, &error, &at) == VMMU_OK) {
+        FUZZ_CHECK(asked.count >= 1 && asked.count <= CONFIG_PARTITIONS);
+        for (unsigned i = 0; i < asked.count; i++) {
+            check_config(line, &asked.partition[i]);
+            FUZZ_CHECK(i == 0 || !asked.partition[i].is_parent);
+            channels += asked.partition[i].has_channel;
         }
-        FUZZ_CHECK(strstr(line, "memory=") != NULL || config.memory_bytes == UINT64_C(256) << 20);
+        FUZZ_CHECK(channels == 1);
     } else {
         check_refusal(line, error, at);
     }
@@ -76,6 +90,7 @@ static void run_module_line(struct input *input)
     if (config_parse_module(line, first, &module, &error, &at) == VMMU_OK) {
         const char *words = module.command_line;
 
+        FUZZ_CHECK(module.partition < CONFIG_PARTITIONS);
         FUZZ_CHECK(module.role <= CONFIG_ROLE_INITRD && module.protocol <= CONFIG_PROTOCOL_MULTIBOOT);
         FUZZ_CHECK(module.role == CONFIG_ROLE_KERNEL || module.protocol == CONFIG_PROTOCOL_ANY);
         FUZZ_CHECK(*words == '\0' || (is_in(line, words) && !is_blank(*words)));
