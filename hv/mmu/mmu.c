@@ -25,20 +25,28 @@ const struct mmu_technique *mmu_find(const char *name, unsigned length)
 
 /* --- the host seam --- */
 
+/* Of the machine's memory, once guests run. */
+static struct lock memory_lock = { .name = "memory", .rank = LOCK_RANK_MEMORY };
+
 static void *host_page_take(void *context, enum vmmu_page_zone zone, vmmu_hpa *at)
 {
+    bool taken;
+
     (void)context;
-    if (zone == VMMU_PAGE_BELOW_4G) {
-        return memory_take(VMMU_PAGE_BYTES, VMMU_PAGE_BYTES, true, at) ? memory_at(*at) : NULL;
-    }
-    return page_take(false, at) ? memory_at(*at) : NULL;
+    lock_take(&memory_lock);
+    taken = zone == VMMU_PAGE_BELOW_4G ? memory_take(VMMU_PAGE_BYTES, VMMU_PAGE_BYTES, true, at)
+                                       : page_take(false, at);
+    lock_release(&memory_lock);
+    return taken ? memory_at(*at) : NULL;
 }
 
 static void host_page_give(void *context, vmmu_hpa at, void *page)
 {
     (void)context;
     (void)page;
+    lock_take(&memory_lock);
     page_give(at);
+    lock_release(&memory_lock);
 }
 
 static void *host_page_at(void *context, vmmu_hpa at)
@@ -154,6 +162,7 @@ const char *mmu_create(struct partition *partition, const struct mmu_technique *
  */
 void mmu_apply(struct partition *partition, const struct vmmu_plan *plan)
 {
+    lock_assert(&partition->lock);
     if (!vmmu_plan_is_empty(plan)) {
         for (unsigned i = 0; i < partition->vp_count; i++) {
             if (plan->vps & BIT64(i) && partition->vps[i]) {
@@ -168,6 +177,7 @@ void mmu_apply(struct partition *partition, const struct vmmu_plan *plan)
 
 enum mmu_verdict mmu_fault(struct vp *vp, const struct exit_memory *memory)
 {
+    lock_assert(&vp->partition->lock);
     return vp->partition->mmu->technique->fault(vp, memory);
 }
 
@@ -178,22 +188,26 @@ struct mmu_root mmu_root(const struct vp *vp)
 
 bool mmu_enter(struct vp *vp, const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root)
 {
+    lock_assert(&vp->partition->lock);
     return vp->partition->mmu->technique->enter(vp, mode, root);
 }
 
 bool mmu_linear_fault(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
                       struct vmmu_shadow_verdict *verdict)
 {
+    lock_assert(&vp->partition->lock);
     return vp->partition->mmu->technique->linear_fault(vp, va, access, verdict);
 }
 
 void mmu_set_keys(struct vp *vp, uint32_t pkru, uint32_t pkrs)
 {
+    lock_assert(&vp->partition->lock);
     vp->partition->mmu->technique->set_keys(vp, pkru, pkrs);
 }
 
 void mmu_invlpg(struct vp *vp, vmmu_gva va)
 {
+    lock_assert(&vp->partition->lock);
     vp->partition->mmu->technique->invlpg(vp, va);
 }
 
@@ -201,6 +215,7 @@ void mmu_upset(struct partition *partition)
 {
     struct mmu *mmu = partition->mmu;
 
+    lock_assert(&partition->lock);
     if (!mmu->upset_in || --mmu->upset_in) {
         return;
     }
@@ -211,6 +226,7 @@ void mmu_upset(struct partition *partition)
 
 void mmu_forget_all(struct partition *partition)
 {
+    lock_assert(&partition->lock);
     if (partition->mmu->technique->drop_all) {
         partition->mmu->technique->drop_all(partition);
     }
@@ -220,6 +236,7 @@ void mmu_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes)
 {
     const struct mmu_technique *technique = partition->mmu->technique;
 
+    lock_assert(&partition->lock);
     if (technique->wrote) {
         technique->wrote(partition, gpa, bytes);
     }
@@ -229,6 +246,7 @@ void mmu_drop(struct partition *partition, vmmu_gpa gpa)
 {
     const struct mmu_technique *technique = partition->mmu->technique;
 
+    lock_assert(&partition->lock);
     if (technique->drop) {
         technique->drop(partition, gpa);
     }
@@ -238,6 +256,7 @@ void mmu_set_guest_pat(struct partition *partition, uint64_t pat)
 {
     const struct mmu_technique *technique = partition->mmu->technique;
 
+    lock_assert(&partition->lock);
     if (technique->set_guest_pat) {
         technique->set_guest_pat(partition, pat);
     }
@@ -281,6 +300,7 @@ bool mmu_overlay(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8
 {
     struct mmu *mmu = partition->mmu;
 
+    lock_assert(&partition->lock);
     if (mmu->overlay_count == MMU_OVERLAYS || mmu_overlay_over(mmu, gpa)) {
         return false;
     }
@@ -302,6 +322,7 @@ bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa)
     vmmu_hpa under;
     bool done;
 
+    lock_assert(&partition->lock);
     if (!overlay) {
         return false;
     }

@@ -17,7 +17,7 @@ enum vp_next {
     VP_IDLE,  /* wait until an event can be delivered */
     VP_YIELD, /* others that are ready go first */
     VP_WAIT,  /* vp->waits has been set */
-    VP_STOP, /* partition_end() has been called */
+    VP_STOP,  /* partition_end() has been called */
 };
 
 /* Find and start this processor's virtualization. NULL, or the sentence that says what is missing. */

@@ -4,12 +4,12 @@
  * Invariant: a VP enters its guest only with no attention outstanding that could be acted upon, so nothing
  * that became deliverable in the hypervisor waits for an unrelated exit.
  */
+#include "hv/vp/run.h"
 #include "hv/boot/host.h"
 #include "hv/mmu/mmu.h"
 #include "hv/monitor/monitor.h"
 #include "hv/vp/arch.h"
 #include "hv/vp/partitions.h"
-#include "hv/vp/run.h"
 #include "hv/vp/schedule.h"
 #include "hv/vp/serial.h"
 

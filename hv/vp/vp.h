@@ -91,7 +91,8 @@ enum partition_outcome {
 
 struct partition {
     unsigned index;
-    struct lock lock; /* of rank LOCK_RANK_PARTITION + index: guards all of the partition, its VPs and its MMU */
+    struct lock
+        lock; /* of rank LOCK_RANK_PARTITION + index: guards all of the partition, its VPs and its MMU */
     enum partition_outcome outcome;
     uint64_t value;
     const char *message;
