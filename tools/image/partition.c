@@ -35,12 +35,31 @@ static bool take(struct state_place *place, struct json_object *object, struct p
     return partition_take_tables(place, object, opened);
 }
 
-/* Guest-physical memory that is in no single mapping: find the piece, and read the machine's. */
+const struct partition_piece *partition_piece_at(const struct partition *partition, uint64_t gpa)
+{
+    unsigned low = 0;
+    unsigned high = partition->piece_count;
+
+    while (low < high) {
+        const unsigned middle = low + (high - low) / 2;
+        const struct partition_piece *const piece = &partition->pieces[middle];
+
+        if (gpa < piece->gpa) {
+            high = middle;
+        } else if (gpa - piece->gpa >= piece->size_bytes) {
+            low = middle + 1;
+        } else {
+            return piece;
+        }
+    }
+    return NULL;
+}
+
+/* Guest-physical memory that is in no single mapping, but in a piece: read the machine's. */
 static bool read_piece(void *context, uint64_t address, void *to, size_t size_bytes)
 {
     const struct partition_opened *const opened = context;
-    const struct image_range *const range = image_memory_find(&opened->memory, address);
-    const struct partition_piece *const piece = &opened->partition.pieces[range - opened->memory.ranges];
+    const struct partition_piece *const piece = partition_piece_at(&opened->partition, address);
 
     return image_read(opened->partition.image, piece->hpa + (address - piece->gpa), to, size_bytes);
 }

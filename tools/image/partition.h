@@ -60,4 +60,7 @@ struct partition {
 struct partition *partition_open(const struct image *image, unsigned index, struct complaint *complaint);
 void partition_close(struct partition *partition);
 
+/* The piece that a guest-physical address lies in; NULL if none has it. */
+const struct partition_piece *partition_piece_at(const struct partition *partition, uint64_t gpa);
+
 #endif

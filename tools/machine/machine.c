@@ -59,23 +59,14 @@ static bool find_behind(const struct machine *machine, uint64_t *address)
     return true;
 }
 
-/*
- * The PDPTE registers of PAE paging, which no image holds: what a MOV to CR3 would load now. QEMU's emulator marks these
- * entries accessed in memory, which have no such bit, and does not mind it later; nor does this. False if they are not there.
- */
+/* The PDPTE registers of PAE paging, which no image holds. All four entries lie in one page. False if they are not there. */
 static bool load_pdptes(const struct machine *machine, struct vmmu_x86_paging_registers *registers)
 {
-    const struct vmmu_x86_format *format = &vmmu_x86_formats[VMMU_X86_FORMAT_PAE];
-    const uint64_t root = vmmu_mode_root(VMMU_X86_PAGING_PAE, registers->cr3).v;
+    uint64_t root = vmmu_mode_root(VMMU_X86_PAGING_PAE, registers->cr3).v;
 
-    for (unsigned i = 0; i < 4; i++) {
-        uint64_t at = root + (uint64_t)i * format->entry_bytes;
-
-        if ((machine->has_second && !find_behind(machine, &at)) ||
-            machine->ram->load(machine->ram->context, at, format->entry_bytes, &registers->pdpte[i])) {
-            return false;
-        }
-        registers->pdpte[i] &= ~format->level[2].accessed;
+    if ((machine->has_second && !find_behind(machine, &root)) ||
+        !machine_load_pdptes(machine->ram, root, registers->pdpte)) {
+        return false;
     }
     registers->pdpte_in_memory = false;
     return true;
@@ -261,20 +252,15 @@ bool machine_mode_of(const struct machine *machine, uint64_t cr3, struct vmmu_x8
     return make_mode(machine, &registers, mode) == VMMU_OK ? true : refused(&registers, complaint);
 }
 
-/* Bytes at a guest-physical address: of a guest of ours, where the machine has them. */
-static bool read_physical(const struct machine *machine, uint64_t address, void *to, size_t size_bytes)
+bool machine_read_physical(const struct machine *machine, uint64_t address, void *to, size_t size_bytes)
 {
     if (!machine->partition) {
         return image_read(machine->image, address, to, size_bytes);
     }
-    for (unsigned i = 0; i < machine->partition->piece_count; i++) {
-        const struct partition_piece *piece = &machine->partition->pieces[i];
+    const struct partition_piece *piece = partition_piece_at(machine->partition, address);
 
-        if (address >= piece->gpa && vmmu_range_fits(address - piece->gpa, size_bytes, piece->size_bytes)) {
-            return image_read(machine->image, piece->hpa + (address - piece->gpa), to, size_bytes);
-        }
-    }
-    return false;
+    return piece && vmmu_range_fits(address - piece->gpa, size_bytes, piece->size_bytes) &&
+           image_read(machine->image, piece->hpa + (address - piece->gpa), to, size_bytes);
 }
 
 /* Where in physical memory the byte at @va is: a guest's of ours, or the image's own. */
@@ -303,19 +289,16 @@ static bool find_byte(const struct machine *machine, const struct vmmu_x86_mode 
 
 bool machine_read(const struct machine *machine, uint64_t va, void *to, size_t size_bytes)
 {
-    struct vmmu_x86_mode mode = machine->mode;
+    /* Whether a debugger may look is not the guest's to say. */
+    const struct vmmu_x86_mode mode = vmmu_mode_open(&machine->mode);
     uint8_t *into = to;
 
-    /* Whether a debugger may look is not the guest's to say. */
-    mode.smap = false;
-    mode.system_keys = false;
-    mode.user_keys = false;
     while (size_bytes) {
         const uint64_t rest = VMMU_PAGE_BYTES - va % VMMU_PAGE_BYTES;
         const size_t piece = size_bytes < rest ? size_bytes : (size_t)rest;
         uint64_t at;
 
-        if (!find_byte(machine, &mode, va, &at) || !read_physical(machine, at, into, piece)) {
+        if (!find_byte(machine, &mode, va, &at) || !machine_read_physical(machine, at, into, piece)) {
             return false;
         }
         into += piece;

@@ -64,6 +64,33 @@ bool machine_mode_of(const struct machine *machine, uint64_t cr3, struct vmmu_x8
  */
 bool machine_read(const struct machine *machine, uint64_t va, void *to, size_t size_bytes);
 
+/*
+ * Bytes at an address of the machine's memory; of a guest of ours at a guest-physical one, within one piece. False if they are
+ * not there.
+ */
+bool machine_read_physical(const struct machine *machine, uint64_t address, void *to, size_t size_bytes);
+
 void machine_close(struct machine *machine);
+
+/*
+ * What a MOV to CR3 would load now of the four PDPTEs at @root. QEMU's emulator marks these entries accessed in memory, which
+ * have no such bit, and does not mind it later; nor does this. False, and pdpte[] undefined, if they are not there.
+ */
+bool machine_load_pdptes(const struct vmmu_ram *ram, uint64_t root, uint64_t pdpte[4]);
+
+/*
+ * How a processor of @physical_bits translates while it runs @vp of @partition on the shadow tables of our hypervisor's, and the
+ * guest translates by @guest.
+ *
+ * Returns
+ *   VMMU_OK           *out; of a PAE root with the PDPTEs in registers
+ *   VMMU_ABSENT       *out, which reads PDPTEs in memory: the image does not have them
+ *   VMMU_GUEST_FAULT  *out, but no processor loads its PDPTEs: a present one has a reserved bit set
+ *   VMMU_INVALID      no processor accepts the root. *out is undefined
+ */
+VMMU_MUST_USE
+enum vmmu_status machine_shadow_mode(const struct partition *partition, const struct partition_vp *vp,
+                                     const struct vmmu_x86_mode *guest, unsigned physical_bits,
+                                     struct vmmu_x86_mode *out);
 
 #endif

@@ -202,36 +202,6 @@ static void look_at(struct search *search, uint64_t address, const uint8_t *byte
     search->roots->more |= search->budget == 0;
 }
 
-/* A page by the library's way to memory, where it is not mapped. */
-static bool read_page(const struct machine *machine, uint64_t address, uint8_t page[VMMU_PAGE_BYTES])
-{
-    for (unsigned offset = 0; offset < VMMU_PAGE_BYTES; offset += 8) {
-        uint64_t word;
-
-        if (machine->ram->load(machine->ram->context, address + offset, 8, &word) != VMMU_OK) {
-            return false;
-        }
-        memcpy(page + offset, &word, 8);
-    }
-    return true;
-}
-
-/* A whole page at once, where each load would ask the image anew. */
-static bool copy_page(const struct machine *machine, uint64_t address, uint8_t page[VMMU_PAGE_BYTES])
-{
-    const struct partition *partition = machine->partition;
-
-    for (unsigned i = 0; partition && i < partition->piece_count; i++) {
-        const struct partition_piece *piece = &partition->pieces[i];
-
-        if (address >= piece->gpa &&
-            vmmu_range_fits(address - piece->gpa, VMMU_PAGE_BYTES, piece->size_bytes)) {
-            return image_read(machine->image, piece->hpa + (address - piece->gpa), page, VMMU_PAGE_BYTES);
-        }
-    }
-    return !partition && image_read(machine->image, address, page, VMMU_PAGE_BYTES);
-}
-
 static void look_through_page(struct search *search, uint64_t address, const uint8_t *page)
 {
     for (unsigned offset = 0; offset < VMMU_PAGE_BYTES; offset += search->root_bytes) {
@@ -254,7 +224,7 @@ static void look_through_range(struct search *search, const struct image_range *
          address += VMMU_PAGE_BYTES) {
         const uint8_t *page = range->mapped ? range->mapped + (address - range->base) : copy;
 
-        if (range->mapped || copy_page(search->machine, address, copy)) {
+        if (range->mapped || machine_read_physical(search->machine, address, copy, sizeof(copy))) {
             look_through_page(search, address, page);
         }
     }
@@ -265,7 +235,8 @@ static void take_own(struct search *search, const struct machine *machine)
 {
     const uint64_t page = machine->mode.root.v & ~(VMMU_PAGE_BYTES - 1);
 
-    if (machine->processor && machine->processor->has_paging && read_page(machine, page, search->own_bytes)) {
+    if (machine->processor && machine->processor->has_paging &&
+        machine_read_physical(machine, page, search->own_bytes, VMMU_PAGE_BYTES)) {
         search->own = search->own_bytes + (machine->mode.root.v - page);
     }
 }

@@ -18,7 +18,10 @@ struct stage *stage_new(enum vmmu_x86_paging paging)
                                          .mapped = (const uint8_t *)stage->room->words };
     stage->processor =
         (struct image_processor){ .has_paging = true, .paging = registers_for(paging), .pat = PAT_AT_RESET };
+    stage->opened.memory = (struct image_memory){ .ranges = &stage->range, .count = 1 };
     stage->image = (struct image){ .path = "by hand",
+                                   .source = &image_source_raw,
+                                   .private_data = &stage->opened,
                                    .ram = stage->room->ram,
                                    .ranges = &stage->range,
                                    .range_count = 1,

@@ -6,11 +6,13 @@
 #define TESTS_UNIT_TOOLS_MAPS_STAGE_H
 
 #include "tests/unit/scan/room.h"
+#include "tools/image/source.h"
 #include "tools/machine/machine.h"
 #include "tools/maps/space.h"
 
 struct stage {
     struct room *room;
+    struct image_opened opened; /* what image_read reads */
     struct image image;
     struct image_processor processor;
     struct image_range range; /* all of the room */
