@@ -134,9 +134,7 @@ static bool check_own(const struct machine *machine, const struct lint *guest, s
         stretches_free(&second.tables);
     }
     for (unsigned i = 0; done && partition && i < partition->vp_count; i++) {
-        struct lint shadow = *guest;
-
-        done = !partition->vps[i].has_shadow || lint_shadow(&shadow, &partition->vps[i], complaint);
+        done = !partition->vps[i].has_shadow || lint_shadow(guest, &partition->vps[i], complaint);
     }
     return done;
 }

@@ -68,7 +68,7 @@ bool lint_has_pair(const struct lint *lint);
 bool lint_pair(struct lint *lint, struct complaint *complaint);
 
 /* Machine tables of our hypervisor, against what the dump says of its partition: of one virtual processor, or all. */
-bool lint_shadow(struct lint *lint, const struct partition_vp *vp, struct complaint *complaint);
+bool lint_shadow(const struct lint *lint, const struct partition_vp *vp, struct complaint *complaint);
 bool lint_second(struct lint *lint, struct complaint *complaint);
 
 #endif

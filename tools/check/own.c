@@ -7,16 +7,14 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <vmmu/shadow_view.h>
 
 #include "tools/check/lint.h"
 #include "tools/walk/names.h"
 
-/* Every address bit is set in what vmmu_shadow puts where nothing is and every access is to fault with P set. */
-#define TRAP_ADDRESS BITS64(51, 12)
-
 /* A tree of the hypervisor's, and all that it is held against. */
 struct own {
-    struct lint *lint;
+    const struct lint *lint;
     const struct partition *partition;
     struct stretches memory; /* the partition's pieces, by host-physical address; @address: guest-physical */
     struct stretches tables; /* the hypervisor's */
@@ -38,23 +36,10 @@ static void take_memory_of(struct own *own)
     stretches_sort(&own->memory);
 }
 
-/* The piece that a guest-physical address lies in; NULL if nowhere. */
-static const struct partition_piece *piece_at(const struct partition *partition, uint64_t gpa)
-{
-    for (unsigned i = 0; i < partition->piece_count; i++) {
-        const struct partition_piece *piece = &partition->pieces[i];
-
-        if (gpa >= piece->gpa && gpa - piece->gpa < piece->size_bytes) {
-            return piece;
-        }
-    }
-    return NULL;
-}
-
 /* Where the machine has a guest-physical address; false if nowhere. */
 static bool machine_has(const struct partition *partition, uint64_t gpa, uint64_t *hpa)
 {
-    const struct partition_piece *piece = piece_at(partition, gpa);
+    const struct partition_piece *piece = partition_piece_at(partition, gpa);
 
     *hpa = piece ? piece->hpa + (gpa - piece->gpa) : 0;
     return piece != NULL;
@@ -184,7 +169,7 @@ static void judge_second(struct own *own, const struct vmmu_x86_scan_item *leaf)
     }
     for (uint64_t done = 0; done < leaf->bytes;) {
         const uint64_t gpa = leaf->address + done;
-        const struct partition_piece *piece = piece_at(own->partition, gpa);
+        const struct partition_piece *piece = partition_piece_at(own->partition, gpa);
         const uint64_t rest = leaf->bytes - done;
         const uint64_t piece_rest = piece ? piece->size_bytes - (gpa - piece->gpa) : rest;
         const uint64_t bytes = piece_rest < rest ? piece_rest : rest;
@@ -315,36 +300,6 @@ static void judge_shadow(struct own *own, const struct vmmu_x86_scan_item *leaf)
     }
 }
 
-/* The real processor's mode while it runs @vp on tables of the hypervisor's. */
-static bool machine_mode(const struct lint *lint, const struct partition_vp *vp, struct vmmu_x86_mode *mode)
-{
-    const bool pae = vp->shadow_format == VMMU_X86_FORMAT_PAE;
-    const uint64_t long_mode = pae ? 0 : VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA;
-    struct vmmu_x86_paging_registers registers = {
-        .cr0 = VMMU_X86_CR0_PE | VMMU_X86_CR0_PG | VMMU_X86_CR0_WP,
-        .cr3 = vp->shadow_cr3,
-        .cr4 = VMMU_X86_CR4_PAE | VMMU_X86_CR4_PGE |
-               (vp->shadow_format == VMMU_X86_FORMAT_5LEVEL ? VMMU_X86_CR4_LA57 : 0),
-        .efer = VMMU_X86_EFER_NXE | long_mode,
-    };
-    const struct vmmu_ram *ram = &lint->machine->image->ram;
-
-    for (unsigned i = 0; pae && i < 4; i++) {
-        if (ram->load(ram->context, (vp->shadow_cr3 & ~UINT64_C(31)) + UINT64_C(8) * i, 8,
-                      &registers.pdpte[i])) {
-            return false;
-        }
-        /* An emulated processor marks them accessed, in memory and against the manual; bit 5 is reserved. */
-        registers.pdpte[i] &= ~vmmu_x86_formats[VMMU_X86_FORMAT_PAE].level[2].accessed;
-    }
-    return vmmu_mode_make(&vmmu_x86_any_cpu, &registers, mode) == VMMU_OK;
-}
-
-static bool is_trap(const struct vmmu_x86_scan_item *item)
-{
-    return (item->entry & TRAP_ADDRESS) == TRAP_ADDRESS;
-}
-
 /* Everything that @scan comes to. */
 static enum vmmu_x86_scan_found look_through(struct own *own, struct vmmu_x86_scan *scan)
 {
@@ -353,7 +308,7 @@ static enum vmmu_x86_scan_found look_through(struct own *own, struct vmmu_x86_sc
 
     scan->tables = true;
     while ((found = vmmu_scan_next(scan, &item)) != VMMU_X86_SCAN_END && found != VMMU_X86_SCAN_SPENT) {
-        if (is_trap(&item)) {
+        if (vmmu_shadow_is_trap(item.entry)) {
             if (found == VMMU_X86_SCAN_TABLE) {
                 vmmu_scan_skip(scan);
             }
@@ -370,22 +325,28 @@ static enum vmmu_x86_scan_found look_through(struct own *own, struct vmmu_x86_sc
     return found;
 }
 
-bool lint_shadow(struct lint *lint, const struct partition_vp *vp, struct complaint *complaint)
+static bool complain_of_root(const struct partition_vp *vp, struct complaint *complaint)
+{
+    return complain(complaint, "the shadow root 0x%" PRIx64 ", or what the guest's registers are, cannot be",
+                    vp->shadow_cr3);
+}
+
+bool lint_shadow(const struct lint *lint, const struct partition_vp *vp, struct complaint *complaint)
 {
     struct own own = { .lint = lint, .partition = lint->machine->partition, .vp = vp };
     const struct image_processor *processor = &vp->processor;
+    struct vmmu_x86_mode guest;
     struct vmmu_x86_mode ours;
     struct vmmu_x86_scan scan;
 
-    if (!machine_mode(lint, vp, &ours) ||
-        vmmu_mode_make(&processor->cpu, &processor->paging, &own.guest) != VMMU_OK) {
-        return complain(complaint,
-                        "the shadow root 0x%" PRIx64 ", or what the guest's registers are, cannot be",
-                        vp->shadow_cr3);
+    if (vmmu_mode_make(&processor->cpu, &processor->paging, &guest) != VMMU_OK) {
+        return complain_of_root(vp, complaint);
     }
-    own.guest.user_keys = false;
-    own.guest.system_keys = false;
-    own.guest.smap = false;
+    own.guest = vmmu_mode_open(&guest);
+    /* Of the widest addresses: traps are reserved in others, and are not to be told as such. */
+    if (machine_shadow_mode(own.partition, vp, &own.guest, vmmu_x86_any_cpu.maxphyaddr, &ours) != VMMU_OK) {
+        return complain_of_root(vp, complaint);
+    }
     lint->report->looked.shadow_roots++;
     take_memory_of(&own);
     take_tables_of(&own);

@@ -67,17 +67,6 @@ static unsigned count_protected(const struct partition *partition, uint64_t page
     return count;
 }
 
-static const struct partition_piece *memory_at(const struct partition *partition, uint64_t gpa)
-{
-    for (unsigned i = 0; i < partition->piece_count; i++) {
-        if (gpa >= partition->pieces[i].gpa &&
-            gpa - partition->pieces[i].gpa < partition->pieces[i].size_bytes) {
-            return &partition->pieces[i];
-        }
-    }
-    return NULL;
-}
-
 /* --- what a fill makes --- */
 
 static bool is_made(const struct look *look, uint64_t gpa, unsigned level)
@@ -94,7 +83,7 @@ static bool is_made(const struct look *look, uint64_t gpa, unsigned level)
 static unsigned largest_leaf(const struct look *look, uint64_t gpa)
 {
     static const uint64_t sizes[] = { VMMU_1G_BYTES, VMMU_2M_BYTES };
-    const struct partition_piece *memory = memory_at(look->partition, gpa);
+    const struct partition_piece *memory = partition_piece_at(look->partition, gpa);
 
     for (unsigned i = 0; memory && i < 2; i++) {
         const uint64_t base = gpa & ~(sizes[i] - 1);
@@ -205,7 +194,7 @@ static void judge_exit(struct look *look, unsigned piece, struct story_here_piec
     if (native->status == VMMU_GUEST_FAULT) {
         out->end = STORY_FAULT;
         out->reflected = 1;
-    } else if (native->status != VMMU_OK || !memory_at(look->partition, gpa)) {
+    } else if (native->status != VMMU_OK || !partition_piece_at(look->partition, gpa)) {
         out->end = STORY_DEVICE;
     } else if (table && !is_opened(look, table, gpa)) {
         out->end = STORY_EMULATED;
@@ -262,29 +251,6 @@ static void add_total(struct story_here_piece *total, const struct story_here_pi
     total->end = piece->end;
 }
 
-/*
- * Hardware holds the entries of a PAE root in registers, or reads them at each walk; some processors mark them accessed in
- * memory then, by a bit that is reserved.
- */
-static bool take_pdptes(struct look *look)
-{
-    const struct vmmu_ram *ram = &look->partition->image->ram;
-    const uint64_t accessed = vmmu_format_of(&look->hardware.layout)->level[1].accessed;
-
-    if (look->hardware.paging != VMMU_X86_PAGING_PAE) {
-        return true;
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        if (ram->load(ram->context, look->hardware.root.v + i * sizeof(uint64_t), sizeof(uint64_t),
-                      &look->hardware.pdpte[i]) != VMMU_OK) {
-            return false;
-        }
-        look->hardware.pdpte[i] &= ~accessed;
-    }
-    look->hardware.pdpte_in_memory = false;
-    return true;
-}
-
 static void count_tables(struct story_here *here, const struct partition *partition)
 {
     here->pages = partition->table_count;
@@ -299,15 +265,16 @@ void story_tell_here(struct story *story)
     const struct partition_vp *vp = machine->vp;
     struct story_here *here = &story->here;
     struct look look = { .story = story, .partition = machine->partition };
+    enum vmmu_status status;
 
     if (!machine->partition || !vp || !vp->has_shadow) {
         complain(&here->why_not, "the image holds no shadow tables");
         return;
     }
-    if (engine_shadow_hardware_of(
-            &machine->mode, &(struct vmmu_shadow_root){ .cr3 = vp->shadow_cr3, .format = vp->shadow_format },
-            machine->cpu.maxphyaddr, &look.hardware) != VMMU_OK ||
-        !take_pdptes(&look)) {
+    status =
+        machine_shadow_mode(machine->partition, vp, &machine->mode, machine->cpu.maxphyaddr, &look.hardware);
+    /* PDPTEs with reserved bits are as the dump has them, and walked. */
+    if (status != VMMU_OK && status != VMMU_GUEST_FAULT) {
         complain(&here->why_not, "no processor accepts the shadow's CR3 0x%llx",
                  (unsigned long long)vp->shadow_cr3);
         return;
@@ -315,7 +282,7 @@ void story_tell_here(struct story *story)
     here->there = true;
     count_tables(here, machine->partition);
     for (unsigned i = 0; i < story->reached && here->total.end == STORY_GOES_ON; i++) {
-        if (story->list.accesses[story->list.pieces[i].access].refused != 0) {
+        if (access_of(story, i)->refused != 0) {
             here->pieces[i].end = STORY_FAULT;
         } else {
             look_at(&look, i, &here->pieces[i]);

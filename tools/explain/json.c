@@ -75,7 +75,7 @@ static void put_accesses(struct json_object *document, const struct story *story
 
     for (unsigned i = 0; i < story->list.piece_count; i++) {
         const struct piece *piece = &story->list.pieces[i];
-        const struct access *access = &story->list.accesses[piece->access];
+        const struct access *access = access_of(story, i);
         struct json_object *object = add_object(array);
 
         json_put_text(object, "kind", access_kind_words(access));

@@ -43,7 +43,7 @@ static void walk_all(const struct story *story, const struct vmmu_x86_stage2 *se
     nested->there = true;
     nested->levels = vmmu_format_of(&second->layout)->levels;
     for (unsigned i = 0; i < story->reached; i++) {
-        if (story->list.accesses[story->list.pieces[i].access].refused != 0) {
+        if (access_of(story, i)->refused != 0) {
             continue;
         }
         walk_piece(story, second, i, &nested->walks[i]);

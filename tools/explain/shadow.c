@@ -23,7 +23,7 @@ static bool run_accesses(struct story *story, struct engine_shadow *engine,
                          struct engine_shadow_result *results)
 {
     for (unsigned i = 0; i < story->reached; i++) {
-        if (story->list.accesses[story->list.pieces[i].access].refused != 0) {
+        if (access_of(story, i)->refused != 0) {
             story->shadow.ends[i] = STORY_FAULT;
             return true;
         }

@@ -140,7 +140,7 @@ static bool take_code(struct story *story, const struct story_options *options, 
 
 struct vmmu_x86_access story_access(const struct story *story, unsigned piece)
 {
-    return access_for_walk(&story->list.accesses[story->list.pieces[piece].access], &story->state);
+    return access_for_walk(access_of(story, piece), &story->state);
 }
 
 /* --- native --- */
@@ -149,7 +149,7 @@ static enum story_end end_of(const struct story *story, unsigned piece)
 {
     const enum vmmu_status status = story->native[piece].status;
 
-    if (story->list.accesses[story->list.pieces[piece].access].refused != 0 || status == VMMU_GUEST_FAULT) {
+    if (access_of(story, piece)->refused != 0 || status == VMMU_GUEST_FAULT) {
         return STORY_FAULT;
     }
     return status == VMMU_OK ? STORY_GOES_ON : STORY_NOT_KNOWN;
@@ -161,7 +161,7 @@ static void name_stack_fault(struct story *story, unsigned piece)
     struct walk_model *walk = &story->native[piece];
 
     if (walk->status == VMMU_GUEST_FAULT && walk->fault.vector == VMMU_X86_VECTOR_GP &&
-        story->list.accesses[story->list.pieces[piece].access].segment == VMMU_X86_SS) {
+        access_of(story, piece)->segment == VMMU_X86_SS) {
         walk->fault.vector = VMMU_X86_VECTOR_SS;
     }
 }
@@ -189,7 +189,7 @@ void story_tell_native(struct story *story)
         walk_make(&guest, story->list.pieces[piece].linear, story_access(story, piece), walk);
         name_stack_fault(story, piece);
         story->end = end_of(story, piece);
-        if (story->list.accesses[story->list.pieces[piece].access].refused == 0) {
+        if (access_of(story, piece)->refused == 0) {
             story->native_loads += walk->loads;
         }
     }

@@ -205,6 +205,12 @@ void story_tell_shadow(struct story *story);
 void story_tell_here(struct story *story);
 void story_tell_tags(struct story *story);
 
+/* The access that a piece belongs to. */
+static inline const struct access *access_of(const struct story *story, unsigned piece)
+{
+    return &story->list.accesses[story->list.pieces[piece].access];
+}
+
 /* What a walk is asked for a piece. */
 struct vmmu_x86_access story_access(const struct story *story, unsigned piece);
 

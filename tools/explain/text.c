@@ -46,11 +46,6 @@ static const char *plural(uint64_t count, const char *one, const char *many)
     return count == 1 ? one : many;
 }
 
-static const struct access *access_of(const struct story *story, unsigned piece)
-{
-    return &story->list.accesses[story->list.pieces[piece].access];
-}
-
 /* "2 write 0x1234", padded. */
 static void put_piece(const struct story *story, unsigned piece)
 {

@@ -264,7 +264,7 @@ bool batch_run(const struct batch *batch, struct batch_result *result, struct co
     work->result = result;
     work->task = (struct piece_task){
         .machine = batch->machine,
-        .mode = batch->judged ? *mode : walk_open_mode(mode),
+        .mode = batch->judged ? *mode : vmmu_mode_open(mode),
         .access = batch->access,
         .json = batch->json,
         .wide = mode->address_bits != 32,

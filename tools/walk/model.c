@@ -99,19 +99,9 @@ static void add_entries(struct walk_model *model, const struct vmmu_x86_step *st
     }
 }
 
-struct vmmu_x86_mode walk_open_mode(const struct vmmu_x86_mode *mode)
-{
-    struct vmmu_x86_mode open = *mode;
-
-    open.smap = false;
-    open.user_keys = false;
-    open.system_keys = false;
-    return open;
-}
-
 static void walk_one_stage(const struct machine *machine, struct walk_model *model)
 {
-    const struct vmmu_x86_mode open = walk_open_mode(&model->mode);
+    const struct vmmu_x86_mode open = vmmu_mode_open(&model->mode);
     const struct vmmu_x86_access any = { .kind = VMMU_X86_READ };
     struct vmmu_x86_walk_result result = { 0 };
 
@@ -126,7 +116,7 @@ static void walk_one_stage(const struct machine *machine, struct walk_model *mod
 
 static void walk_two_stages(struct walk_model *model)
 {
-    const struct vmmu_x86_mode open = walk_open_mode(&model->mode);
+    const struct vmmu_x86_mode open = vmmu_mode_open(&model->mode);
     const struct vmmu_x86_access any = { .kind = VMMU_X86_READ };
     const vmmu_gva va = { model->va };
     struct vmmu_x86_nested_result result = { 0 };

@@ -98,9 +98,6 @@ struct walk_model {
 void walk_make(const struct machine *machine, uint64_t va, struct vmmu_x86_access access,
                struct walk_model *model);
 
-/* @mode but for what stops a supervisor's read: SMAP and protection keys. */
-struct vmmu_x86_mode walk_open_mode(const struct vmmu_x86_mode *mode);
-
 /*
  * Two-dimensional: the guest-physical address that the second stage is asked for in @row: where the guest's entry of that
  * level is, or, in row 0, what the address translates to. False if the walk did not come there.

@@ -2,66 +2,25 @@
 
 #include <string.h>
 
-/* Control registers as the hypervisor runs a guest under shadow paging: its own, but for the shadow's root. */
-static struct vmmu_x86_paging_registers registers_of(const struct partition_vp *vp)
-{
-    struct vmmu_x86_paging_registers registers = {
-        .cr0 = VMMU_X86_CR0_PE | VMMU_X86_CR0_ET | VMMU_X86_CR0_PG | VMMU_X86_CR0_WP,
-        .cr3 = vp->shadow_cr3,
-        .cr4 = VMMU_X86_CR4_PAE,
-        .efer = VMMU_X86_EFER_NXE,
-        .pdpte_in_memory = true,
-    };
-
-    if (vp->shadow_format != VMMU_X86_FORMAT_PAE) {
-        registers.efer |= VMMU_X86_EFER_LME | VMMU_X86_EFER_LMA;
-    }
-    if (vp->shadow_format == VMMU_X86_FORMAT_5LEVEL) {
-        registers.cr4 |= VMMU_X86_CR4_LA57;
-    }
-    return registers;
-}
-
 /*
- * PDPTE registers of a PAE root, as a MOV to CR3 loads them. QEMU's emulator marks PDPTEs accessed in memory, where the bit is
- * reserved: it is left out. If the dump has none of them, the walk will say so.
+ * The machine that walks the shadow: of its processor only the width of addresses could matter, and no dump tells it. SMEP, SMAP
+ * and keys are the guest's, and say nothing of the shadow's own rights. If the dump has no PDPTEs, the walk will say so.
  */
-static void load_pdptes(const struct vmmu_ram *ram, struct vmmu_x86_paging_registers *registers)
-{
-    const struct vmmu_x86_format *format = &vmmu_x86_formats[VMMU_X86_FORMAT_PAE];
-    uint64_t pdpte[4];
-
-    for (unsigned i = 0; i < 4; i++) {
-        const uint64_t at = vmmu_mode_root(VMMU_X86_PAGING_PAE, registers->cr3).v + i * sizeof(pdpte[0]);
-
-        if (ram->load(ram->context, at, sizeof(pdpte[0]), &pdpte[i]) != VMMU_OK) {
-            return;
-        }
-        pdpte[i] &= ~format->level[2].accessed;
-    }
-    memcpy(registers->pdpte, pdpte, sizeof(pdpte));
-    registers->pdpte_in_memory = false;
-}
-
-/* The machine that walks the shadow: of its processor only the width of addresses could matter, and no dump tells it. */
 static bool shadow_machine(const struct machine *machine, struct machine *host)
 {
-    const struct vmmu_x86_cpu cpu = {
-        .maxphyaddr = 52, .pae = true, .nx = true, .long_mode = true, .gib_pages = true, .la57 = true
-    };
-    struct vmmu_x86_paging_registers registers = registers_of(machine->vp);
+    const struct vmmu_x86_mode no_guest = { .paging = VMMU_X86_PAGING_NONE };
+    enum vmmu_status status;
 
-    if (machine->vp->shadow_format == VMMU_X86_FORMAT_PAE) {
-        load_pdptes(&machine->image->ram, &registers);
-    }
     *host = *machine;
-    host->cpu = cpu;
-    host->registers = registers;
+    host->cpu = vmmu_x86_any_cpu;
+    host->registers = (struct vmmu_x86_paging_registers){ .cr3 = machine->vp->shadow_cr3 };
     host->ram = &machine->image->ram;
     host->ranges = machine->image->ranges;
     host->range_count = machine->image->range_count;
     host->has_second = false;
-    return vmmu_mode_make(&cpu, &registers, &host->mode) == VMMU_OK;
+    status = machine_shadow_mode(machine->partition, machine->vp, &no_guest, vmmu_x86_any_cpu.maxphyaddr,
+                                 &host->mode);
+    return status == VMMU_OK || status == VMMU_ABSENT;
 }
 
 static const struct partition_table *table_at(const struct partition *partition, uint64_t hpa)
@@ -76,15 +35,12 @@ static const struct partition_table *table_at(const struct partition *partition,
 
 static bool place_of(const struct partition *partition, uint64_t gpa, uint64_t *place)
 {
-    for (unsigned i = 0; i < partition->piece_count; i++) {
-        const struct partition_piece *piece = &partition->pieces[i];
+    const struct partition_piece *piece = partition_piece_at(partition, gpa);
 
-        if (gpa - piece->gpa < piece->size_bytes) {
-            *place = piece->hpa + (gpa - piece->gpa);
-            return true;
-        }
+    if (piece) {
+        *place = piece->hpa + (gpa - piece->gpa);
     }
-    return false;
+    return piece != NULL;
 }
 
 static enum walk_agreement compare(const struct walk_model *guest, const struct walk_shadow *shadow)
