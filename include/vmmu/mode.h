@@ -56,6 +56,10 @@
 #define VMMU_X86_EFER_SVME      BIT64(12)
 #define VMMU_X86_EFER_FFXSR     BIT64(14)
 
+/* How the first table is cached; while CR4.PCIDE is set, bits of the PCID. */
+#define VMMU_X86_CR3_PWT        BIT64(3)
+#define VMMU_X86_CR3_PCD        BIT64(4)
+
 /* MOV to CR3 with this bit, under CR4.PCIDE, keeps the TLB entries of the PCID. Never stored. */
 #define VMMU_X86_CR3_NO_FLUSH   BIT64(63)
 

@@ -166,18 +166,18 @@ static void perform_flush(struct vp *vp, const struct vmmu_hyperv_flush *flush)
     }
 }
 
-static void finish_call(struct vp *vp, const struct exit *exit, bool code64, uint64_t result)
+static void finish_call(struct vp *vp, const struct exit *exit, const struct vmmu_hyperv_caller *caller,
+                        const struct vmmu_hyperv_call_end *end)
 {
-    const struct vmmu_hyperv_result_registers registers = vmmu_hyperv_result_registers(code64, result);
+    const struct vmmu_hyperv_end_registers registers = vmmu_hyperv_end_registers(caller, end);
     uint64_t *gpr = vp->arch->state.gpr;
 
-    if (!x86_skip(vp, exit)) {
+    if (end->complete && !x86_skip(vp, exit)) {
         return;
     }
     gpr[VMMU_X86_RAX] = registers.rax;
-    if (registers.writes_rdx) {
-        gpr[VMMU_X86_RDX] = registers.rdx;
-    }
+    gpr[VMMU_X86_RCX] = registers.rcx;
+    gpr[VMMU_X86_RDX] = registers.rdx;
 }
 
 enum vp_next x86_hypercall_exit(struct vp *vp, const struct exit *exit)
@@ -197,13 +197,17 @@ enum vp_next x86_hypercall_exit(struct vp *vp, const struct exit *exit)
         const void *at = call.input_bytes ? mmu_at(vp->partition, call.input, call.input_bytes) : NULL;
 
         if (call.input_bytes && !at) {
-            finish_call(vp, exit, caller.code64, vmmu_hyperv_call_no_memory(&call));
+            outcome.end = vmmu_hyperv_call_no_memory(&call);
+            finish_call(vp, exit, &caller, &outcome.end);
             return VP_RESUME;
         }
         if (at) {
             __builtin_memcpy(input, at, call.input_bytes);
         }
-        outcome = vmmu_hyperv_call_perform(&arch->hyperv, &vp->arch->hyperv, &call, input);
+        outcome = vmmu_hyperv_call_perform(&arch->hyperv, &vp->arch->hyperv, &call, input, NULL);
+    }
+    if (outcome.action == VMMU_HYPERV_CALL_SWITCH) {
+        outcome.end = vmmu_hyperv_call_end(&call, VMMU_HYPERV_INVALID_CODE, 0);
     }
     if (outcome.action == VMMU_HYPERV_CALL_UD) {
         x86_raise_ud(vp);
@@ -212,6 +216,6 @@ enum vp_next x86_hypercall_exit(struct vp *vp, const struct exit *exit)
     if (outcome.action == VMMU_HYPERV_CALL_FLUSH) {
         perform_flush(vp, &outcome.flush);
     }
-    finish_call(vp, exit, caller.code64, outcome.result);
+    finish_call(vp, exit, &caller, &outcome.end);
     return VP_RESUME;
 }

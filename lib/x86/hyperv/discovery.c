@@ -18,22 +18,14 @@
 /* EBX of the version leaf: the TLFS 2.0a, which this room follows first, describes version 6.1. */
 #define VERSION_6_1         0x00060001u
 
-enum privilege {
-    PRIVILEGE_REFERENCE_COUNTER = 1 << 1,
-    PRIVILEGE_INTERRUPT_CONTROL = 1 << 4,
-    PRIVILEGE_HYPERCALL = 1 << 5,
-    PRIVILEGE_VP_INDEX = 1 << 6,
-    PRIVILEGE_REFERENCE_TSC = 1 << 9,
-    PRIVILEGE_FREQUENCIES = 1 << 11,
-    PRIVILEGE_TSC_INVARIANT = 1 << 15,
-};
-
 enum feature {
     FEATURE_FREQUENCIES = 1 << 8,
     FEATURE_CRASH = 1 << 10,
 };
 
 enum recommendation {
+    RECOMMEND_SWITCH = 1 << 0,
+    RECOMMEND_LOCAL_FLUSH = 1 << 1,
     RECOMMEND_REMOTE_FLUSH = 1 << 2,
     RECOMMEND_APIC_MSRS = 1 << 3,
     RECOMMEND_RELAXED_TIMING = 1 << 5,
@@ -45,23 +37,41 @@ enum recommendation {
 
 #define HARDWARE_SECOND_LEVEL (1u << 3)
 
-static struct vmmu_hyperv_cpuid features(const struct vmmu_hyperv_config *config)
+/* What the embedder may give or keep. */
+#define GIVEN_PRIVILEGES                                                                                     \
+    (VMMU_HYPERV_PRIVILEGE_SYNIC | VMMU_HYPERV_PRIVILEGE_CHILDREN | VMMU_HYPERV_PRIVILEGE_VP_REGISTERS)
+
+uint64_t vmmu_hyperv_privileges(const struct vmmu_hyperv_config *config)
 {
-    struct vmmu_hyperv_cpuid leaf = {
-        .eax = PRIVILEGE_REFERENCE_COUNTER | PRIVILEGE_HYPERCALL | PRIVILEGE_VP_INDEX |
-               PRIVILEGE_REFERENCE_TSC | PRIVILEGE_FREQUENCIES,
-        .edx = FEATURE_FREQUENCIES | FEATURE_CRASH,
-    };
+    uint64_t privileges = VMMU_HYPERV_PRIVILEGE_REFERENCE_COUNTER | VMMU_HYPERV_PRIVILEGE_HYPERCALL |
+                          VMMU_HYPERV_PRIVILEGE_VP_INDEX | VMMU_HYPERV_PRIVILEGE_REFERENCE_TSC |
+                          VMMU_HYPERV_PRIVILEGE_FREQUENCIES;
 
     if (config->apic_msrs) {
-        leaf.eax |= PRIVILEGE_INTERRUPT_CONTROL;
+        privileges |= VMMU_HYPERV_PRIVILEGE_INTERRUPT_CONTROL;
     }
     if (config->tsc_is_invariant) {
-        leaf.eax |= PRIVILEGE_TSC_INVARIANT;
+        privileges |= VMMU_HYPERV_PRIVILEGE_TSC_INVARIANT;
     }
-    return leaf;
+    return privileges | (config->privileges & GIVEN_PRIVILEGES);
 }
 
+static struct vmmu_hyperv_cpuid features(const struct vmmu_hyperv_config *config)
+{
+    const uint64_t privileges = vmmu_hyperv_privileges(config);
+
+    return (struct vmmu_hyperv_cpuid){
+        .eax = (uint32_t)privileges,
+        .ebx = (uint32_t)(privileges >> 32),
+        .edx = FEATURE_FREQUENCIES | FEATURE_CRASH,
+    };
+}
+
+/*
+ * Where the processor walks the guest's own tables, MOV to CR3 and INVLPG do not exit: a call in their place costs more than
+ * it saves. Where it walks ours MOV to CR3 exits, and brings tables up to date that a switch by the call leaves as they
+ * are; and one call flushes a list of pages that may take an exit each.
+ */
 static struct vmmu_hyperv_cpuid recommended(const struct vmmu_hyperv_config *config)
 {
     const bool alone = config->vp_count == 1;
@@ -73,6 +83,9 @@ static struct vmmu_hyperv_cpuid recommended(const struct vmmu_hyperv_config *con
     }
     if (!alone) {
         leaf.eax |= RECOMMEND_REMOTE_FLUSH;
+    }
+    if (!config->second_level) {
+        leaf.eax |= RECOMMEND_SWITCH | RECOMMEND_LOCAL_FLUSH;
     }
     return leaf;
 }

@@ -6,6 +6,7 @@
  */
 #include "lib/x86/hyperv/flush.h"
 
+#include "lib/x86/hyperv/call.h"
 #include "lib/x86/hyperv/hyperv.h"
 
 /* The input's fields, by byte offset. */
@@ -32,16 +33,6 @@ enum set_format {
     SET_ALL = 1,
 };
 
-static uint64_t word_at(const uint8_t *input, unsigned offset)
-{
-    uint64_t word = 0;
-
-    for (unsigned i = 8; i > 0; i--) {
-        word = word << 8 | input[offset + i - 1];
-    }
-    return word;
-}
-
 static bool is_ex(const struct vmmu_hyperv_call *call)
 {
     return call->code == 0x0013 || call->code == 0x0014;
@@ -50,6 +41,11 @@ static bool is_ex(const struct vmmu_hyperv_call *call)
 static bool is_list(const struct vmmu_hyperv_call *call)
 {
     return call->code == 0x0003 || call->code == 0x0014;
+}
+
+static bool is_guest_physical(const struct vmmu_hyperv_call *call)
+{
+    return call->code == 0x00AF || call->code == 0x00B0;
 }
 
 static uint64_t every_vp(const struct vmmu_hyperv_config *config)
@@ -70,7 +66,7 @@ static unsigned bits_in(uint64_t word)
 static enum vmmu_hyperv_result decode_mask(const struct vmmu_hyperv_config *config, const uint8_t *input,
                                            uint64_t *vps)
 {
-    const uint64_t mask = word_at(input, INPUT_MASK);
+    const uint64_t mask = hv_word_at(input, INPUT_MASK);
 
     if (mask == 0 && config->policy.empty_set_is_error) {
         return VMMU_HYPERV_INVALID_PARAMETER;
@@ -84,8 +80,8 @@ static enum vmmu_hyperv_result decode_set(const struct vmmu_hyperv_config *confi
                                           const struct vmmu_hyperv_call *call, const uint8_t *input,
                                           uint64_t *vps)
 {
-    const uint64_t format = word_at(input, INPUT_SET_FORMAT);
-    const uint64_t banks = word_at(input, INPUT_SET_BANKS);
+    const uint64_t format = hv_word_at(input, INPUT_SET_FORMAT);
+    const uint64_t banks = hv_word_at(input, INPUT_SET_BANKS);
 
     _Static_assert(VMMU_HYPERV_VPS <= 64, "one bank of a sparse set holds every processor");
     if (8 * bits_in(banks) != call->variable_header_bytes) {
@@ -96,19 +92,19 @@ static enum vmmu_hyperv_result decode_set(const struct vmmu_hyperv_config *confi
     }
     *vps = every_vp(config);
     if (format == SET_SPARSE_4K) {
-        *vps &= (banks & 1) != 0 ? word_at(input, INPUT_SET_BANK0) : 0;
+        *vps &= (banks & 1) != 0 ? hv_word_at(input, INPUT_SET_BANK0) : 0;
     }
     return VMMU_HYPERV_SUCCESS;
 }
 
-enum vmmu_hyperv_result vmmu_hyperv_flush_decode(const struct vmmu_hyperv_config *config,
-                                                 const struct vmmu_hyperv_call *call, const uint8_t *input,
-                                                 struct vmmu_hyperv_flush *flush)
+/* Which processors a call names that is about virtual addresses. */
+static enum vmmu_hyperv_result decode_vps(const struct vmmu_hyperv_config *config,
+                                          const struct vmmu_hyperv_call *call, const uint8_t *input,
+                                          uint64_t *vps)
 {
-    const uint64_t flags = word_at(input, INPUT_FLAGS);
-    uint64_t vps = 0;
-    enum vmmu_hyperv_result status =
-        is_ex(call) ? decode_set(config, call, input, &vps) : VMMU_HYPERV_SUCCESS;
+    const uint64_t flags = hv_word_at(input, INPUT_FLAGS);
+    const enum vmmu_hyperv_result status =
+        is_ex(call) ? decode_set(config, call, input, vps) : VMMU_HYPERV_SUCCESS;
 
     if (status != VMMU_HYPERV_SUCCESS) {
         return status;
@@ -117,20 +113,57 @@ enum vmmu_hyperv_result vmmu_hyperv_flush_decode(const struct vmmu_hyperv_config
         return VMMU_HYPERV_INVALID_PARAMETER;
     }
     if ((flags & FLUSH_ALL_PROCESSORS) != 0) {
-        vps = every_vp(config);
-    } else if (!is_ex(call)) {
-        status = decode_mask(config, input, &vps);
+        *vps = every_vp(config);
+        return VMMU_HYPERV_SUCCESS;
+    }
+    return is_ex(call) ? VMMU_HYPERV_SUCCESS : decode_mask(config, input, vps);
+}
+
+/*
+ * A guest of ours makes no second-level address spaces, so that the only one it can name, by 0, is that which the hypervisor makes of
+ * its guest-physical addresses. A list of them flushes all: what shadows are made of is not kept by address.
+ */
+static enum vmmu_hyperv_result decode_guest_physical(const struct vmmu_hyperv_config *config,
+                                                     const struct vmmu_hyperv_call *call,
+                                                     const uint8_t *input, struct vmmu_hyperv_flush *flush)
+{
+    if (hv_call_word(call, input, INPUT_SPACE) != 0 || hv_call_word(call, input, INPUT_FLAGS) != 0) {
+        return VMMU_HYPERV_INVALID_PARAMETER;
     }
     *flush = (struct vmmu_hyperv_flush){
-        .vps = vps,
-        .all_address_spaces = (flags & FLUSH_ALL_SPACES) != 0,
-        .keep_global = (flags & FLUSH_NON_GLOBAL_ONLY) != 0,
-        .address_space = word_at(input, INPUT_SPACE),
-        .range_first = call->rep_start,
-        .range_count = (uint16_t)(call->rep_count - call->rep_start),
-        .range_offset =
-            (uint16_t)(is_ex(call) ? HEADER_BYTES_EX + call->variable_header_bytes : HEADER_BYTES),
+        .vps = every_vp(config),
+        .guest_physical = true,
+        .all_address_spaces = true,
     };
+    return VMMU_HYPERV_SUCCESS;
+}
+
+enum vmmu_hyperv_result vmmu_hyperv_flush_decode(const struct vmmu_hyperv_config *config,
+                                                 const struct vmmu_hyperv_call *call,
+                                                 const struct vmmu_hyperv_reps *reps, const uint8_t *input,
+                                                 struct vmmu_hyperv_flush *flush)
+{
+    enum vmmu_hyperv_result status;
+    uint64_t vps = 0;
+
+    if (is_guest_physical(call)) {
+        return decode_guest_physical(config, call, input, flush);
+    }
+    status = decode_vps(config, call, input, &vps);
+    if (status == VMMU_HYPERV_SUCCESS) {
+        const uint64_t flags = hv_word_at(input, INPUT_FLAGS);
+
+        *flush = (struct vmmu_hyperv_flush){
+            .vps = vps,
+            .all_address_spaces = (flags & FLUSH_ALL_SPACES) != 0,
+            .keep_global = (flags & FLUSH_NON_GLOBAL_ONLY) != 0,
+            .address_space = hv_word_at(input, INPUT_SPACE),
+            .range_first = reps->first,
+            .range_count = reps->count,
+            .range_offset =
+                (uint16_t)(is_ex(call) ? HEADER_BYTES_EX + call->variable_header_bytes : HEADER_BYTES),
+        };
+    }
     return status;
 }
 
@@ -138,11 +171,73 @@ struct vmmu_hyperv_gva_range vmmu_hyperv_flush_range(const struct vmmu_hyperv_fl
                                                      const uint8_t *input, uint16_t index)
 {
     const unsigned element = (unsigned)flush->range_first + index;
-    const uint64_t range = word_at(input, flush->range_offset + 8 * element);
+    const uint64_t range = hv_word_at(input, flush->range_offset + 8 * element);
 
     VMMU_ASSERT(index < flush->range_count);
     return (struct vmmu_hyperv_gva_range){
         .base = { range & BITS64(63, 12) },
         .pages = (range & BITS64(11, 0)) + 1,
     };
+}
+
+/* Linear addresses that translate on @cpu in some mode: so many bits, sign-extended if there are more than 32. */
+static unsigned linear_bits(const struct vmmu_x86_cpu *cpu)
+{
+    if (!cpu->long_mode) {
+        return 32;
+    }
+    return cpu->la57 ? 57 : 48;
+}
+
+/* Cut @range to the half of the linear addresses that it begins in; false if nothing is left of it. */
+static bool cut_range(const struct vmmu_x86_cpu *cpu, struct vmmu_hyperv_gva_range *range)
+{
+    const unsigned bits = linear_bits(cpu);
+    const uint64_t upper = bits == 32 ? BIT64(32) : 0 - BIT64(bits - 1);
+    const uint64_t lower_end = bits == 32 ? BIT64(32) : BIT64(bits - 1);
+    const uint64_t base = range->base.v;
+    uint64_t left;
+
+    /* A range that begins in the hole is too short to come out of the gap unless it begins close below the upper half. */
+    if (base < lower_end) {
+        left = (lower_end - base) >> VMMU_PAGE_SHIFT;
+    } else if (bits == 32) {
+        return false;
+    } else if (base >= upper) {
+        left = (0 - base) >> VMMU_PAGE_SHIFT;
+    } else {
+        const uint64_t gap = (upper - base) >> VMMU_PAGE_SHIFT;
+
+        if (gap >= range->pages) {
+            return false;
+        }
+        *range = (struct vmmu_hyperv_gva_range){ { upper }, range->pages - gap };
+        return true;
+    }
+    if (range->pages > left) {
+        range->pages = left;
+    }
+    return true;
+}
+
+struct vmmu_hyperv_flush_plan vmmu_hyperv_flush_plan(const struct vmmu_x86_cpu *cpu,
+                                                     const struct vmmu_hyperv_flush *flush,
+                                                     const uint8_t *input)
+{
+    struct vmmu_hyperv_flush_plan result = {
+        .plan = { .vps = flush->vps, .whole_tag = flush->range_count == 0 },
+        .guest_physical = flush->guest_physical,
+        .keep_global = flush->keep_global,
+        .all_address_spaces = flush->all_address_spaces,
+        .address_space = flush->address_space,
+    };
+
+    for (uint16_t i = 0; i < flush->range_count; i++) {
+        struct vmmu_hyperv_gva_range range = vmmu_hyperv_flush_range(flush, input, i);
+
+        if (cut_range(cpu, &range)) {
+            vmmu_plan_add(&result.plan, range.base.v, range.pages);
+        }
+    }
+    return result;
 }

@@ -31,7 +31,16 @@ static struct vmmu_hyperv_msr_outcome apic(const struct vmmu_hyperv_partition *p
     if (!partition->config.apic_msrs) {
         return fault();
     }
-    return (struct vmmu_hyperv_msr_outcome){ VMMU_HYPERV_MSR_APIC, offset, value, { 0 } };
+    return (struct vmmu_hyperv_msr_outcome){ .action = VMMU_HYPERV_MSR_APIC,
+                                             .apic_offset = offset,
+                                             .value = value };
+}
+
+/* Whether @msr is one of the SynIC's, and @partition has it. */
+static bool is_synic(const struct vmmu_hyperv_partition *partition, uint32_t msr)
+{
+    return msr >= HV_MSR_SCONTROL && msr <= HV_MSR_SINT15 &&
+           (vmmu_hyperv_privileges(&partition->config) & VMMU_HYPERV_PRIVILEGE_SYNIC) != 0;
 }
 
 struct vmmu_hyperv_msr_outcome vmmu_hyperv_msr_read(const struct vmmu_hyperv_partition *partition,
@@ -56,18 +65,12 @@ struct vmmu_hyperv_msr_outcome vmmu_hyperv_msr_read(const struct vmmu_hyperv_par
         if (msr >= HV_MSR_CRASH_P0 && msr <= HV_MSR_CRASH_P4) {
             return done(partition->crash[msr - HV_MSR_CRASH_P0]);
         }
-        return fault();
+        return is_synic(partition, msr) ? vmmu_hyperv_synic_read(vp, msr) : fault();
     }
 }
 
-static bool page_is_addressable(const struct vmmu_hyperv_partition *partition, uint64_t msr)
-{
-    return !hv_page_enabled(msr) || (hv_page_address(msr).v & BITS64(63, partition->config.maxphyaddr)) == 0;
-}
-
-/* Store @value to an overlay's register @msr; what must happen to the page follows from both values. */
-static struct vmmu_hyperv_msr_outcome move_overlay(enum vmmu_hyperv_overlay_kind kind, uint64_t *msr,
-                                                   uint64_t value)
+struct vmmu_hyperv_msr_outcome vmmu_hyperv_move_overlay(enum vmmu_hyperv_overlay_kind kind, uint64_t *msr,
+                                                        uint64_t value)
 {
     const uint64_t old = *msr;
     const bool moves = ((old ^ value) & (HV_PAGE_ENABLE | HV_PAGE_ADDRESS)) != 0;
@@ -96,13 +99,13 @@ static struct vmmu_hyperv_msr_outcome write_guest_os_id(struct vmmu_hyperv_parti
     if (value != 0) {
         return done(0);
     }
-    return move_overlay(VMMU_HYPERV_OVERLAY_HYPERCALL, &partition->hypercall,
-                        partition->hypercall & ~HV_PAGE_ENABLE);
+    return vmmu_hyperv_move_overlay(VMMU_HYPERV_OVERLAY_HYPERCALL, &partition->hypercall,
+                                    partition->hypercall & ~HV_PAGE_ENABLE);
 }
 
 static struct vmmu_hyperv_msr_outcome write_hypercall(struct vmmu_hyperv_partition *partition, uint64_t value)
 {
-    if (!page_is_addressable(partition, value)) {
+    if (!hv_page_is_addressable(partition, value)) {
         return fault();
     }
     if ((partition->hypercall & HV_HYPERCALL_LOCKED) != 0) {
@@ -111,25 +114,25 @@ static struct vmmu_hyperv_msr_outcome write_hypercall(struct vmmu_hyperv_partiti
     if (partition->guest_os_id == 0) {
         value &= ~HV_PAGE_ENABLE;
     }
-    return move_overlay(VMMU_HYPERV_OVERLAY_HYPERCALL, &partition->hypercall, value);
+    return vmmu_hyperv_move_overlay(VMMU_HYPERV_OVERLAY_HYPERCALL, &partition->hypercall, value);
 }
 
 static struct vmmu_hyperv_msr_outcome write_assist(const struct vmmu_hyperv_partition *partition,
                                                    struct vmmu_hyperv_vp *vp, uint64_t value)
 {
-    if (!page_is_addressable(partition, value)) {
+    if (!hv_page_is_addressable(partition, value)) {
         return fault();
     }
-    return move_overlay(VMMU_HYPERV_OVERLAY_VP_ASSIST, &vp->assist, value);
+    return vmmu_hyperv_move_overlay(VMMU_HYPERV_OVERLAY_VP_ASSIST, &vp->assist, value);
 }
 
 static struct vmmu_hyperv_msr_outcome write_reference_tsc(struct vmmu_hyperv_partition *partition,
                                                           uint64_t value)
 {
-    if (!page_is_addressable(partition, value)) {
+    if (!hv_page_is_addressable(partition, value)) {
         return fault();
     }
-    return move_overlay(VMMU_HYPERV_OVERLAY_REFERENCE_TSC, &partition->reference_tsc, value);
+    return vmmu_hyperv_move_overlay(VMMU_HYPERV_OVERLAY_REFERENCE_TSC, &partition->reference_tsc, value);
 }
 
 static struct vmmu_hyperv_msr_outcome write_tsc_invariant(struct vmmu_hyperv_partition *partition,
@@ -163,6 +166,6 @@ struct vmmu_hyperv_msr_outcome vmmu_hyperv_msr_write(struct vmmu_hyperv_partitio
             partition->crash[msr - HV_MSR_CRASH_P0] = value;
             return done(0);
         }
-        return fault();
+        return is_synic(partition, msr) ? vmmu_hyperv_synic_write(partition, vp, msr, value) : fault();
     }
 }

@@ -64,12 +64,14 @@ enum vmmu_status vmmu_hyperv_partition_init(struct vmmu_hyperv_partition *partit
     partition->tsc_scale = scale_of(config->tsc_hz);
     partition->tsc_offset = -(int64_t)vmmu_hyperv_multiply_high(tsc_now, partition->tsc_scale);
     partition->tsc_sequence = 1;
+    vmmu_hyperv_pats_init(&partition->pats);
     return VMMU_OK;
 }
 
 void vmmu_hyperv_vp_init(struct vmmu_hyperv_vp *vp, uint32_t index)
 {
     *vp = (struct vmmu_hyperv_vp){ .index = index };
+    vmmu_hyperv_synic_init(&vp->synic);
 }
 
 uint64_t vmmu_hyperv_reference_time(const struct vmmu_hyperv_partition *partition, uint64_t tsc)
@@ -77,17 +79,10 @@ uint64_t vmmu_hyperv_reference_time(const struct vmmu_hyperv_partition *partitio
     return vmmu_hyperv_multiply_high(tsc, partition->tsc_scale) + (uint64_t)partition->tsc_offset;
 }
 
-static void put_bytes(uint8_t *at, uint64_t value, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
 void vmmu_hyperv_fill_tsc_page(const struct vmmu_hyperv_partition *partition, uint8_t *page)
 {
     __builtin_memset(page, 0, VMMU_PAGE_BYTES);
-    put_bytes(page + TSC_PAGE_SEQUENCE, partition->tsc_sequence, 4);
-    put_bytes(page + TSC_PAGE_SCALE, partition->tsc_scale, 8);
-    put_bytes(page + TSC_PAGE_OFFSET, (uint64_t)partition->tsc_offset, 8);
+    hv_put(page + TSC_PAGE_SEQUENCE, partition->tsc_sequence, 4);
+    hv_put(page + TSC_PAGE_SCALE, partition->tsc_scale, 8);
+    hv_put(page + TSC_PAGE_OFFSET, (uint64_t)partition->tsc_offset, 8);
 }
