@@ -2,6 +2,8 @@
  * The hypervisor's own interface, as TLFS gives it: discovery, the hypercall page, time, and what calls
  * answer. Says `1..0 # skip` where there is none.
  */
+#include "tests/guests/common/calls.h"
+
 #include "tests/guests/common/cpu.h"
 #include "tests/guests/common/guest.h"
 #include "tests/guests/common/irq.h"
@@ -11,9 +13,6 @@
 #include "tests/guests/common/report.h"
 #include "tests/guests/common/traps.h"
 
-#define MSR_GUEST_OS_ID    0x40000000
-#define MSR_HYPERCALL      0x40000001
-#define MSR_VP_INDEX       0x40000002
 #define MSR_TIME_COUNT     0x40000020
 #define MSR_REFERENCE_TSC  0x40000021
 #define MSR_TSC_FREQUENCY  0x40000022
@@ -21,27 +20,9 @@
 #define MSR_VP_ASSIST      0x40000073
 #define MSR_TSC_INVARIANT  0x40000118
 
-#define CALL_FLUSH_SPACE   0x0002
-#define CALL_FLUSH_LIST    0x0003
-#define CALL_SET_REGISTERS 0x0051
-#define CALL_REP_COUNT(n)  ((uint64_t)(n) << 32)
-#define FLUSH_ALL_VPS      1
-#define FLUSH_ALL_SPACES   2
-
-enum status {
-    STATUS_SUCCESS = 0,
-    STATUS_INVALID_CODE = 2,
-    STATUS_INVALID_INPUT = 3,
-    STATUS_INVALID_ALIGNMENT = 4,
-    STATUS_INVALID_PARAMETER = 5,
-    STATUS_ACCESS_DENIED = 6,
-};
-
-/* Pages that the guest lends: the hypercall page's place, the clock page's, the input of calls, the assist page's. */
-#define CALL_PAGE   FRAME(8)
-#define CLOCK_PAGE  FRAME(9)
-#define INPUT_PAGE  FRAME(10)
-#define ASSIST_PAGE FRAME(11)
+/* Pages that the guest lends: the clock page's place, and the assist page's. */
+#define CLOCK_PAGE         FRAME(9)
+#define ASSIST_PAGE        FRAME(11)
 
 static bool msr_refuses_write(uint32_t index, uint64_t value)
 {
@@ -53,37 +34,6 @@ static bool msr_refuses_read(uint32_t index)
 {
     TRY("rdmsr", ::"c"(index) : "eax", "edx", "memory");
     return trap_last.vector == VECTOR_PROTECTION;
-}
-
-/* A call through the page. TLFS "Hypercall Inputs", "Hypercall Outputs". */
-static uint64_t hypercall(uint64_t value, uint64_t input, uint64_t output)
-{
-#ifdef __x86_64__
-    uint64_t result;
-    register uint64_t r8 __asm__("r8") = output;
-    __asm__ volatile("call *%4"
-                     : "=a"(result), "+c"(value), "+d"(input), "+r"(r8)
-                     : "r"((uintptr_t)CALL_PAGE)
-                     : "memory", "cc", "r9", "r10", "r11");
-    return result;
-#else
-    static const uintptr_t page = CALL_PAGE;
-    uint32_t low = (uint32_t)value, high = (uint32_t)(value >> 32), input_low = (uint32_t)input;
-    uint32_t input_high = (uint32_t)(input >> 32), output_low = (uint32_t)output,
-             output_high = (uint32_t)(output >> 32);
-    __asm__ volatile("call *%6"
-                     : "+a"(low), "+d"(high), "+b"(input_high), "+c"(input_low), "+D"(output_high),
-                       "+S"(output_low)
-                     : "m"(page)
-                     : "memory", "cc");
-    return (uint64_t)high << 32 | low;
-#endif
-}
-
-static enum status status_of(uint64_t result)
-{
-    detail("result %q", result);
-    return (enum status)(result & 0xffff);
 }
 
 static void test_discovery(void)
@@ -147,11 +97,11 @@ static void test_bad_calls(void)
           STATUS_INVALID_INPUT },
         { "reserved bit 60 is invalid input", CALL_FLUSH_SPACE | BIT64(60), INPUT_PAGE,
           STATUS_INVALID_INPUT },
-        { "a repeat count for a simple call is invalid input", CALL_FLUSH_SPACE | CALL_REP_COUNT(1),
-          INPUT_PAGE, STATUS_INVALID_INPUT },
+        { "a repeat count for a simple call is invalid input", CALL_FLUSH_SPACE | CALL_REPS(1), INPUT_PAGE,
+          STATUS_INVALID_INPUT },
         { "no repeat count for a repeated call is invalid input", CALL_FLUSH_LIST, INPUT_PAGE,
           STATUS_INVALID_INPUT },
-        { "a start at the repeat count is invalid input", CALL_FLUSH_LIST | CALL_REP_COUNT(1) | BIT64(48),
+        { "a start at the repeat count is invalid input", CALL_FLUSH_LIST | CALL_REPS(1) | CALL_START(1),
           INPUT_PAGE, STATUS_INVALID_INPUT },
         { "input that is not aligned is invalid alignment", CALL_FLUSH_SPACE, INPUT_PAGE + 4,
           STATUS_INVALID_ALIGNMENT },
@@ -163,7 +113,7 @@ static void test_bad_calls(void)
     input_set(0, FLUSH_ALL_VPS | FLUSH_ALL_SPACES | BIT64(40), 0);
     report(status_of(hypercall(CALL_FLUSH_SPACE, INPUT_PAGE, 0)) == STATUS_INVALID_PARAMETER,
            "a reserved flush flag is an invalid parameter");
-    const enum status foreign = status_of(hypercall(CALL_SET_REGISTERS | CALL_REP_COUNT(1), INPUT_PAGE, 0));
+    const enum status foreign = status_of(hypercall(CALL_SET_REGISTERS | CALL_REPS(1), INPUT_PAGE, 0));
     report(foreign == STATUS_ACCESS_DENIED || foreign == STATUS_INVALID_CODE,
            "a call for parents only is refused");
     const enum status far = status_of(hypercall(CALL_FLUSH_SPACE, BIT64(38), 0));
@@ -195,7 +145,7 @@ static void test_flush(const struct paging *paging)
         input_set(space.root, 0, 1);
         ((volatile uint64_t *)INPUT_PAGE)[3] = va + PAGE_BYTES;
         ((volatile uint64_t *)INPUT_PAGE)[4] = va;
-        const uint64_t result = hypercall(CALL_FLUSH_LIST | CALL_REP_COUNT(2), INPUT_PAGE, 0);
+        const uint64_t result = hypercall(CALL_FLUSH_LIST | CALL_REPS(2), INPUT_PAGE, 0);
         wrong += status_of(result) != STATUS_SUCCESS || (result >> 32 & 0xfff) != 2;
         wrong += marker_read(va) != (i & 1);
     }
@@ -497,7 +447,7 @@ static void test_frequencies(void)
 
 void guest_main(void)
 {
-    if (runs_bare() || cpuid(0x40000001, 0).a != 0x31237648) {
+    if (!calls_offered()) {
         report_skip_all("no hypervisor");
     }
     test_discovery();

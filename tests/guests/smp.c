@@ -17,6 +17,7 @@
 #include "tests/guests/common/probe.h"
 #include "tests/guests/common/report.h"
 #include "tests/guests/common/traps.h"
+#include "tests/guests/common/views.h"
 
 #define MSR_SYSENTER_ESP 0x175
 #define VECTOR_CALL      0x81
@@ -484,12 +485,6 @@ static void test_sum(void)
 
 /* --- translations of each --- */
 
-struct walker {
-    const struct space *space;
-    uintptr_t va;
-    volatile uint32_t seen;
-};
-
 static uintptr_t shot_address;
 
 static void on_shoot(struct trap_frame *frame)
@@ -498,47 +493,6 @@ static void on_shoot(struct trap_frame *frame)
     invlpg(shot_address);
     smp_counts[VECTOR_SHOOT][smp_here()]++;
     apic_write(APIC_EOI, 0);
-}
-
-static void enter_space(void *argument)
-{
-    space_enter(((struct walker *)argument)->space, 0, false);
-}
-
-static void leave_space(void *argument)
-{
-    (void)argument;
-    space_leave();
-}
-
-static void look(void *argument)
-{
-    struct walker *walker = argument;
-    walker->seen = marker_read(walker->va);
-}
-
-static bool all_see(struct walker *walker, uint32_t wanted, uint32_t or_else)
-{
-    unsigned wrong = 0;
-    for (unsigned cpu = 0; cpu < smp_count(); cpu++) {
-        if (cpu == 0) {
-            look(walker);
-        } else {
-            smp_run(cpu, look, walker);
-        }
-        if (walker->seen != wanted && walker->seen != or_else) {
-            wrong++;
-            detail("processor %u sees %x", cpu, walker->seen);
-        }
-    }
-    return wrong == 0;
-}
-
-static void all_do(smp_function *function, void *argument)
-{
-    for (unsigned cpu = 1; cpu < smp_count(); cpu++) {
-        smp_run(cpu, function, argument);
-    }
 }
 
 /* INVLPG here, and on all others by an interrupt; complete when all have answered. */
@@ -560,65 +514,51 @@ static bool shoot(uintptr_t va)
 
 static void test_translations(const struct paging *paging)
 {
+    const uintptr_t va = paging->test_va;
     struct space space;
     tables_reset();
     space_make(&space, paging);
-    struct walker walker = { &space, paging->test_va, 0 };
-    space_map(&space, walker.va, 1, FRAME(0) | PTE_P | PTE_W);
+    space_map(&space, va, 1, FRAME(0) | PTE_P | PTE_W);
     frame_mark(FRAME(0), OLD);
     frame_mark(FRAME(1), NEW);
-    enter_space(&walker);
-    all_do(enter_space, &walker);
-    unsigned early = 0, late = 0, gone = 0;
+    views_enter(views_all(), &space, 0);
+    unsigned early = 0, late = 0;
     for (unsigned i = 0; i < 4; i++) {
         const uint32_t before = i & 1 ? NEW : OLD, after = i & 1 ? OLD : NEW;
-        early += !all_see(&walker, before, before);
-        space_map(&space, walker.va, 1, FRAME(~i & 1) | PTE_P | PTE_W);
-        invlpg(walker.va);
-        early += !all_see(&walker, before, after);
-        late += !shoot(walker.va) || !all_see(&walker, after, after);
+        early += !views_see(views_all(), va, before, before);
+        space_map(&space, va, 1, FRAME(~i & 1) | PTE_P | PTE_W);
+        invlpg(va);
+        early += !views_see(views_all(), va, before, after);
+        late += !shoot(va) || !views_see(views_all(), va, after, after);
     }
     report(early == 0, "%s, %s: without a shoot-down the others see the old page or the new one", interface,
            paging->name);
     report(late == 0, "%s, %s: after INVLPG by interrupt all see the new one", interface, paging->name);
-    space_map(&space, walker.va, 1, 0);
-    gone = !shoot(walker.va) || !all_see(&walker, ~0U, ~0U);
-    report(gone == 0, "%s, %s: after INVLPG by interrupt nobody sees a page that is gone", interface,
-           paging->name);
-    all_do(leave_space, 0);
-    space_leave();
+    space_map(&space, va, 1, 0);
+    report(shoot(va) && views_see(views_all(), va, ~0U, ~0U),
+           "%s, %s: after INVLPG by interrupt nobody sees a page that is gone", interface, paging->name);
+    views_leave(views_all());
 }
 
 /* A space for each, and the same address in all of them. */
 static void test_spaces(const struct paging *paging)
 {
     struct space spaces[SMP_CPUS];
-    struct walker walkers[SMP_CPUS];
     tables_reset();
     for (unsigned cpu = 0; cpu < smp_count(); cpu++) {
         space_make(&spaces[cpu], paging);
         space_map(&spaces[cpu], paging->test_va, 1, FRAME(cpu) | PTE_P | PTE_W);
         frame_mark(FRAME(cpu), 0x100 + cpu);
-        walkers[cpu] = (struct walker){ &spaces[cpu], paging->test_va, 0 };
-    }
-    enter_space(&walkers[0]);
-    for (unsigned cpu = 1; cpu < smp_count(); cpu++) {
-        smp_run(cpu, enter_space, &walkers[cpu]);
+        views_enter(1U << cpu, &spaces[cpu], 0);
     }
     unsigned wrong = 0;
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        for (unsigned cpu = 1; cpu < smp_count(); cpu++) {
-            smp_run(cpu, look, &walkers[cpu]);
-        }
-        look(&walkers[0]);
-        for (unsigned cpu = 0; cpu < smp_count(); cpu++) {
-            wrong += walkers[cpu].seen != 0x100 + cpu;
-        }
+    for (unsigned i = 0; i < ROUNDS * smp_count(); i++) {
+        const unsigned cpu = i % smp_count();
+        wrong += view_of(cpu, paging->test_va) != 0x100 + cpu;
     }
     detail("%u wrong", wrong);
     report(wrong == 0, "%s, %s: each processor sees its own space", interface, paging->name);
-    all_do(leave_space, 0);
-    space_leave();
+    views_leave(views_all());
 }
 
 static void test_interface(const struct smp_list *list, bool x2)
