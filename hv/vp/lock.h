@@ -5,8 +5,8 @@
  * that comes before one that is held, or touching without it what it guards, ends the hypervisor with a sentence. What will be
  * needed on several processors is thus checked at each exit now.
  *
- * The order: the scheduler's lock, partitions' locks by index (a parent has a lower one than its children), the lock of
- * the machine's memory. No lock is held inside a guest, nor while the hypervisor waits for an interrupt.
+ * The order: partitions' locks by index (a parent has a lower one than its children), the lock of the machine's memory.
+ * No lock is held inside a guest, nor while the hypervisor waits for an interrupt.
  */
 #ifndef HV_VP_LOCK_H
 #define HV_VP_LOCK_H
@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOCK_RANK_SCHEDULER 1u
 #define LOCK_RANK_PARTITION 16u /* and the partition's index */
 #define LOCK_RANK_MEMORY    64u
 

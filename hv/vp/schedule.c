@@ -6,6 +6,7 @@
 #include "hv/vp/partitions.h"
 #include "hv/vp/run.h"
 
+/* This processor's. */
 static struct {
     struct vp *running; /* whose turn it is; NULL: nobody's */
     struct vp *yielded; /* whose turn was last, if it gave way of its own will */
@@ -23,12 +24,22 @@ static bool may_run(const struct vp *vp)
     return vp->partition->outcome == PARTITION_RUNNING && !vp->partition->held;
 }
 
+static bool wakes(struct vp *vp)
+{
+    bool does;
+
+    lock_take(&vp->partition->lock);
+    does = arch_vp_wakes(vp);
+    lock_release(&vp->partition->lock);
+    return does;
+}
+
 bool schedule_is_ready(struct vp *vp)
 {
     if (!may_run(vp) || vp->waits & ~(unsigned)VP_WAIT_EVENT) {
         return false;
     }
-    return !vp->waits || (vp->attention & VP_ATTENTION_EVENT && arch_vp_wakes(vp));
+    return !vp->waits || (vp->attention & VP_ATTENTION_EVENT && wakes(vp));
 }
 
 /* --- who is next --- */
@@ -59,6 +70,20 @@ static struct vp *prefer(struct vp *hint, struct vp *best)
                                                                                                        : best;
 }
 
+static void raise_floor(uint64_t run_ns)
+{
+    now.floor_ns = run_ns > now.floor_ns ? run_ns : now.floor_ns;
+}
+
+static uint64_t charge(struct vp *vp)
+{
+    const uint64_t clock_ns = host_clock_ns();
+
+    vp->run_ns += clock_ns - now.since_ns;
+    now.since_ns = clock_ns;
+    return clock_ns;
+}
+
 static struct vp *choose(void)
 {
     struct vp *best = others_best(now.yielded);
@@ -72,9 +97,7 @@ static struct vp *choose(void)
     now.yielded = NULL;
     if (chosen) {
         chosen->waits &= ~(unsigned)VP_WAIT_EVENT;
-        if (chosen->run_ns > now.floor_ns) {
-            now.floor_ns = chosen->run_ns;
-        }
+        raise_floor(chosen->run_ns);
     }
     return chosen;
 }
@@ -82,6 +105,10 @@ static struct vp *choose(void)
 /* Sleeping saves nothing up: as if it had run nearly as long as whoever runs. */
 static void catch_up(struct vp *vp)
 {
+    if (now.running) {
+        (void)charge(now.running);
+        raise_floor(now.running->run_ns);
+    }
     if (vp->run_ns + SCHEDULE_SLICE_NS < now.floor_ns) {
         vp->run_ns = now.floor_ns - SCHEDULE_SLICE_NS;
     }
@@ -129,13 +156,15 @@ bool schedule_others_are_ready(void)
     return others_best(now.running);
 }
 
-static uint64_t charge(struct vp *vp)
+/* Whose end has still to be told. */
+static bool someone_has_ended(void)
 {
-    const uint64_t clock_ns = host_clock_ns();
-
-    vp->run_ns += clock_ns - now.since_ns;
-    now.since_ns = clock_ns;
-    return clock_ns;
+    for (unsigned i = 0; i < partition_count(); i++) {
+        if (partition_at(i)->outcome != PARTITION_RUNNING && !partition_at(i)->reaped) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool schedule_turn_is_over(void)
@@ -147,6 +176,9 @@ bool schedule_turn_is_over(void)
         return false;
     }
     now.look = false;
+    if (someone_has_ended()) {
+        return true;
+    }
     clock_ns = charge(now.running);
     other = others_best(now.running);
     if (!other) {
@@ -220,6 +252,7 @@ static void rest(void)
 
 void schedule_run(void (*ended)(struct partition *partition))
 {
+    __builtin_memset(&now, 0, sizeof now);
     for (unsigned i = 0; i < partition_count(); i++) {
         partition_at(i)->start_ns = host_clock_ns();
     }

@@ -3,6 +3,8 @@
  *
  * Of the VPs that are ready the one that has run for the shortest time is next. One that wakes up counts as if it had run for
  * nearly as long as the others, so that sleeping saves nothing up; it runs before them, and at once, if that is fair.
+ *
+ * What the scheduler knows is the processor's own. Whether a VP wakes up is asked under its partition's lock.
  */
 #ifndef HV_VP_SCHEDULE_H
 #define HV_VP_SCHEDULE_H
@@ -23,7 +25,7 @@ void schedule_wake(struct vp *vp, unsigned waits);
 /* Something that @vp may wait for has come: its attention has been set. */
 void schedule_notice(struct vp *vp);
 
-/* Whether @vp could enter its guest now, were it its turn. */
+/* Whether @vp could enter its guest now, were it its turn. No lock is held. */
 bool schedule_is_ready(struct vp *vp);
 
 /* For the loop of the VP whose turn it is (run.c): another one should run now, or may now that this one would rather not. */
