@@ -70,8 +70,29 @@ static void test_nothing_is_announced_that_does_not_stand(void **state)
 
     (void)state;
     EXPECT_EQ(leaf.eax, stands); /* no VP runtime, SynIC, stimers, reset, statistics, idle, reenlightenment */
-    EXPECT_EQ(leaf.ebx, 0);      /* no partition privileges */
+    EXPECT_EQ(leaf.ebx, 0);      /* nobody's parent */
     EXPECT_EQ(leaf.edx, 1u << 8 | 1u << 10); /* frequency MSRs, crash MSRs; no XMM input, no direct stimers */
+}
+
+static void test_a_parent_has_the_synic_and_the_calls_about_its_children(void **state)
+{
+    struct vmmu_hyperv_config config = full_config();
+
+    (void)state;
+    config.privileges = BIT64(2) | BIT64(32) | BIT64(49);
+    EXPECT(leaf_of(&config, 0x40000003).eax & 1u << 2);
+    EXPECT_EQ(leaf_of(&config, 0x40000003).ebx, 1u << 0 | 1u << 17);
+    EXPECT_EQ(vmmu_hyperv_privileges(&config) >> 32, 1u << 0 | 1u << 17);
+}
+
+static void test_privileges_that_nothing_stands_for_cannot_be_given(void **state)
+{
+    struct vmmu_hyperv_config config = full_config();
+
+    (void)state;
+    config.privileges = UINT64_MAX;
+    EXPECT_EQ(leaf_of(&config, 0x40000003).eax & (1u << 0 | 1u << 3 | 1u << 7 | 1u << 8), 0);
+    EXPECT_EQ(leaf_of(&config, 0x40000003).ebx, 1u << 0 | 1u << 17);
 }
 
 static void test_an_apic_without_msrs_is_neither_offered_nor_recommended(void **state)
@@ -95,12 +116,24 @@ static void test_a_tsc_that_may_change_is_not_called_invariant(void **state)
 
 static void test_recommendations_are_apic_msrs_and_relaxed_timing(void **state)
 {
-    const struct vmmu_hyperv_config config = full_config();
-    const struct vmmu_hyperv_cpuid leaf = leaf_of(&config, 0x40000004);
+    struct vmmu_hyperv_config config = full_config();
+    struct vmmu_hyperv_cpuid leaf;
 
     (void)state;
+    config.second_level = true;
+    leaf = leaf_of(&config, 0x40000004);
     EXPECT_EQ(leaf.eax, 1u << 3 | 1u << 5);
     EXPECT_EQ(leaf.ebx, 0xFFFFFFFF); /* a VP that is alone need never tell of a long spin */
+}
+
+static void test_without_second_level_paging_switches_and_local_flushes_are_better_calls(void **state)
+{
+    struct vmmu_hyperv_config config = full_config();
+
+    (void)state;
+    EXPECT_EQ(leaf_of(&config, 0x40000004).eax & 3, 3);
+    config.second_level = true;
+    EXPECT_EQ(leaf_of(&config, 0x40000004).eax & 3, 0);
 }
 
 static void test_several_processors_are_told_to_flush_remotely_by_hypercall(void **state)
@@ -145,6 +178,9 @@ int main(void)
         cmocka_unit_test(test_version_is_zero_until_the_guest_has_named_itself),
         cmocka_unit_test(test_features_are_what_a_kernel_needs_to_calibrate_nothing),
         cmocka_unit_test(test_nothing_is_announced_that_does_not_stand),
+        cmocka_unit_test(test_a_parent_has_the_synic_and_the_calls_about_its_children),
+        cmocka_unit_test(test_privileges_that_nothing_stands_for_cannot_be_given),
+        cmocka_unit_test(test_without_second_level_paging_switches_and_local_flushes_are_better_calls),
         cmocka_unit_test(test_an_apic_without_msrs_is_neither_offered_nor_recommended),
         cmocka_unit_test(test_a_tsc_that_may_change_is_not_called_invariant),
         cmocka_unit_test(test_recommendations_are_apic_msrs_and_relaxed_timing),
