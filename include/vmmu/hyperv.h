@@ -715,7 +715,7 @@ struct vmmu_hyperv_registers {
     struct vmmu_hyperv_table_register idtr;
     uint64_t tsc;
     uint64_t kernel_gs_base;
-    uint64_t apic_base;
+    uint64_t apic_base; /* for reading only */
     uint64_t pat;
     uint64_t sysenter_cs;
     uint64_t sysenter_eip;
@@ -760,20 +760,19 @@ struct vmmu_hyperv_register_rules {
 };
 
 /**
- * HvGetVpRegisters: write the values of outcome->reps' elements to @output, the place of call->output_bytes bytes; other bytes of it
- * stay. *done is how many were written.
+ * HvGetVpRegisters: write the values of outcome->reps' elements to their places in @output, the call->output_bytes bytes of the
+ * call's output; other bytes of it stay. *done is how many were written.
  *
  * Returns
  *   VMMU_HYPERV_SUCCESS            all
- *   VMMU_HYPERV_INVALID_PARAMETER  element *done names no register that there is
+ *   VMMU_HYPERV_INVALID_PARAMETER  element *done of this go names no register that there is
  *
  * Spec: TLFS "HvGetVpRegisters", "Virtual Processor Register Names".
  */
 VMMU_MUST_USE
 enum vmmu_hyperv_result
-vmmu_hyperv_registers_get(const struct vmmu_hyperv_call *call, const struct vmmu_hyperv_call_outcome *outcome,
-                          const uint8_t *input, const struct vmmu_hyperv_registers *registers,
-                          uint8_t *output);
+vmmu_hyperv_registers_get(const struct vmmu_hyperv_call_outcome *outcome, const uint8_t *input,
+                          const struct vmmu_hyperv_registers *registers, uint8_t *output, uint16_t *done);
 
 /* What vmmu_hyperv_registers_set() found. */
 struct vmmu_hyperv_register_changes {
@@ -839,9 +838,10 @@ struct vmmu_hyperv_page {
 /* The virtual processor in whose eyes an address is looked at. */
 struct vmmu_hyperv_view {
     const struct vmmu_x86_mode *mode;
-    const struct vmmu_ram *ram; /* of its partition, by guest-physical address */
-    uint64_t cr0;
-    uint64_t pat;
+    const struct vmmu_ram *ram;          /* of its partition, by guest-physical address */
+    const struct vmmu_hyperv_pats *pats; /* of its partition */
+    bool second_level;                   /* as in the partition's configuration */
+    uint32_t vp;
     uint64_t rflags;
     uint8_t cpl;
     void *context;
