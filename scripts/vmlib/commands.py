@@ -3,20 +3,13 @@
 import json
 import os
 import pathlib
-import shlex
-import shutil
 import subprocess
 import sys
 
-from . import cpio, guests, hosts, images, machine, options, outcome, places, progress, session, sizes, status
+from . import (guests, hosts, images, loads, machine, options, outcome, partitions, places, progress, session, sizes,
+               status)
 
-GUEST_LEAST = 128 * sizes.MIB
-IMAGE_LEAST = 4 * sizes.MIB
-IMAGE_MOST = 1024 * guests.GIB
 CONSOLE_LINES = 20
-
-# An initramfs lies in memory twice while it is unpacked; the kernel needs the rest.
-KERNEL_BYTES = 64 * sizes.MIB
 
 
 def main(words):
@@ -43,7 +36,7 @@ def main(words):
 def shell(chosen):
     """An interactive guest: on a terminal as it is, else with standard input typed in."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    built = _guest_machine(chosen, _shell_work(terminal))
+    built = _guest_machine(chosen, loads.shell_work(terminal))
     progress.say(f"booting {_title(chosen)}; `poweroff` leaves" + (", Ctrl-A x ends all" if terminal else ""))
     if terminal:
         run_session = session.Session(built, terminal=True)
@@ -57,7 +50,7 @@ def shell(chosen):
 
 def run(chosen):
     """One command in a guest."""
-    built = _guest_machine(chosen, _run_work(chosen.command))
+    built = _guest_machine(chosen, loads.run_work(chosen.command))
     built.record_status = built.native
     progress.say(f"booting {_title(chosen)}")
     sinks = {"output": _writer(sys.stdout), "errors": _writer(sys.stderr)}
@@ -77,15 +70,13 @@ def boot(chosen):
     """Any image of the user's, or one of Debian's."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     image = images.find(chosen.image) if chosen.image else None
-    kernel = None if image else _existing(chosen.kernel, "--kernel")
-    built = _machine(chosen, IMAGE_LEAST, IMAGE_MOST)
-    built.kernel = images.prepare(image) if image else kernel
-    built.command_line = " ".join(word for word in (image.words if image else "", chosen.append) if word)
-    built.protocol = chosen.protocol or (image.protocol if image else "linux")
-    carried = built.modules if built.protocol == "multiboot" else built.initrds
-    for entry in chosen.initrd:
-        path, _, text = (entry, "", "") if os.path.exists(entry) else entry.partition(" ")
-        carried.append((_existing(path, "--initrd"), text))
+    kernel = None if image else loads.existing(chosen.kernel, "--kernel")
+    built = _machine(chosen, loads.IMAGE_LEAST, loads.IMAGE_MOST)
+    guest = built.first
+    guest.kernel = images.prepare(image) if image else kernel
+    guest.command_line = " ".join(word for word in (image.words if image else "", chosen.append) if word)
+    guest.protocol = chosen.protocol or (image.protocol if image else "linux")
+    loads.add_initrds(guest, chosen.initrd)
     if terminal:
         progress.say("Ctrl-A x ends the machine")
     run_session = session.Session(built, terminal=terminal, sinks={"console": _writer(sys.stdout)})
@@ -120,7 +111,7 @@ def _title(chosen):
 
 
 def _machine(chosen, least, most):
-    """The machine that the options describe, without what it boots."""
+    """The machine that the options describe, without what its first partition boots."""
     host = hosts.find(chosen.host, chosen.mmu)
     processor = hosts.find_processor(host, chosen.cpu, chosen.la57)
     memory = sizes.check(chosen.memory, least, most)
@@ -129,11 +120,13 @@ def _machine(chosen, least, most):
         _build_hypervisor()
     if not host.installed:
         raise status.refuse(f"{host.emulator} is not here: run scripts/install {' '.join(host.packages)}")
+    first = machine.Partition(technique=chosen.mmu, memory=memory, cpus=chosen.cpus, policy=chosen.policy, parent=chosen.parent,
+                              enlightenments=chosen.enlightenments, firmware=chosen.firmware, pool=chosen.pool,
+                              drop=chosen.drop, stop_port=chosen.stop_port)
+    others = [partitions.understand(words, host, chosen.verbose) for words in chosen.partition]
     paths = {name: pathlib.Path(path).absolute() if path else None
              for name, path in (("log", chosen.log), ("record", chosen.record), ("monitor", chosen.monitor))}
-    return machine.Machine(host=host, processor=processor, technique=chosen.mmu, memory=memory, kernel=None, la57=chosen.la57,
-                           enlightenments=chosen.enlightenments, firmware=chosen.firmware, pool=chosen.pool, drop=chosen.drop,
-                           stop_port=chosen.stop_port, **paths)
+    return machine.Machine(host=host, processor=processor, partitions=[first, *others], la57=chosen.la57, **paths)
 
 
 def _check_together(chosen):
@@ -146,6 +139,9 @@ def _check_together(chosen):
         for option, wanted in (("--stats", chosen.stats), ("--monitor", chosen.monitor)):
             if wanted:
                 raise status.refuse(f"{option} needs the hypervisor: --mmu none has none")
+        for option, wanted in (("--policy", chosen.policy), ("--parent", chosen.parent), ("--partition", chosen.partition)):
+            if wanted:
+                raise status.refuse(f"{option} is for the hypervisor: --mmu none has none")
         if not chosen.enlightenments or chosen.firmware != "acpi":
             raise status.refuse("--mmu none has the emulator's own firmware and no Hyper-V interface to hide")
     if chosen.mmu != "shadow" and (chosen.pool or chosen.drop):
@@ -168,69 +164,11 @@ def _guest_machine(chosen, work):
     """A machine that boots a Debian guest, which finds @work (an archive) in its file system."""
     guest = guests.find(chosen.guest)
     for entry in chosen.file:
-        _add_file(work, entry)
-    built = _machine(chosen, GUEST_LEAST, guest.most_memory)
-    made = guests.prepare(guest, unpacked=built.host.slow)
-    built.initrds = [(made.initrd, "")]
+        loads.add_file(work, entry, "--file")
+    built = _machine(chosen, loads.GUEST_LEAST, guest.most_memory)
     names = [name for name in chosen.packages.split(",") if name]
-    if names:
-        built.initrds.append((guests.extras(guest, names), ""))
-    built.work = work.bytes()
-    _check_room(built)
-    words = [guests.COMMAND_LINE, guests.SLOW if built.host.slow else "", guest.words,
-             "" if chosen.verbose else guests.QUIET, chosen.append]
-    _enter(built, guest, made, " ".join(word for word in words if word))
+    loads.debian(built.first, guest, loads.Work(work, names, chosen.append, chosen.verbose), built.host.slow)
     return built
-
-
-def _enter(built, guest, made, words):
-    """Let @built boot the kernel with @words for its command line; or what it runs under, which starts it."""
-    built.kernel, built.command_line = made.kernel, words
-    if made.under:
-        image = images.find(guest.under)
-        built.kernel, built.command_line = made.under, f"{image.words} {guest.under_words}"
-        built.protocol = image.protocol
-        built.modules = [(made.kernel, words)]
-
-
-def _check_room(built):
-    size = len(built.work) + sum(path.stat().st_size for path, _ in built.initrds)
-    if 2 * size + KERNEL_BYTES > built.memory:
-        raise status.refuse(f"what the guest is given ({-(-size // sizes.MIB)}M) does not fit into its memory; "
-                            f"give it {sizes.name(-(-(2 * size + KERNEL_BYTES) // sizes.MIB) * sizes.MIB)} or more")
-
-
-def _shell_work(terminal):
-    work = cpio.Archive()
-    work.file("etc/vmmu/mode", b"shell\n")
-    lines = []
-    if terminal:
-        size = shutil.get_terminal_size()
-        term = os.environ.get("TERM", "linux")
-        lines = [f"LINES={size.lines}", f"COLUMNS={size.columns}", f"export TERM={shlex.quote(term)}"]
-    work.file("etc/vmmu/terminal", "".join(line + "\n" for line in lines).encode())
-    return work
-
-
-def _run_work(command):
-    """One word is a line of shell; several are a program and its arguments, taken as they are."""
-    line = command[0] if len(command) == 1 else shlex.join(command)
-    work = cpio.Archive()
-    work.file("etc/vmmu/mode", b"run\n")
-    work.file("etc/vmmu/command", os.fsencode(line) + b"\n")
-    return work
-
-
-def _add_file(work, entry):
-    source, _, target = (entry, "", "") if os.path.exists(entry) else entry.rpartition(":")
-    if not source or not os.path.exists(source):
-        raise status.refuse(f"--file {entry}: there is no such file")
-    if not target or target.endswith("/"):
-        target += os.path.basename(os.path.abspath(source))
-    try:
-        work.tree(os.path.realpath(source), target if target.startswith("/") else f"root/{target}")
-    except OSError as error:
-        raise status.refuse(f"--file {entry}: {error.strerror}") from None
 
 
 def _run(run_session, chosen):
@@ -242,12 +180,6 @@ def _run(run_session, chosen):
         else:
             pathlib.Path(chosen.stats).write_text(json.dumps(ended.document, indent=1) + "\n", encoding="utf-8")
     return ended
-
-
-def _existing(path, option):
-    if not os.path.isfile(path):
-        raise status.refuse(f"{option} {path}: there is no such file")
-    return pathlib.Path(path).absolute()
 
 
 def _show_console(console):

@@ -8,8 +8,10 @@ import pathlib
 
 from . import hosts, sizes
 
-# The hypervisor's own memory, its tables and its record of the partition, beside the guest's memory and the modules.
+# The hypervisor's own memory, its tables and its record of the first partition, beside the guest's memory and the modules.
 HYPERVISOR_BYTES = 128 * sizes.MIB
+# The same for each partition but the first.
+PARTITION_BYTES = 32 * sizes.MIB
 
 # For tables in place of the guest's own: a shadow page and its account, as a rule for each 256 KiB of the guest's memory.
 SHADOW_BYTES = 16 << 10
@@ -24,74 +26,105 @@ ARCHIVE_BOUNDARY = 512
 
 
 @dataclasses.dataclass
-class Machine:
-    """What is booted, on what. Paths may hold any character: the emulator gets links with plain names."""
+class Partition:
+    """One guest, and what it is given. Paths may hold any character: the emulator gets links with plain names."""
 
-    host: hosts.Host
-    processor: str
     technique: str
     memory: int
-    kernel: pathlib.Path
+    kernel: pathlib.Path = None
     command_line: str = ""
     modules: list = dataclasses.field(default_factory=list)  # (path, the module's own words), one by one
     initrds: list = dataclasses.field(default_factory=list)  # (path, words): joined to one, behind the modules
     work: bytes = b""  # one more archive behind the initrds: what this run gives to the guest
     protocol: str = "linux"
-    la57: bool = False
+    cpus: int = 1
+    policy: str = ""  # settings of the virtual MMU, as the hypervisor takes them
+    parent: bool = False  # of all other partitions
+    channel: bool = False  # whether the third and fourth serial ports are its own, if it is not the first
     enlightenments: bool = True
     firmware: str = "acpi"
     pool: int = None  # shadow pages at most
     drop: tuple = None  # exits between two losses of all shadow pages, on average, and the seed
+    stop_port: bool = False  # whether the guest may have itself held, to be looked at
+
+
+@dataclasses.dataclass
+class Machine:
+    """What is booted, on what."""
+
+    host: hosts.Host
+    processor: str
+    partitions: list  # the first is the one that the console shows; natively there is no other
+    la57: bool = False
     # Natively: whether a value written to the debug-exit port ends the machine, or is recorded until it powers off.
     # The emulator's exit status keeps seven bits of it, the record keeps eight.
     record_status: bool = False
-    record: pathlib.Path = None  # where each entry into the guest is to be recorded
+    record: pathlib.Path = None  # where each entry into the first guest is to be recorded
     monitor: pathlib.Path = None  # where a socket to the control port is wanted
-    stop_port: bool = False  # whether the guest may have itself held, to be looked at
     log: pathlib.Path = None  # where the emulator's own log is to go
+
+    @property
+    def first(self):
+        """The first partition; natively, what the emulated machine itself is."""
+        return self.partitions[0]
 
     @property
     def native(self):
         """Whether the guest stands on the emulated machine itself."""
-        return self.technique == hosts.NATIVE
+        return self.first.technique == hosts.NATIVE
 
 
 def hypervisor_modules(machine, folder):
     """The modules that the hypervisor is given, as (path, words). This may write files to @folder."""
-    modules = [(machine.kernel, f"kernel protocol={machine.protocol} -- {machine.command_line}")]
-    return modules + [(path, f"initrd -- {text}" if text else "initrd") for path, text in carried(machine, folder)]
+    modules = []
+    for at, partition in enumerate(machine.partitions):
+        whose = f" partition={at}" if at else ""
+        modules.append((partition.kernel, f"kernel{whose} protocol={partition.protocol} -- {partition.command_line}"))
+        modules += [(path, f"initrd{whose} -- {text}" if text else f"initrd{whose}")
+                    for path, text in carried(partition, folder, f"joined{at}")]
+    return modules
 
 
 def memory_bytes(machine, modules):
-    """The memory of the machine in which the hypervisor, @modules and the guest have room."""
-    return (machine.memory + HYPERVISOR_BYTES + _shadow_bytes(machine) +
+    """The memory of the machine in which the hypervisor, @modules and the guests have room."""
+    return (HYPERVISOR_BYTES + PARTITION_BYTES * (len(machine.partitions) - 1) +
+            sum(partition.memory + _shadow_bytes(partition) for partition in machine.partitions) +
             sum(pathlib.Path(path).stat().st_size for path, _ in modules))
 
 
 def hypervisor_words(machine):
     """The hypervisor's command line for @machine."""
-    switch = "on" if machine.enlightenments else "off"
-    words = [f"memory={machine.memory // sizes.MIB}M", f"mmu={machine.technique}", f"enlightenments={switch}",
-             f"firmware={machine.firmware}"]
-    words += [f"pool={machine.pool}"] if machine.pool else []
-    words += [f"drop={machine.drop[0]} seed={machine.drop[1]}"] if machine.drop else []
-    words += ["record=entries"] if machine.record else []
-    words += ["stop-port=on"] if machine.stop_port else []
-    return " ".join(words)
+    lines = [_words(partition) for partition in machine.partitions]
+    lines[0] += ["record=entries"] if machine.record else []
+    return " partition ".join(" ".join(words) for words in lines)
 
 
-def carried(machine, folder):
-    """The files that follow the kernel, as (path, words). Linux takes one initrd: archives behind each other, in @folder."""
-    if not (machine.initrds or machine.work):
-        return machine.modules
-    joined = folder / "joined"
+def _words(partition):
+    switch = "on" if partition.enlightenments else "off"
+    words = [f"memory={partition.memory // sizes.MIB}M", f"mmu={partition.technique}", f"enlightenments={switch}",
+             f"firmware={partition.firmware}"]
+    words += [f"cpus={partition.cpus}"] if partition.cpus != 1 else []
+    words += [f"policy={partition.policy}"] if partition.policy else []
+    words += ["parent=on"] if partition.parent else []
+    words += ["channel=on"] if partition.channel else []
+    words += [f"pool={partition.pool}"] if partition.pool else []
+    words += [f"drop={partition.drop[0]} seed={partition.drop[1]}"] if partition.drop else []
+    words += ["stop-port=on"] if partition.stop_port else []
+    return words
+
+
+def carried(partition, folder, name="joined"):
+    """The files that follow the kernel, as (path, words). Linux takes one initrd: archives behind each other, @name in @folder."""
+    if not (partition.initrds or partition.work):
+        return partition.modules
+    joined = folder / name
     with open(joined, "wb") as out:
-        for data in [path.read_bytes() for path, _ in machine.initrds] + [machine.work]:
+        for data in [path.read_bytes() for path, _ in partition.initrds] + [partition.work]:
             out.write(data + bytes(-len(data) % ARCHIVE_BOUNDARY))
-    return machine.modules + [(joined, "")]
+    return partition.modules + [(joined, "")]
 
 
-def _shadow_bytes(machine):
-    if machine.technique != hosts.SHADOW:
+def _shadow_bytes(partition):
+    if partition.technique != hosts.SHADOW:
         return 0
-    return min(machine.pool or machine.memory // SHADOW_SHARE, SHADOW_PAGES_MOST) * SHADOW_BYTES
+    return min(partition.pool or partition.memory // SHADOW_SHARE, SHADOW_PAGES_MOST) * SHADOW_BYTES

@@ -1,8 +1,13 @@
 """The command line of scripts/vm."""
 
 import argparse
+import re
 
 from . import guests, hosts, status
+
+CPUS_MOST = 8
+FIRMWARE = ("acpi", "mp", "both")
+PROTOCOLS = ("linux", "multiboot")
 
 DESCRIPTION = "Boot guests in partitions whose memory is virtualized by vmmu."
 
@@ -24,6 +29,18 @@ in a run:
 
 in a shell:
   Ctrl-C goes to the guest. `poweroff` or `exit` leaves. Ctrl-A x ends the machine at once; Ctrl-A Ctrl-A types a Ctrl-A.
+
+several partitions:
+  Each --partition 'WORDS' adds one, with memory of its own: guest=NAME [run='COMMAND'] [file=HOST[:GUEST]] [packages=P[,P]],
+  or kernel=FILE [protocol=linux|multiboot] [initrd='FILE WORDS'], or image=NAME; and mmu= memory= cpus= policy= append=
+  firmware= pool= drop= enlightenments=on|off, as the options of these names, but for channel=on: its command's output and
+  errors come out here in place of the first guest's. Without that they stand on its console. The console of the first is
+  shown; `console N` on the control port shows another's. How each ended is said on standard error; what the others had on
+  their consoles then, too. The exit status is the first's, unless that is good and another's is not.
+
+policies of the virtual MMU (the first of each is the default, but under nested paging `honor` for the first two):
+  cr3.cache=ignore|honor   table.cache=write-back|message|honor   cr0.cd=ignore|message|honor
+  pat=vp|partition         sharing=on|off                         flush.empty=all|error
 
 the control port:
   With --monitor SOCKET the running hypervisor takes requests on that Unix socket, a line each: `stats` (the report as it is
@@ -100,16 +117,39 @@ def _seconds(text):
     return seconds
 
 
-def _count(text):
+def count(text):
+    """A number from 1."""
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 32:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to {(1 << 32) - 1}")
     return int(text)
 
 
-def _drop(text):
-    """The mean number of exits, and the seed of the intervals."""
+def drop(text):
+    """What is behind --shadow-drop: the mean number of exits, and the seed of the intervals."""
     exits, comma, seed = text.partition(",")
-    return _count(exits), _count(seed) if comma else 1
+    return count(exits), count(seed) if comma else 1
+
+
+def cpus(text):
+    """A number of processors."""
+    if count(text) > CPUS_MOST:
+        raise argparse.ArgumentTypeError(f"{text} processors are too many: {CPUS_MOST} is the most")
+    return int(text)
+
+
+def policy(text):
+    """Settings of the virtual MMU, which the hypervisor itself judges; but they must be one word."""
+    if not re.fullmatch(r"[a-z0-9.,=-]*", text):
+        raise argparse.ArgumentTypeError(f"{text} is no list of settings such as cr0.cd=honor,pat=partition")
+    return text
+
+
+def understand(kind, text):
+    """@text by @kind, one of the above, where no command line's parser does it."""
+    try:
+        return kind(text)
+    except argparse.ArgumentTypeError as error:
+        raise status.refuse(str(error)) from None
 
 
 def _shell(jobs):
@@ -136,7 +176,7 @@ def _boot(jobs):
     image.add_argument("--image", metavar="NAME", help="one that Debian's packages hold: memtest86+, xen; see scripts/vm list")
     parser.add_argument("--initrd", action="append", default=[], metavar="F[ WORDS]",
                         help="an initrd, or a multiboot module and its string; may be repeated")
-    parser.add_argument("--protocol", choices=("linux", "multiboot"),
+    parser.add_argument("--protocol", choices=PROTOCOLS,
                         help="how the image is entered (default linux, or the one of --image)")
 
 
@@ -147,15 +187,20 @@ def _add_machine(parser):
     add("--mmu", default=hosts.DEFAULT_TECHNIQUE, metavar="T",
         help="the technique (default %(default)s); none boots without the hypervisor")
     add("--memory", default="512M", metavar="SIZE", help="the guest's memory (default %(default)s)")
+    add("--cpus", default=1, metavar="N", type=cpus, help="the guest's processors, 1 to 8 (default 1), which take turns on the machine's one")
     add("--append", default="", metavar="S", help="more words for the guest's command line")
     add("--la57", action="store_true", help="a processor with five-level paging, for the host and so for the guest")
     add("--no-enlightenments", dest="enlightenments", action="store_false",
         help="hide the Hyper-V interface from the guest")
-    add("--firmware", choices=("acpi", "mp", "both"), default="acpi",
+    add("--policy", default="", metavar="SETTING[,SETTING]", type=policy,
+        help="what the guest's virtual MMU does where the specification leaves it open: see below")
+    add("--parent", action="store_true", help="make the guest the parent of the other partitions, with the privileges of one")
+    add("--partition", action="append", default=[], metavar="WORDS", help="one more partition beside the guest's: see below")
+    add("--firmware", choices=FIRMWARE, default="acpi",
         help="the tables that describe the guest's machine (default %(default)s)")
-    add("--shadow-pool", metavar="PAGES", dest="pool", type=_count,
+    add("--shadow-pool", metavar="PAGES", dest="pool", type=count,
         help="shadow pages at most, with --mmu shadow (default: a 64th of the guest's memory; the floor is 96)")
-    add("--shadow-drop", metavar="N[,SEED]", dest="drop", type=_drop,
+    add("--shadow-drop", metavar="N[,SEED]", dest="drop", type=drop,
         help="a test of --mmu shadow: drop every shadow page about every N exits, at random")
     add("--log", metavar="FILE", help="keep the emulator's own log, for whoever works on the hypervisor")
     add("--record-entries", metavar="FILE", dest="record",

@@ -45,13 +45,15 @@ def _processor(machine):
 
 
 def _native(machine, folder):
-    words = ["-m", _mebibytes(machine.memory), "-kernel", str(machine.kernel), "-append", machine.command_line]
+    guest = machine.first
+    words = ["-m", _mebibytes(guest.memory), "-kernel", str(guest.kernel), "-append", guest.command_line]
+    words += ["-smp", f"{guest.cpus},sockets={guest.cpus}"] if guest.cpus != 1 else []
     if machine.record_status:
         words += ["-chardev", "file,id=status,path=status", "-device",
                   f"isa-debugcon,iobase={machines.DEBUG_EXIT_PORT},chardev=status"]
     else:
         words += ["-device", f"isa-debug-exit,iobase={machines.DEBUG_EXIT_PORT},iosize=4"]
-    carried = machines.carried(machine, folder)
+    carried = machines.carried(guest, folder)
     modules = [_module(folder, path, f"module{at}", text) for at, (path, text) in enumerate(carried)]
     return words + (["-initrd", ",".join(modules)] if modules else [])
 

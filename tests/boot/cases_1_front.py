@@ -102,8 +102,8 @@ def _():
         kernel = pathlib.Path(folder, "image")
         kernel.write_bytes(b"image")
         for technique, least in (("shadow", memory + needed), ("nested", memory)):
-            built = machine.Machine(host=hosts.find("amd", technique), processor="max", technique=technique, memory=memory,
-                                    kernel=kernel)
+            guest = machine.Partition(technique=technique, memory=memory, kernel=kernel)
+            built = machine.Machine(host=hosts.find("amd", technique), processor="max", partitions=[guest])
             place = pathlib.Path(folder, technique)
             place.mkdir()
             with wires.Wires() as lines:
