@@ -114,8 +114,7 @@ static void test_leaves(const struct paging *paging)
     page_make(&space, paging);
     space_enter(&space, 0, false);
     for (unsigned level = 1; level <= 2 && (level == 1 || paging->large_pages); level++) {
-        const uintptr_t va =
-            paging->test_va + (level == 2 ? level_bytes(paging, 3 - !paging->long_mode) / 2 : 0);
+        const uintptr_t va = paging->test_va + (level == 2 ? 8 * level_bytes(paging, 2) : 0);
         const uint64_t pat = level == 1 ? PAT_SMALL : PAT_LARGE;
         for (unsigned i = 0; i < 8; i++) {
             const uint64_t bits = (i & 1 ? PTE_PWT : 0) | (i & 2 ? PTE_PCD : 0) | (i & 4 ? pat : 0);
