@@ -73,9 +73,9 @@ enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit);
 /* Whether an idle VP has something to wake up for. */
 bool arch_vp_wakes(struct vp *vp);
 
-/* The VP is held, or goes on: its clocks stand in between. Each is called once for each time. */
-void arch_vp_hold(struct vp *vp);
-void arch_vp_release(struct vp *vp);
+/* The partition is held, or goes on: its VPs' clocks stand in between. Each is called once for each time. */
+void arch_partition_hold(struct partition *partition);
+void arch_partition_release(struct partition *partition);
 
 /* Forget translations that @plan names before the next entry. */
 void arch_vp_flush(struct vp *vp, const struct vmmu_plan *plan);

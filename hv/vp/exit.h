@@ -31,6 +31,7 @@ enum exit_kind {
     EXIT_X86_PAGE_FAULT, /* `page_fault`: tables of ours, walked in place of the guest's, refused an access */
     EXIT_X86_TASK_SWITCH, /* `task`: nothing of it has been done */
     EXIT_X86_INVLPG,      /* `invlpg`: while the MMU wants to know */
+    EXIT_X86_PAUSE,       /* it spins, while others could run */
     EXIT_KINDS
 };
 

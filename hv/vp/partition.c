@@ -15,6 +15,7 @@ void partition_end(struct partition *partition, enum partition_outcome outcome, 
     for (unsigned i = 0; i < partition->vp_count; i++) {
         partition->vps[i]->attention |= VP_ATTENTION_STOP;
     }
+    schedule_look();
 }
 
 void partition_violated(void *partition, const char *what)
@@ -29,9 +30,9 @@ void partition_hold(struct partition *partition)
     }
     partition->held = true;
     partition->held_since_ns = host_clock_ns();
+    arch_partition_hold(partition);
     for (unsigned i = 0; i < partition->vp_count; i++) {
         partition->vps[i]->attention |= VP_ATTENTION_HOLD;
-        arch_vp_hold(partition->vps[i]);
     }
 }
 
@@ -41,11 +42,12 @@ void partition_release(struct partition *partition)
         return;
     }
     for (unsigned i = 0; i < partition->vp_count; i++) {
-        arch_vp_release(partition->vps[i]);
         partition->vps[i]->attention &= ~(unsigned)VP_ATTENTION_HOLD;
     }
+    arch_partition_release(partition);
     partition->lost_ns += host_clock_ns() - partition->held_since_ns;
     partition->held = false;
+    schedule_look();
 }
 
 uint64_t partition_clock_ns(const struct partition *partition)

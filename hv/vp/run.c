@@ -37,6 +37,7 @@ const char *const exit_names[EXIT_KINDS] = {
     [EXIT_X86_PAGE_FAULT] = "page-fault",
     [EXIT_X86_TASK_SWITCH] = "task-switch",
     [EXIT_X86_INVLPG] = "invlpg",
+    [EXIT_X86_PAUSE] = "pause",
 };
 
 static void trace_exit(struct vp *vp, const struct exit *exit)
@@ -162,7 +163,8 @@ static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
     case EXIT_X86_UNOFFERED:
     case EXIT_X86_RDPMC:
     case EXIT_X86_TASK_SWITCH:
-    case EXIT_X86_INVLPG: return arch_vp_exit(vp, exit);
+    case EXIT_X86_INVLPG:
+    case EXIT_X86_PAUSE: return arch_vp_exit(vp, exit);
     case EXIT_KINDS: break;
     }
     __builtin_unreachable();
@@ -197,7 +199,6 @@ static bool deal_with(struct vp *vp, const struct exit *exit)
     if (next == VP_IDLE) {
         vp->waits |= VP_WAIT_EVENT;
         vp->attention |= VP_ATTENTION_EVENT;
-        vp->counters.idle_waits += !schedule_is_ready(vp);
     }
     lock_release(&partition->lock);
     switch (next) {
@@ -208,7 +209,7 @@ static bool deal_with(struct vp *vp, const struct exit *exit)
         }
         schedule_give_way();
         return false;
-    case VP_IDLE:
+    case VP_IDLE: vp->counters.idle_waits += !schedule_is_ready(vp); return false;
     case VP_WAIT:
     case VP_STOP: return false;
     }
@@ -220,7 +221,7 @@ static bool prepare(struct vp *vp)
 {
     struct partition *partition = vp->partition;
 
-    if (vp->attention & (VP_ATTENTION_STOP | VP_ATTENTION_HOLD)) {
+    if (vp->waits || vp->attention & (VP_ATTENTION_STOP | VP_ATTENTION_HOLD)) {
         return false;
     }
     lock_take(&partition->lock);

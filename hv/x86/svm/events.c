@@ -118,6 +118,16 @@ void svm_unblock_nmi(struct vp *vp)
     svm->nmi_blocked = svm->nmi_leaving = false;
 }
 
+void svm_reset_events(struct vp *vp)
+{
+    struct svm_vp *svm = vp->arch->svm;
+
+    svm->vmcb->control.inject_event = 0;
+    svm->vmcb->save.dr6 = X86_DR6_RESET;
+    svm_unblock_nmi(vp);
+    svm_close_interrupt_window(svm);
+}
+
 /*
  * INT n, INT3 and INTO run again from RIP, which still stands at them; the rest is injected again. No interrupt from outside
  * reaches the guest but by us: an emulated processor that tells of another one means INT n.

@@ -118,6 +118,7 @@ static bool simple_record(uint64_t code, struct exit *exit)
     case SVM_EXIT_CPUID: exit->kind = EXIT_X86_CPUID; return true;
     case SVM_EXIT_HLT: exit->kind = EXIT_IDLE; return true;
     case SVM_EXIT_INVD: exit->kind = EXIT_X86_CACHE; return true;
+    case SVM_EXIT_PAUSE: exit->kind = EXIT_X86_PAUSE; return true;
     case SVM_EXIT_XSETBV: exit->kind = EXIT_X86_XSETBV; return true;
     case SVM_EXIT_VMMCALL: exit->kind = EXIT_HYPERCALL; return true;
     case SVM_EXIT_RDPMC: exit->kind = EXIT_X86_RDPMC; return true;

@@ -112,10 +112,17 @@ void svm_write_dr7(struct vp *vp, uint64_t dr7)
 }
 
 /* VMRUN loads CR2 from the VMCB, save on an emulator (Bochs 2.7) that leaves it as the processor has it. */
-static void set_cr2(struct svm_save *save, uint64_t value)
+static void set_cr2(struct vp *vp, uint64_t value)
 {
-    save->cr2 = value;
-    write_cr2(value);
+    save_of(vp)->cr2 = value;
+    if (x86_is_loaded(vp)) {
+        write_cr2(value);
+    }
+}
+
+void svm_switch_to(struct vp *vp)
+{
+    write_cr2(save_of(vp)->cr2);
 }
 
 /* What the guest reads, where the VMCB holds what the processor is to walk our tables by. */
@@ -130,14 +137,16 @@ static uint64_t read_guest_control(const struct svm_vp *svm, unsigned number)
     }
 }
 
-static void write_guest_control(struct svm_vp *svm, unsigned number, uint64_t value)
+static void write_guest_control(struct vp *vp, unsigned number, uint64_t value)
 {
+    struct svm_vp *svm = vp->arch->svm;
+
     switch (number) {
     case 0:
         svm->cr0 = value;
         svm->vmcb->save.cr0 = value | CR0_OURS;
         break;
-    case 2: set_cr2(&svm->vmcb->save, value); break;
+    case 2: set_cr2(vp, value); break;
     case 3: svm->cr3 = value; break;
     case 4: svm->cr4 = value; break;
     default: break;
@@ -183,12 +192,12 @@ void svm_write_control(struct vp *vp, unsigned number, uint64_t value)
     struct svm_save *save = save_of(vp);
 
     if (vp->arch->svm->own_tables) {
-        write_guest_control(vp->arch->svm, number, value);
+        write_guest_control(vp, number, value);
         return;
     }
     switch (number) {
     case 0: save->cr0 = value; break;
-    case 2: set_cr2(save, value); break;
+    case 2: set_cr2(vp, value); break;
     case 3: save->cr3 = value; break;
     case 4: save->cr4 = value; break;
     default: break;
@@ -259,12 +268,6 @@ static uint64_t *msr_field(struct svm_save *save, uint32_t index)
     }
 }
 
-/* PKRS and TSC_AUX stay in the processor's registers, which hold this VP's state during its exits. */
-static bool stays_in_registers(uint32_t index)
-{
-    return index == X86_MSR_PKRS || index == X86_MSR_TSC_AUX;
-}
-
 bool svm_read_msr(struct vp *vp, uint32_t index, uint64_t *value)
 {
     const uint64_t *field = msr_field(save_of(vp), index);
@@ -273,7 +276,7 @@ bool svm_read_msr(struct vp *vp, uint32_t index, uint64_t *value)
         *value = *field;
         return true;
     }
-    return stays_in_registers(index) && rdmsr_safe(index, value);
+    return x86_read_staying(vp, index, value);
 }
 
 bool svm_write_msr(struct vp *vp, uint32_t index, uint64_t value)
@@ -284,5 +287,5 @@ bool svm_write_msr(struct vp *vp, uint32_t index, uint64_t value)
         *field = value;
         return true;
     }
-    return stays_in_registers(index) && wrmsr_safe(index, value);
+    return x86_write_staying(vp, index, value);
 }

@@ -11,9 +11,7 @@
 #include "hv/mmu/mmu.h"
 #include "hv/x86/cpu.h"
 
-#define MSR_PAT    0x277u
-#define RESET_LDTR 0x82 /* a present LDT */
-#define RESET_TR   0x8B /* a busy 32-bit TSS */
+#define MSR_PAT 0x277u
 
 #define INTERCEPTS1                                                                                          \
     (1u << SVM_I1_INTR | 1u << SVM_I1_NMI | 1u << SVM_I1_INIT | 1u << SVM_I1_CR0_SELECTIVE |                 \
@@ -72,26 +70,6 @@ static void fill_control(struct vp *vp, struct svm_control *control)
     }
 }
 
-/* Spec: AMD APM 2 "Processor Initialization State". */
-static void fill_reset_state(struct svm_save *save)
-{
-    for (unsigned i = 0; i < VMMU_X86_SEGMENTS; i++) {
-        save->segments[i] = (struct svm_segment){ .attributes = 0x93, .limit = 0xFFFF };
-    }
-    save->segments[VMMU_X86_CS] =
-        (struct svm_segment){ .selector = 0xF000, .attributes = 0x9B, .limit = 0xFFFF, .base = 0xFFFF0000 };
-    save->ldtr = (struct svm_segment){ .attributes = RESET_LDTR, .limit = 0xFFFF };
-    save->tr = (struct svm_segment){ .attributes = RESET_TR, .limit = 0xFFFF };
-    save->gdtr.limit = save->idtr.limit = 0xFFFF;
-    save->efer = VMMU_X86_EFER_SVME;
-    save->cr0 = VMMU_X86_CR0_ET;
-    save->dr6 = X86_DR6_RESET;
-    save->dr7 = X86_DR7_RESET;
-    save->rflags = 2;
-    save->rip = 0xFFF0;
-    save->pat = VMMU_X86_PAT_AT_RESET;
-}
-
 static const char *vp_create(struct vp *vp)
 {
     struct svm_vp *svm;
@@ -112,9 +90,7 @@ static const char *vp_create(struct vp *vp)
     svm->tagged_roots = mmu_root(vp).tagged_roots;
     x86_tags_init(&svm->tags, svm->tagged_roots ? X86_TAGS : 1);
     fill_control(vp, &svm->vmcb->control);
-    fill_reset_state(&svm->vmcb->save);
-    vp->arch->state.rflags = svm->vmcb->save.rflags;
-    vp->arch->state.rip = svm->vmcb->save.rip;
+    svm->vmcb->save.pat = VMMU_X86_PAT_AT_RESET;
     return NULL;
 }
 
@@ -236,6 +212,13 @@ static void write_tpr(struct vp *vp, uint8_t cr8)
     control->virtual_interrupt = (control->virtual_interrupt & ~SVM_VINTR_TPR) | cr8;
 }
 
+static void watch_pause(struct vp *vp, bool watched)
+{
+    struct svm_control *control = &vp->arch->svm->vmcb->control;
+
+    control->intercepts1 = (control->intercepts1 & ~(1u << SVM_I1_PAUSE)) | (uint32_t)watched << SVM_I1_PAUSE;
+}
+
 static void raise_debug(struct vp *vp, uint64_t dr6_bits)
 {
     vp->arch->svm->vmcb->save.dr6 |= dr6_bits;
@@ -284,10 +267,13 @@ const struct x86_backend x86_svm = {
     .read_dr7 = svm_read_dr7,
     .write_dr7 = svm_write_dr7,
     .unblock_nmi = svm_unblock_nmi,
+    .reset_events = svm_reset_events,
+    .watch_pause = watch_pause,
     .read_control = svm_read_control,
     .write_control = svm_write_control,
     .write_efer = svm_write_efer,
     .write_root = svm_write_root,
+    .switch_to = svm_switch_to,
     .read_msr = svm_read_msr,
     .write_msr = svm_write_msr,
     .tsc_offset = tsc_offset,

@@ -82,6 +82,9 @@ void svm_leave_nmi(struct svm_vp *svm);
 /* IRET has been performed by us. */
 void svm_unblock_nmi(struct vp *vp);
 
+/* No event is under way, none is blocked, and DR6 is as after a reset. */
+void svm_reset_events(struct vp *vp);
+
 /* INT n, INT3 and INTO: RIP still stands at them. */
 bool svm_runs_again(const struct svm_vp *svm, uint64_t event);
 
@@ -105,6 +108,7 @@ uint64_t svm_read_control(const struct vp *vp, unsigned number);
 void svm_write_control(struct vp *vp, unsigned number, uint64_t value);
 void svm_write_efer(struct vp *vp, uint64_t value);
 void svm_write_root(struct vp *vp, const struct vmmu_shadow_root *root);
+void svm_switch_to(struct vp *vp);
 bool svm_read_msr(struct vp *vp, uint32_t index, uint64_t *value);
 bool svm_write_msr(struct vp *vp, uint32_t index, uint64_t value);
 

@@ -97,6 +97,23 @@ void vmx_open_window(struct vp *vp, enum x86_event_kind kind)
     }
 }
 
+void vmx_reset_events(struct vp *vp)
+{
+    struct vmx_vp *vmx = vp->arch->vmx;
+
+    vmx_use(vp);
+    vmx->entry_event = 0;
+    vmx->nmis_blocked_again = false;
+    vmx->interruptibility = 0;
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+    vmx_set_processor_controls(vmx, VMX_PROC_INTERRUPT_WINDOW | VMX_PROC_NMI_WINDOW, false);
+    vmx->saved_dr6 = X86_DR6_RESET;
+    if (x86_is_loaded(vp)) {
+        write_dr6(X86_DR6_RESET);
+    }
+}
+
 /* An instruction that was performed for the guest ends what the one before it blocked. */
 static uint32_t interruptibility_of(const struct vp *vp)
 {

@@ -146,6 +146,7 @@ static bool simple_record(enum vmx_reason reason, struct exit *exit)
     case VMX_REASON_CPUID: exit->kind = EXIT_X86_CPUID; return true;
     case VMX_REASON_HLT: exit->kind = EXIT_IDLE; return true;
     case VMX_REASON_INVD: exit->kind = EXIT_X86_CACHE; return true;
+    case VMX_REASON_PAUSE: exit->kind = EXIT_X86_PAUSE; return true;
     case VMX_REASON_XSETBV: exit->kind = EXIT_X86_XSETBV; return true;
     case VMX_REASON_VMCALL: exit->kind = EXIT_HYPERCALL; return true;
     case VMX_REASON_RDPMC: exit->kind = EXIT_X86_RDPMC; return true;
@@ -212,7 +213,8 @@ static bool has_length(const struct exit *exit)
     case EXIT_X86_XSETBV:
     case EXIT_X86_CACHE:
     case EXIT_X86_TASK_SWITCH:
-    case EXIT_X86_INVLPG: return true;
+    case EXIT_X86_INVLPG:
+    case EXIT_X86_PAUSE: return true;
     case EXIT_HOST_INTERRUPT:
     case EXIT_EVENT_WINDOW:
     case EXIT_MEMORY:

@@ -460,19 +460,20 @@ static bool field_of_msr(uint32_t index, enum vmcs_field *field)
     }
 }
 
-/* Whether the register holds this VP's value during its exits. */
-static bool stays_in_registers(uint32_t index)
+/* Where @index is kept while another VP's value is in the register; NULL: it does not stay there. */
+static uint64_t *saved_msr(struct vmx_vp *vmx, uint32_t index)
 {
     for (unsigned i = 0; i < sizeof staying_msrs / sizeof staying_msrs[0]; i++) {
         if (staying_msrs[i] == index) {
-            return true;
+            return &vmx->saved_msrs[i];
         }
     }
-    return index == X86_MSR_PKRS || index == X86_MSR_TSC_AUX;
+    return NULL;
 }
 
 bool vmx_read_msr(struct vp *vp, uint32_t index, uint64_t *value)
 {
+    const uint64_t *saved = saved_msr(vp->arch->vmx, index);
     enum vmcs_field field;
 
     vmx_use(vp);
@@ -484,7 +485,11 @@ bool vmx_read_msr(struct vp *vp, uint32_t index, uint64_t *value)
         *value = vmread(field);
         return true;
     }
-    return stays_in_registers(index) && rdmsr_safe(index, value);
+    if (saved) {
+        *value = x86_is_loaded(vp) ? rdmsr(index) : *saved;
+        return true;
+    }
+    return x86_read_staying(vp, index, value);
 }
 
 bool vmx_write_msr(struct vp *vp, uint32_t index, uint64_t value)
@@ -504,7 +509,11 @@ bool vmx_write_msr(struct vp *vp, uint32_t index, uint64_t value)
         vmwrite(field, value);
         return true;
     }
-    return stays_in_registers(index) && wrmsr_safe(index, value);
+    if (saved_msr(vmx, index)) {
+        x86_switch_to(vp); /* the processor says which values it takes */
+        return wrmsr_safe(index, value);
+    }
+    return x86_write_staying(vp, index, value);
 }
 
 void vmx_switch_from(struct vp *vp)

@@ -9,10 +9,6 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/vmx/record.h"
 
-#define RIGHTS_DATA 0x93 /* as a reset leaves it: writable, accessed, 16 bits */
-#define RIGHTS_CODE 0x9B
-#define RIGHTS_LDT  0x82
-#define RIGHTS_TSS  0x8B /* busy, 32 bits */
 #define VIRTUAL_TPR 0x80 /* in the virtual-APIC page */
 
 _Static_assert(VMCS_HOST_RSP == 0x6C14, "enter.S");
@@ -70,37 +66,19 @@ static const char *shadow(struct vmmu_shadow_config *config)
 
 /* --- a VP's control structure --- */
 
-/* Spec: SDM 3A "Processor State After Reset". */
-static void fill_reset_state(struct vp *vp)
+/* What of the guest's state nothing resets, and INIT keeps. */
+static void fill_kept_state(struct vmx_vp *vmx)
 {
-    const struct vmmu_x86_segment data = { .limit = 0xFFFF, .attributes = RIGHTS_DATA };
-    const struct vmmu_x86_segment code = {
-        .selector = 0xF000, .base = 0xFFFF0000, .limit = 0xFFFF, .attributes = RIGHTS_CODE
-    };
-    const struct vmmu_x86_system_segments system = { .ldtr = { .limit = 0xFFFF, .attributes = RIGHTS_LDT },
-                                                     .tr = { .limit = 0xFFFF, .attributes = RIGHTS_TSS } };
-    struct vmx_vp *vmx = vp->arch->vmx;
-
-    for (unsigned i = 0; i < VMMU_X86_SEGMENTS; i++) {
-        vmx_write_segment(vp, (enum vmmu_x86_segment_name)i, i == VMMU_X86_CS ? &code : &data);
-    }
-    vmx_write_system(vp, &system);
-    vmx_write_table(vp, false, 0, 0xFFFF);
-    vmx_write_table(vp, true, 0, 0xFFFF);
     vmwrite(VMCS_GUEST_CR3, 0);
-    vmwrite(VMCS_GUEST_DR7, X86_DR7_RESET);
     vmwrite(VMCS_GUEST_DEBUGCTL, 0);
     vmwrite(VMCS_GUEST_SYSENTER_CS, 0);
     vmwrite(VMCS_GUEST_SYSENTER_ESP, 0);
     vmwrite(VMCS_GUEST_SYSENTER_EIP, 0);
-    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
     vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVE);
-    vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
     vmx->pat = VMMU_X86_PAT_AT_RESET;
     vmx->host_pat = rdmsr(X86_MSR_PAT);
     vmwrite(VMCS_GUEST_PAT, vmx->nested ? vmx->pat : vmx->host_pat);
     vmwrite(VMCS_GUEST_EFER, 0);
-    vmx->saved_dr6 = X86_DR6_RESET;
 }
 
 /* A VP with tables of ours begins with them, by the controls of an indirect guest; phases of the other kind change these. */
@@ -184,7 +162,7 @@ static const char *vp_create(struct vp *vp)
     vmx->tagged_roots = root.tagged_roots;
     vmx->paging_changed = true;
     fill_controls(vmx);
-    fill_reset_state(vp);
+    fill_kept_state(vmx);
     if (!take_virtual_apic(vmx)) {
         return "no memory is left for a virtual processor's APIC page";
     }
@@ -192,10 +170,6 @@ static const char *vp_create(struct vp *vp)
         return "the processor has no more tags (VPIDs) for virtual processors";
     }
     vmx_flush_stage2(vp);
-    vmx_write_control(vp, 0, VMMU_X86_CR0_ET);
-    vmx_write_control(vp, 4, 0);
-    vp->arch->state.rflags = 2;
-    vp->arch->state.rip = 0xFFF0;
     return vmx_record_create(vp);
 }
 
@@ -288,6 +262,15 @@ static void write_tpr(struct vp *vp, uint8_t cr8)
     }
 }
 
+/* Not every processor can. */
+static void watch_pause(struct vp *vp, bool watched)
+{
+    if (vmx_processor.capabilities.controls[VMX_GROUP_PROCESSOR].may & VMX_PROC_PAUSE) {
+        vmx_use(vp);
+        vmx_set_processor_controls(vp->arch->vmx, VMX_PROC_PAUSE, watched);
+    }
+}
+
 /* What is pending goes with it: the injection of the #DB would lose it. */
 static void raise_debug(struct vp *vp, uint64_t dr6_bits)
 {
@@ -349,6 +332,8 @@ const struct x86_backend x86_vmx = {
     .read_dr7 = vmx_read_dr7,
     .write_dr7 = vmx_write_dr7,
     .unblock_nmi = vmx_unblock_nmi,
+    .reset_events = vmx_reset_events,
+    .watch_pause = watch_pause,
     .read_control = vmx_read_control,
     .write_control = vmx_write_control,
     .write_efer = vmx_write_efer,

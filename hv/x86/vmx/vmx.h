@@ -137,6 +137,9 @@ bool vmx_runs_again(uint32_t event);
 /* The vector of the exception that @event is, or EXIT_NO_EXCEPTION. */
 uint8_t vmx_exception_of(uint32_t event);
 
+/* No event is under way, none is blocked, and DR6 is as after a reset. */
+void vmx_reset_events(struct vp *vp);
+
 void vmx_unblock_nmi(struct vp *vp);
 void vmx_forget_event(struct vp *vp);
 void vmx_inject(struct vp *vp, const struct x86_event *event);

@@ -7,6 +7,7 @@
 #include "hv/guest/config.h"
 #include "hv/guest/firmware.h"
 #include "hv/mmu/mmu.h"
+#include "hv/vp/schedule.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/vp/wall_clock.h"
 #include "hv/x86/vp/x86.h"
@@ -73,11 +74,17 @@ static uint64_t hook_tsc_now(void *context, unsigned vp)
     return x86_tsc(partition->vps[vp]);
 }
 
+static void draw_attention(struct vp *vp)
+{
+    vp->attention |= VP_ATTENTION_EVENT;
+    schedule_notice(vp);
+}
+
 static void hook_request(void *context, unsigned vp)
 {
     const struct partition *partition = context;
 
-    partition->vps[vp]->attention |= VP_ATTENTION_EVENT;
+    draw_attention(partition->vps[vp]);
 }
 
 static void hook_nmi(void *context, unsigned vp)
@@ -85,21 +92,26 @@ static void hook_nmi(void *context, unsigned vp)
     const struct partition *partition = context;
 
     partition->vps[vp]->arch->nmi_pending = true;
-    partition->vps[vp]->attention |= VP_ATTENTION_EVENT;
+    draw_attention(partition->vps[vp]);
 }
 
+/* The bootstrap VP would run the firmware, which starts the machine anew. */
 static void hook_init(void *context, unsigned vp)
 {
-    (void)vp;
-    partition_end(context, PARTITION_RESET, 0, "INIT");
+    struct partition *partition = context;
+
+    if (vp == 0) {
+        partition_end(partition, PARTITION_RESET, 0, "INIT");
+    } else {
+        x86_init(partition->vps[vp]);
+    }
 }
 
-/* A VP that is not waiting for it ignores SIPI; the only VP there is has started. */
 static void hook_sipi(void *context, unsigned vp, uint8_t vector)
 {
-    (void)context;
-    (void)vp;
-    (void)vector;
+    const struct partition *partition = context;
+
+    x86_start_up(partition->vps[vp], vector);
 }
 
 static void hook_power(void *context, enum pc_power what)
@@ -212,6 +224,7 @@ const char *arch_partition_create(struct partition *partition)
     }
     partition->arch = memory_at(at);
     __builtin_memset(partition->arch, 0, sizeof *partition->arch);
+    partition->arch->tsc_offset = 0 - rdtsc();
     if (create_enlightenments(partition) != VMMU_OK) {
         return "the processor's clock has a frequency that the guest could not be told";
     }
@@ -291,7 +304,9 @@ const char *arch_vp_create(struct vp *vp)
     }
     why = backend->vp_create(vp);
     if (!why) {
-        backend->write_tsc_offset(vp, 0 - rdtsc());
+        x86_reset_registers(vp);
+        backend->write_tsc_offset(vp, vp->partition->arch->tsc_offset);
+        vp->waits = vp->index ? VP_WAIT_START : 0;
     }
     return why;
 }
@@ -330,23 +345,39 @@ void arch_vp_start(struct vp *vp, const struct guest_start *start)
 
 /* --- what the neutral loop asks all the time --- */
 
+/* While others could run, whoever waits for them by spinning is better told to stop. */
+static void watch_pause(struct vp *vp)
+{
+    const bool others_wait = schedule_slice_end_ns() != HOST_TIMER_OFF;
+
+    if (others_wait != vp->arch->pause_exits) {
+        vp->arch->pause_exits = others_wait;
+        backend->watch_pause(vp, others_wait);
+    }
+}
+
 void arch_vp_enter(struct vp *vp, struct exit *exit)
 {
     x86_switch_to(vp);
+    watch_pause(vp);
     vp->arch->code_complete = false;
     vp->arch->segments_complete = false;
     backend->enter(vp, exit);
 }
 
-void arch_vp_hold(struct vp *vp)
+void arch_partition_hold(struct partition *partition)
 {
-    vp->arch->held_tsc = rdtsc();
+    partition->arch->held_tsc = rdtsc();
 }
 
-/* The guest's counter goes on where it stood. */
-void arch_vp_release(struct vp *vp)
+/* The VPs' counters go on where they stood, in step. */
+void arch_partition_release(struct partition *partition)
 {
-    backend->write_tsc_offset(vp, backend->tsc_offset(vp) - (rdtsc() - vp->arch->held_tsc));
+    const uint64_t lost = rdtsc() - partition->arch->held_tsc;
+
+    for (unsigned i = 0; i < partition->vp_count; i++) {
+        backend->write_tsc_offset(partition->vps[i], backend->tsc_offset(partition->vps[i]) - lost);
+    }
 }
 
 void arch_vp_flush(struct vp *vp, const struct vmmu_plan *plan)
@@ -357,7 +388,12 @@ void arch_vp_flush(struct vp *vp, const struct vmmu_plan *plan)
 
 uint64_t arch_partition_deadline(const struct partition *partition)
 {
-    return pc_deadline(&partition->arch->pc, 0);
+    uint64_t earliest_ns = UINT64_MAX;
+
+    for (unsigned i = 0; i < partition->vp_count; i++) {
+        earliest_ns = clock_earlier(earliest_ns, pc_deadline(&partition->arch->pc, i));
+    }
+    return earliest_ns;
 }
 
 void arch_partition_advance(struct partition *partition, uint64_t now_ns)

@@ -102,6 +102,15 @@ void x86_settle_eoi(struct vp *vp)
     }
 }
 
+void x86_forget_events(struct vp *vp)
+{
+    struct vp_arch *arch = vp->arch;
+
+    x86_settle_eoi(vp);
+    arch->exception_pending = false;
+    arch->nmi_pending = false;
+}
+
 static void offer_lazy_eoi(struct vp *vp)
 {
     struct lapic *lapic = pc_lapic(x86_pc(vp), vp->index);

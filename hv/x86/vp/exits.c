@@ -27,17 +27,45 @@ static enum vp_next cpuid_exit(struct vp *vp, const struct exit *exit)
     return VP_RESUME;
 }
 
+/* Whether @vp may yet do something, and be it that its partition's parent makes it. */
+static bool may_go_on(const struct vp *vp)
+{
+    if (vp->waits & VP_WAIT_START) {
+        return false;
+    }
+    return vp->waits != VP_WAIT_EVENT || vp->arch->state.rflags & X86_RFLAGS_IF || vp->arch->nmi_pending;
+}
+
+/* Nobody is left who could send @vp what wakes it: an NMI, INIT. */
+static bool has_halted_for_good(struct vp *vp)
+{
+    if (vp->arch->state.rflags & X86_RFLAGS_IF || arch_vp_wakes(vp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < vp->partition->vp_count; i++) {
+        if (vp->partition->vps[i] != vp && may_go_on(vp->partition->vps[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum vp_next idle_exit(struct vp *vp, const struct exit *exit)
 {
     if (!x86_skip(vp, exit)) {
         return VP_RESUME;
     }
-    if (!(vp->arch->state.rflags & X86_RFLAGS_IF) && !arch_vp_wakes(vp)) {
+    if (has_halted_for_good(vp)) {
         return x86_give_up(vp, "the guest halted with interrupts off");
     }
     /* What waits for STI's shadow to end need not wait for its window now. */
     vp->attention |= VP_ATTENTION_EVENT;
     return VP_IDLE;
+}
+
+static enum vp_next pause_exit(struct vp *vp, const struct exit *exit)
+{
+    return x86_skip(vp, exit) ? VP_YIELD : VP_RESUME;
 }
 
 enum vp_next arch_vp_exit(struct vp *vp, const struct exit *exit)
@@ -51,6 +79,7 @@ enum vp_next arch_vp_exit(struct vp *vp, const struct exit *exit)
     case EXIT_X86_XSETBV: return x86_xsetbv_exit(vp, exit);
     case EXIT_HYPERCALL: return x86_hypercall_exit(vp, exit);
     case EXIT_IDLE: return idle_exit(vp, exit);
+    case EXIT_X86_PAUSE: return pause_exit(vp, exit);
     case EXIT_X86_CACHE:
         /* INVD would lose what other partitions have written: it acts as WBINVD. */
         if (x86_skip(vp, exit)) {

@@ -12,6 +12,8 @@
 #include "hv/x86/vp/x86.h"
 
 #define CPUID_1_ECX_OSXSAVE (1u << 27)
+#define COMPONENT_PKRU      9
+#define AREA_STATE_BV       512 /* which components of the area are not in their first state */
 #define MXCSR_OFFSET        24
 #define MXCSR_RESET         0x1F80u
 #define FCW_RESET           0x037Fu
@@ -127,10 +129,64 @@ void x86_switch_to(struct vp *vp)
     }
     load_extended(vp);
     load_registers(vp);
-    if (vp->arch->backend->switch_to) {
-        vp->arch->backend->switch_to(vp);
-    }
+    vp->arch->backend->switch_to(vp);
     loaded = vp;
+}
+
+bool x86_is_loaded(const struct vp *vp)
+{
+    return loaded == vp;
+}
+
+/* --- registers of a VP that may be another than that whose state is loaded --- */
+
+uint32_t x86_pkru(const struct vp *vp)
+{
+    const uint8_t *area = memory_at(vp->arch->extended);
+    uint32_t value = 0;
+
+    if (loaded == vp) {
+        return rdpkru();
+    }
+    if (x86_has_xsave() && *(const uint64_t *)(area + AREA_STATE_BV) & BIT64(COMPONENT_PKRU)) {
+        __builtin_memcpy(&value, area + cpuid(0xD, COMPONENT_PKRU).ebx, sizeof value);
+    }
+    return value;
+}
+
+static bool stays(uint32_t index)
+{
+    return index == X86_MSR_PKRS || index == X86_MSR_TSC_AUX;
+}
+
+bool x86_read_staying(const struct vp *vp, uint32_t index, uint64_t *value)
+{
+    if (loaded == vp) {
+        return stays(index) && rdmsr_safe(index, value);
+    }
+    *value = index == X86_MSR_PKRS ? vp->arch->saved_pkrs : vp->arch->saved_tsc_aux;
+    return stays(index) && (index == X86_MSR_PKRS ? vp->arch->has_pkrs : vp->arch->has_tsc_aux);
+}
+
+/* The processor says which values it takes. */
+bool x86_write_staying(struct vp *vp, uint32_t index, uint64_t value)
+{
+    if (!stays(index)) {
+        return false;
+    }
+    x86_switch_to(vp);
+    return wrmsr_safe(index, value);
+}
+
+void x86_clear_breakpoints(struct vp *vp)
+{
+    __builtin_memset(vp->arch->saved_dr, 0, sizeof vp->arch->saved_dr);
+    if (loaded == vp) {
+        write_dr0(0);
+        write_dr1(0);
+        write_dr2(0);
+        write_dr3(0);
+    }
 }
 
 void x86_load_xcr0(struct vp *vp, uint64_t value)

@@ -58,7 +58,7 @@ struct vmmu_ram x86_ram(struct vp *vp)
 void x86_read_keys(struct vp *vp, uint64_t cr4, uint32_t *pkru, uint32_t *pkrs)
 {
     if (cr4 & VMMU_X86_CR4_PKE) {
-        *pkru = rdpkru();
+        *pkru = x86_pkru(vp);
     }
     if (cr4 & VMMU_X86_CR4_PKS) {
         uint64_t value = 0;

@@ -79,7 +79,7 @@ struct x86_backend {
      */
     const char *(*phase_stage2)(struct vmmu_nested_config *config);
 
-    /* Control structures for a VP, in the processor's reset state. NULL, or why not. */
+    /* Control structures for a VP, whose registers are still to be reset. NULL, or why not. */
     const char *(*vp_create)(struct vp *vp);
 
     /*
@@ -112,6 +112,12 @@ struct x86_backend {
     /* IRET has been performed: NMIs are no longer blocked. */
     void (*unblock_nmi)(struct vp *vp);
 
+    /* Events under way, their windows, what blocks them, and DR6: as after a reset. */
+    void (*reset_events)(struct vp *vp);
+
+    /* Whether PAUSE exits. */
+    void (*watch_pause)(struct vp *vp, bool watched);
+
     uint64_t (*read_control)(const struct vp *vp, unsigned number);
     void (*write_control)(struct vp *vp, unsigned number, uint64_t value);
     void (*write_efer)(struct vp *vp, uint64_t value);
@@ -126,8 +132,8 @@ struct x86_backend {
     void (*write_root)(struct vp *vp, const struct vmmu_shadow_root *root);
 
     /*
-     * Store what stays in the registers while no other VP's is there, and load it, beside what switch.c looks after.
-     * NULL: nothing stays.
+     * Store what stays in the registers while no other VP's is there, and load it, beside what switch.c looks after. The first is
+     * NULL where all that stays is stored at each exit.
      */
     void (*switch_from)(struct vp *vp);
     void (*switch_to)(struct vp *vp);
@@ -230,7 +236,8 @@ struct vp_arch {
     struct vmmu_x86_paging_registers mode_registers; /* what `mode` was made from */
     struct vmmu_x86_mode mode;
     bool mode_valid;
-    bool walks_guest;      /* the processor walks the guest's own tables; else ours in their place */
+    bool walks_guest; /* the processor walks the guest's own tables; else ours in their place */
+    bool pause_exits;
     bool pdptes_in_memory; /* it reads PDPTEs there at each walk; else: */
     uint64_t pdpte[4];     /* the PDPTE registers, where the backend does not keep them */
     uint64_t fault_va;     /* the last page fault */
@@ -248,7 +255,6 @@ struct vp_arch {
     struct x86_overlay assist;
     struct x86_msrs msrs;
     struct x86_cpuid cpuid;
-    uint64_t held_tsc;            /* of the host, when the VP was last held */
     struct vmmu_shadow_root root; /* that write_root() was last given */
     vmmu_hpa extended;            /* the FPU's and extended state while another VP's is in the registers */
     uint64_t saved_dr[4];
@@ -260,6 +266,8 @@ struct vp_arch {
 
 struct partition_arch {
     struct pc pc;
+    uint64_t tsc_offset; /* of all its VPs, until one writes its counter */
+    uint64_t held_tsc;   /* of the host, when the partition was last held */
     bool enlightened;
     struct vmmu_hyperv_partition hyperv;
     struct x86_overlay overlays[2]; /* hypercall page, reference TSC page */
@@ -310,6 +318,20 @@ void x86_raise_again(struct vp *vp, const struct exit_exception *exception);
 /* If the guest has taken the offer of an interrupt that needs no EOI, end that interrupt now. */
 void x86_settle_eoi(struct vp *vp);
 
+/* Nothing waits to be delivered any more. */
+void x86_forget_events(struct vp *vp);
+
+/* --- init.c --- */
+
+/* Registers as a processor has them after a reset, and after INIT: segments, control, general and debug registers. */
+void x86_reset_registers(struct vp *vp);
+
+/* INIT: the VP is reset, and waits for a start-up message. */
+void x86_init(struct vp *vp);
+
+/* The start-up message: if the VP waits for one it runs from @vector's page on, in real mode. */
+void x86_start_up(struct vp *vp, uint8_t vector);
+
 /* --- translate.c --- */
 
 /*
@@ -321,7 +343,7 @@ const struct vmmu_x86_mode *x86_mode(struct vp *vp, bool with_keys);
 /* The same after a write of CR3, of a VP whose other paging registers do not change without an exit. */
 const struct vmmu_x86_mode *x86_mode_with_root(struct vp *vp, uint64_t cr3);
 
-/* PKRU and PKRS, which stay in the processor's registers across an exit; each stays as it is if @cr4 turns it off. */
+/* PKRU and PKRS, which change without an exit; each stays as it is if @cr4 turns it off. */
 void x86_read_keys(struct vp *vp, uint64_t cr4, uint32_t *pkru, uint32_t *pkrs);
 
 /* Walk the guest's tables for an access at the present privilege; marks are set as a processor sets them. */
@@ -440,6 +462,19 @@ bool x86_extended_create(struct vp *vp);
 
 /* Have @vp's FPU and extended state, debug address registers and the like in the registers. */
 void x86_switch_to(struct vp *vp);
+
+/* Whether what stays in the registers across an exit is @vp's there: no other VP has run since. */
+bool x86_is_loaded(const struct vp *vp);
+
+/* PKRU, wherever the VP's is now. */
+uint32_t x86_pkru(const struct vp *vp);
+
+/* The same of MSRs that stay so: PKRS, TSC_AUX. False: @index is none of these, or not there; or the value is refused. */
+bool x86_read_staying(const struct vp *vp, uint32_t index, uint64_t *value);
+bool x86_write_staying(struct vp *vp, uint32_t index, uint64_t value);
+
+/* DR0 to DR3 are 0. */
+void x86_clear_breakpoints(struct vp *vp);
 
 /* Load a new XCR0 for the VP whose state is in the registers. */
 void x86_load_xcr0(struct vp *vp, uint64_t value);
