@@ -33,7 +33,7 @@ struct engine_verdict {
 
 /* A guest instruction that changed how its VP translates, or what may be cached; already accepted. */
 struct engine_event {
-    enum op_kind kind; /* OP_INVLPG to OP_INVPCID */
+    enum op_kind kind; /* OP_INVLPG to OP_INVPCID, or OP_SWITCH */
     uint64_t address;  /* OP_INVLPG, OP_INVPCID */
     uint64_t value;    /* as the instruction had it */
     uint8_t type;      /* OP_INVPCID */
@@ -71,6 +71,8 @@ struct engine_class {
     bool (*intercepts)(const struct engine *engine, unsigned vp, enum op_kind kind);
     /* One of those. What the processor remembers is untouched, but that it loses the page of an INVLPG afterwards. */
     void (*control)(struct engine *engine, unsigned vp, const struct engine_event *event);
+    /* A hypercall's flush of linear addresses by @vp, which may be somebody else than the caller; NULL: processors do all. */
+    void (*flush)(struct engine *engine, unsigned vp, const struct vmmu_plan *plan);
     /* After ENGINE_EMULATE: the store is done. */
     void (*guest_wrote)(struct engine *engine, unsigned vp, uint64_t gpa, unsigned width_bytes);
 

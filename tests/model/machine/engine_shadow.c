@@ -398,6 +398,27 @@ static void control(struct engine *engine, unsigned vp, const struct engine_even
     }
 }
 
+/* Up to so many pages one by one; beyond it is less work to look at everything. */
+#define PAGES_ONE_BY_ONE 32U
+
+static void flush(struct engine *engine, unsigned vp, const struct vmmu_plan *plan)
+{
+    uint64_t pages = 0;
+
+    for (unsigned i = 0; i < plan->count; i++) {
+        pages += plan->ranges[i].pages;
+    }
+    if (plan->whole_tag || pages > PAGES_ONE_BY_ONE) {
+        change_root(engine, vp);
+        return;
+    }
+    for (unsigned i = 0; i < plan->count; i++) {
+        for (uint64_t page = 0; page < plan->ranges[i].pages; page++) {
+            invalidate_page(engine, vp, plan->ranges[i].base + page * VMMU_PAGE_BYTES);
+        }
+    }
+}
+
 static void guest_wrote(struct engine *engine, unsigned vp, uint64_t gpa, unsigned width_bytes)
 {
     enum vmmu_status status;
@@ -424,6 +445,7 @@ const struct engine_class engine_shadow = {
     .page_fault = page_fault,
     .is_silent = is_silent,
     .control = control,
+    .flush = flush,
     .guest_wrote = guest_wrote,
     .map = backing_map,
     .unmap = backing_unmap,

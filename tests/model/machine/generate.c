@@ -15,6 +15,7 @@
 #define CALM_ONCE_IN     24U
 #define DEMAND_ONCE_IN   6U
 #define CHURN_ONCE_IN    32U
+#define CALL_ONCE_IN     3U
 
 /* What a technique without second stage wants otherwise: tables hardly enough, and guests' large pages in many pieces. */
 static void shadow_setting(const struct engine_class *class, struct luck *luck, struct setting *setting)
@@ -33,6 +34,19 @@ static void shadow_setting(const struct engine_class *class, struct luck *luck, 
         setting->roots = (uint8_t)(2 + luck_below(luck, 3));
         setting->tags = (uint8_t)(setting->tags + luck_below(luck, 12));
     }
+}
+
+/* By a draw of its own: the worlds that have none of it are as they would be if there were no such thing. */
+static void call_setting(const struct engine_class *class, uint64_t seed, struct setting *setting)
+{
+    struct luck luck = luck_from(seed ^ UINT64_C(0xCA115));
+
+    setting->calls = luck_once_in(&luck, 3);
+    setting->no_empty_set = luck_once_in(&luck, 4);
+    if (setting->calls && setting->vps == 1 && luck_below(&luck, 4) != 0) {
+        setting->vps = (uint8_t)(2 + luck_below(&luck, MODEL_VPS - 1));
+    }
+    setting->private_vps = class->page_fault && luck_once_in(&luck, 4);
 }
 
 void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
@@ -69,6 +83,7 @@ void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
     if (class->page_fault) {
         shadow_setting(class, &luck, setting);
     }
+    call_setting(class, seed, setting);
 }
 
 struct generator *generator_create(struct world *world)
@@ -157,6 +172,8 @@ static void generate_activity(struct generator *generator)
         generate_churn(generator, vp);
     } else if (world_setting(generator->world)->silent && luck_once_in(luck, DEMAND_ONCE_IN)) {
         generate_demand(generator, vp);
+    } else if (world_setting(generator->world)->calls && luck_once_in(luck, CALL_ONCE_IN)) {
+        generate_call(generator, vp);
     } else if (draw < 310) {
         generate_access(generator, vp);
     } else if (draw < 530) {

@@ -121,8 +121,7 @@ void generate_sweep(struct generator *generator, unsigned vp)
     }
 }
 
-/* A value for CR3 that fits the paging of @vp. */
-static uint64_t draw_cr3(struct generator *generator, unsigned vp)
+uint64_t generate_cr3(struct generator *generator, unsigned vp)
 {
     struct luck *luck = &generator->luck;
     const struct vmmu_x86_paging_registers *now = registers(generator, vp);
@@ -167,7 +166,7 @@ void generate_flush(struct generator *generator, unsigned vp)
     switch (luck_below(luck, 8)) {
     case 0:
     case 1:
-    case 2: put(generator, vp, OP_CR3, draw_cr3(generator, vp)); break;
+    case 2: put(generator, vp, OP_CR3, generate_cr3(generator, vp)); break;
     case 3: put(generator, vp, OP_CR3, now->cr3); break;
     case 4:
     case 5:
@@ -197,7 +196,7 @@ void generate_trip(struct generator *generator, unsigned vp)
     const uint64_t quietly = pcids && luck_below(luck, 4) ? VMMU_X86_CR3_NO_FLUSH : 0;
     const uint64_t address = generator->recent[luck_below(luck, RECENT)];
     const uint64_t away =
-        pcids ? (home & ~BITS64(11, 0)) | luck_below(luck, 3) | quietly : draw_cr3(generator, vp);
+        pcids ? (home & ~BITS64(11, 0)) | luck_below(luck, 3) | quietly : generate_cr3(generator, vp);
 
     generator->recent[0] = address;
     generate_access(generator, vp);
@@ -349,7 +348,7 @@ static void edit_root(struct generator *generator, unsigned vp, uint64_t root)
 void generate_churn(struct generator *generator, unsigned vp)
 {
     struct luck *luck = &generator->luck;
-    const uint64_t root = draw_cr3(generator, vp) & BITS64(51, 12);
+    const uint64_t root = generate_cr3(generator, vp) & BITS64(51, 12);
     const uint64_t back = registers(generator, vp)->cr3;
     const bool long_mode = (registers(generator, vp)->efer & VMMU_X86_EFER_LME) != 0;
     uint64_t address = 0;

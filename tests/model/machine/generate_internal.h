@@ -120,6 +120,14 @@ void generate_demand(struct generator *generator, unsigned vp);
 /* A root is left, so much else is used that it may be given up meanwhile, it is changed, and the VP comes back to it. */
 void generate_churn(struct generator *generator, unsigned vp);
 
+/* A value for CR3 that fits the paging of @vp, with or without the bit that spares what is cached. */
+uint64_t generate_cr3(struct generator *generator, unsigned vp);
+
+/* --- generate_call.c --- */
+
+/* Tables are changed, and those who may have cached them are told by hypercall; or address spaces are switched by it. */
+void generate_call(struct generator *generator, unsigned vp);
+
 /* --- generate_host.c --- */
 
 void generate_host(struct generator *generator);

@@ -188,6 +188,9 @@ static void print_counters(const struct run_result *result)
         { "accesses to devices", counters->devices },
         { "actions between two stores", counters->between_stores },
         { "switches of roots without a flush", counters->switches },
+        { "goes of flush hypercalls", counters->goes },
+        { "flushes that they had made", counters->ordered },
+        { "address spaces switched by hypercall", counters->ops[OP_SWITCH] },
         { "accesses too tangled to judge", result->given_up },
     };
 

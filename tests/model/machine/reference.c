@@ -93,9 +93,10 @@ static enum vmmu_status load_pdptes(const struct reference *reference, bool want
     return vmmu_mode_load_pdptes(&reference->cpu, &reference->ram, next->cr3, next->pdpte);
 }
 
-/* The state of @mode as a moment has it. */
-static struct moment moment_of(struct reference *reference, const struct vmmu_x86_mode *mode)
+/* The state of @vp as a moment has it. */
+static struct moment moment_of(struct reference *reference, const struct reference_vp *vp)
 {
+    const struct vmmu_x86_mode *mode = &vp->mode;
     struct vmmu_x86_layout *layout = &reference->layout[mode->layout.format][mode->nx];
     struct moment moment = { .paging = mode->paging != VMMU_X86_PAGING_NONE };
 
@@ -106,7 +107,7 @@ static struct moment moment_of(struct reference *reference, const struct vmmu_x8
     moment.layout = layout;
     moment.global_pages = mode->global_pages;
     moment.from_registers = mode->paging == VMMU_X86_PAGING_PAE && !mode->pdpte_in_memory;
-    moment.pcid = mode->pcid;
+    moment.pcid = reference_context(vp);
     moment.root = mode->root.v;
     for (unsigned i = 0; moment.from_registers && i < 4; i++) {
         moment.pdpte[i] = mode->pdpte[i];
@@ -134,11 +135,10 @@ static void prune(struct reference *reference)
     history_prune(reference->history, floor);
 }
 
-/* A new moment of the VP, as its mode is, if anything is different. @invalidation may be NULL. */
-static void pass(struct reference *reference, unsigned vp, const struct invalidation *invalidation)
+void reference_pass(struct reference *reference, unsigned vp, const struct invalidation *invalidation)
 {
     struct past *past = &reference->vp[vp].past;
-    struct moment moment = moment_of(reference, &reference->vp[vp].mode);
+    struct moment moment = moment_of(reference, &reference->vp[vp]);
 
     if ((!invalidation || !moment.paging) &&
         is_same_state(&moment, past_moment(past, past_count(past) - 1))) {
@@ -161,9 +161,16 @@ static enum vmmu_status become(struct reference *reference, unsigned vp,
 
     if (status == VMMU_OK) {
         reference->vp[vp].registers = *next;
-        pass(reference, vp, invalidation);
+        reference_pass(reference, vp, invalidation);
     }
     return status;
+}
+
+/* Nothing of what was made in other spaces is of use any more, but for global translations, which all share. */
+static void forget_spaces(struct reference_vp *vp)
+{
+    vp->space_count = 0;
+    vp->space_now = 0;
 }
 
 enum vmmu_status reference_cr0(struct reference *reference, unsigned vp, uint64_t value)
@@ -184,6 +191,9 @@ enum vmmu_status reference_cr0(struct reference *reference, unsigned vp, uint64_
     const bool switched = ((now->cr0 ^ next.cr0) & VMMU_X86_CR0_PG) != 0;
     const struct invalidation everything = invalidation_of_everything();
 
+    if (switched) {
+        forget_spaces(&reference->vp[vp]);
+    }
     return become(reference, vp, &next, switched ? &everything : NULL);
 }
 
@@ -203,9 +213,57 @@ enum vmmu_status reference_cr3(struct reference *reference, unsigned vp, uint64_
     }
     const bool pcids = (now->cr4 & VMMU_X86_CR4_PCIDE) != 0;
     const uint16_t pcid = (uint16_t)(pcids ? value & BITS64(11, 0) : 0);
-    const struct invalidation context = invalidation_of_context(pcid, GLOBALS_STAY);
+    struct invalidation context = invalidation_of_context(pcid, GLOBALS_STAY);
 
+    context.every_context = reference->vp[vp].space_count != 0;
+    forget_spaces(&reference->vp[vp]);
     return become(reference, vp, &next, pcids && (value & VMMU_X86_CR3_NO_FLUSH) ? NULL : &context);
+}
+
+/* The number of the space @cr3, a new one if need be. False if there are too many. */
+static bool find_space(struct reference_vp *vp, uint64_t cr3, uint8_t *number)
+{
+    for (*number = 0; *number < vp->space_count; ++*number) {
+        if (vp->space[*number] == cr3) {
+            return true;
+        }
+    }
+    if (vp->space_count == REFERENCE_SPACES) {
+        return false;
+    }
+    vp->space[vp->space_count++] = cr3;
+    return true;
+}
+
+enum vmmu_status reference_switch(struct reference *reference, unsigned vp, uint64_t value)
+{
+    struct reference_vp *who = &reference->vp[vp];
+    const bool pae = who->mode.paging == VMMU_X86_PAGING_PAE;
+    struct vmmu_x86_paging_registers next = who->registers;
+    enum vmmu_status status = vmmu_mode_check_cr3(&reference->cpu, &who->registers, value);
+    uint8_t number;
+
+    if ((who->registers.cr4 & VMMU_X86_CR4_PCIDE) || who->mode.paging == VMMU_X86_PAGING_NONE) {
+        return VMMU_UNSUPPORTED;
+    }
+    next.cr3 = value;
+    if (status == VMMU_OK) {
+        status = load_pdptes(reference, pae, &next);
+    }
+    if (status != VMMU_OK) {
+        return status;
+    }
+    if ((who->space_count == 0 && !find_space(who, who->registers.cr3, &number)) ||
+        !find_space(who, value, &number)) {
+        return VMMU_UNSUPPORTED;
+    }
+    who->space_now = number;
+    return become(reference, vp, &next, NULL);
+}
+
+bool reference_is_switched(const struct reference *reference, unsigned vp)
+{
+    return reference->vp[vp].space_count != 0;
 }
 
 /* MOV to CR4 makes the processor forget everything, or all of the current PCID, or nothing. */
@@ -240,7 +298,7 @@ enum vmmu_status reference_cr4(struct reference *reference, unsigned vp, uint64_
     }
     const struct invalidation everything = invalidation_of_everything();
     const struct invalidation context =
-        invalidation_of_context(reference->vp[vp].mode.pcid, GLOBALS_OF_CONTEXT);
+        invalidation_of_context(reference_context(&reference->vp[vp]), GLOBALS_OF_CONTEXT);
     const uint64_t changed = now->cr4 ^ value;
     const bool all = cr4_removes_everything(reference, changed, value);
     const bool some = cr4_removes_context(reference, changed, value);
@@ -287,7 +345,7 @@ static struct invalidation invalidation_of_page(const struct reference *referenc
     const uint64_t page_bytes = reference_page_bytes(reference, vp, address);
 
     return (struct invalidation){ .translations = true,
-                                  .pcid = mode->pcid,
+                                  .pcid = reference_context(&reference->vp[vp]),
                                   .globals = GLOBALS_GO,
                                   .structures = STRUCTURES_OF_PATH,
                                   .first = linear & ~(page_bytes - 1),
@@ -337,10 +395,11 @@ enum vmmu_status reference_invpcid(struct reference *reference, unsigned vp, uns
     if (type == 0 && !may_be_named(reference, address)) {
         return VMMU_GUEST_FAULT;
     }
-    const struct invalidation invalidation =
-        invalidation_of_invpcid(reference, vp, type, (uint16_t)pcid, address);
+    const struct reference_vp *who = &reference->vp[vp];
+    const uint16_t context = pcid == who->mode.pcid ? reference_context(who) : (uint16_t)pcid;
+    const struct invalidation invalidation = invalidation_of_invpcid(reference, vp, type, context, address);
 
-    pass(reference, vp, &invalidation);
+    reference_pass(reference, vp, &invalidation);
     return VMMU_OK;
 }
 
@@ -353,14 +412,14 @@ void reference_invlpg(struct reference *reference, unsigned vp, uint64_t address
         return;
     }
     invalidation.structures = goes_by_path(reference, vp) ? STRUCTURES_OF_PATH : STRUCTURES_GO;
-    pass(reference, vp, &invalidation);
+    reference_pass(reference, vp, &invalidation);
 }
 
 void reference_page_fault(struct reference *reference, unsigned vp, uint64_t address)
 {
     const struct invalidation invalidation = invalidation_of_page(reference, vp, address);
 
-    pass(reference, vp, &invalidation);
+    reference_pass(reference, vp, &invalidation);
 }
 
 unsigned reference_burden_of(const struct reference *reference, unsigned vp)

@@ -46,12 +46,42 @@ const struct vmmu_x86_mode *reference_mode(const struct reference *reference, un
  */
 enum vmmu_status reference_cr0(struct reference *reference, unsigned vp, uint64_t value);
 enum vmmu_status reference_cr3(struct reference *reference, unsigned vp, uint64_t value);
+/*
+ * HvSwitchVirtualAddressSpace: CR3 becomes @value, and nothing is forgotten. What was made in another address space is of no use
+ * meanwhile, and may be used again after the way back. VMMU_UNSUPPORTED, with nothing changed: with PCIDs, or too
+ * many spaces.
+ *
+ * Spec: TLFS "HvSwitchVirtualAddressSpace".
+ */
+enum vmmu_status reference_switch(struct reference *reference, unsigned vp, uint64_t value);
+/* Whether the VP has switched since it last wrote CR3 by itself. */
+bool reference_is_switched(const struct reference *reference, unsigned vp);
 enum vmmu_status reference_cr4(struct reference *reference, unsigned vp, uint64_t value);
 enum vmmu_status reference_efer(struct reference *reference, unsigned vp, uint64_t value);
 enum vmmu_status reference_pkru(struct reference *reference, unsigned vp, uint32_t value);
 enum vmmu_status reference_invpcid(struct reference *reference, unsigned vp, unsigned type, uint64_t pcid,
                                    uint64_t address);
 void reference_invlpg(struct reference *reference, unsigned vp, uint64_t address);
+
+/* What a flush hypercall promises of one VP. */
+struct reference_flush {
+    bool every_space;
+    bool globals_stay;
+    bool list; /* only the pages that [first, last] touches, and what leads to them */
+    uint64_t
+        space; /* unless every_space: what was read while CR3 was this, but for bits below the table's address */
+    uint64_t first;
+    uint64_t last;
+};
+
+/*
+ * The call has returned: what it names is gone. Of a large page that is touched all goes, as far as the address space is
+ * the present one: what other tables map cannot be known.
+ *
+ * Spec: TLFS "HvCallFlushVirtualAddressSpace", "HvCallFlushVirtualAddressList".
+ */
+void reference_flush(struct reference *reference, unsigned vp, const struct reference_flush *flush);
+
 /* A page fault was delivered to the guest: the processor has forgotten what it had cached for the address. */
 void reference_page_fault(struct reference *reference, unsigned vp, uint64_t address);
 

@@ -27,10 +27,15 @@ static bool reaches_context(const struct invalidation *invalidation, uint16_t pc
     return invalidation->every_context || invalidation->pcid == pcid;
 }
 
+static bool reaches_address(const struct invalidation *invalidation, uint64_t address)
+{
+    return invalidation->translations && address >= invalidation->first && address <= invalidation->last;
+}
+
 bool invalidation_covers(const struct invalidation *invalidation, uint16_t pcid, uint64_t address,
                          bool global)
 {
-    if (!invalidation->translations || address < invalidation->first || address > invalidation->last) {
+    if (invalidation->of_space || !reaches_address(invalidation, address)) {
         return false;
     }
     if (global && invalidation->globals != GLOBALS_OF_CONTEXT) {
@@ -39,28 +44,58 @@ bool invalidation_covers(const struct invalidation *invalidation, uint16_t pcid,
     return reaches_context(invalidation, pcid);
 }
 
-unsigned invalidation_cut(const struct invalidation *invalidation, uint16_t pcid, uint64_t address,
-                          const struct vmmu_x86_format *format)
+bool invalidation_covers_in_space(const struct invalidation *invalidation, uint64_t root, uint64_t address,
+                                  bool global)
 {
-    if (invalidation->structures == STRUCTURES_STAY || !reaches_context(invalidation, pcid)) {
-        return NO_CUT;
+    return invalidation->of_space && invalidation->space == root && reaches_address(invalidation, address) &&
+           (!global || invalidation->globals == GLOBALS_GO);
+}
+
+/* Whether entries for the region of 2^@shift bytes around @address go. */
+static bool cuts_region(const struct invalidation *invalidation, uint64_t address, unsigned shift)
+{
+    switch (invalidation->structures) {
+    case STRUCTURES_STAY: return false;
+    case STRUCTURES_OF_PATH: return (invalidation->address ^ address) >> shift == 0;
+    case STRUCTURES_OF_RANGE:
+        return address >> shift >= invalidation->first >> shift &&
+               address >> shift <= invalidation->last >> shift;
+    case STRUCTURES_GO: return true;
     }
-    if (invalidation->structures == STRUCTURES_GO) {
-        return 2;
-    }
+    return false;
+}
+
+static unsigned cut(const struct invalidation *invalidation, uint64_t address,
+                    const struct vmmu_x86_format *format)
+{
     for (unsigned level = 2; level <= format->levels; level++) {
-        if ((invalidation->address ^ address) >> format->level[level].shift == 0) {
+        if (cuts_region(invalidation, address, format->level[level].shift)) {
             return level;
         }
     }
     return NO_CUT;
 }
 
+unsigned invalidation_cut(const struct invalidation *invalidation, uint16_t pcid, uint64_t address,
+                          const struct vmmu_x86_format *format)
+{
+    const bool reaches = !invalidation->of_space && reaches_context(invalidation, pcid);
+
+    return reaches ? cut(invalidation, address, format) : NO_CUT;
+}
+
+unsigned invalidation_cut_in_space(const struct invalidation *invalidation, uint64_t address,
+                                   const struct vmmu_x86_format *format)
+{
+    return invalidation->of_space ? cut(invalidation, address, format) : NO_CUT;
+}
+
 /* Whether nothing is left of what was read under some PCID, whatever the address. */
 static bool is_of_all_addresses(const struct invalidation *invalidation)
 {
-    return invalidation->translations && invalidation->structures == STRUCTURES_GO &&
-           invalidation->first == 0 && invalidation->last == UINT64_MAX;
+    return invalidation->translations && !invalidation->of_space &&
+           invalidation->structures == STRUCTURES_GO && invalidation->first == 0 &&
+           invalidation->last == UINT64_MAX;
 }
 
 /* PCIDs that were emptied later than the moment that is looked at. Those that do not fit count as not emptied. */

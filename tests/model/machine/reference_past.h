@@ -22,7 +22,8 @@ enum past_globals {
 /* Which entries of paging-structure caches an invalidation takes along, of those of its PCID. */
 enum past_structures {
     STRUCTURES_STAY,
-    STRUCTURES_OF_PATH, /* those that lead to its address */
+    STRUCTURES_OF_PATH,  /* those that lead to its address */
+    STRUCTURES_OF_RANGE, /* those that lead to some address of [first, last] */
     STRUCTURES_GO,
 };
 
@@ -30,6 +31,8 @@ enum past_structures {
 struct invalidation {
     bool translations;  /* those of [first, last], of the PCID */
     bool every_context; /* of every PCID; else of `pcid` */
+    bool of_space;      /* only what was read while the root was `space`, under whatever PCID */
+    uint64_t space;
     uint16_t pcid;
     enum past_globals globals;
     enum past_structures structures;
@@ -95,12 +98,20 @@ static inline uint64_t past_end(const struct past *past, unsigned i)
 bool invalidation_covers(const struct invalidation *invalidation, uint16_t pcid, uint64_t address,
                          bool global);
 
+/* The same of @invalidation that is of_space, and a translation that was made while the root was @root. */
+bool invalidation_covers_in_space(const struct invalidation *invalidation, uint64_t root, uint64_t address,
+                                  bool global);
+
 /*
  * The lowest level whose cached entry, on the way to @address under @pcid, @invalidation removes; with it go those of all
- * levels above. NO_CUT if none. Cached entries begin at level 2.
+ * levels above. NO_CUT if none, or if it is of_space. Cached entries begin at level 2.
  */
 #define NO_CUT 255U
 unsigned invalidation_cut(const struct invalidation *invalidation, uint16_t pcid, uint64_t address,
                           const struct vmmu_x86_format *format);
+
+/* The same of @invalidation that is of_space, and entries that were read while the root was its own. */
+unsigned invalidation_cut_in_space(const struct invalidation *invalidation, uint64_t address,
+                                   const struct vmmu_x86_format *format);
 
 #endif

@@ -15,6 +15,13 @@ struct segment {
     unsigned cut; /* since the segment before, cached entries of this level and above were removed */
 };
 
+/* At the beginning of a segment, entries that were read on one root were removed. */
+struct space_cut {
+    unsigned segment;
+    unsigned level; /* this one and above */
+    uint64_t root;
+};
+
 struct search {
     const struct reference *reference;
     const struct vmmu_x86_mode *mode; /* now */
@@ -23,6 +30,7 @@ struct search {
     struct vmmu_x86_access access;
     const struct vmmu_x86_format *format;
     uint64_t address;
+    uint16_t context; /* that of now */
     unsigned budget;
     bool incomplete;
 
@@ -33,6 +41,8 @@ struct search {
     uint64_t global_horizon; /* the same of global ones */
     unsigned count;
     struct segment segment[MOMENTS];
+    unsigned space_cut_count;
+    struct space_cut space_cut[MOMENTS];
 };
 
 /* A way down, as far as it has come. */
@@ -110,13 +120,62 @@ static bool arrive(const struct search *search, const struct arrival *arrival, u
     return arrival->reach && tell(search, &result);
 }
 
+/* When the translations of the address that were made on @root were last removed for the root's sake. */
+static uint64_t space_horizon_of(const struct search *search, uint64_t root, bool global)
+{
+    for (unsigned i = past_count(search->past); i-- > 0;) {
+        const struct moment *moment = past_moment(search->past, i);
+
+        if (invalidation_covers_in_space(&moment->invalidation, root, search->address, global)) {
+            return moment->begin;
+        }
+    }
+    return 0;
+}
+
 /* Whether the translation that was made of the leaf may have been kept until now. */
 static bool is_remembered(const struct search *search, const struct reading *reading)
 {
-    const bool global =
-        search->segment[reading->segment].moment->global_pages && (reading->entry & search->format->global);
+    const struct moment *moment = search->segment[reading->segment].moment;
+    const bool global = moment->global_pages && (reading->entry & search->format->global);
 
-    return (global ? search->global_horizon : search->horizon) < reading->end;
+    return (global ? search->global_horizon : search->horizon) < reading->end &&
+           space_horizon_of(search, moment->root, global) < reading->end;
+}
+
+/*
+ * Whether an entry of @level that was read in segment @from was removed at the beginning of segment @to, which is
+ * later.
+ */
+static bool is_cut(const struct search *search, unsigned from, unsigned to, unsigned level)
+{
+    const uint64_t root = search->segment[from].moment->root;
+
+    if (search->segment[to].cut <= level) {
+        return true;
+    }
+    for (unsigned i = 0; i < search->space_cut_count; i++) {
+        const struct space_cut *cut = &search->space_cut[i];
+
+        if (cut->segment == to && cut->root == root && cut->level <= level) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether some entry of @level may have been removed at the beginning of the segment. */
+static bool may_cut(const struct search *search, unsigned segment, unsigned level)
+{
+    if (search->segment[segment].cut <= level) {
+        return true;
+    }
+    for (unsigned i = 0; i < search->space_cut_count; i++) {
+        if (search->space_cut[i].segment == segment && search->space_cut[i].level <= level) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool meet_leaf(const struct search *search, const struct way *way, const struct reading *reading)
@@ -239,10 +298,10 @@ static bool read_version(struct search *search, const struct way *way, const str
         const struct segment *segment = &search->segment[i];
         const bool later = way->from_root || i > way->segment;
 
-        if (!way->from_root && i > way->segment && segment->cut <= way->level + 1) {
+        if (!way->from_root && i > way->segment && is_cut(search, way->segment, i, way->level + 1)) {
             return false;
         }
-        if (later && segment->cut <= way->level) {
+        if (later && may_cut(search, i, way->level)) {
             followed = false;
         }
         if (way->from_root && !starts_there(search, way, i)) {
@@ -275,7 +334,7 @@ static bool is_reachable_now(const struct search *search, const struct way *way)
         return starts_there(search, way, search->count - 1);
     }
     for (unsigned i = way->segment + 1; i < search->count; i++) {
-        if (search->segment[i].cut <= way->level + 1) {
+        if (is_cut(search, way->segment, i, way->level + 1)) {
             return false;
         }
     }
@@ -344,11 +403,22 @@ static bool find_origin(struct search *search, uint64_t *origin)
     return search->past->lost == 0;
 }
 
+static void add_space_cut(struct search *search, const struct invalidation *invalidation)
+{
+    const unsigned level = invalidation_cut_in_space(invalidation, search->address, search->format);
+
+    if (level != NO_CUT) {
+        search->space_cut[search->space_cut_count++] =
+            (struct space_cut){ search->count, level, invalidation->space };
+    }
+}
+
 static void add_segments(struct search *search, uint64_t origin)
 {
     unsigned cut = NO_CUT;
 
     search->count = 0;
+    search->space_cut_count = 0;
     for (unsigned i = 0; i < past_count(search->past); i++) {
         const struct moment *moment = past_moment(search->past, i);
         const uint64_t end = past_end(search->past, i);
@@ -356,6 +426,7 @@ static void add_segments(struct search *search, uint64_t origin)
             invalidation_cut(&moment->invalidation, search->pcid, search->address, search->format);
 
         cut = removed < cut ? removed : cut;
+        add_space_cut(search, &moment->invalidation);
         if (!moment->paging || moment->pcid != search->pcid || moment->begin < origin ||
             vmmu_format_of(moment->layout)->levels != search->format->levels ||
             vmmu_format_of(moment->layout)->entry_bytes != search->format->entry_bytes) {
@@ -382,7 +453,7 @@ static bool search_context(struct search *search, uint16_t pcid)
     uint64_t origin;
 
     search->pcid = pcid;
-    search->current = pcid == search->mode->pcid;
+    search->current = pcid == search->context;
     search->horizon = search->current ? horizon_of(search, pcid, false) : TIME_NEVER;
     search->global_horizon = search->mode->global_pages ? horizon_of(search, pcid, true) : TIME_NEVER;
     if (!find_origin(search, &origin)) {
@@ -409,7 +480,7 @@ static bool search_context(struct search *search, uint16_t pcid)
 /* Search the PCIDs other than that of now under which global translations may have been made. */
 static bool search_others(struct search *search)
 {
-    uint16_t pcids[CONTEXTS] = { search->mode->pcid };
+    uint16_t pcids[CONTEXTS] = { search->context };
     unsigned count = 1;
 
     for (unsigned i = past_count(search->past); i-- > 0;) {
@@ -447,9 +518,10 @@ enum search_end reference_search(const struct reference *reference, const struct
     search.access = access->access;
     search.format = vmmu_format_of(&vp->mode.layout);
     search.address = reference_linear(&vp->mode, access->address);
+    search.context = reference_context(vp);
     search.budget = BUDGET;
     search.incomplete = false;
-    if (search_context(&search, vp->mode.pcid) || (vp->mode.global_pages && search_others(&search))) {
+    if (search_context(&search, search.context) || (vp->mode.global_pages && search_others(&search))) {
         return SEARCH_FOUND;
     }
     return search.incomplete ? SEARCH_GAVE_UP : SEARCH_EXHAUSTED;

@@ -31,6 +31,8 @@ static void add_counters(struct world_counters *sum, const struct world_counters
     sum->stale += one->stale;
     sum->between_stores += one->between_stores;
     sum->switches += one->switches;
+    sum->goes += one->goes;
+    sum->ordered += one->ordered;
 }
 
 /* One world to its end: @ops operations, or the finding. Its script is in result->script. */

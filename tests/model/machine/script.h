@@ -23,6 +23,10 @@ enum op_kind {
     OP_EFER,    /* -, value */
     OP_PKRU,    /* -, value */
     OP_INVPCID, /* address, PCID, type */
+    /* Hypercalls, where the setting has them. */
+    OP_ELEMENT, /* address: a range for the next list; width: as many dull ranges come before it */
+    OP_FLUSH, /* address: set of virtual processors; value: the address space; flags: the input's; width: OP_FLUSH_... */
+    OP_SWITCH, /* -, value: the address space */
     /* The processor on which a virtual processor runs. */
     OP_SPECULATE, /* address: fill the TLB as if the address had been accessed and the access thrown away */
     OP_EVICT,     /* forget some entries; value: how many of 256 */
@@ -49,6 +53,12 @@ enum op_kind {
 #define OP_CLEAR_ACCESSED UINT8_C(1)
 #define OP_CLEAR_DIRTY    UINT8_C(2)
 
+/* The form of a flush. */
+#define OP_FLUSH_LIST     UINT8_C(1)
+#define OP_FLUSH_EX       UINT8_C(2)
+#define OP_FLUSH_SET_ALL  UINT8_C(4) /* Ex: the set's format says all; the rest is to be passed over */
+#define OP_FLUSH_NO_BANK  UINT8_C(8) /* Ex: the bank that could name somebody is not there */
+
 struct op {
     enum op_kind kind;
     uint8_t vp;
@@ -70,6 +80,9 @@ struct setting {
     uint8_t tags;       /* VPIDs or ASIDs that the host deals out, 1 or more; fewer than VPs means reuse */
     uint8_t roots; /* shadow: so many roots of a virtual processor have tags of their own; 0, 1: none has */
     bool silent;   /* shadow, Intel: faults of what is not present go to the guest without an exit */
+    bool private_vps;      /* shadow: no page of the technique's serves two virtual processors */
+    bool calls;            /* guests make hypercalls */
+    bool no_empty_set;     /* to flush no virtual processor is an error; else it means all */
     bool second_dirty;     /* EPT: accessed and dirty flags are on; NPT: always true */
     bool execute_only;     /* EPT offers it */
     uint8_t second_levels; /* 4 or 5 */

@@ -28,6 +28,9 @@ const char *const check_names[CHECKS] = {
     [CHECK_TABLES] = "tables",
     [CHECK_SILENCE] = "silence",
     [CHECK_SWITCH] = "switch",
+    [CHECK_CALL] = "call",
+    [CHECK_THRIFT] = "thrift",
+    [CHECK_PRIVATE] = "private",
 };
 
 /* --- findings --- */
@@ -189,6 +192,9 @@ static bool start(struct world *world)
     if (is_shadowed(world)) {
         reference_hold_pdptes(world->reference);
     }
+    if (!world_start_calls(world)) {
+        return false;
+    }
     world->engine = world->class->create(world);
     if (!world->engine) {
         return false;
@@ -269,6 +275,9 @@ static bool (*const steps[OP_KINDS])(struct world *world, const struct op *op) =
     [OP_EFER] = world_step_control,
     [OP_PKRU] = world_step_control,
     [OP_INVPCID] = world_step_control,
+    [OP_ELEMENT] = world_step_element,
+    [OP_FLUSH] = world_step_flush,
+    [OP_SWITCH] = world_step_switch,
     [OP_SPECULATE] = world_step_speculate,
     [OP_EVICT] = step_evict,
     [OP_MIGRATE] = world_step_migrate,

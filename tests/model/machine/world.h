@@ -36,6 +36,9 @@ enum check {
     CHECK_TABLES,    /* table pages were lost or given back twice, or the engine's own lookup disagrees */
     CHECK_SILENCE, /* an entry of the engine's lets a fault through to the guest that it may have to answer */
     CHECK_SWITCH,  /* an address space was entered that was in step, and the engine asked for a flush */
+    CHECK_CALL,    /* a hypercall ended otherwise than the specification has it */
+    CHECK_THRIFT,  /* a hypercall flushed what it was told to leave alone */
+    CHECK_PRIVATE, /* a table serves two virtual processors, each of which was to have its own */
     CHECKS,
 };
 
@@ -113,6 +116,8 @@ struct world_counters {
     uint64_t stale; /* accesses whose result was permitted and differs from what a fresh walk gives */
     uint64_t between_stores; /* actions of processors between two stores of the engine */
     uint64_t switches;       /* of roots that changed nothing, and so had nothing to flush */
+    uint64_t goes;           /* of flush hypercalls: one is made in several if its list is long */
+    uint64_t ordered;        /* virtual processors that were to flush for them */
 };
 
 const struct world_counters *world_counters(const struct world *world);

@@ -30,6 +30,9 @@ static enum vmmu_status perform(struct world *world, const struct op *op)
     case OP_READ:
     case OP_WRITE:
     case OP_FETCH:
+    case OP_ELEMENT:
+    case OP_FLUSH:
+    case OP_SWITCH:
     case OP_SPECULATE:
     case OP_EVICT:
     case OP_MIGRATE:
@@ -146,13 +149,14 @@ static bool is_intercepted(const struct world *world, uint8_t vp, enum op_kind k
  * An instruction that loads PDPTEs exits where the host maps none of the memory that they are in, and a host
  * has nothing to say to that.
  */
-static bool can_load_pdptes(const struct world *world, const struct op *op)
+bool world_can_load_pdptes(const struct world *world, const struct op *op)
 {
     const struct vmmu_x86_paging_registers *now = reference_registers(world->reference, op->vp);
-    const uint64_t cr3 = op->kind == OP_CR3 ? op->value : now->cr3;
+    const bool to_cr3 = op->kind == OP_CR3 || op->kind == OP_SWITCH;
+    const uint64_t cr3 = to_cr3 ? op->value : now->cr3;
     const uint64_t cr4 = op->kind == OP_CR4 ? op->value : now->cr4;
 
-    if (op->kind != OP_CR0 && op->kind != OP_CR3 && op->kind != OP_CR4) {
+    if (op->kind != OP_CR0 && !to_cr3 && op->kind != OP_CR4) {
         return true;
     }
     if (!(cr4 & VMMU_X86_CR4_PAE) || (now->efer & VMMU_X86_EFER_LME)) {
@@ -186,15 +190,36 @@ static uint64_t linear_address(const struct world *world, const struct op *op)
     return long_mode ? op->address : op->address & BITS64(31, 0);
 }
 
+/*
+ * Who switches by hypercall does not have PCIDs until its next MOV to CR3: what of its spaces would be whose is nowhere
+ * said.
+ */
+static bool mixes_spaces(const struct world *world, const struct op *op)
+{
+    return op->kind == OP_CR4 && (op->value & VMMU_X86_CR4_PCIDE) &&
+           reference_is_switched(world->reference, op->vp);
+}
+
+/* What reaches all address spaces, of which the processor knows the one in use, exits once a guest has switched by hypercall. */
+static bool is_watched(const struct world *world, const struct op *op)
+{
+    return world->vps[op->vp].by_space && op->kind != OP_EFER && op->kind != OP_PKRU;
+}
+
 bool world_step_control(struct world *world, const struct op *op)
 {
     struct op asked = *op;
     struct instruction instruction = { .op = &asked };
 
-    if (!can_load_pdptes(world, op)) {
+    if (!world_can_load_pdptes(world, op) || mixes_spaces(world, op)) {
         return false;
     }
     world_enter(world, op->vp);
+    if (is_watched(world, op)) {
+        world_exit(world, op->vp);
+        world_merge_spaces(world, op->vp);
+        world_resume(world, op->vp);
+    }
     asked.address = linear_address(world, op);
     describe(world, &instruction);
     if (perform(world, &asked) != VMMU_OK) {
@@ -225,7 +250,7 @@ void world_invlpg_between(struct world *world, uint8_t vp, uint64_t address)
     struct op asked = { .kind = OP_INVLPG, .vp = vp, .address = address };
     struct instruction instruction = { .op = &asked };
 
-    if (world->emulating || is_intercepted(world, vp, OP_INVLPG)) {
+    if (world->emulating || is_watched(world, &asked) || is_intercepted(world, vp, OP_INVLPG)) {
         world_exit(world, vp);
         return;
     }

@@ -97,11 +97,112 @@ static void flush_precisely(struct world *world, struct world_processor *process
     processor->pending[vp] = (struct vmmu_plan){ .count = 0 };
 }
 
+/* --- by hypercall --- */
+
+/* Up to so many pages one by one. */
+#define LINEAR_PAGES 32U
+
+static uint64_t pages_of(const struct vmmu_plan *plan)
+{
+    uint64_t pages = 0;
+
+    for (unsigned i = 0; i < plan->count; i++) {
+        pages += plan->ranges[i].pages;
+    }
+    return pages;
+}
+
+/* One page under one tag, as INVVPID or INVLPGA have it. */
+static void flush_page(struct world *world, struct world_processor *processor, uint8_t tag, vmmu_gva address)
+{
+    const struct vmmu_x86_invalidation operands = { .type = VMMU_X86_INVVPID_ADDRESS,
+                                                    .descriptor = { tag, address.v } };
+    struct vmmu_tlb_scopes scopes = { .count = 0 };
+
+    if (!world->setting.intel) {
+        scopes = vmmu_invalidate_invlpga(address, tag, VMMU_PAGE_BYTES);
+    } else if (vmmu_invalidate_invvpid(&world->cpu, &operands, &scopes) != VMMU_OK) {
+        world_report(world, CHECK_PROGRESS, "INVVPID fails for address %#llx of VPID %u",
+                     (unsigned long long)address.v, tag);
+    }
+    processor_invalidate(processor->machine, &scopes);
+}
+
+/* All of one tag, or all but what is global. */
+static void flush_space(struct world *world, struct world_processor *processor, uint8_t tag, bool keep_global)
+{
+    const struct vmmu_x86_invalidation operands = {
+        .type = keep_global ? VMMU_X86_INVVPID_CONTEXT_RETAINING_GLOBALS : VMMU_X86_INVVPID_CONTEXT,
+        .descriptor = { tag },
+    };
+    const uint8_t control =
+        keep_global ? VMMU_X86_TLB_CONTROL_ASID_RETAINING_GLOBALS : VMMU_X86_TLB_CONTROL_ASID;
+    struct vmmu_tlb_scopes scopes = { .count = 0 };
+
+    if ((world->setting.intel ? vmmu_invalidate_invvpid(&world->cpu, &operands, &scopes)
+                              : vmmu_invalidate_vmrun(tag, control, &scopes)) != VMMU_OK) {
+        world_report(world, CHECK_PROGRESS, "no instruction flushes tag %u", tag);
+    }
+    processor_invalidate(processor->machine, &scopes);
+}
+
+static void flush_pages(struct world *world, struct world_processor *processor, uint8_t tag,
+                        const struct vmmu_plan *plan)
+{
+    for (unsigned i = 0; i < plan->count; i++) {
+        for (uint64_t page = 0; page < plan->ranges[i].pages; page++) {
+            flush_page(world, processor, tag, (vmmu_gva){ plan->ranges[i].base + page * VMMU_PAGE_BYTES });
+        }
+    }
+}
+
+/*
+ * Plans of linear addresses know no fragments of large pages. Where the host's tables are what processors walk, the host
+ * sees to it that fragments go; under a second stage only a whole tag is sure to have them all.
+ */
+static void flush_owed(struct world *world, uint8_t vp)
+{
+    struct world_processor *processor = world_processor(world, vp);
+    const struct linear_flush *owed = &processor->owed[vp];
+    const bool by_pages =
+        is_shadowed(world) && !owed->plan.whole_tag && pages_of(&owed->plan) <= LINEAR_PAGES;
+
+    for (unsigned i = 0; world->setting.tagged && i < SPACES_MOST; i++) {
+        const uint8_t tag = processor->spaces[vp][i].tag;
+
+        if (tag != 0 && by_pages) {
+            flush_pages(world, processor, tag, &owed->plan);
+        } else if (tag != 0) {
+            flush_space(world, processor, tag, owed->keep_global);
+        }
+    }
+    processor->owed[vp] = (struct linear_flush){ .keep_global = false };
+}
+
+void world_owe(struct world *world, uint8_t vp, const struct linear_flush *flush)
+{
+    for (unsigned i = 0; i < world->setting.processors; i++) {
+        struct linear_flush *owed = &world->processors[i].owed[vp];
+
+        if (vmmu_plan_is_empty(&owed->plan)) {
+            *owed = *flush;
+        } else {
+            owed->plan = (struct vmmu_plan){ .whole_tag = true };
+            owed->keep_global = owed->keep_global && flush->keep_global;
+        }
+    }
+}
+
+/* --- all that waits --- */
+
 void world_flush_pending(struct world *world, uint8_t vp)
 {
     struct world_processor *processor = world_processor(world, vp);
     struct guest_state state;
 
+    if (!vmmu_plan_is_empty(&processor->owed[vp].plan)) {
+        flush_owed(world, vp);
+    }
     if (vmmu_plan_is_empty(&processor->pending[vp])) {
         return;
     }

@@ -6,6 +6,7 @@
  *   world_control.c  guest instructions that change paging
  *   world_host.c     the host's operations on guest memory
  *   world_marks.c    accessed and dirty pages, harvests and the dirty log
+ *   world_call.c     hypercalls of guests: input, goes, what each promises
  *   world_flush.c    plans: now, later, before a virtual processor enters
  *   world_tags.c     who runs where, under which tag
  *   world_tables.c   memory of the engine's tables, and what happens between two stores to them
@@ -16,6 +17,7 @@
 
 #include "tests/model/machine/host_map.h"
 #include "tests/model/machine/world.h"
+#include <vmmu/hyperv.h>
 
 #define NOBODY          UINT8_MAX
 #define RECENT_ACCESSES 16U
@@ -23,6 +25,7 @@
 #define LOOSENED_RANGES 16U
 #define TAG_LIMIT       256U
 #define SPACES_MOST     4U
+#define LIST_MOST       440U
 
 /* One access of a guest. */
 struct guest_access {
@@ -34,6 +37,18 @@ struct guest_access {
     bool turns;     /* a write between two stores: of what stands there but for its lowest bit */
 };
 
+/* The ranges that a guest has put together for a flush, as its input has them. */
+struct world_list {
+    uint16_t count;
+    uint64_t range[LIST_MOST];
+};
+
+/* What a flush hypercall has still to make a processor forget. */
+struct linear_flush {
+    struct vmmu_plan plan; /* of linear addresses */
+    bool keep_global;
+};
+
 struct world_vp {
     uint8_t processor; /* where it runs */
     uint8_t last;      /* where it ran last; NOBODY: nowhere yet */
@@ -41,6 +56,8 @@ struct world_vp {
     uint8_t recent_count;
     uint8_t recent_next;
     struct guest_access recent[RECENT_ACCESSES];
+    bool by_space; /* not shadowed: it has switched by hypercall, and keeps a tag for each address space */
+    struct world_list list;
 };
 
 /* A tag that a virtual processor has on one processor; and for which of its roots, if each has a tag of its own. */
@@ -60,6 +77,7 @@ struct world_processor {
     uint8_t owner[TAG_LIMIT];                        /* by tag */
     bool soiled[TAG_LIMIT];                          /* by tag: somebody used it since it was last flushed */
     struct vmmu_plan pending[MODEL_VPS];             /* to be flushed before the virtual processor enters */
+    struct linear_flush owed[MODEL_VPS];             /* the same of hypercalls */
 };
 
 /* A range in which more may be used than the map says, until everything is flushed. */
@@ -88,6 +106,7 @@ struct world {
     enum op_kind doing;
 
     struct vmmu_x86_cpu cpu;
+    struct vmmu_hyperv_partition hyperv;
     struct memory *memory;
     struct reference *reference;
     const struct engine_class *class;
@@ -185,8 +204,19 @@ void world_probe(struct world *world);
 
 bool world_step_control(struct world *world, const struct op *op);
 
+/* Whether the host maps the memory that OP_CR0, OP_CR3, OP_CR4 or OP_SWITCH loads PDPTEs from, if it does. */
+bool world_can_load_pdptes(const struct world *world, const struct op *op);
+
 /* The VP, which is in its guest, comes to an INVLPG while others are at work: done, or it waits for the host's lock. */
 void world_invlpg_between(struct world *world, uint8_t vp, uint64_t address);
+
+/* --- world_call.c --- */
+
+/* Set up what hypercalls need. False if the library refuses. */
+bool world_start_calls(struct world *world);
+bool world_step_element(struct world *world, const struct op *op);
+bool world_step_flush(struct world *world, const struct op *op);
+bool world_step_switch(struct world *world, const struct op *op);
 
 /* --- world_host.c --- */
 
@@ -234,7 +264,17 @@ void world_settle(struct world *world);
 /* Do what the plans ask that were kept for the VP on its processor; it is about to enter. */
 void world_flush_pending(struct world *world, uint8_t vp);
 
+/* What a flush hypercall's plan asks of the virtual processor, which is not in guest mode, is due on every processor. */
+void world_owe(struct world *world, uint8_t vp, const struct linear_flush *flush);
+
 /* --- world_tags.c --- */
+
+/*
+ * The virtual processor, in an exit, goes to another address space without a flush; or does what would flush the translations of
+ * all spaces, of which the processor knows the present one only.
+ */
+void world_keep_spaces(struct world *world, uint8_t vp);
+void world_merge_spaces(struct world *world, uint8_t vp);
 
 /* Have the VP run on its processor now, whoever ran there before. */
 void world_enter(struct world *world, uint8_t vp);

@@ -142,6 +142,9 @@ static uint8_t take_tag(struct world *world, struct world_processor *processor, 
 /* What the virtual processor is about to run on, if tags tell roots apart. */
 static uint64_t root_of(struct world *world, uint8_t vp)
 {
+    if (world->vps[vp].by_space) {
+        return reference_registers(world->reference, vp)->cr3;
+    }
     return world->setting.roots > 1 ? world_state(world, vp).mode.root.v : 0;
 }
 
@@ -149,7 +152,9 @@ static uint64_t root_of(struct world *world, uint8_t vp)
 static struct space_tag *place_for(const struct world *world, struct world_processor *processor, uint8_t vp,
                                    uint64_t root)
 {
-    const unsigned most = world->setting.roots > 1 ? world->setting.roots : 1;
+    const unsigned most = world->vps[vp].by_space    ? SPACES_MOST
+                          : world->setting.roots > 1 ? world->setting.roots
+                                                     : 1;
     struct space_tag *const spaces = processor->spaces[vp];
     struct space_tag *oldest = spaces;
 
@@ -175,6 +180,41 @@ static void use_tag(struct world *world, struct world_processor *processor, uint
     }
     space->used = ++processor->turn;
     processor->tag[vp] = space->tag;
+}
+
+/* --- a tag for each address space of a guest --- */
+
+void world_keep_spaces(struct world *world, uint8_t vp)
+{
+    if (is_shadowed(world) || !world->setting.tagged || world->vps[vp].by_space) {
+        return;
+    }
+    for (unsigned i = 0; i < world->setting.processors; i++) {
+        world->processors[i].spaces[vp][0].root = reference_registers(world->reference, vp)->cr3;
+    }
+    world->vps[vp].by_space = true;
+}
+
+void world_merge_spaces(struct world *world, uint8_t vp)
+{
+    for (unsigned i = 0; i < world->setting.processors; i++) {
+        struct world_processor *processor = &world->processors[i];
+        struct space_tag kept = { .tag = 0 };
+
+        for (unsigned k = 0; k < SPACES_MOST; k++) {
+            struct space_tag *const space = &processor->spaces[vp][k];
+
+            if (space->tag != 0 && space->tag == processor->tag[vp]) {
+                kept = *space;
+                *space = (struct space_tag){ .tag = 0 };
+            } else {
+                drop_space(processor, space);
+            }
+        }
+        kept.root = 0;
+        processor->spaces[vp][0] = kept;
+    }
+    world->vps[vp].by_space = false;
 }
 
 /* --- in and out --- */
