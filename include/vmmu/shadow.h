@@ -96,6 +96,10 @@ struct vmmu_shadow_config {
      * nothing: see struct vmmu_shadow_root.
      */
     bool tagged_roots;
+    /* A shadow page serves one virtual processor only: no other ever uses an entry that was made for it. */
+    bool private_vps;
+    /* Faults say whether an entry of the guest's that leads to a table has PWT or PCD set: vmmu_shadow_verdict.table_cache. */
+    bool heeds_table_cache;
 };
 
 struct vmmu_shadow_counters {
@@ -230,6 +234,8 @@ struct vmmu_shadow_verdict {
     vmmu_gpa
         gpa; /* of the access; or of an entry of the guest's that lies in no memory, or that may not be marked */
     struct vmmu_x86_fault fault;
+    bool
+        table_cache; /* RETRY, by config.heeds_table_cache: the page was reached through an entry with PWT or PCD, and is mapped now */
 };
 
 /**
@@ -297,7 +303,8 @@ struct vmmu_outcome vmmu_shadow_protect(struct vmmu_shadow *shadow, vmmu_gpa gpa
                                         uint8_t rights);
 
 /**
- * The guest's PAT is @pat from now on, on all of its processors: entries made by another one are removed.
+ * The guest's PAT is @pat from now on, on all of its processors: entries made by another one are removed. One of
+ * eight entries UC holds for unpaged accesses, too.
  *
  * Returns
  *   VMMU_OK           done

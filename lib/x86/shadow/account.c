@@ -10,7 +10,7 @@
 #define SLOT_HEADS   64U /* per page of the pool: heads of the chains of leaves */
 #define REGION_HEADS 2U
 
-_Static_assert(sizeof(struct shadow_role) == 11, "a role has no padding: it is compared as memory");
+_Static_assert(sizeof(struct shadow_role) == 12, "a role has no padding: it is compared as memory");
 _Static_assert(sizeof(struct shadow_slot) == 16, "a slot is what most of the account consists of");
 
 /* --- where things lie --- */

@@ -17,6 +17,14 @@ bool vmmu_shadow_is_unsettled(const struct shadow_edit *edit)
     return vmmu_table_is_unflushed(edit->shadow->memory, 0, UINT64_MAX, false);
 }
 
+bool vmmu_shadow_begin_for(struct shadow_edit *edit, struct vmmu_shadow *shadow, unsigned vp)
+{
+    const bool ready = vmmu_shadow_begin(edit, shadow);
+
+    edit->owner = shadow->config.private_vps ? (uint8_t)vp : 0;
+    return ready;
+}
+
 void vmmu_shadow_settle(struct shadow_edit *edit, uint64_t vps)
 {
     if (vmmu_shadow_is_unsettled(edit)) {

@@ -17,18 +17,19 @@ static bool is_long(const struct vmmu_x86_mode *mode)
 
 /* --- what the four topmost entries point to --- */
 
-static struct shadow_stop quadrant_of(const struct vmmu_x86_mode *mode, unsigned quadrant)
+static struct shadow_stop quadrant_of(const struct shadow_edit *edit, const struct vmmu_x86_mode *mode,
+                                      unsigned quadrant)
 {
     const struct vmmu_x86_format *const pae = &vmmu_x86_formats[VMMU_X86_FORMAT_PAE];
-    const struct shadow_leaf flat = vmmu_shadow_flat();
+    const struct shadow_leaf flat = vmmu_shadow_flat(&edit->shadow->config);
     struct shadow_stop stop = { .wanted = true, .frame = mode->root.v };
 
     if (mode->paging == VMMU_X86_PAGING_NONE) {
         stop.frame = quadrant * shadow_bytes(TOP_LEVEL);
-        stop.role = vmmu_shadow_direct_role(mode, TOP_LEVEL - 1, &flat);
+        stop.role = vmmu_shadow_direct_role(edit, mode, TOP_LEVEL - 1, &flat);
         return stop;
     }
-    stop.role = vmmu_shadow_table_role(mode, TOP_LEVEL - 1, VMMU_X86_RIGHTS_ALL);
+    stop.role = vmmu_shadow_table_role(edit, mode, TOP_LEVEL - 1, VMMU_X86_RIGHTS_ALL);
     if (mode->paging == VMMU_X86_PAGING_32BIT) {
         stop.role.quadrant = (uint8_t)quadrant;
         return stop;
@@ -93,8 +94,8 @@ static enum vmmu_status enter_long(struct shadow_edit *edit, unsigned vp, const 
     struct shadow_stop root = {
         .wanted = true,
         .frame = mode->root.v,
-        .role =
-            vmmu_shadow_table_role(mode, vmmu_x86_formats[mode->layout.format].levels, VMMU_X86_RIGHTS_ALL),
+        .role = vmmu_shadow_table_role(edit, mode, vmmu_x86_formats[mode->layout.format].levels,
+                                       VMMU_X86_RIGHTS_ALL),
     };
     const enum vmmu_status status = vmmu_shadow_obtain(edit, &root, 1, 0);
 
@@ -114,7 +115,7 @@ static enum vmmu_status enter_long(struct shadow_edit *edit, unsigned vp, const 
 
 static uint32_t take_top(struct shadow_edit *edit, unsigned vp)
 {
-    const struct shadow_role role = { .kind = SHADOW_TOP, .level = TOP_LEVEL };
+    const struct shadow_role role = { .kind = SHADOW_TOP, .level = TOP_LEVEL, .owner = edit->owner };
 
     return vmmu_shadow_take(edit, vp * VMMU_PAGE_BYTES, &role);
 }
@@ -125,7 +126,7 @@ static enum vmmu_status enter_pae(struct shadow_edit *edit, unsigned vp, const s
     struct shadow_stop stops[SHADOW_PAE_ROOTS];
 
     for (unsigned i = 0; i < SHADOW_PAE_ROOTS; i++) {
-        stops[i] = quadrant_of(mode, i);
+        stops[i] = quadrant_of(edit, mode, i);
     }
     const enum vmmu_status status =
         vmmu_shadow_obtain(edit, stops, SHADOW_PAE_ROOTS, now->top == SHADOW_NONE);
@@ -177,7 +178,8 @@ static bool enter_quickly(struct shadow_edit *edit, unsigned vp, const struct vm
         state->first[SHADOW_CLOSING] != SHADOW_NONE || edit->shadow->memory->unflushed_count != 0) {
         return false;
     }
-    role = vmmu_shadow_table_role(mode, vmmu_x86_formats[mode->layout.format].levels, VMMU_X86_RIGHTS_ALL);
+    role =
+        vmmu_shadow_table_role(edit, mode, vmmu_x86_formats[mode->layout.format].levels, VMMU_X86_RIGHTS_ALL);
     root = vmmu_shadow_find(edit, mode->root.v, &role);
     if (root == SHADOW_NONE || pages[root].life != SHADOW_CLOSED) {
         return false;
@@ -203,7 +205,7 @@ struct vmmu_outcome vmmu_shadow_enter(struct vmmu_shadow *shadow, unsigned vp,
     if (mode->paging == VMMU_X86_PAGING_PAE && mode->pdpte_in_memory) {
         return (struct vmmu_outcome){ .status = VMMU_UNSUPPORTED };
     }
-    if (!vmmu_shadow_begin(&edit, shadow)) {
+    if (!vmmu_shadow_begin_for(&edit, shadow, vp)) {
         return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
     }
     shadow->state->excused = SHADOW_NO_TARGET;

@@ -101,6 +101,22 @@ static enum vmmu_status let_write(struct shadow_fault *fault, uint64_t gpa)
     return VMMU_OK;
 }
 
+/* Whether an entry that led the walk to a table says how that table is cached. */
+static bool has_table_cache(const struct shadow_fault *fault)
+{
+    const struct vmmu_x86_format *const format = vmmu_format_of(&fault->mode->layout);
+
+    for (unsigned i = 0; i < fault->walk.step_count; i++) {
+        const struct vmmu_x86_step *const step = &fault->walk.steps[i];
+
+        if (step->level > fault->walk.translation.level &&
+            (step->value & (format->write_through | format->cache_disable)) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The guest's tables allow the access, and so does the backing: have ours allow it. */
 static enum vmmu_status allow(struct shadow_fault *fault)
 {
@@ -130,6 +146,8 @@ static enum vmmu_status allow(struct shadow_fault *fault)
     if (status == VMMU_OK) {
         status = vmmu_shadow_fill(fault);
     }
+    fault->verdict->table_cache =
+        status == VMMU_OK && fault->edit->shadow->config.heeds_table_cache && has_table_cache(fault);
     return status == VMMU_OK ? answer(fault, VMMU_SHADOW_RETRY, fault->walk.translation.gpa.v) : status;
 }
 
@@ -246,14 +264,15 @@ struct vmmu_outcome vmmu_shadow_fault(struct vmmu_shadow *shadow, unsigned vp, v
     if (vp >= VMMU_SHADOW_VPS || shadow->state->vps[vp].root == SHADOW_NONE) {
         return (struct vmmu_outcome){ .status = VMMU_INVALID };
     }
-    if (!vmmu_shadow_begin(&edit, shadow)) {
+    if (!vmmu_shadow_begin_for(&edit, shadow, vp)) {
         return vmmu_shadow_end(&edit, VMMU_FLUSH_RETRY);
     }
     now = &shadow->state->vps[vp];
     address = now->mode.address_bits == 32 ? va.v & BITS64(31, 0) : va.v;
     *verdict = (struct vmmu_shadow_verdict){ .answer = VMMU_SHADOW_RETRY };
     shadow->state->faulted = vp;
-    if (vmmu_shadow_fault_quickly(&edit, now, address, access, verdict)) {
+    if (!shadow->config.heeds_table_cache &&
+        vmmu_shadow_fault_quickly(&edit, now, address, access, verdict)) {
         return edit.flush_vps == 0 ? (struct vmmu_outcome){ .status = VMMU_OK }
                                    : vmmu_shadow_end(&edit, VMMU_OK);
     }

@@ -61,6 +61,7 @@ struct shadow_role {
     uint8_t key;      /* direct */
     uint8_t global;   /* direct */
     uint8_t dirty;    /* direct: the guest's page is, so that a supervisor without CR0.WP may write it */
+    uint8_t owner;    /* the virtual processor that alone uses it, by config.private_vps; else 0 */
 };
 
 /*
@@ -212,6 +213,7 @@ struct shadow_edit {
     uint64_t flush_vps; /* who must flush everything */
     bool resized;       /* what is flushed may come back in another size */
     bool reserved;      /* pages of table memory that may be left over */
+    uint8_t owner;      /* in the roles of pages that it finds and makes */
 };
 
 static inline uint32_t shadow_slot_of(struct shadow_spot spot)
@@ -471,14 +473,15 @@ struct shadow_leaf {
 };
 
 /* The role of a guest table of @level, above which the entries together allow @access. Its quadrant is left 0. */
-struct shadow_role vmmu_shadow_table_role(const struct vmmu_x86_mode *mode, unsigned level, uint8_t access);
+struct shadow_role vmmu_shadow_table_role(const struct shadow_edit *edit, const struct vmmu_x86_mode *mode,
+                                          unsigned level, uint8_t access);
 
 /* The role of a page of @level that maps a part of a page like @leaf. */
-struct shadow_role vmmu_shadow_direct_role(const struct vmmu_x86_mode *mode, unsigned level,
-                                           const struct shadow_leaf *leaf);
+struct shadow_role vmmu_shadow_direct_role(const struct shadow_edit *edit, const struct vmmu_x86_mode *mode,
+                                           unsigned level, const struct shadow_leaf *leaf);
 
 /* What a guest's page is like while its paging is off. */
-struct shadow_leaf vmmu_shadow_flat(void);
+struct shadow_leaf vmmu_shadow_flat(const struct vmmu_shadow_config *config);
 
 /*
  * What @entry, a leaf of the guest's in the table of a page with @role, allows to stand in ours, with the guest's type and
@@ -593,6 +596,9 @@ void vmmu_shadow_prefill_direct(struct shadow_prefill *prefill, uint32_t page,
 
 /* Begin. False if a flush must come first. */
 bool vmmu_shadow_begin(struct shadow_edit *edit, struct vmmu_shadow *shadow);
+
+/* As vmmu_shadow_begin(), for what @vp does. */
+bool vmmu_shadow_begin_for(struct shadow_edit *edit, struct vmmu_shadow *shadow, unsigned vp);
 
 /*
  * The guest has changed something, and may count on it as soon as it invalidates: have @vps flush what earlier plans, not

@@ -29,7 +29,8 @@ void vmmu_shadow_plan_tables(struct shadow_fault *fault)
 
             stop->wanted = true;
             stop->frame = shadow_frame_of(step->address);
-            stop->role = vmmu_shadow_table_role(mode, step->level, vmmu_format_rights(format, grants));
+            stop->role =
+                vmmu_shadow_table_role(fault->edit, mode, step->level, vmmu_format_rights(format, grants));
             stop->role.quadrant = quadrant_of(mode, step->level, fault->address);
         }
         fault->entries[step->level] = step->value | step->marks;
@@ -55,7 +56,7 @@ static bool passes(const struct shadow_fault *fault, uint8_t rights)
 static bool lend_to_supervisor(struct shadow_fault *fault, uint8_t *rights)
 {
     const uint64_t frame = shadow_frame_of(fault->walk.translation.gpa.v);
-    const uint8_t lax = vmmu_shadow_table_role(fault->mode, 1, 0).lax;
+    const uint8_t lax = vmmu_shadow_table_role(fault->edit, fault->mode, 1, 0).lax;
 
     if ((lax & SHADOW_LAX_USER) && fault->edit->state->excused != frame) {
         return false;
@@ -93,7 +94,7 @@ static struct shadow_leaf guest_leaf(const struct shadow_fault *fault)
     const uint32_t table = level == fault->top ? fault->root : fault->path[level].page;
 
     if (fault->mode->paging == VMMU_X86_PAGING_NONE) {
-        return vmmu_shadow_flat();
+        return vmmu_shadow_flat(&fault->edit->shadow->config);
     }
     return vmmu_shadow_guest_leaf(&fault->edit->shadow->config, &fault->edit->state->pages[table].role,
                                   fault->entries[level]);
@@ -110,7 +111,7 @@ bool vmmu_shadow_plan_leaf(struct shadow_fault *fault)
     *leaf = fault->guest_leaf;
     /* What pages that piece a large one together are told apart by. */
     for (unsigned level = 0; level <= SHADOW_LEVELS && level < fault->table_level; level++) {
-        fault->path[level].role = vmmu_shadow_direct_role(fault->mode, level, leaf);
+        fault->path[level].role = vmmu_shadow_direct_role(fault->edit, fault->mode, level, leaf);
     }
     if (!fault->mode->write_protect && !passes(fault, leaf->rights)) {
         lets = lend_to_supervisor(fault, &leaf->rights) && passes(fault, leaf->rights);

@@ -77,10 +77,15 @@ static void prefill_link(struct shadow_prefill *prefill, struct shadow_spot spot
 {
     struct shadow_edit *const edit = prefill->edit;
     const struct shadow_page *const page = &edit->state->pages[spot.page];
-    const struct vmmu_x86_level *const level = &vmmu_x86_formats[page->role.format].level[page->role.level];
+    const struct vmmu_x86_format *const format = &vmmu_x86_formats[page->role.format];
+    const struct vmmu_x86_level *const level = &format->level[page->role.level];
     struct shadow_role role = page->role;
     uint32_t child;
 
+    if (edit->shadow->config.heeds_table_cache &&
+        (entry & (format->write_through | format->cache_disable)) != 0) {
+        return; /* the first use is to be seen */
+    }
     role.level--;
     role.access = vmmu_shadow_access_below(&page->role, entry);
     role.quadrant = vmmu_shadow_piece_offset(page, spot.index) != 0;

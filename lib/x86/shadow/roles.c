@@ -6,6 +6,9 @@
  */
 #include "lib/x86/shadow/internal.h"
 
+/* A PAT of eight entries UC. */
+#define PAT_ALL_UC 0
+
 /* How a supervisor's writes are to be let through that CR0.WP would stop. */
 static uint8_t lax_of(const struct vmmu_x86_mode *mode)
 {
@@ -16,7 +19,8 @@ static uint8_t lax_of(const struct vmmu_x86_mode *mode)
            (mode->smap || mode->user_keys || mode->system_keys ? SHADOW_LAX_USER : 0);
 }
 
-struct shadow_role vmmu_shadow_table_role(const struct vmmu_x86_mode *mode, unsigned level, uint8_t access)
+struct shadow_role vmmu_shadow_table_role(const struct shadow_edit *edit, const struct vmmu_x86_mode *mode,
+                                          unsigned level, uint8_t access)
 {
     const uint8_t lax = lax_of(mode);
 
@@ -27,11 +31,12 @@ struct shadow_role vmmu_shadow_table_role(const struct vmmu_x86_mode *mode, unsi
         .lax = lax,
         .format = (uint8_t)mode->layout.format,
         .nx = mode->nx,
+        .owner = edit->owner,
     };
 }
 
-struct shadow_role vmmu_shadow_direct_role(const struct vmmu_x86_mode *mode, unsigned level,
-                                           const struct shadow_leaf *leaf)
+struct shadow_role vmmu_shadow_direct_role(const struct shadow_edit *edit, const struct vmmu_x86_mode *mode,
+                                           unsigned level, const struct shadow_leaf *leaf)
 {
     return (struct shadow_role){
         .kind = SHADOW_DIRECT,
@@ -42,12 +47,17 @@ struct shadow_role vmmu_shadow_direct_role(const struct vmmu_x86_mode *mode, uns
         .key = leaf->key,
         .global = leaf->global,
         .dirty = leaf->dirty,
+        .owner = edit->owner,
     };
 }
 
-struct shadow_leaf vmmu_shadow_flat(void)
+/* The PAT does not count without paging; but where it says that nothing is cached, that is meant for all accesses. */
+struct shadow_leaf vmmu_shadow_flat(const struct vmmu_shadow_config *config)
 {
-    return (struct shadow_leaf){ .rights = VMMU_X86_RIGHTS_ALL, .type = VMMU_X86_TYPE_WB };
+    return (struct shadow_leaf){
+        .rights = VMMU_X86_RIGHTS_ALL,
+        .type = config->guest_pat == PAT_ALL_UC ? VMMU_X86_TYPE_UC : VMMU_X86_TYPE_WB,
+    };
 }
 
 /* What @entry of the guest's grants by itself. */

@@ -195,6 +195,7 @@ enum vmmu_status vmmu_shadow_view(struct vmmu_shadow *shadow, unsigned vp, vmmu_
     if (!vmmu_walk_is_canonical(&now->mode, va)) {
         return VMMU_GUEST_FAULT;
     }
+    viewer.edit.owner = shadow->config.private_vps ? (uint8_t)vp : 0;
     *view = (struct vmmu_shadow_view){ .write_protect = now->mode.write_protect };
     viewer.mode = &now->mode;
     viewer.address = now->mode.address_bits == 32 ? va.v & BITS64(31, 0) : va.v;

@@ -126,7 +126,7 @@ static struct shadow_leaf guest_leaf(const struct viewer *viewer, uint64_t absen
     const struct vmmu_x86_step *const step = viewer_step(viewer, viewer->wanted.level);
 
     if (step == NULL || viewer->keeper == SHADOW_NONE) {
-        return vmmu_shadow_flat();
+        return vmmu_shadow_flat(&viewer->edit.shadow->config);
     }
     return vmmu_shadow_guest_leaf(&viewer->edit.shadow->config, &state->pages[viewer->keeper].role,
                                   step->value & ~absent);
@@ -135,7 +135,8 @@ static struct shadow_leaf guest_leaf(const struct viewer *viewer, uint64_t absen
 static bool is_made_from(const struct viewer *viewer, const struct shadow_page *child,
                          const struct shadow_leaf *leaf)
 {
-    const struct shadow_role role = vmmu_shadow_direct_role(viewer->mode, child->role.level, leaf);
+    const struct shadow_role role =
+        vmmu_shadow_direct_role(&viewer->edit, viewer->mode, child->role.level, leaf);
 
     return __builtin_memcmp(&role, &child->role, sizeof(role)) == 0;
 }

@@ -91,6 +91,8 @@ static const char *slots_of_page(struct account *account, uint32_t number)
               "a link has the address of its page");
         HOLDS(account->state->pages[child].role.level + 1 == page->role.level,
               "a link points one level down");
+        HOLDS(account->state->pages[child].role.owner == page->role.owner,
+              "pages of one virtual processor lead to its own only");
     }
     account->where->index = 0;
     HOLDS(present == page->entries, "a page counts its entries");
@@ -112,10 +114,24 @@ static uint32_t users_of(const struct account *account, uint32_t number)
     return users;
 }
 
+/* Whom a page belongs to: with config.private_vps whoever starts there, else nobody. */
+static const char *owner_of(const struct account *account, uint32_t number)
+{
+    const uint8_t owner = page_at(account, number)->role.owner;
+
+    HOLDS(account->shadow->config.private_vps || owner == 0, "pages that are shared are nobody's");
+    for (unsigned vp = 0; vp < VMMU_SHADOW_VPS; vp++) {
+        HOLDS(account->state->vps[vp].root != number || !account->shadow->config.private_vps || owner == vp,
+              "a virtual processor starts at a page of its own");
+    }
+    return NULL;
+}
+
 static const char *page_in_use(struct account *account, uint32_t number)
 {
     const struct shadow_page *page = page_at(account, number);
     const bool opens = page->role.kind == SHADOW_TABLE;
+    const char *breach;
 
     account->pages++;
     HOLDS(page->life < SHADOW_LIVES, "a page lives in one of the known ways");
@@ -127,7 +143,8 @@ static const char *page_in_use(struct account *account, uint32_t number)
     HOLDS(!page->linked || page->parents != SHADOW_NONE || page->pins != 0 || shadow_is_root(page) ||
               page->role.kind == SHADOW_TOP,
           "what nothing links to any more is a root, or gone");
-    return slots_of_page(account, number);
+    breach = owner_of(account, number);
+    return breach ? breach : slots_of_page(account, number);
 }
 
 static const char *all_pages(struct account *account)

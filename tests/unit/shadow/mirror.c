@@ -167,6 +167,8 @@ void mirror_start_as(struct mirror *mirror, uint32_t pool_pages, struct mirror_o
     config.vps = BIT64(offer.vps) - 1;
     config.silent_absent = offer.silent_absent;
     config.tagged_roots = offer.tagged_roots;
+    config.private_vps = offer.private_vps;
+    config.heeds_table_cache = offer.heeds_table_cache;
     EXPECT_EQ(vmmu_shadow_init(&mirror->shadow, &config, &mirror->memory, mirror->account, bytes), VMMU_OK);
     for (unsigned vp = 0; vp < offer.vps; vp++) {
         mirror->registers[vp].cr0 = VMMU_X86_CR0_PE;
@@ -400,6 +402,7 @@ struct mirror_result mirror_access(struct mirror *mirror, unsigned vp, uint64_t 
         EXPECT(((walk.fault.error_code & VMMU_X86_PF_RESERVED) == 0) || mirror->shadow.config.silent_absent);
         MIRROR_DO(mirror, status, vmmu_shadow_fault(&mirror->shadow, vp, (vmmu_gva){ va }, access, &verdict));
         EXPECT_EQ(status, VMMU_OK);
+        result.table_cache = result.table_cache || verdict.table_cache;
         if (verdict.answer != VMMU_SHADOW_RETRY) {
             result.answer = verdict.answer;
             result.gpa = verdict.gpa.v;

@@ -55,6 +55,8 @@ struct mirror_offer {
     unsigned vps;
     bool silent_absent; /* then a fault with P clear is the guest's, and takes no exit */
     bool tagged_roots;
+    bool private_vps;
+    bool heeds_table_cache;
 };
 
 void mirror_start_as(struct mirror *mirror, uint32_t pool_pages, struct mirror_offer offer);
@@ -89,6 +91,7 @@ struct mirror_result {
     uint64_t gpa;                   /* where it went, or what the verdict named */
     struct vmmu_x86_fault fault;
     unsigned faults;                  /* exits that it took */
+    bool table_cache;                 /* one of them told of a table with cache bits */
     struct vmmu_x86_translation leaf; /* of ours */
 };
 
