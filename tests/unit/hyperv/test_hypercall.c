@@ -1,56 +1,8 @@
 /* TLFS "Hypercall Interface", "Virtual MMU and Caching". */
-#include "tests/unit/hyperv/partition.h"
+#include "tests/unit/hyperv/calling.h"
 #include "tests/unit/test.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-enum {
-    SUCCESS = 0,
-    INVALID_CODE = 2,
-    INVALID_INPUT = 3,
-    INVALID_ALIGNMENT = 4,
-    INVALID_PARAMETER = 5,
-    ACCESS_DENIED = 6,
-};
-
-#define FAST       (UINT64_C(1) << 16)
-#define HEADER(n)  ((uint64_t)(n) << 17)
-#define COUNT(n)   ((uint64_t)(n) << 32)
-#define START(n)   ((uint64_t)(n) << 48)
-#define INPUT_PAGE UINT64_C(0x5000)
-
-#define ALL_VPS    1u
-#define ALL_SPACES 2u
-#define NON_GLOBAL 4u
-
-static struct vmmu_hyperv_caller caller_of(uint64_t input, uint64_t rdx, uint64_t r8)
-{
-    return (struct vmmu_hyperv_caller){
-        .rcx = input, .rdx = rdx, .r8 = r8, .code64 = true, .protected_mode = true, .cpl = 0
-    };
-}
-
-/* Make a call from 64-bit code, with @words at INPUT_PAGE. */
-static struct vmmu_hyperv_call_outcome call_at(const struct fixture *f, uint64_t input, const uint64_t *words)
-{
-    const struct vmmu_hyperv_caller caller = caller_of(input, INPUT_PAGE, 0);
-    struct vmmu_hyperv_call call;
-    struct vmmu_hyperv_call_outcome outcome = vmmu_hyperv_call_decode(&f->partition, &caller, &call);
-
-    if (outcome.action != VMMU_HYPERV_CALL_INPUT) {
-        return outcome;
-    }
-    return vmmu_hyperv_call_perform(&f->partition, &f->vp, &call, (const uint8_t *)words);
-}
-
-static uint64_t status_at(const struct fixture *f, uint64_t input, const uint64_t *words)
-{
-    const struct vmmu_hyperv_call_outcome outcome = call_at(f, input, words);
-
-    EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_DONE);
-    return outcome.result & 0xFFFF;
-}
 
 static void test_calls_outside_ring_0_raise_ud(void **state)
 {
@@ -80,7 +32,7 @@ static void test_calls_before_the_interface_is_enabled_raise_ud(void **state)
 
 static void test_unknown_codes_are_invalid_codes(void **state)
 {
-    static const uint16_t codes[] = { 0x0000, 0x0001, 0x0004, 0x000B, 0x00AF, 0x00B0, 0x8001, 0xFFFF };
+    static const uint16_t codes[] = { 0x0000, 0x0004, 0x000B, 0x004D, 0x00AE, 0x00B1, 0x8001, 0xFFFF };
     const struct fixture f = calling_fixture(1);
 
     (void)state;
@@ -166,7 +118,20 @@ static uint64_t status_of_pointer(const struct fixture *f, uint64_t input, uint6
         EXPECT_EQ(call.input.v, gpa);
         return SUCCESS;
     }
-    return outcome.result & 0xFFFF;
+    return outcome.end.value & 0xFFFF;
+}
+
+static uint64_t status_of_output(const struct fixture *f, uint64_t input, uint64_t gpa)
+{
+    const struct vmmu_hyperv_caller caller = caller_of(input, INPUT_PAGE, gpa);
+    struct vmmu_hyperv_call call;
+    const struct vmmu_hyperv_call_outcome outcome = vmmu_hyperv_call_decode(&f->partition, &caller, &call);
+
+    if (outcome.action == VMMU_HYPERV_CALL_INPUT) {
+        EXPECT_EQ(call.output.v, gpa);
+        return SUCCESS;
+    }
+    return outcome.end.value & 0xFFFF;
 }
 
 static void test_input_must_be_8_byte_aligned_and_in_one_page(void **state)
@@ -184,13 +149,59 @@ static void test_input_must_be_8_byte_aligned_and_in_one_page(void **state)
     EXPECT_EQ(status_of_pointer(&f, 0x14 | HEADER(1023) | COUNT(4095), 0x5000), INVALID_ALIGNMENT);
 }
 
-static void test_input_outside_memory_is_an_alignment_error(void **state)
+static void test_input_and_output_lie_in_the_partitions_addresses(void **state)
 {
-    const struct vmmu_hyperv_call call = { .rep_start = 2 };
+    const struct fixture f = parent_fixture();
 
     (void)state;
-    EXPECT_EQ(vmmu_hyperv_call_no_memory(&call) & 0xFFFF, INVALID_ALIGNMENT);
-    EXPECT_EQ(vmmu_hyperv_call_no_memory(&call) >> 32, 2);
+    EXPECT_EQ(status_of_pointer(&f, 2, UINT64_C(0xFFFFFFF000)), SUCCESS);
+    EXPECT_EQ(status_of_pointer(&f, 2, UINT64_C(0x10000000000)), INVALID_ALIGNMENT);
+    EXPECT_EQ(status_of_output(&f, 0x52, UINT64_C(0xFFFFFFFFF0)), SUCCESS);
+    EXPECT_EQ(status_of_output(&f, 0x52, UINT64_C(0x10000000000)), INVALID_ALIGNMENT);
+}
+
+static void test_output_must_be_8_byte_aligned_and_in_one_page(void **state)
+{
+    const struct fixture f = parent_fixture();
+
+    (void)state;
+    EXPECT_EQ(status_of_output(&f, 0x52, 0x6004), INVALID_ALIGNMENT);
+    EXPECT_EQ(status_of_output(&f, 0x52, 0x6FF0), SUCCESS);
+    EXPECT_EQ(status_of_output(&f, 0x52, 0x6FF8), INVALID_ALIGNMENT);
+    EXPECT_EQ(status_of_output(&f, 0x50 | COUNT(256), 0x6000), SUCCESS);
+    EXPECT_EQ(status_of_output(&f, 0x50 | COUNT(257), 0x6000), INVALID_ALIGNMENT);
+}
+
+static void test_output_may_not_overlap_input(void **state)
+{
+    const struct fixture f = parent_fixture();
+
+    (void)state;
+    EXPECT_EQ(status_of_output(&f, 0x52, 0x5000), INVALID_ALIGNMENT);
+    EXPECT_EQ(status_of_output(&f, 0x52, 0x5018), INVALID_ALIGNMENT);
+    EXPECT_EQ(status_of_output(&f, 0x52, 0x5020), SUCCESS); /* right behind the 32 bytes of input */
+    EXPECT_EQ(status_of_output(&f, 0x53, 0x4FF0), INVALID_ALIGNMENT);
+    EXPECT_EQ(status_of_output(&f, 0x53, 0x4FE8), SUCCESS); /* 24 bytes, up to the input */
+}
+
+static void test_calls_with_output_cannot_be_fast(void **state)
+{
+    const struct fixture f = parent_fixture();
+
+    (void)state;
+    EXPECT_EQ(status_at(&f, 0x50 | FAST | COUNT(1), NULL), INVALID_INPUT);
+    EXPECT_EQ(status_at(&f, 0x52 | FAST, NULL), INVALID_INPUT);
+}
+
+static void test_input_outside_memory_is_an_alignment_error(void **state)
+{
+    const struct vmmu_hyperv_call call = { .rep_start = 2, .rep_count = 4 };
+    const struct vmmu_hyperv_call_end end = vmmu_hyperv_call_no_memory(&call);
+
+    (void)state;
+    EXPECT(end.complete);
+    EXPECT_EQ(end.value & 0xFFFF, INVALID_ALIGNMENT);
+    EXPECT_EQ(end.value >> 32, 2);
 }
 
 static void test_long_spin_wait_yields_and_succeeds(void **state)
@@ -200,7 +211,7 @@ static void test_long_spin_wait_yields_and_succeeds(void **state)
 
     (void)state;
     EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_YIELD);
-    EXPECT_EQ(outcome.result, 0);
+    EXPECT_EQ(outcome.end.value, 0);
 }
 
 /*
@@ -230,185 +241,99 @@ static void test_32_bit_code_passes_halves_in_register_pairs(void **state)
     EXPECT_EQ(call.input_bytes, 24 + 2 * 8);
 }
 
+static void test_output_of_32_bit_code_is_in_edi_esi(void **state)
+{
+    const struct fixture f = parent_fixture();
+    const struct vmmu_hyperv_caller caller = {
+        .rax = 0x52, .rcx = 0x5000, .rdi = 0x12, .rsi = 0x6000, .protected_mode = true
+    };
+    struct vmmu_hyperv_call call;
+
+    (void)state;
+    EXPECT_EQ(vmmu_hyperv_call_decode(&f.partition, &caller, &call).action, VMMU_HYPERV_CALL_INPUT);
+    EXPECT_EQ(call.output.v, UINT64_C(0x1200006000));
+    EXPECT_EQ(call.output_bytes, 16);
+}
+
 static void test_results_go_to_rax_or_to_edx_eax(void **state)
 {
-    const uint64_t result = UINT64_C(0x0000000500000003);
-    struct vmmu_hyperv_result_registers registers = vmmu_hyperv_result_registers(true, result);
+    const struct vmmu_hyperv_call_end end = { .complete = true, .value = UINT64_C(0x0000000500000003) };
+    struct vmmu_hyperv_caller caller = { .rax = 1, .rcx = 2, .rdx = 3, .code64 = true };
+    struct vmmu_hyperv_end_registers registers = vmmu_hyperv_end_registers(&caller, &end);
 
     (void)state;
-    EXPECT_EQ(registers.rax, result);
-    EXPECT(!registers.writes_rdx);
-    registers = vmmu_hyperv_result_registers(false, result);
+    EXPECT_EQ(registers.rax, UINT64_C(0x0000000500000003));
+    EXPECT_EQ(registers.rcx, 2);
+    EXPECT_EQ(registers.rdx, 3);
+    caller.code64 = false;
+    registers = vmmu_hyperv_end_registers(&caller, &end);
     EXPECT_EQ(registers.rax, 3);
+    EXPECT_EQ(registers.rcx, 2);
     EXPECT_EQ(registers.rdx, 5);
-    EXPECT(registers.writes_rdx);
 }
 
-static void test_flush_space_names_the_processors_of_its_mask(void **state)
+/* The hypervisor moves the rep start index in the register that holds the input value, and leaves RIP. */
+static void test_a_call_that_goes_on_has_its_start_index_moved(void **state)
 {
-    const struct fixture f = calling_fixture(4);
-    const uint64_t words[3] = { 0x1234000, 0, 0xA };
-    const struct vmmu_hyperv_call_outcome outcome = call_at(&f, 2, words);
+    const struct vmmu_hyperv_call call = { .input_value = 3 | COUNT(100) | START(20),
+                                           .rep_count = 100,
+                                           .rep_start = 20 };
+    const struct vmmu_hyperv_call_end end = vmmu_hyperv_call_end(&call, VMMU_HYPERV_SUCCESS, 64);
+    struct vmmu_hyperv_caller caller = { .rax = 1, .rcx = 2, .rdx = 3, .code64 = true };
+    struct vmmu_hyperv_end_registers registers = vmmu_hyperv_end_registers(&caller, &end);
 
     (void)state;
-    EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_FLUSH);
-    EXPECT_EQ(outcome.flush.vps, 0xA);
-    EXPECT_EQ(outcome.flush.address_space, 0x1234000);
-    EXPECT(!outcome.flush.all_address_spaces && !outcome.flush.keep_global && !outcome.flush.includes_caller);
-    EXPECT_EQ(outcome.flush.range_count, 0);
-    EXPECT_EQ(outcome.result, SUCCESS);
+    EXPECT(!end.complete);
+    EXPECT_EQ(end.value, 3 | COUNT(100) | START(84));
+    EXPECT_EQ(registers.rax, 1);
+    EXPECT_EQ(registers.rcx, 3 | COUNT(100) | START(84));
+    EXPECT_EQ(registers.rdx, 3);
+    caller.code64 = false;
+    registers = vmmu_hyperv_end_registers(&caller, &end);
+    EXPECT_EQ(registers.rax, 3);
+    EXPECT_EQ(registers.rcx, 2);
+    EXPECT_EQ(registers.rdx, (COUNT(100) | START(84)) >> 32);
 }
 
-static void test_flush_flags_widen_the_request(void **state)
+static void test_a_call_ends_when_its_count_is_reached(void **state)
 {
-    const struct fixture f = calling_fixture(4);
-    const uint64_t words[3] = { 0x1234000, ALL_VPS | ALL_SPACES | NON_GLOBAL, 0 };
-    const struct vmmu_hyperv_call_outcome outcome = call_at(&f, 2, words);
+    const struct vmmu_hyperv_call call = { .input_value = 3 | COUNT(100) | START(84),
+                                           .rep_count = 100,
+                                           .rep_start = 84 };
+    const struct vmmu_hyperv_call_end end = vmmu_hyperv_call_end(&call, VMMU_HYPERV_SUCCESS, 16);
 
     (void)state;
-    EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_FLUSH);
-    EXPECT_EQ(outcome.flush.vps, 0xF);
-    EXPECT(outcome.flush.all_address_spaces && outcome.flush.keep_global && outcome.flush.includes_caller);
+    EXPECT(end.complete);
+    EXPECT_EQ(end.value, COUNT(100));
 }
 
-static void test_reserved_flush_flags_are_invalid_parameters(void **state)
+static void test_an_error_tells_how_many_elements_were_done_before(void **state)
 {
-    const struct fixture f = calling_fixture(1);
+    const struct vmmu_hyperv_call call = { .rep_count = 100, .rep_start = 84 };
+    const struct vmmu_hyperv_call_end end = vmmu_hyperv_call_end(&call, VMMU_HYPERV_INVALID_PARAMETER, 3);
 
     (void)state;
-    for (unsigned bit = 3; bit < 64; bit++) {
-        const uint64_t words[3] = { 0, UINT64_C(1) << bit, 1 };
-
-        EXPECT_EQ(status_at(&f, 2, words), INVALID_PARAMETER);
-    }
+    EXPECT(end.complete);
+    EXPECT_EQ(end.value, COUNT(87) | INVALID_PARAMETER);
 }
 
-static void test_an_empty_mask_flushes_all_or_is_an_error_by_policy(void **state)
-{
-    struct fixture f = calling_fixture(3);
-    const uint64_t words[3] = { 0, 0, 0 };
-
-    (void)state;
-    EXPECT_EQ(call_at(&f, 2, words).flush.vps, 7);
-    f.partition.config.policy.empty_set_is_error = true;
-    EXPECT_EQ(status_at(&f, 2, words), INVALID_PARAMETER);
-}
-
-static void test_a_mask_of_absent_processors_flushes_nobody(void **state)
-{
-    const struct fixture f = calling_fixture(2);
-    const uint64_t words[3] = { 0, 0, 0xF0 };
-
-    (void)state;
-    EXPECT_EQ(status_at(&f, 2, words), SUCCESS);
-}
-
-static void test_flush_list_gives_ranges_of_1_to_4096_pages(void **state)
+static void test_a_switch_of_address_space_is_fast_or_in_memory(void **state)
 {
     const struct fixture f = calling_fixture(1);
-    const uint64_t words[5] = { 0x1000, 0, 1, UINT64_C(0xFFFF800000001000), UINT64_C(0x0000000000405FFF) };
-    const struct vmmu_hyperv_call_outcome outcome = call_at(&f, 3 | COUNT(2), words);
-    struct vmmu_hyperv_gva_range range;
+    const struct vmmu_hyperv_caller caller = caller_of(1 | FAST, 0x123000, 0);
+    const uint64_t word = 0x456000;
+    struct vmmu_hyperv_call_outcome outcome;
+    struct vmmu_hyperv_call call;
 
     (void)state;
-    EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_FLUSH);
-    EXPECT_EQ(outcome.flush.range_count, 2);
-    EXPECT_EQ(outcome.result, COUNT(2));
-    range = vmmu_hyperv_flush_range(&outcome.flush, (const uint8_t *)words, 0);
-    EXPECT_EQ(range.base.v, UINT64_C(0xFFFF800000001000));
-    EXPECT_EQ(range.pages, 1);
-    range = vmmu_hyperv_flush_range(&outcome.flush, (const uint8_t *)words, 1);
-    EXPECT_EQ(range.base.v, 0x405000);
-    EXPECT_EQ(range.pages, 4096);
-}
-
-static void test_a_rep_call_goes_on_where_it_starts(void **state)
-{
-    const struct fixture f = calling_fixture(1);
-    const uint64_t words[6] = { 0, ALL_SPACES, 1, 0x1000, 0x2000, 0x3000 };
-    const struct vmmu_hyperv_call_outcome outcome = call_at(&f, 3 | COUNT(3) | START(2), words);
-
-    (void)state;
-    EXPECT_EQ(outcome.flush.range_count, 1);
-    EXPECT_EQ(vmmu_hyperv_flush_range(&outcome.flush, (const uint8_t *)words, 0).base.v, 0x3000);
-    EXPECT_EQ(outcome.result, COUNT(3));
-}
-
-static void test_a_failed_rep_call_has_completed_what_was_done_before(void **state)
-{
-    const struct fixture f = calling_fixture(1);
-    const uint64_t words[6] = { 0, 1u << 7, 1, 0x1000, 0x2000, 0x3000 };
-    const struct vmmu_hyperv_call_outcome outcome = call_at(&f, 3 | COUNT(3) | START(2), words);
-
-    (void)state;
-    EXPECT_EQ(outcome.result, COUNT(2) | INVALID_PARAMETER);
-}
-
-static void test_a_list_cannot_spare_global_translations(void **state)
-{
-    const struct fixture f = calling_fixture(1);
-    const uint64_t words[5] = { 0, NON_GLOBAL, 1, 0x1000, 0 };
-    const uint64_t ex[5] = { 0, NON_GLOBAL, 1, 0, 0x1000 };
-
-    (void)state;
-    EXPECT_EQ(status_at(&f, 3 | COUNT(1), words), INVALID_PARAMETER);
-    EXPECT_EQ(status_at(&f, 0x14 | COUNT(1), ex), INVALID_PARAMETER);
-}
-
-static void test_ex_flush_takes_a_sparse_set_of_banks(void **state)
-{
-    const struct fixture f = calling_fixture(8);
-    const uint64_t two_banks[6] = { 0x5000, 0, 0, 0x5, 0x81, 0xFFFF };
-    const uint64_t far_bank[5] = { 0x5000, 0, 0, 0x2, 0xFFFF };
-
-    (void)state;
-    EXPECT_EQ(call_at(&f, 0x13 | HEADER(2), two_banks).flush.vps, 0x81);
-    EXPECT_EQ(status_at(&f, 0x13 | HEADER(1), far_bank), SUCCESS); /* no such processors */
-}
-
-static void test_ex_flush_of_format_all_is_everybody(void **state)
-{
-    const struct fixture f = calling_fixture(5);
-    const uint64_t words[4] = { 0x5000, 0, 1, 0 };
-    const struct vmmu_hyperv_call_outcome outcome = call_at(&f, 0x13, words);
-
-    (void)state;
-    EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_FLUSH);
-    EXPECT_EQ(outcome.flush.vps, 0x1F);
-}
-
-static void test_ex_flush_checks_banks_against_its_header_and_its_format(void **state)
-{
-    const struct fixture f = calling_fixture(1);
-    const uint64_t three[7] = { 0, 0, 0, 0x7, 1, 1, 1 };
-    const uint64_t format[5] = { 0, 0, 2, 1, 1 };
-
-    (void)state;
-    EXPECT_EQ(status_at(&f, 0x13 | HEADER(2), three), INVALID_INPUT);
-    EXPECT_EQ(status_at(&f, 0x13 | HEADER(1), format), INVALID_PARAMETER);
-}
-
-static void test_ex_list_has_its_elements_after_the_banks(void **state)
-{
-    const struct fixture f = calling_fixture(2);
-    const uint64_t words[6] = { 0, 0, 0, 1, 3, 0xABC007 };
-    const struct vmmu_hyperv_call_outcome outcome = call_at(&f, 0x14 | HEADER(1) | COUNT(1), words);
-    const struct vmmu_hyperv_gva_range range =
-        vmmu_hyperv_flush_range(&outcome.flush, (const uint8_t *)words, 0);
-
-    (void)state;
-    EXPECT_EQ(outcome.flush.vps, 3);
-    EXPECT_EQ(range.base.v, 0xABC000);
-    EXPECT_EQ(range.pages, 8);
-}
-
-static void test_all_processors_overrides_mask_and_set(void **state)
-{
-    const struct fixture f = calling_fixture(3);
-    const uint64_t words[5] = { 0, ALL_VPS, 0, 1, 1 };
-
-    (void)state;
-    EXPECT_EQ(call_at(&f, 0x13 | HEADER(1), words).flush.vps, 7);
+    EXPECT_EQ(vmmu_hyperv_call_decode(&f.partition, &caller, &call).action, VMMU_HYPERV_CALL_INPUT);
+    EXPECT_EQ(call.input_bytes, 0);
+    outcome = vmmu_hyperv_call_perform(&f.partition, &f.vp, &call, NULL, NULL);
+    EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_SWITCH);
+    EXPECT_EQ(outcome.address_space, 0x123000);
+    outcome = call_at(&f, 1, &word);
+    EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_SWITCH);
+    EXPECT_EQ(outcome.address_space, 0x456000);
 }
 
 static void test_hypercall_page_calls_and_returns(void **state)
@@ -428,43 +353,6 @@ static void test_hypercall_page_calls_and_returns(void **state)
     }
 }
 
-/* Any input value with any input: a status that the TLFS knows, and no read beyond what was asked for. */
-static void test_random_calls_end_in_a_known_status(void **state)
-{
-    static const uint16_t codes[] = { 2, 3, 8, 0x13, 0x14 };
-    uint64_t random = 0x2545F4914F6CDD1D;
-
-    (void)state;
-    for (unsigned i = 0; i < 50000; i++) {
-        const struct fixture f = calling_fixture(1 + i % 64);
-        struct vmmu_hyperv_call_outcome outcome;
-        struct vmmu_hyperv_caller caller;
-        struct vmmu_hyperv_call call;
-        uint64_t input;
-
-        random = random * 6364136223846793005u + 1442695040888963407u;
-        input = codes[(random >> 60) % 5] | (random >> 8 & COUNT(0x3F)) | (random >> 3 & START(0x7)) |
-                (random >> 20 & HEADER(7)) | (random >> 13 & FAST);
-        caller = caller_of(input, random & 0xFF8, random);
-        outcome = vmmu_hyperv_call_decode(&f.partition, &caller, &call);
-        if (outcome.action == VMMU_HYPERV_CALL_INPUT) {
-            uint8_t *bytes = malloc(call.input_bytes + 1u);
-
-            for (unsigned j = 0; j < call.input_bytes; j++) {
-                bytes[j] = (uint8_t)(random >> (j % 57) & 0x37);
-            }
-            outcome = vmmu_hyperv_call_perform(&f.partition, &f.vp, &call, bytes);
-            for (uint16_t j = 0; j < outcome.flush.range_count && outcome.action == VMMU_HYPERV_CALL_FLUSH;
-                 j++) {
-                EXPECT(vmmu_hyperv_flush_range(&outcome.flush, bytes, j).pages <= 4096);
-            }
-            free(bytes);
-        }
-        EXPECT((outcome.result & 0xFFFF) <= ACCESS_DENIED);
-        EXPECT_EQ(outcome.flush.vps & ~((UINT64_C(2) << (i % 64)) - 1), 0);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,26 +366,20 @@ int main(void)
         cmocka_unit_test(test_only_ex_calls_have_a_variable_header),
         cmocka_unit_test(test_input_beyond_two_registers_cannot_be_fast),
         cmocka_unit_test(test_input_must_be_8_byte_aligned_and_in_one_page),
+        cmocka_unit_test(test_input_and_output_lie_in_the_partitions_addresses),
+        cmocka_unit_test(test_output_must_be_8_byte_aligned_and_in_one_page),
+        cmocka_unit_test(test_output_may_not_overlap_input),
+        cmocka_unit_test(test_calls_with_output_cannot_be_fast),
         cmocka_unit_test(test_input_outside_memory_is_an_alignment_error),
         cmocka_unit_test(test_long_spin_wait_yields_and_succeeds),
         cmocka_unit_test(test_32_bit_code_passes_halves_in_register_pairs),
+        cmocka_unit_test(test_output_of_32_bit_code_is_in_edi_esi),
         cmocka_unit_test(test_results_go_to_rax_or_to_edx_eax),
-        cmocka_unit_test(test_flush_space_names_the_processors_of_its_mask),
-        cmocka_unit_test(test_flush_flags_widen_the_request),
-        cmocka_unit_test(test_reserved_flush_flags_are_invalid_parameters),
-        cmocka_unit_test(test_an_empty_mask_flushes_all_or_is_an_error_by_policy),
-        cmocka_unit_test(test_a_mask_of_absent_processors_flushes_nobody),
-        cmocka_unit_test(test_flush_list_gives_ranges_of_1_to_4096_pages),
-        cmocka_unit_test(test_a_rep_call_goes_on_where_it_starts),
-        cmocka_unit_test(test_a_failed_rep_call_has_completed_what_was_done_before),
-        cmocka_unit_test(test_a_list_cannot_spare_global_translations),
-        cmocka_unit_test(test_ex_flush_takes_a_sparse_set_of_banks),
-        cmocka_unit_test(test_ex_flush_of_format_all_is_everybody),
-        cmocka_unit_test(test_ex_flush_checks_banks_against_its_header_and_its_format),
-        cmocka_unit_test(test_ex_list_has_its_elements_after_the_banks),
-        cmocka_unit_test(test_all_processors_overrides_mask_and_set),
+        cmocka_unit_test(test_a_call_that_goes_on_has_its_start_index_moved),
+        cmocka_unit_test(test_a_call_ends_when_its_count_is_reached),
+        cmocka_unit_test(test_an_error_tells_how_many_elements_were_done_before),
+        cmocka_unit_test(test_a_switch_of_address_space_is_fast_or_in_memory),
         cmocka_unit_test(test_hypercall_page_calls_and_returns),
-        cmocka_unit_test(test_random_calls_end_in_a_known_status),
     };
 
     return RUN_TESTS(tests);
