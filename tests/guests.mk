@@ -42,7 +42,7 @@ $(GUESTS)/manifest: $(GUEST_PROGRAMS) tests/guests.mk
 	    case $$tags in *'inside only'*) inside=' inside' ;; *) inside= ;; esac; \
 	    case $$tags in \
 	    *run\ *) sed -n "s/^run /$$image$$inside run /p" <<<"$$tags" ;; \
-	    *none*) ;; \
+	    *'beside others only'*) ;; \
 	    *) echo $$image $$(grep -v 'only$$\|^also' <<<"$$tags"); \
 	        case $$image in *64) sed -n "s/^also /$$image needs /p" <<<"$$tags" ;; esac ;; \
 	    esac; \

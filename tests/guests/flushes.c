@@ -17,6 +17,7 @@
 #include "tests/guests/common/probe.h"
 #include "tests/guests/common/report.h"
 #include "tests/guests/common/smp.h"
+#include "tests/guests/common/traps.h"
 #include "tests/guests/common/views.h"
 
 #define OLD   0x01d01d
@@ -317,25 +318,43 @@ static void test_switch(void)
 
 static void test_bad_switch(void)
 {
+    if (!paging->long_mode) {
+        return;
+    }
     stage(0, 0);
     const uintptr_t cr3 = cr3_read();
-    unsigned wrong = 0, tried = 0;
-    if (paging->long_mode) {
-        const uint64_t values[] = { space.root | BIT64(62), space.root | BIT64(cpu_physical_bits()) };
-        for (unsigned i = 0; i < 2; i++) {
-            wrong += switch_space(values[i]) != STATUS_INVALID_PARAMETER || cr3_read() != cr3;
-            tried++;
-        }
+    const uint64_t values[] = { space.root | BIT64(62), space.root | BIT64(cpu_physical_bits()) };
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        wrong += switch_space(values[i]) != STATUS_INVALID_PARAMETER || cr3_read() != cr3;
     }
-    if (paging == &paging_pae) {
-        *(volatile uint64_t *)(FRAME(3)) = BIT64(1) | PTE_P;
-        wrong += switch_space(FRAME(3)) != STATUS_INVALID_PARAMETER || cr3_read() != cr3;
-        tried++;
+    report(wrong == 0, "%s: HvSwitchVirtualAddressSpace to what CR3 cannot hold is an invalid parameter",
+           paging->name);
+    views_leave(views_all());
+}
+
+/* A reserved bit in the PDPTE of the test address: processors may look at it as CR3 is loaded, or as it is walked. */
+static void test_bad_pdpte(void)
+{
+    if (paging != &paging_pae) {
+        return;
     }
-    if (tried != 0) {
-        report(wrong == 0, "%s: HvSwitchVirtualAddressSpace to what CR3 cannot hold is an invalid parameter",
-               paging->name);
+    stage(0, 0);
+    const uintptr_t cr3 = cr3_read();
+    const unsigned bad = (unsigned)(va >> 30);
+    for (unsigned i = 0; i < 4; i++) {
+        ((volatile uint64_t *)FRAME(3))[i] = ((volatile uint64_t *)space.root)[i] | (i == bad ? BIT64(1) : 0);
     }
+    TRY("mov %0, %%cr3", ::"r"((uintptr_t)FRAME(3)) : "memory");
+    const bool refused = trap_last.vector == VECTOR_PROTECTION;
+    cr3_write(space.root);
+    const enum status status = switch_space(FRAME(3));
+    const uintptr_t seen = cr3_read();
+    cr3_write(space.root);
+    detail("MOV to CR3 %s, status %u", refused ? "refuses" : "does not", (unsigned)status);
+    report(status == (refused ? STATUS_INVALID_PARAMETER : STATUS_SUCCESS) &&
+               seen == (refused ? cr3 : FRAME(3)),
+           "%s: a PDPTE with a reserved bit is to it what it is to MOV to CR3", paging->name);
     views_leave(views_all());
 }
 
@@ -384,6 +403,7 @@ void guest_main(void)
         test_all_spaces();
         test_switch();
         test_bad_switch();
+        test_bad_pdpte();
         test_callers();
     }
     calls_stop();
