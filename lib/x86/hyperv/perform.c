@@ -261,6 +261,8 @@ vmmu_gpa vmmu_hyperv_map_source(const struct vmmu_hyperv_call_outcome *outcome, 
     const unsigned element = (unsigned)outcome->reps.first + index;
 
     VMMU_ASSERT(outcome->action == VMMU_HYPERV_CALL_MAP && index < outcome->reps.count);
-    /* A page number beyond all addresses stays so. */
-    return (vmmu_gpa){ (hv_word_at(input, MAP_LIST + 8 * element) & PAGE_NUMBERS) << VMMU_PAGE_SHIFT };
+    const uint64_t page = hv_word_at(input, MAP_LIST + 8 * element);
+
+    /* A number beyond all addresses must not become another page's by losing its upper bits. */
+    return (vmmu_gpa){ (page <= PAGE_NUMBERS ? page : PAGE_NUMBERS) << VMMU_PAGE_SHIFT };
 }
