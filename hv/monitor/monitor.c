@@ -63,6 +63,8 @@ static void report_counters(const struct vp *vp, struct json *json)
     json_number(json, "events_reinjected", counters->events_reinjected);
     json_number(json, "event_windows", counters->event_windows);
     json_number(json, "tlb_flushes", counters->tlb_flushes);
+    json_number(json, "flushes_made", counters->flushes_made);
+    json_number(json, "flushes_avoided", counters->flushes_avoided);
     json_number(json, "insn_fetches", counters->insn_fetches);
     json_number(json, "insn_emulated", counters->insn_emulated);
     json_end_object(json);

@@ -63,7 +63,10 @@ struct vp_counters {
     uint64_t events_injected;
     uint64_t events_reinjected;
     uint64_t event_windows;
-    uint64_t tlb_flushes;
+    uint64_t tlb_flushes;  /* that were asked for */
+    uint64_t flushes_made; /* entries before which the translations of the VP's own tag had to go */
+    uint64_t
+        flushes_avoided; /* entries that found them good, though another VP or another root had run since */
     uint64_t insn_fetches;
     uint64_t insn_emulated;
 };

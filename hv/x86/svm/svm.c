@@ -112,19 +112,21 @@ static void take_asid(struct svm_vp *svm)
 }
 
 /* Give the VP an ASID that is good, and order the flush that it needs. */
-static void settle_tags(struct svm_vp *svm)
+static void settle_tags(struct vp *vp)
 {
+    struct svm_vp *svm = vp->arch->svm;
     const unsigned now = svm->tags.now;
     const bool stale = svm->tags.tag[now].stale;
+    const bool lost = svm->asids[now].generation != svm_processor.asid_generation;
 
-    if (svm->asids[now].generation != svm_processor.asid_generation ||
-        (stale && !svm_processor.flush_by_asid)) {
+    if (lost || (stale && !svm_processor.flush_by_asid)) {
         take_asid(svm);
     } else if (stale) {
         svm->vmcb->control.tlb_control = SVM_TLB_FLUSH_ASID;
     }
     svm->tags.tag[now].stale = false;
     svm->vmcb->control.asid = svm->asids[now].asid;
+    x86_count_tag(vp, (uint16_t)svm->vmcb->control.asid, stale || lost);
 }
 
 static void flush(struct vp *vp)
@@ -169,7 +171,7 @@ static void enter(struct vp *vp, struct exit *exit)
     struct svm_vmcb *vmcb = svm->vmcb;
     struct vmmu_x86_state *state = &vp->arch->state;
 
-    settle_tags(svm);
+    settle_tags(vp);
     if (svm->own_tables) {
         watch_invlpg(svm);
     }

@@ -6,6 +6,7 @@
  * Area"; "Unrestricted Guests".
  */
 #include "hv/mmu/mmu.h"
+#include "hv/vp/lock.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/vmx/vmx.h"
 
@@ -335,11 +336,23 @@ static bool needs_direct(const struct vp *vp)
     return (vmx->direct || vmx->segments_written) && !has_plain_segments(vp);
 }
 
-/* What the guest wrote meanwhile, nobody has seen: nothing that was made from its tables before is worth anything. */
-static bool leave_direct(struct vp *vp)
+/*
+ * What a VP wrote while its own tables were walked, nobody has seen: nothing that was made from guest memory before is worth
+ * anything to any VP of the partition. @leaves: it was this one, whose root is to be found anew.
+ */
+static bool settle_writes(struct vp *vp, bool leaves)
 {
-    mmu_forget_all(vp->partition);
-    x86_paging_changed(vp);
+    struct partition *partition = vp->partition;
+
+    lock_take(&partition->lock);
+    if (partition->arch->unseen_writes) {
+        partition->arch->unseen_writes = false;
+        mmu_forget_all(partition);
+    }
+    if (leaves) {
+        x86_paging_changed(vp);
+    }
+    lock_release(&partition->lock);
     return !(vp->attention & VP_ATTENTION_STOP);
 }
 
@@ -355,9 +368,6 @@ static bool change_manner(struct vp *vp, bool direct)
             "to run that without paging");
         return false;
     }
-    if (!direct && vmx->direct && !leave_direct(vp)) {
-        return false;
-    }
     vmx->direct = direct;
     vmx->direct_phases += direct;
     vmx->processor_controls2 =
@@ -370,7 +380,7 @@ static bool change_manner(struct vp *vp, bool direct)
 bool vmx_load_paging(struct vp *vp)
 {
     struct vmx_vp *vmx = vp->arch->vmx;
-    const bool unsettled = vmx->paging_changed || vmx->segments_written;
+    const bool unsettled = vmx->paging_changed || vmx->segments_written || vp->partition->arch->unseen_writes;
 
     if (vmx->nested ? !vmx->paging_changed : !unsettled && !vmx->direct) {
         return true;
@@ -378,9 +388,13 @@ bool vmx_load_paging(struct vp *vp)
     if (!vmx->nested) {
         const bool direct = needs_direct(vp);
 
+        if (!direct && !settle_writes(vp, vmx->direct)) {
+            return false;
+        }
         if (direct != vmx->direct && !change_manner(vp, direct)) {
             return false;
         }
+        vp->partition->arch->unseen_writes = direct;
         vmx->segments_written = false;
         if (vmx->direct) {
             vmx_choose_tag(vp, 0);

@@ -69,17 +69,22 @@ static void forget_stage2(uint64_t eptp)
 void vmx_settle_tags(struct vp *vp)
 {
     struct vmx_vp *vmx = vp->arch->vmx;
+    bool *const stage2_stale = &vp->partition->arch->stage2_stale;
+    bool flushed = !has_vpid();
 
     if (vmx->tags.tag[vmx->tags.now].stale) {
         forget_tag(vmx_vpid(vmx));
         vmx->tags.tag[vmx->tags.now].stale = false;
         vmx->tag_flushes++;
+        flushed = true;
     }
-    if (vmx->stage2_stale && vmx->direct) {
+    if (*stage2_stale && vmx->direct) {
         forget_stage2(vmx->eptp);
-        vmx->stage2_stale = false;
+        *stage2_stale = false;
         vmx->stage2_flushes++;
+        flushed = true;
     }
+    x86_count_tag(vp, vmx_vpid(vmx), flushed);
 }
 
 void vmx_flush(struct vp *vp)
@@ -88,7 +93,10 @@ void vmx_flush(struct vp *vp)
     x86_tags_flush(&vp->arch->vmx->tags);
 }
 
-/* INVEPT forgets what was cached of both stages together, too: under nested paging nothing else is cached. */
+/*
+ * INVEPT forgets what was cached of both stages together, too: under nested paging nothing else is cached. It does so for all VPs
+ * of the partition, whichever enters first.
+ */
 void vmx_flush_stage2(struct vp *vp)
 {
     struct vmx_vp *vmx = vp->arch->vmx;
@@ -98,7 +106,7 @@ void vmx_flush_stage2(struct vp *vp)
     } else {
         vmx_flush(vp);
     }
-    vmx->stage2_stale = vmx->eptp != 0;
+    vp->partition->arch->stage2_stale = vmx->eptp != 0;
 }
 
 /*

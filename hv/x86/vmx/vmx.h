@@ -26,7 +26,6 @@ struct vmx_vp {
     bool segments_written; /* by the hypervisor: they may be such as the processor does not load */
     bool silent_absent;    /* our tables are such that the guest gets its faults of absent entries unseen */
     bool tagged_roots;     /* each of our roots has a tag of its own */
-    bool stage2_stale;     /* what is cached of the second stage must go before the next entry */
     uint64_t eptp;         /* the second stage; 0: none */
     uint8_t *virtual_apic; /* NULL: there is no TPR shadow */
 

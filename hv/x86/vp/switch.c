@@ -21,6 +21,9 @@
 /* This processor's: whose state is in the registers. */
 static struct vp *loaded;
 
+/* And under which tag the last entry was. */
+static uint16_t last_tag;
+
 bool x86_has_xsave(void)
 {
     return cpuid(1, 0).ecx & CPUID_1_ECX_OSXSAVE;
@@ -131,6 +134,13 @@ void x86_switch_to(struct vp *vp)
     load_registers(vp);
     vp->arch->backend->switch_to(vp);
     loaded = vp;
+}
+
+void x86_count_tag(struct vp *vp, uint16_t tag, bool flushed)
+{
+    vp->counters.flushes_made += flushed;
+    vp->counters.flushes_avoided += !flushed && tag != last_tag;
+    last_tag = tag;
 }
 
 bool x86_is_loaded(const struct vp *vp)

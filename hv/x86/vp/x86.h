@@ -268,6 +268,9 @@ struct partition_arch {
     struct pc pc;
     uint64_t tsc_offset; /* of all its VPs, until one writes its counter */
     uint64_t held_tsc;   /* of the host, when the partition was last held */
+    bool stage2_stale;   /* what the processor cached of the second stage must go before a VP uses it again */
+    /* A VP ran on its own tables, and nobody saw what it wrote: what was made from guest memory for VPs that do not is out of date. */
+    bool unseen_writes;
     bool enlightened;
     struct vmmu_hyperv_partition hyperv;
     struct x86_overlay overlays[2]; /* hypercall page, reference TSC page */
@@ -472,6 +475,9 @@ uint32_t x86_pkru(const struct vp *vp);
 /* The same of MSRs that stay so: PKRS, TSC_AUX. False: @index is none of these, or not there; or the value is refused. */
 bool x86_read_staying(const struct vp *vp, uint32_t index, uint64_t *value);
 bool x86_write_staying(struct vp *vp, uint32_t index, uint64_t value);
+
+/* @vp enters under @tag (0: there are no tags), of which all translations are @flushed at that, or good. */
+void x86_count_tag(struct vp *vp, uint16_t tag, bool flushed);
 
 /* DR0 to DR3 are 0. */
 void x86_clear_breakpoints(struct vp *vp);
