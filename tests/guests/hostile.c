@@ -1,8 +1,13 @@
 /*
  * What a hostile or a broken guest does: every port, every model-specific register, every instruction that is
- * not for it, page tables that point anywhere. Whoever runs it answers, and lives. What the answers are is
- * the other guests' matter.
+ * not for it, every hypercall with any input, page tables that point anywhere. Whoever runs it answers, and lives; and
+ * whoever runs beside it (`neighbour`) comes to the right results. What the answers are is the other guests' matter.
+ *
+ * Guest: run alone: --cpus 1
+ * Guest: run beside a nested partition: --partition "kernel={guests}/neighbour64.elf protocol=multiboot mmu=nested memory=64M"
+ * Guest: run beside a shadowed partition: --partition "kernel={guests}/neighbour32.elf protocol=multiboot mmu=shadow memory=64M"
  */
+#include "tests/guests/common/calls.h"
 #include "tests/guests/common/cpu.h"
 #include "tests/guests/common/guest.h"
 #include "tests/guests/common/memory.h"
@@ -292,8 +297,147 @@ static void test_links(const struct paging *paging)
     space_leave();
 }
 
+/* --- the hypervisor's interface --- */
+
+#define CALL_ROUNDS    6000
+#define OVERLAY_ROUNDS 400
+
+/* Codes that there are, in TLFS if not here, and one that there is not. */
+static const uint16_t codes[] = {
+    CALL_FLUSH_SPACE,
+    CALL_FLUSH_LIST,
+    CALL_LONG_SPIN,
+    CALL_FLUSH_SPACE_EX,
+    CALL_FLUSH_LIST_EX,
+    CALL_MAP_PAGES,
+    CALL_UNMAP_PAGES,
+    CALL_GET_REGISTERS,
+    CALL_SET_REGISTERS,
+    CALL_TRANSLATE,
+    CALL_READ_GPA,
+    CALL_WRITE_GPA,
+    0x40,
+    0x42,
+    0x46,
+    0x48,
+    0x57,
+    0x5b,
+    0x5c,
+    0x5d,
+    CALL_SWITCH_SPACE,
+    0x7fff,
+    CALL_FLUSH_PHYSICAL_SPACE,
+    CALL_FLUSH_PHYSICAL_LIST,
+};
+
+static uint64_t random_wide(void)
+{
+    const uint64_t high = random_next();
+    return high << 32 | random_next();
+}
+
+/* Where a list might be: in memory that nobody misses, over the end of a page, in a device, in no memory, nowhere at all. */
+static uint64_t random_place(void)
+{
+    const uint32_t choice = random_next();
+    const uint64_t offset = random_next() & 0xff8;
+    switch (choice & 7) {
+    case 0: return random_wide();
+    case 1: return 0xfee00000 + offset;
+    case 2: return nowhere(cpu_physical_bits()) + offset;
+    case 3: return FRAME(16 + (choice >> 8 & 63)) + (random_next() & 0xfff);
+    default: return FRAME(16 + (choice >> 8 & 63)) + (choice & 0x100 ? offset : 0);
+    }
+}
+
+/* Mostly words that mean something at this place, so that more than the first check is met. */
+static void fill_input(volatile uint64_t *input)
+{
+    static const uint64_t likely[] = {
+        0, 1, 2, 3, 4, 7, 16, PARTITION_SELF, VP_SELF, 0xfffff, 0x40003, FRAMES
+    };
+    for (unsigned i = 0; i < 24; i++) {
+        const uint32_t choice = random_next();
+        input[i] = choice & 3 ? likely[(choice >> 8) % (sizeof(likely) / sizeof(likely[0]))] : random_wide();
+    }
+}
+
+static uint64_t random_value(void)
+{
+    const uint32_t choice = random_next();
+    uint64_t value = codes[(choice >> 8) % (sizeof(codes) / sizeof(codes[0]))];
+    value |= choice & 1 ? CALL_FAST : 0;
+    value |= choice & 2 ? CALL_REPS(random_next() & (choice & 4 ? 0xfff : 3)) : 0;
+    value |= (choice & 0x30) == 0 ? CALL_START(random_next() & 0xff) : 0;
+    value |= (choice & 0xc0) == 0 ? CALL_HEADER_WORDS(random_next() & 3) : 0;
+    value |= (choice & 0x1f000000) == 0 ? random_wide() & ~UINT64_C(0xffff) : 0;
+    return value;
+}
+
+/* What CR3 cannot hold, or holds already: any other value would be this guest's own end. */
+static uint64_t random_space(void)
+{
+    return random_next() & 1 ? cr3_read() : random_wide() | BIT64(62);
+}
+
+static void test_calls(void)
+{
+    unsigned succeeded = 0, wrong = 0;
+    calls_start();
+    for (unsigned i = 0; i < CALL_ROUNDS; i++) {
+        uint64_t value = random_value(), input = random_place();
+        const uint64_t output = random_place();
+        fill_input((volatile uint64_t *)FRAME(16 + (random_next() & 63)));
+        if ((value & 0xffff) == CALL_SWITCH_SPACE) {
+            value = CALL_SWITCH_SPACE | CALL_FAST;
+            input = random_space();
+        }
+        const uint64_t result = hypercall(value, input, output);
+        succeeded += (result & 0xffff) == STATUS_SUCCESS;
+        if ((result & UINT64_C(0xfffff000ffff0000)) != 0) {
+            wrong++;
+            detail("value %q, input %q, output %q: result %q", value, input, output, result);
+        }
+    }
+    comment("%u of %u calls succeeded", succeeded, CALL_ROUNDS);
+    report(wrong == 0, "hypercalls with any input are answered by a status");
+    unsigned known = 0;
+    for (uint32_t code = 0; code < 0x10000; code++) {
+        known += code != CALL_SWITCH_SPACE &&
+                 (hypercall(code, INPUT_PAGE, OUTPUT_PAGE) & 0xffff) != STATUS_INVALID_CODE;
+    }
+    detail("%u", known);
+    report(known > 5 && known < 64, "of all call codes a few are known");
+    calls_stop();
+}
+
+/* The hypervisor's pages, wherever a guest may want them: over each other, in no memory, over a device, over page tables. */
+static void test_overlays(void)
+{
+    static const uint32_t registers[] = { MSR_HYPERCALL, 0x40000021, 0x40000073, MSR_SIMP, 0x40000082 };
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < OVERLAY_ROUNDS; i++) {
+        const uint32_t index = registers[random_next() % (sizeof(registers) / sizeof(registers[0]))];
+        const uint64_t at = (random_place() & ~UINT64_C(0xfff)) | (random_next() & 1);
+        TRY("wrmsr", ::"c"(index), "a"((uint32_t)at), "d"((uint32_t)(at >> 32)) : "memory");
+        wrong += !answered();
+        if (at < FRAMES_END && at >= FRAMES) {
+            TRY("movb (%0), %%al; movb %%al, (%0)", ::"r"((uintptr_t)at & ~(uintptr_t)0xfff)
+                : "eax", "memory");
+        }
+    }
+    for (unsigned i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
+        TRY("wrmsr", ::"c"(registers[i]), "a"(0), "d"(0) : "memory");
+    }
+    report(wrong == 0, "overlay pages are put anywhere, or refused");
+}
+
 void guest_main(void)
 {
+    if (calls_offered()) {
+        test_calls();
+        test_overlays();
+    }
     test_instructions();
     for (const struct paging *const *mode = paging_modes(); *mode; mode++) {
         test_leaves(*mode);
