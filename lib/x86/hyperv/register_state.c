@@ -107,6 +107,7 @@ bool vmmu_hyperv_register_holds(const struct vmmu_hyperv_register_rules *rules, 
     case HV_REGISTER_LSTAR:
     case HV_REGISTER_CSTAR: return vmmu_hyperv_base_is_linear(rules->cpu, value);
     case HV_REGISTER_TSC_AUX: return rules->tsc_aux && half;
+    case HV_REGISTER_CR0: /* of which bits that do not exist are not stored */
     case HV_REGISTER_DR6:
     case HV_REGISTER_DR7:
     case HV_REGISTER_SYSENTER_CS:
