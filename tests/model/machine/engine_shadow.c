@@ -217,6 +217,7 @@ static bool start(struct engine *engine, const struct setting *setting)
         .vps = BIT64(setting->vps) - 1,
         .silent_absent = setting->silent,
         .tagged_roots = setting->roots > 1,
+        .private_vps = setting->private_vps,
     };
     const size_t bytes = vmmu_shadow_memory_bytes(setting->table_pages);
 

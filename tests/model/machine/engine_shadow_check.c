@@ -23,6 +23,8 @@ struct survey {
     struct vmmu_x86_mode hardware;
     const struct vmmu_x86_format *format;
     unsigned tables_seen;
+    uint8_t *
+        users; /* of each page of table memory that was met: the virtual processor, counted from 1. NULL: nobody asks */
 };
 
 /* What has been gathered on the way down to a table. */
@@ -132,6 +134,21 @@ static uint64_t canonical(const struct survey *survey, uint64_t va)
     return survey->hardware.address_bits == 32 ? va : (uint64_t)((int64_t)(va << unused) >> unused);
 }
 
+/* Where each virtual processor has pages of its own, nobody else has come by this one. */
+static void check_user(struct survey *survey, uint64_t table)
+{
+    uint8_t *user = survey->users ? &survey->users[(table - HOST_TABLES_BASE) / VMMU_PAGE_BYTES] : NULL;
+
+    if (user && *user != 0 && *user != survey->vp + 1) {
+        world_report(survey->engine->world, CHECK_PRIVATE,
+                     "the shadow's table at %#" PRIx64 " serves VP %u and VP %u", table, *user - 1U,
+                     survey->vp);
+    }
+    if (user) {
+        *user = (uint8_t)(survey->vp + 1);
+    }
+}
+
 static void look_at_table(struct survey *survey, unsigned number, uint64_t table, struct way way)
 {
     const struct vmmu_x86_level *level = &survey->format->level[number];
@@ -146,6 +163,7 @@ static void look_at_table(struct survey *survey, unsigned number, uint64_t table
     entries = memory_page(world_memory(world), table & ~(VMMU_PAGE_BYTES - 1));
     entries += (table & (VMMU_PAGE_BYTES - 1)) / sizeof *entries;
     survey->tables_seen++;
+    check_user(survey, table);
     way.in_step = way.in_step && shadow_is_in_step(&survey->engine->shadow, (vmmu_hpa){ table });
     for (uint64_t i = 0; i < BIT64(level->index_bits) && survey->tables_seen < MOST_TABLES; i++) {
         const uint64_t value = entries[i];
@@ -195,6 +213,17 @@ static void look_at_vp(struct survey *survey, unsigned vp)
 
 /* --- all --- */
 
+static void look_at_all_vps(struct survey *survey)
+{
+    uint8_t users[HOST_TABLE_PAGES] = { 0 };
+
+    survey->users = users;
+    for (unsigned vp = 0; vp < world_setting(survey->engine->world)->vps; vp++) {
+        look_at_vp(survey, vp);
+    }
+    survey->users = NULL;
+}
+
 static void check_accounts(const struct engine *engine)
 {
     const struct vmmu_shadow_counters *counters = &engine->shadow.counters;
@@ -237,6 +266,10 @@ void shadow_check(struct engine *engine, bool all)
         return;
     }
     check_invariants(&survey);
-    look_at_vp(&survey, world_below(engine->world, world_setting(engine->world)->vps));
+    if (world_setting(engine->world)->private_vps) {
+        look_at_all_vps(&survey);
+    } else {
+        look_at_vp(&survey, world_below(engine->world, world_setting(engine->world)->vps));
+    }
     check_accounts(engine);
 }

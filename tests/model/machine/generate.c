@@ -80,10 +80,10 @@ void generate_setting(uint64_t seed, unsigned engine, struct setting *setting)
         .table_pages = pages[luck_below(&luck, 8)],
         .tlb_entries = entries[luck_below(&luck, 4)],
     };
+    call_setting(class, seed, setting);
     if (class->page_fault) {
         shadow_setting(class, &luck, setting);
     }
-    call_setting(class, seed, setting);
 }
 
 struct generator *generator_create(struct world *world)

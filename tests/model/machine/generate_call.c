@@ -83,7 +83,9 @@ static void flush(struct generator *generator, unsigned vp, uint64_t address)
     const uint64_t everybody = BIT64(vp_count(generator)) - 1;
     struct op op = { .kind = OP_FLUSH,
                      .vp = (uint8_t)vp,
-                     .address = luck_once_in(luck, 2) ? everybody : luck_below(luck, 16),
+                     .address = luck_once_in(luck, 2)   ? everybody
+                                : luck_once_in(luck, 4) ? 0
+                                                        : luck_below(luck, 16),
                      .value = draw_space(generator, vp) };
 
     op.flags = luck_once_in(luck, 3) ? ALL_PROCESSORS : 0;

@@ -417,8 +417,12 @@ void reference_invlpg(struct reference *reference, unsigned vp, uint64_t address
 
 void reference_page_fault(struct reference *reference, unsigned vp, uint64_t address)
 {
-    const struct invalidation invalidation = invalidation_of_page(reference, vp, address);
+    struct invalidation invalidation = invalidation_of_page(reference, vp, address);
 
+    /* Nobody promises that what was kept for other address spaces goes with a fault in this one. */
+    if (reference_is_switched(reference, vp)) {
+        invalidation.globals = GLOBALS_OF_CONTEXT;
+    }
     reference_pass(reference, vp, &invalidation);
 }
 

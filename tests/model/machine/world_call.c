@@ -137,10 +137,11 @@ static unsigned put_set(struct world *world, struct flush_call *call, uint64_t v
     return count;
 }
 
-/* Numbers that no virtual processor has are named, too, now and then. */
+/* Numbers that no virtual processor has are named, too, now and then, but seldom alone. */
 static uint64_t named_set(struct world *world, const struct op *op)
 {
-    const uint64_t nobody = world_once_in(world, 2) ? 0 : luck_next(&world->luck);
+    const bool empty = (op->address & BITS64(3, 0)) == 0;
+    const uint64_t nobody = world_below(world, empty ? 4 : 2) != 0 ? 0 : luck_next(&world->luck);
 
     return (op->address & BITS64(3, 0)) | (nobody & BITS64(63, world->setting.vps));
 }
@@ -338,7 +339,7 @@ static struct vmmu_hyperv_call_outcome ask(struct world *world, const struct flu
                                            const struct vmmu_hyperv_caller *caller)
 {
     struct vmmu_hyperv_call decoded;
-    struct vmmu_hyperv_call_outcome outcome = vmmu_hyperv_call_decode(&world->hyperv, caller, &decoded);
+    const struct vmmu_hyperv_call_outcome outcome = vmmu_hyperv_call_decode(&world->hyperv, caller, &decoded);
     struct vmmu_hyperv_vp vp;
 
     if (outcome.action != VMMU_HYPERV_CALL_INPUT) {
@@ -351,14 +352,7 @@ static struct vmmu_hyperv_call_outcome ask(struct world *world, const struct flu
         return (struct vmmu_hyperv_call_outcome){ .end = { .complete = true } };
     }
     vmmu_hyperv_vp_init(&vp, call->op->vp);
-    outcome = vmmu_hyperv_call_perform(&world->hyperv, &vp, &decoded, call->input, NULL);
-    if (outcome.action == VMMU_HYPERV_CALL_FLUSH) {
-        const struct vmmu_hyperv_flush_plan order =
-            vmmu_hyperv_flush_plan(&world->cpu, &outcome.flush, call->input);
-
-        carry_out(world, call, &order);
-    }
-    return outcome;
+    return vmmu_hyperv_call_perform(&world->hyperv, &vp, &decoded, call->input, NULL);
 }
 
 /* The result of a call that is over: nothing short of all of its list, and the status that is due. */
@@ -376,7 +370,27 @@ static void check_result(struct world *world, const struct flush_call *call, uin
 
 #define REP_START(value) ((unsigned)((value) >> 48 & 0xFFF))
 
-/* Make the call until it is over. */
+/* A go from element @from on, after which the register of the input value, or of the result, holds @value. False: it is wrong. */
+static bool check_go(struct world *world, const struct flush_call *call, unsigned from, bool complete,
+                     uint64_t value)
+{
+    const unsigned count = call->list ? call->list->count : 0;
+
+    if (complete) {
+        check_result(world, call, value);
+    } else if ((value ^ call->input_value) & ~BITS64(59, 48) || REP_START(value) <= from ||
+               REP_START(value) >= count || call->status != VMMU_HYPERV_SUCCESS) {
+        world_report(world, CHECK_CALL, "VP %u: a call goes on at %#" PRIx64 ", after element %u of %u",
+                     call->op->vp, value, from, count);
+        return false;
+    }
+    return call->status == VMMU_HYPERV_SUCCESS;
+}
+
+/*
+ * Make the call until it is over. What others do while the host is at work comes after the promise, for nobody can
+ * count on a flush of what is not written yet when the call is made.
+ */
 static void make(struct world *world, const struct flush_call *call)
 {
     const unsigned count = call->list ? call->list->count : 0;
@@ -391,20 +405,18 @@ static void make(struct world *world, const struct flush_call *call)
         expel(world, call->vps | BIT64(call->op->vp));
         outcome = ask(world, call, &caller);
         value = value_after(call->code64, &caller, &outcome.end);
+        if (check_go(world, call, from, outcome.end.complete, value)) {
+            keep_promise(world, call, from, outcome.end.complete ? count : REP_START(value));
+        }
+        if (outcome.action == VMMU_HYPERV_CALL_FLUSH) {
+            const struct vmmu_hyperv_flush_plan order =
+                vmmu_hyperv_flush_plan(&world->cpu, &outcome.flush, call->input);
+
+            carry_out(world, call, &order);
+        }
         if (outcome.end.complete) {
-            check_result(world, call, value);
-            if (call->status == VMMU_HYPERV_SUCCESS) {
-                keep_promise(world, call, from, count);
-            }
             return;
         }
-        if ((value ^ call->input_value) & ~BITS64(59, 48) || REP_START(value) <= from ||
-            REP_START(value) >= count || call->status != VMMU_HYPERV_SUCCESS) {
-            world_report(world, CHECK_CALL, "VP %u: a call goes on at %#" PRIx64 ", after element %u of %u",
-                         call->op->vp, value, from, count);
-            return;
-        }
-        keep_promise(world, call, from, REP_START(value));
         let_run(world);
     }
     world_report(world, CHECK_PROGRESS, "VP %u: a call never ends: %#" PRIx64, call->op->vp, value);
