@@ -135,12 +135,16 @@ static uint32_t floor_pages(const struct partition *partition)
 
 static const char *shadow_create(struct partition *partition)
 {
+    const struct vmmu_hyperv_policy *policy = &partition->config->policy;
     struct mmu *mmu = partition->mmu;
     struct vmmu_shadow_config config = { .ram = &mmu->ram,
                                          .context = partition,
                                          .backing = backing,
                                          .pool_pages = pool_pages(partition),
-                                         .vps = BIT64(partition->vp_count) - 1 };
+                                         .vps = BIT64(partition->vp_count) - 1,
+                                         .private_vps = !policy->shadow_sharing,
+                                         .heeds_table_cache =
+                                             policy->table_cache == VMMU_HYPERV_CACHE_MESSAGE };
     const size_t bytes = vmmu_shadow_memory_bytes(config.pool_pages);
     struct vmmu_nested_config phases;
     const char *missing;

@@ -67,6 +67,9 @@ static void fill_control(struct vp *vp, struct svm_control *control)
         control->exceptions |= 1u << VMMU_X86_VECTOR_PF;
         control->intercepts1 |= 1u << SVM_I1_TASK_SWITCH;
         control->intercepts3 |= 1u << SVM_I3_INVPCID;
+    } else if (x86_watches_cr3(vp)) {
+        control->cr_writes |= 1u << 3;
+        control->intercepts1 |= 1u << SVM_I1_TASK_SWITCH;
     }
 }
 

@@ -82,8 +82,9 @@ static void fill_kept_state(struct vmx_vp *vmx)
 }
 
 /* A VP with tables of ours begins with them, by the controls of an indirect guest; phases of the other kind change these. */
-static void fill_controls(struct vmx_vp *vmx)
+static void fill_controls(const struct vp *vp)
 {
+    struct vmx_vp *vmx = vp->arch->vmx;
     const struct vmx_controls controls =
         vmx_controls_of(&vmx_processor.capabilities, vmx->nested ? VMX_DIRECT : VMX_INDIRECT);
 
@@ -93,6 +94,9 @@ static void fill_controls(struct vmx_vp *vmx)
     if (vmx->processor_controls & VMX_PROC_TPR_SHADOW) {
         /* The guest reads CR8 without an exit. It writes it rarely, and each write may let an interrupt in. */
         vmx->processor_controls |= VMX_PROC_CR8_LOAD;
+    }
+    if (x86_watches_cr3(vp)) {
+        vmx->processor_controls |= VMX_PROC_CR3_LOAD;
     }
     vmwrite(VMCS_PIN_CONTROLS, controls.value[VMX_GROUP_PIN]);
     vmwrite(VMCS_PROCESSOR_CONTROLS, vmx->processor_controls);
@@ -161,7 +165,7 @@ static const char *vp_create(struct vp *vp)
     vmx->silent_absent = root.silent_absent;
     vmx->tagged_roots = root.tagged_roots;
     vmx->paging_changed = true;
-    fill_controls(vmx);
+    fill_controls(vp);
     fill_kept_state(vmx);
     if (!take_virtual_apic(vmx)) {
         return "no memory is left for a virtual processor's APIC page";

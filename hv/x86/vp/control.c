@@ -5,16 +5,22 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/vp/x86.h"
 
-#define CR0_CACHE_BITS (VMMU_X86_CR0_CD | VMMU_X86_CR0_NW)
-#define SEGMENT_LONG   BIT64(13)
-#define TSS_KIND       0x1D /* of a segment's attributes: S and type, but for the busy flag */
-#define TSS_16_BIT     0x01
+#define SEGMENT_LONG BIT64(13)
+#define TSS_KIND     0x1D /* of a segment's attributes: S and type, but for the busy flag */
+#define TSS_16_BIT   0x01
 
 /* Bits whose change drops translations. Spec: APM 2 "TLB Management", "Implicit Invalidations". */
-#define CR0_FLUSHING   (VMMU_X86_CR0_PG | VMMU_X86_CR0_WP | VMMU_X86_CR0_PE)
+#define CR0_FLUSHING (VMMU_X86_CR0_PG | VMMU_X86_CR0_WP | VMMU_X86_CR0_PE)
 #define CR4_FLUSHING                                                                                         \
     (VMMU_X86_CR4_PSE | VMMU_X86_CR4_PAE | VMMU_X86_CR4_PGE | VMMU_X86_CR4_LA57 | VMMU_X86_CR4_PCIDE |       \
      VMMU_X86_CR4_SMEP | VMMU_X86_CR4_SMAP | VMMU_X86_CR4_PKE | VMMU_X86_CR4_PKS)
+
+/* What became of a write. */
+enum written {
+    WRITTEN,
+    WRITTEN_NOT,  /* #GP */
+    WRITTEN_TOLD, /* the parent is to be told of what is not supported; nothing was changed */
+};
 
 struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp)
 {
@@ -49,54 +55,87 @@ static bool begins_long_mode_on_16_bit_tss(struct vp *vp, uint64_t efer_now, uin
     return (system.tr.attributes & TSS_KIND) == TSS_16_BIT;
 }
 
-/*
- * CR0.CD and CR0.NW are ignored, as the virtual MMU's policy has it: every access stays
- * cacheable, and both read as zero.
- * Spec: TLFS "Virtual MMU", "Memory Cache Type".
- */
-static bool write_cr0_checked(struct vp *vp, uint64_t value)
+static enum written write_cr0_checked(struct vp *vp, uint64_t value)
 {
     struct vp_arch *arch = vp->arch;
     struct vmmu_x86_state *state = x86_code(vp);
     const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
     /* Not the mode: paging may not go on either while CS.L is set and long mode is still off. */
     const bool cs_long = state->segment[VMMU_X86_CS].attributes & SEGMENT_LONG;
+    struct vmmu_hyperv_ruling ruling;
     struct vmmu_x86_paging_registers next;
-    uint64_t stored;
 
     if (vmmu_mode_check_cr0(&now, value, cs_long) != VMMU_OK) {
-        return false;
+        return WRITTEN_NOT;
     }
-    stored = vmmu_mode_cr0_stored(value) & ~CR0_CACHE_BITS;
+    ruling = vmmu_hyperv_rule_cr0(x86_policy(vp), VMMU_HYPERV_BY_INSTRUCTION, vmmu_mode_cr0_stored(value));
+    if (ruling.verdict == VMMU_HYPERV_MESSAGE) {
+        return WRITTEN_TOLD;
+    }
     next = now;
-    next.cr0 = stored;
-    next.efer = vmmu_mode_efer_with_cr0(now.efer, stored);
+    next.cr0 = ruling.stored;
+    next.efer = vmmu_mode_efer_with_cr0(now.efer, next.cr0);
     if (begins_long_mode_on_16_bit_tss(vp, now.efer, next.efer) || !pdptes_load(vp, &now, &next)) {
-        return false;
+        return WRITTEN_NOT;
     }
     arch->backend->write_efer(vp, next.efer);
-    arch->backend->write_control(vp, 0, stored);
-    if ((stored ^ state->cr0) & CR0_FLUSHING) {
+    arch->backend->write_control(vp, 0, next.cr0);
+    if ((next.cr0 ^ state->cr0) & CR0_FLUSHING) {
         arch->backend->flush(vp);
     }
     state->efer = next.efer;
-    state->cr0 = stored;
+    state->cr0 = next.cr0;
+    x86_follow_cr0(vp, next.cr0);
     x86_paging_changed(vp);
+    return WRITTEN;
+}
+
+static uint64_t cr3_to_store(const struct vp *vp, uint64_t cr4, uint64_t value)
+{
+    return vmmu_hyperv_rule_cr3(x86_policy(vp), VMMU_HYPERV_BY_INSTRUCTION, cr4, vmmu_mode_cr3_stored(value))
+        .stored;
+}
+
+/*
+ * The guest's own tables are walked, and CR3 exits for the sake of the policy: see x86_watches_cr3(). The whole tag goes, which
+ * is more than has to.
+ */
+static bool write_walked_cr3(struct vp *vp, uint64_t value)
+{
+    struct vp_arch *arch = vp->arch;
+    const struct vmmu_x86_paging_registers now = x86_paging_registers(vp);
+    const bool is_pae = vmmu_mode_paging(now.cr0, now.cr4, now.efer) == VMMU_X86_PAGING_PAE;
+    const bool keeps = now.cr4 & VMMU_X86_CR4_PCIDE && value & VMMU_X86_CR3_NO_FLUSH;
+
+    if (vmmu_mode_check_cr3(&arch->cpu, &now, value) != VMMU_OK) {
+        return false;
+    }
+    value = cr3_to_store(vp, now.cr4, value);
+    if (is_pae && !x86_load_pdptes(vp, value)) {
+        return false;
+    }
+    arch->backend->write_control(vp, 3, value);
+    if (!keeps) {
+        arch->backend->flush(vp);
+    }
     return true;
 }
 
 /*
- * Exits only if the processor walks tables of ours: then whatever the mode is made from exits, and what the
- * mode was made from is what there is.
+ * Where the processor walks tables of ours, whatever the mode is made from exits, and what the mode was made from is
+ * what there is.
  */
 static bool write_cr3_checked(struct vp *vp, uint64_t value)
 {
     struct vp_arch *arch = vp->arch;
 
+    if (arch->walks_guest) {
+        return write_walked_cr3(vp, value);
+    }
     if (vmmu_mode_check_cr3(&arch->cpu, &arch->mode_registers, value) != VMMU_OK) {
         return false;
     }
-    value = vmmu_mode_cr3_stored(value);
+    value = cr3_to_store(vp, arch->mode_registers.cr4, value);
     if (arch->mode.paging == VMMU_X86_PAGING_PAE && !x86_load_pdptes(vp, value)) {
         return false;
     }
@@ -155,14 +194,19 @@ bool x86_write_efer(struct vp *vp, uint64_t value)
     return true;
 }
 
-static bool write_control_checked(struct vp *vp, unsigned number, uint64_t value)
+static enum written written_if(bool done)
+{
+    return done ? WRITTEN : WRITTEN_NOT;
+}
+
+static enum written write_control_checked(struct vp *vp, unsigned number, uint64_t value)
 {
     switch (number) {
     case 0: return write_cr0_checked(vp, value);
-    case 3: return write_cr3_checked(vp, value);
-    case 4: return write_cr4_checked(vp, value);
-    case 8: return write_cr8_checked(vp, value);
-    default: return false;
+    case 3: return written_if(write_cr3_checked(vp, value));
+    case 4: return written_if(write_cr4_checked(vp, value));
+    case 8: return written_if(write_cr8_checked(vp, value));
+    default: return WRITTEN_NOT;
     }
 }
 
@@ -193,8 +237,8 @@ static enum vmmu_status read_checked(struct vp *vp, const struct vmmu_insn *insn
     return vmmu_insn_store_destination(insn, state, &memory, read_control(vp, number), fault);
 }
 
-/* @insn is MOV to a control register. Whether it was performed; else it is #GP. */
-static bool move_to_control(struct vp *vp, const struct vmmu_insn *insn)
+/* @insn is MOV to a control register. */
+static enum written move_to_control(struct vp *vp, const struct vmmu_insn *insn)
 {
     uint64_t value = vp->arch->state.gpr[insn->source.number];
 
@@ -218,7 +262,7 @@ static void write_back_cr3(struct vp *vp)
     const struct vmmu_insn *insn;
 
     if (x86_may_go_on(vp) && x86_peek(vp, &insn) == VMMU_OK && is_move_to_control(insn) &&
-        insn->destination.number == 3 && move_to_control(vp, insn)) {
+        insn->destination.number == 3 && move_to_control(vp, insn) == WRITTEN) {
         x86_retire(vp, insn->length);
         vp->counters.exits_saved++;
     }
@@ -232,7 +276,7 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
     const struct vmmu_insn *insn;
     uint64_t value[2] = { 0 };
     enum vmmu_status status;
-    bool accepted = false;
+    enum written written;
 
     (void)exit;
     status = x86_fetch(vp, &insn);
@@ -243,7 +287,7 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
         return VP_RESUME;
     }
     if (is_move_to_control(insn)) {
-        accepted = move_to_control(vp, insn);
+        written = move_to_control(vp, insn);
     } else if (insn->operation == VMMU_INSN_LMSW) {
         status = vmmu_insn_load_source(insn, x86_state(vp), &memory, value, &fault);
 
@@ -253,9 +297,9 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
         if (status != VMMU_OK) {
             return VP_RESUME;
         }
-        accepted = write_cr0_checked(vp, cr0_after_lmsw(state->cr0, value[0]));
+        written = write_cr0_checked(vp, cr0_after_lmsw(state->cr0, value[0]));
     } else if (insn->operation == VMMU_INSN_CLTS) {
-        accepted = write_cr0_checked(vp, state->cr0 & ~VMMU_X86_CR0_TS);
+        written = write_cr0_checked(vp, state->cr0 & ~VMMU_X86_CR0_TS);
     } else if (insn->operation == VMMU_INSN_MOV_CR || insn->operation == VMMU_INSN_SMSW) {
         const bool reads_cr3 = insn->operation == VMMU_INSN_MOV_CR && insn->source.number == 3;
 
@@ -274,10 +318,10 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
     } else {
         return VP_RESUME; /* the guest changed its code meanwhile: it runs what stands there now */
     }
-    if (accepted) {
-        x86_retire(vp, insn->length);
-    } else {
-        x86_raise_gp(vp);
+    switch (written) {
+    case WRITTEN: x86_retire(vp, insn->length); break;
+    case WRITTEN_NOT: x86_raise_gp(vp); break;
+    case WRITTEN_TOLD: return x86_unsupported_feature(vp, VMMU_HYPERV_FEATURE_CACHE_DISABLE, 0);
     }
     return VP_RESUME;
 }

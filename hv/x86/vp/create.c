@@ -19,10 +19,14 @@
 #define VENDOR_AMD_EBX          0x68747541u /* "Auth" */
 #define VENDOR_HYGON_EBX        0x6F677948u /* "Hygo" */
 
+/* What the parent of others has besides. */
+#define PARENTS_PRIVILEGES                                                                                   \
+    (VMMU_HYPERV_PRIVILEGE_SYNIC | VMMU_HYPERV_PRIVILEGE_CHILDREN | VMMU_HYPERV_PRIVILEGE_VP_REGISTERS)
+
 /* Access rights of flat segments: present, accessed, 4 KiB granularity. */
-#define FLAT_CODE64             0xA09B
-#define FLAT_CODE32             0xC09B
-#define FLAT_DATA               0xC093
+#define FLAT_CODE64 0xA09B
+#define FLAT_CODE32 0xC09B
+#define FLAT_DATA   0xC093
 
 static const struct x86_backend *backend;
 
@@ -208,6 +212,9 @@ static enum vmmu_status create_enlightenments(struct partition *partition)
         .maxphyaddr = cpu_maxphyaddr(),
         .tsc_is_invariant = true,
         .apic_msrs = true,
+        .partition_id = partition->index + 1,
+        .privileges = partition->config->is_parent ? PARENTS_PRIVILEGES : 0,
+        .policy = partition->config->policy,
         .call_instruction = backend->call_instruction,
     };
 
@@ -297,6 +304,7 @@ const char *arch_vp_create(struct vp *vp)
     vp->arch->backend = backend;
     vp->arch->walks_guest = mmu_root(vp).nested;
     vp->arch->pdptes_in_memory = vp->arch->walks_guest && !backend->write_pdptes;
+    vp->partition->arch->hyperv.config.second_level = vp->arch->walks_guest;
     vmmu_hyperv_vp_init(&vp->arch->hyperv, vp->index);
     build_cpuid(vp);
     if (!x86_extended_create(vp)) {

@@ -205,7 +205,9 @@ enum vp_next x86_page_fault_exit(struct vp *vp, const struct exit *exit)
         vp->arch->fault_va = ~fault->va.v; /* explained: none is like it */
     }
     switch (verdict.answer) {
-    case VMMU_SHADOW_RETRY: return VP_RESUME;
+    case VMMU_SHADOW_RETRY:
+        return verdict.table_cache ? x86_unsupported_feature(vp, VMMU_HYPERV_FEATURE_TABLE_CACHE, fault->va.v)
+                                   : VP_RESUME;
     case VMMU_SHADOW_INJECT: reflect(vp, exit, &verdict.fault); return VP_RESUME;
     case VMMU_SHADOW_DEVICE:
     case VMMU_SHADOW_DENIED: return reach_device(vp, exit, verdict.gpa, access.kind);

@@ -1,6 +1,5 @@
 /* RDMSR and WRMSR: the policy says who answers, and this file asks them. */
 #include "hv/boot/host.h"
-#include "hv/mmu/mmu.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/vp/x86.h"
 
@@ -33,7 +32,7 @@ static bool backend_write(struct vp *vp, uint32_t index, uint64_t value)
     switch (index) {
     case X86_MSR_TSC: write_tsc(vp, value); return true;
     case X86_MSR_EFER: return x86_write_efer(vp, value);
-    case X86_MSR_PAT: mmu_set_guest_pat(vp->partition, value); break;
+    case X86_MSR_PAT: x86_write_pat(vp, value); return true;
     default: break;
     }
     return vp->arch->backend->write_msr(vp, index, value);

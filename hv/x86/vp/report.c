@@ -172,16 +172,14 @@ static void state_shadow(const struct vp *vp, struct json *json)
 static void state_paging(struct vp *vp, struct json *json)
 {
     struct vmmu_x86_paging_registers registers = x86_paging_registers(vp);
-    uint64_t pat = 0;
 
     x86_read_keys(vp, registers.cr4, &registers.pkru, &registers.pkrs);
-    (void)vp->arch->backend->read_msr(vp, X86_MSR_PAT, &pat);
     json_hex(json, "cr0", registers.cr0);
     json_hex(json, "cr2", vp->arch->backend->read_control(vp, 2));
     json_hex(json, "cr3", registers.cr3);
     json_hex(json, "cr4", registers.cr4);
     json_hex(json, "efer", registers.efer);
-    json_hex(json, "pat", pat);
+    json_hex(json, "pat", vp->arch->msrs.pat);
     json_array(json, "pdpte");
     for (unsigned i = 0; i < 4; i++) {
         json_hex(json, NULL, registers.pdpte[i]);

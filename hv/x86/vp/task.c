@@ -26,6 +26,8 @@ static enum vmmu_status load_cr3(void *context, uint32_t cr3)
     struct vp *vp = context;
     const struct x86_backend *backend = vp->arch->backend;
 
+    cr3 = (uint32_t)vmmu_hyperv_rule_cr3(x86_policy(vp), VMMU_HYPERV_BY_INSTRUCTION, x86_code(vp)->cr4, cr3)
+              .stored;
     if (loads_pdptes(vp, cr3) && !x86_load_pdptes(vp, cr3)) {
         return VMMU_GUEST_FAULT;
     }
@@ -85,6 +87,9 @@ enum vp_next x86_task_exit(struct vp *vp, const struct exit *exit)
     status = vmmu_x86_task_switch(&request, &state, &machine, &outcome);
     if (status == VMMU_RACED) {
         return VP_RESUME; /* it exits again, an event with what is delivered again */
+    }
+    if (status == VMMU_INVALID && vp->partition->parent) {
+        return x86_unsupported_feature(vp, VMMU_HYPERV_FEATURE_TASK_SWITCH, task->selector);
     }
     if (outcome.switched) {
         load_state(vp, &state);

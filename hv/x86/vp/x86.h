@@ -281,6 +281,21 @@ static inline struct pc *x86_pc(const struct vp *vp)
     return &vp->partition->arch->pc;
 }
 
+/* What the partition's virtual MMU does where the specification leaves it open. */
+static inline const struct vmmu_hyperv_policy *x86_policy(const struct vp *vp)
+{
+    return &vp->partition->arch->hyperv.config.policy;
+}
+
+/*
+ * Whether MOV to CR3 and task switches have to exit although the processor walks the guest's own tables: CR3's cache bits are to
+ * be ignored. Constant.
+ */
+static inline bool x86_watches_cr3(const struct vp *vp)
+{
+    return vp->arch->walks_guest && x86_policy(vp)->cr3_cache == VMMU_HYPERV_CACHE_IGNORE;
+}
+
 /* Fill all of arch->state but segments other than CS. */
 static inline struct vmmu_x86_state *x86_code(struct vp *vp)
 {
@@ -420,6 +435,22 @@ bool x86_write_efer(struct vp *vp, uint64_t value);
 
 /* The registers that decide about paging, but for PKRU and PKRS. */
 struct vmmu_x86_paging_registers x86_paging_registers(struct vp *vp);
+
+/* --- cache.c --- */
+
+/* WRMSR to IA32_PAT, or what stands for it; @value is one that it takes. */
+void x86_write_pat(struct vp *vp, uint64_t value);
+
+/* CR0 is @cr0 now: have accesses cached, or not, as it and the policy say. Before x86_paging_changed(). */
+void x86_follow_cr0(struct vp *vp, uint64_t cr0);
+
+/* --- hyperv_parent.c --- */
+
+/*
+ * The guest uses a feature that is not there: tell the parent, and suspend @vp until that has looked after it. RIP is as it
+ * is. @detail: as vmmu_hyperv_message_unsupported() has it.
+ */
+enum vp_next x86_unsupported_feature(struct vp *vp, enum vmmu_hyperv_feature feature, uint64_t detail);
 
 /* --- linear.c --- */
 
