@@ -133,7 +133,7 @@ uint64_t vmmu_hyperv_pat_of_vp(const struct vmmu_hyperv_pats *pats, unsigned vp)
 /* The PAT by which tables that all virtual processors share are to be made: the agreed one, or all UC while one is uncached. */
 uint64_t vmmu_hyperv_pat_of_tables(const struct vmmu_hyperv_pats *pats);
 
-/* The memory type that @vp gives to a page whose leaf selects entry @index of the PAT: for HvTranslateVirtualAddress. */
+/* The memory type, UC- among them, that @vp gives to a page whose leaf selects entry @index of the PAT. */
 enum vmmu_x86_memory_type vmmu_hyperv_pat_type(const struct vmmu_hyperv_pats *pats, bool second_level,
                                                unsigned vp, unsigned index);
 

@@ -141,7 +141,6 @@ enum vmmu_x86_memory_type vmmu_hyperv_pat_type(const struct vmmu_hyperv_pats *pa
                                                unsigned vp, unsigned index)
 {
     const uint64_t pat = second_level ? vmmu_hyperv_pat_of_vp(pats, vp) : vmmu_hyperv_pat_of_tables(pats);
-    const enum vmmu_x86_memory_type type = vmmu_x86_pat_type(pat, index);
 
-    return type == VMMU_X86_TYPE_UC_MINUS ? VMMU_X86_TYPE_UC : type;
+    return vmmu_x86_pat_type(pat, index);
 }

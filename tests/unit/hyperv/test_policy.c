@@ -309,10 +309,9 @@ static void test_types_follow_the_pat_that_translates(void **state)
     policy.cr0_cd = VMMU_HYPERV_CACHE_HONOR;
     vmmu_hyperv_pats_init(&pats);
     (void)vmmu_hyperv_pat_write(&pats, &policy, 2, 1, PAT_WITH_WC);
-    EXPECT_EQ(vmmu_hyperv_pat_type(&pats, true, 1, 1), VMMU_X86_TYPE_WC);  /* nested: its own */
-    EXPECT_EQ(vmmu_hyperv_pat_type(&pats, false, 1, 1), VMMU_X86_TYPE_WT); /* shadow: the agreed */
-    EXPECT_EQ(vmmu_hyperv_pat_type(&pats, true, 0, 2),
-              VMMU_X86_TYPE_UC); /* UC- is no cache type of its own */
+    EXPECT_EQ(vmmu_hyperv_pat_type(&pats, true, 1, 1), VMMU_X86_TYPE_WC);       /* nested: its own */
+    EXPECT_EQ(vmmu_hyperv_pat_type(&pats, false, 1, 1), VMMU_X86_TYPE_WT);      /* shadow: the agreed */
+    EXPECT_EQ(vmmu_hyperv_pat_type(&pats, true, 0, 2), VMMU_X86_TYPE_UC_MINUS); /* MTRRs may override it */
     (void)vmmu_hyperv_pat_follow_cr0(&pats, &policy, 0, PG_PE | CD);
     EXPECT_EQ(vmmu_hyperv_pat_type(&pats, true, 0, 0), VMMU_X86_TYPE_UC);
     EXPECT_EQ(vmmu_hyperv_pat_type(&pats, true, 1, 0), VMMU_X86_TYPE_WB);
