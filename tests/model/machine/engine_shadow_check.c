@@ -140,7 +140,7 @@ static void check_user(struct survey *survey, uint64_t table)
     uint8_t *user = survey->users ? &survey->users[(table - HOST_TABLES_BASE) / VMMU_PAGE_BYTES] : NULL;
 
     if (user && *user != 0 && *user != survey->vp + 1) {
-        world_report(survey->engine->world, CHECK_PRIVATE,
+        world_report(survey->engine->world, CHECK_TABLES,
                      "the shadow's table at %#" PRIx64 " serves VP %u and VP %u", table, *user - 1U,
                      survey->vp);
     }

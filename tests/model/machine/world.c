@@ -30,7 +30,6 @@ const char *const check_names[CHECKS] = {
     [CHECK_SWITCH] = "switch",
     [CHECK_CALL] = "call",
     [CHECK_THRIFT] = "thrift",
-    [CHECK_PRIVATE] = "private",
 };
 
 /* --- findings --- */

@@ -38,7 +38,6 @@ enum check {
     CHECK_SWITCH,  /* an address space was entered that was in step, and the engine asked for a flush */
     CHECK_CALL,    /* a hypercall ended otherwise than the specification has it */
     CHECK_THRIFT,  /* a hypercall flushed what it was told to leave alone */
-    CHECK_PRIVATE, /* a table serves two virtual processors, each of which was to have its own */
     CHECKS,
 };
 
