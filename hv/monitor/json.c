@@ -14,21 +14,24 @@ static void put_hex(struct json *json, uint64_t value, unsigned digits)
     }
 }
 
+void json_text_byte(struct json *json, uint8_t byte)
+{
+    if (byte == '"' || byte == '\\') {
+        json->put(json->context, '\\');
+        json->put(json->context, (char)byte);
+    } else if (byte < 0x20 || byte > 0x7E) {
+        put_text(json, "\\u00");
+        put_hex(json, byte, 2);
+    } else {
+        json->put(json->context, (char)byte);
+    }
+}
+
 static void put_string(struct json *json, const char *text)
 {
     json->put(json->context, '"');
     for (; text && *text; text++) {
-        const unsigned char c = (unsigned char)*text;
-
-        if (c == '"' || c == '\\') {
-            json->put(json->context, '\\');
-            json->put(json->context, (char)c);
-        } else if (c < 0x20 || c > 0x7E) {
-            put_text(json, "\\u00");
-            put_hex(json, c, 2);
-        } else {
-            json->put(json->context, (char)c);
-        }
+        json_text_byte(json, (uint8_t)*text);
     }
     json->put(json->context, '"');
 }
@@ -108,6 +111,17 @@ void json_text(struct json *json, const char *key, const char *value)
 {
     begin_member(json, key);
     put_string(json, value);
+}
+
+void json_text_begin(struct json *json, const char *key)
+{
+    begin_member(json, key);
+    json->put(json->context, '"');
+}
+
+void json_text_end(struct json *json)
+{
+    json->put(json->context, '"');
 }
 
 void json_flag(struct json *json, const char *key, bool value)

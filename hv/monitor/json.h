@@ -28,6 +28,11 @@ void json_hex(struct json *json, const char *key, uint64_t value);
 /* @value is escaped as needed; bytes outside ASCII become \u00XX. NULL reads as "". */
 void json_text(struct json *json, const char *key, const char *value);
 
+/* The same, byte by byte. */
+void json_text_begin(struct json *json, const char *key);
+void json_text_byte(struct json *json, uint8_t byte);
+void json_text_end(struct json *json);
+
 void json_flag(struct json *json, const char *key, bool value);
 
 void json_bytes(struct json *json, const char *key, const uint8_t *bytes, unsigned count);

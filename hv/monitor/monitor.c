@@ -1,15 +1,19 @@
 #include "hv/monitor/monitor.h"
 
 #include "hv/boot/host.h"
-#include "hv/mmu/mmu.h"
 #include "hv/mmu/view.h"
 #include "hv/monitor/json.h"
+#include "hv/monitor/report.h"
 #include "hv/monitor/request.h"
 #include "hv/monitor/shadow_text.h"
 #include "hv/vp/arch.h"
 #include "hv/vp/partitions.h"
+#include "hv/vp/serial.h"
 
 #define OBITUARY_EXITS 8
+
+/* Bytes of a console that one answer holds: the port is slow, and guests stand still meanwhile. */
+#define CONSOLE_MOST   4096
 
 static void put_control(void *context, char character)
 {
@@ -22,165 +26,17 @@ static struct json control_document(void)
     return (struct json){ .put = put_control };
 }
 
-static const char *outcome_name(enum partition_outcome outcome)
+static void end_line(void)
 {
-    switch (outcome) {
-    case PARTITION_RUNNING: return "running";
-    case PARTITION_DEBUG_EXIT: return "debug-exit";
-    case PARTITION_POWER_OFF: return "power-off";
-    case PARTITION_RESET: return "reset";
-    case PARTITION_STOPPED: return "stopped";
-    case PARTITION_REFUSED: return "refused";
-    }
-    __builtin_unreachable();
-}
-
-static void report_outcome(struct json *json, enum partition_outcome outcome, uint64_t value,
-                           const char *message)
-{
-    json_number(json, "vmmu", 1);
-    json_object(json, "outcome");
-    json_text(json, "kind", outcome_name(outcome));
-    json_number(json, "value", value);
-    json_text(json, "message", message);
-    json_end_object(json);
-}
-
-static void report_counters(const struct vp *vp, struct json *json)
-{
-    const struct vp_counters *counters = &vp->counters;
-
-    json_object(json, "counters");
-    json_number(json, "entries", counters->entries);
-    json_object(json, "exits");
-    for (unsigned i = 0; i < EXIT_KINDS; i++) {
-        json_number(json, exit_names[i], counters->exits[i]);
-    }
-    json_end_object(json);
-    json_number(json, "exits_saved", counters->exits_saved);
-    json_number(json, "idle_waits", counters->idle_waits);
-    json_number(json, "events_injected", counters->events_injected);
-    json_number(json, "events_reinjected", counters->events_reinjected);
-    json_number(json, "event_windows", counters->event_windows);
-    json_number(json, "tlb_flushes", counters->tlb_flushes);
-    json_number(json, "flushes_made", counters->flushes_made);
-    json_number(json, "flushes_avoided", counters->flushes_avoided);
-    json_number(json, "insn_fetches", counters->insn_fetches);
-    json_number(json, "insn_emulated", counters->insn_emulated);
-    json_end_object(json);
-}
-
-/* How many exits the ring holds, and where the oldest stands. */
-static uint32_t trace_first(const struct vp *vp)
-{
-    return vp->trace_next > VP_TRACE_ENTRIES ? vp->trace_next - VP_TRACE_ENTRIES : 0;
-}
-
-static void report_trace(const struct vp *vp, struct json *json)
-{
-    json_array(json, "trace");
-    for (uint32_t i = trace_first(vp); i != vp->trace_next; i++) {
-        const struct vp_trace_entry *entry = &vp->trace[i % VP_TRACE_ENTRIES];
-
-        json_object(json, NULL);
-        json_number(json, "sequence", entry->sequence);
-        json_text(json, "exit", exit_names[entry->kind]);
-        json_hex(json, "ip", entry->ip);
-        json_hex(json, "code", entry->raw[0]);
-        json_hex(json, "info1", entry->raw[1]);
-        json_hex(json, "info2", entry->raw[2]);
-        json_end_object(json);
-    }
-    json_end_array(json);
-}
-
-enum detail { COUNTERS_ONLY, EVERYTHING };
-
-static void report_vp(struct vp *vp, enum detail detail, struct json *json)
-{
-    json_object(json, NULL);
-    json_number(json, "index", vp->index);
-    report_counters(vp, json);
-    if (detail == EVERYTHING) {
-        arch_vp_report(vp, json);
-        report_trace(vp, json);
-    }
-    json_end_object(json);
-}
-
-/* @key: as of json_object(). */
-static void report(struct partition *partition, enum detail detail, const char *key, struct json *json)
-{
-    json_object(json, key);
-    report_outcome(json, partition->outcome, partition->value, partition->message);
-    json_number(json, "partition", partition->index);
-    json_flag(json, "held", partition->held);
-    json_number(json, "memory_bytes", guest_memory_bytes(&partition->memory));
-    json_number(json, "run_ns", host_clock_ns() - partition->start_ns);
-    json_text(json, "backend", arch_backend_name());
-    mmu_report(partition, json);
-    json_object(json, "host");
-    json_number(json, "interrupts", host_interrupt_count());
-    json_number(json, "spurious_interrupts", host_interrupt_spurious_count());
-    json_number(json, "nmis", host_nmi_count());
-    json_end_object(json);
-    arch_partition_report(partition, json);
-    json_array(json, "vps");
-    for (unsigned i = 0; i < partition->vp_count; i++) {
-        report_vp(partition->vps[i], detail, json);
-    }
-    json_end_array(json);
-    json_end_object(json);
-}
-
-static void report_line(struct partition *partition, enum detail detail)
-{
-    struct json json = control_document();
-
-    report(partition, detail, NULL, &json);
     put_control(NULL, '\n');
 }
 
 void monitor_report(struct partition *partition)
 {
-    report_line(partition, EVERYTHING);
-}
-
-static void state_of(struct partition *partition, struct json *json)
-{
-    json_object(json, NULL);
-    json_number(json, "index", partition->index);
-    json_text(json, "outcome", outcome_name(partition->outcome));
-    json_flag(json, "held", partition->held);
-    json_number(json, "clock_ns", partition_clock_ns(partition));
-    mmu_state(partition, json);
-    arch_partition_state(partition, json);
-    json_array(json, "vps");
-    for (unsigned i = 0; i < partition->vp_count; i++) {
-        json_object(json, NULL);
-        json_number(json, "index", i);
-        arch_vp_state(partition->vps[i], json);
-        json_end_object(json);
-    }
-    json_end_array(json);
-    report(partition, EVERYTHING, "stats", json);
-    json_end_object(json);
-}
-
-/* docs/dump.md describes it. */
-static void answer_state(struct partition *partition)
-{
     struct json json = control_document();
 
-    json_object(&json, NULL);
-    json_number(&json, "vmmu_state", 1);
-    json_text(&json, "backend", arch_backend_name());
-    json_number(&json, "clock_ns", host_clock_ns());
-    json_array(&json, "partitions");
-    state_of(partition, &json);
-    json_end_array(&json);
-    json_end_object(&json);
-    put_control(NULL, '\n');
+    report_end(partition, &json);
+    end_line();
 }
 
 void monitor_refused(const char *message)
@@ -190,7 +46,7 @@ void monitor_refused(const char *message)
     json_object(&json, NULL);
     report_outcome(&json, PARTITION_REFUSED, 0, message);
     json_end_object(&json);
-    put_control(NULL, '\n');
+    end_line();
 }
 
 /* --- requests --- */
@@ -206,10 +62,59 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
     va_end(values);
 }
 
-static void answer_shadow(const struct partition *partition)
+/* A request that is being answered. */
+struct answer {
+    const struct request *request;
+    struct json json; /* where the answer is a document */
+};
+
+/* Whom @request is about: all, one of them, or none that there is, which is said. */
+static bool is_about(const struct request *request, unsigned *first, unsigned *end)
+{
+    const bool all = request->partition == REQUEST_ALL;
+
+    *first = all ? 0 : request->partition;
+    *end = all ? partition_count() : request->partition + 1;
+    if (*end > partition_count()) {
+        say("there is no partition %u\n", request->partition);
+        return false;
+    }
+    return true;
+}
+
+/* @act on each of these partitions, under its lock. */
+static void for_each(unsigned first, unsigned end, struct answer *answer,
+                     void (*act)(struct partition *partition, struct answer *answer))
+{
+    for (unsigned i = first; i < end; i++) {
+        struct partition *partition = partition_at(i);
+
+        lock_take(&partition->lock);
+        act(partition, answer);
+        lock_release(&partition->lock);
+    }
+}
+
+/* --- text --- */
+
+/* Where an answer is about several, it says which: whether it does. */
+static bool name_partition(const struct partition *partition, const struct answer *answer)
+{
+    const bool several = answer->request->partition == REQUEST_ALL && partition_count() > 1;
+
+    if (several) {
+        say("partition %u: ", partition->index);
+    }
+    return several;
+}
+
+static void say_shadow(struct partition *partition, struct answer *answer)
 {
     const struct vmmu_shadow_counters *counters = mmu_shadow_counters(partition);
 
+    if (name_partition(partition, answer) && counters) {
+        say("\n");
+    }
     if (counters) {
         shadow_text_counters(&control_text, counters);
     } else {
@@ -217,8 +122,9 @@ static void answer_shadow(const struct partition *partition)
     }
 }
 
-static void answer_walk(const struct partition *partition, const struct request *request)
+static void say_walk(struct partition *partition, struct answer *answer)
 {
+    const struct request *request = answer->request;
     struct vmmu_shadow_view view;
     enum vmmu_status status;
 
@@ -238,11 +144,49 @@ static void answer_walk(const struct partition *partition, const struct request 
     }
 }
 
+static void say_stop(struct partition *partition, struct answer *answer)
+{
+    (void)name_partition(partition, answer);
+    say(partition->held ? "stopped before\n" : "stopped\n");
+    partition_hold(partition);
+}
+
+static void say_go(struct partition *partition, struct answer *answer)
+{
+    (void)name_partition(partition, answer);
+    say(partition->held ? "running\n" : "running before\n");
+    partition_release(partition);
+}
+
+static void say_focus(struct partition *partition, struct answer *answer)
+{
+    (void)answer;
+    serial_set_focus(partition);
+    say("the console is partition %u's\n", partition->index);
+}
+
+/* --- the machine's memory --- */
+
+/* Whoever it is whose memory or table is there. */
+static const void *machine_at(vmmu_hpa at)
+{
+    const void *found = NULL;
+
+    for (unsigned i = 0; i < partition_count() && !found; i++) {
+        struct partition *partition = partition_at(i);
+
+        lock_take(&partition->lock);
+        found = mmu_machine_at(partition, at);
+        lock_release(&partition->lock);
+    }
+    return found;
+}
+
 /*
  * Copy what @request asks for to @bytes. False: nobody answers for some of it. The sum may wrap around: what would be at the
  * beginning of memory then is as absent as what is behind its end.
  */
-static bool read_machine(const struct partition *partition, const struct request *request, uint8_t *bytes)
+static bool read_machine(const struct request *request, uint8_t *bytes)
 {
     const uint8_t *from = NULL;
 
@@ -250,7 +194,7 @@ static bool read_machine(const struct partition *partition, const struct request
         const vmmu_hpa at = { request->at.v + i };
 
         if (i == 0 || vmmu_is_aligned(at.v, VMMU_PAGE_BYTES)) {
-            from = mmu_machine_at(partition, at);
+            from = machine_at(at);
         }
         if (!from) {
             return false;
@@ -268,11 +212,11 @@ static bool are_zero(const uint8_t *bytes, unsigned count)
     return count == 0;
 }
 
-static void answer_read(const struct partition *partition, const struct request *request)
+static void answer_read(const struct request *request)
 {
     uint8_t bytes[REQUEST_COUNT_MOST];
 
-    if (!read_machine(partition, request, bytes)) {
+    if (!read_machine(request, bytes)) {
         say("absent");
     } else if (are_zero(bytes, request->count)) {
         say("zero");
@@ -285,11 +229,11 @@ static void answer_read(const struct partition *partition, const struct request 
 }
 
 /* Most of a guest's memory is zeros, and the port is slow: a letter for each page tells which are worth reading. */
-static void answer_pages(const struct partition *partition, const struct request *request)
+static void answer_pages(const struct request *request)
 {
     for (unsigned i = 0; i < request->count; i++) {
         const vmmu_hpa at = { (request->at.v & ~(VMMU_PAGE_BYTES - 1)) + i * VMMU_PAGE_BYTES };
-        const uint64_t *words = mmu_machine_at(partition, at);
+        const uint64_t *words = machine_at(at);
         unsigned word = 0;
 
         while (words && word < VMMU_PAGE_BYTES / sizeof *words && !words[word]) {
@@ -300,31 +244,126 @@ static void answer_pages(const struct partition *partition, const struct request
     say("\n");
 }
 
-/* Text ends with an empty line, so that a program knows where. */
-static void answer(struct partition *partition, const struct request *request)
+/* --- documents --- */
+
+static void add_report(struct partition *partition, struct answer *answer)
 {
-    switch (request->kind) {
-    case REQUEST_STATS: report_line(partition, EVERYTHING); return;
-    case REQUEST_COUNTERS: report_line(partition, COUNTERS_ONLY); return;
-    case REQUEST_SHADOW: answer_shadow(partition); break;
-    case REQUEST_WALK: answer_walk(partition, request); break;
-    case REQUEST_STATE: answer_state(partition); return;
-    case REQUEST_READ: answer_read(partition, request); break;
-    case REQUEST_PAGES: answer_pages(partition, request); break;
-    case REQUEST_STOP:
-        say(partition->held ? "stopped before\n" : "stopped\n");
-        partition_hold(partition);
-        break;
-    case REQUEST_GO:
-        say(partition->held ? "running\n" : "running before\n");
-        partition_release(partition);
-        break;
+    report_partition(partition, answer->request->kind == REQUEST_STATS ? REPORT_EVERYTHING : REPORT_COUNTERS,
+                     NULL, &answer->json);
+}
+
+static void add_state(struct partition *partition, struct answer *answer)
+{
+    report_state(partition, &answer->json);
+}
+
+static void add_row(struct partition *partition, struct answer *answer)
+{
+    report_row(partition, &answer->json);
+}
+
+static void add_console(struct partition *partition, struct answer *answer)
+{
+    struct console *console = partition->console;
+    struct json *json = &answer->json;
+    unsigned count = 0;
+    uint8_t byte;
+
+    json_object(json, NULL);
+    json_number(json, "vmmu_console", partition->index);
+    json_number(json, "lost_bytes", ring_catch_up(&console->ring, &console->fetched));
+    json_text_begin(json, "text");
+    while (count < CONSOLE_MOST && ring_take(&console->ring, &console->fetched, &byte)) {
+        json_text_byte(json, byte);
+        count++;
+    }
+    json_text_end(json);
+    json_flag(json, "more", console->fetched != console->ring.written);
+    json_end_object(json);
+}
+
+/* Of one partition the document is its own, of several a list of theirs. */
+static void answer_reports(unsigned first, unsigned end, struct answer *answer)
+{
+    struct json *json = &answer->json;
+
+    if (end - first == 1) {
+        for_each(first, end, answer, add_report);
+        return;
+    }
+    json_object(json, NULL);
+    json_number(json, "vmmu", 1);
+    json_array(json, "partitions");
+    for_each(first, end, answer, add_report);
+    json_end_array(json);
+    json_end_object(json);
+}
+
+/* docs/dump.md describes it. */
+static void answer_state(struct answer *answer)
+{
+    struct json *json = &answer->json;
+
+    json_object(json, NULL);
+    json_number(json, "vmmu_state", 1);
+    json_text(json, "backend", arch_backend_name());
+    json_number(json, "clock_ns", host_clock_ns());
+    json_array(json, "partitions");
+    for_each(0, partition_count(), answer, add_state);
+    json_end_array(json);
+    json_end_object(json);
+}
+
+static void answer_partitions(struct answer *answer)
+{
+    struct json *json = &answer->json;
+
+    json_object(json, NULL);
+    json_number(json, "vmmu_partitions", 1);
+    json_array(json, "partitions");
+    for_each(0, partition_count(), answer, add_row);
+    json_end_array(json);
+    json_end_object(json);
+}
+
+/* --- which of them --- */
+
+/* A document ends with its line, text with an empty one: so a program knows where. */
+static void answer_about(unsigned first, unsigned end, struct answer *answer)
+{
+    switch (answer->request->kind) {
+    case REQUEST_STATS:
+    case REQUEST_COUNTERS: answer_reports(first, end, answer); break;
+    case REQUEST_STATE: answer_state(answer); break;
+    case REQUEST_PARTITIONS: answer_partitions(answer); break;
+    case REQUEST_CONSOLE_READ: for_each(first, end, answer, add_console); break;
+    case REQUEST_SHADOW: for_each(first, end, answer, say_shadow); break;
+    case REQUEST_WALK: for_each(first, end, answer, say_walk); break;
+    case REQUEST_STOP: for_each(first, end, answer, say_stop); break;
+    case REQUEST_GO: for_each(first, end, answer, say_go); break;
+    case REQUEST_CONSOLE: for_each(first, end, answer, say_focus); break;
+    case REQUEST_READ: answer_read(answer->request); break;
+    case REQUEST_PAGES: answer_pages(answer->request); break;
     case REQUEST_UNKNOWN:
-        say("requests are: stats, counters, shadow, walk ADDRESS [VP], stop, go, state, read ADDRESS "
-            "COUNT, pages ADDRESS COUNT\n");
+        say("requests are: stats, counters, shadow, walk ADDRESS [VP], stop, go, state, read ADDRESS COUNT, "
+            "pages ADDRESS COUNT, partitions, console N, console-read N; the first six take the number of a "
+            "partition behind all else\n");
         break;
     }
-    say("\n");
+    end_line();
+}
+
+static void answer_request(const struct request *request)
+{
+    struct answer answer = { .request = request, .json = control_document() };
+    unsigned first;
+    unsigned end;
+
+    if (is_about(request, &first, &end)) {
+        answer_about(first, end, &answer);
+    } else {
+        end_line();
+    }
 }
 
 void monitor_ready(void)
@@ -335,27 +374,19 @@ void monitor_ready(void)
 void monitor_poll(void)
 {
     static struct request_line line; /* of the control port, which is the machine's */
-    struct partition *partition = partition_at(0);
     struct request request;
 
     while (host_serial_pending(HOST_SERIAL_CONTROL)) {
         if (request_take(&line, (char)host_serial_read(HOST_SERIAL_CONTROL), &request)) {
-            lock_take(&partition->lock);
-            answer(partition, &request);
-            lock_release(&partition->lock);
+            answer_request(&request);
         }
     }
 }
 
-void monitor_obituary(struct partition *partition)
+static void say_last_exits(const struct vp *vp)
 {
-    struct vp *vp = partition->vps[0];
     const uint32_t count = vp->trace_next < OBITUARY_EXITS ? vp->trace_next : OBITUARY_EXITS;
 
-    if (partition->outcome != PARTITION_STOPPED) {
-        return;
-    }
-    host_print("\nvmmu: partition %u stopped: %s\n", partition->index, partition->message);
     host_print("vmmu: instruction pointer %016lx; the last exits, oldest first:\n",
                (unsigned long)arch_vp_ip(vp));
     for (uint32_t i = vp->trace_next - count; i != vp->trace_next; i++) {
@@ -364,5 +395,22 @@ void monitor_obituary(struct partition *partition)
         host_print("vmmu:   %-16s ip %016lx  code %4lx  info %lx %lx\n", exit_names[entry->kind],
                    (unsigned long)entry->ip, (unsigned long)entry->raw[0], (unsigned long)entry->raw[1],
                    (unsigned long)entry->raw[2]);
+    }
+}
+
+/* Of several VPs each tells its part, since none is known to be whose fault it was; one that never ran has none. */
+void monitor_obituary(struct partition *partition)
+{
+    if (partition->outcome != PARTITION_STOPPED) {
+        return;
+    }
+    host_print("\nvmmu: partition %u stopped: %s\n", partition->index, partition->message);
+    for (unsigned i = 0; i < partition->vp_count; i++) {
+        if (partition->vp_count > 1 && partition->vps[i]->trace_next) {
+            host_print("vmmu: VP %u\n", i);
+        }
+        if (partition->vp_count == 1 || partition->vps[i]->trace_next) {
+            say_last_exits(partition->vps[i]);
+        }
     }
 }

@@ -64,11 +64,13 @@ static struct request read_walk(const char *at)
 {
     struct request request = { .kind = REQUEST_UNKNOWN };
     uint64_t vp = 0;
+    uint64_t partition = 0;
 
     if (take_number(&at, 16, UINT64_MAX, &request.va.v) && (!*at || take_number(&at, 10, UINT32_MAX, &vp)) &&
-        !*at) {
+        (!*at || take_number(&at, 10, REQUEST_ALL - 1, &partition)) && !*at) {
         request.kind = REQUEST_WALK;
         request.vp = (unsigned)vp;
+        request.partition = (uint32_t)partition;
     }
     return request;
 }
@@ -86,15 +88,36 @@ static struct request read_memory(const char *at, enum request_kind kind)
     return request;
 }
 
+/* The number of a partition, where the request takes one. */
+enum whose { WHOSE_NONE, WHOSE_ANY, WHOSE_ONE };
+
+static struct request read_plain(const char *at, enum request_kind kind, enum whose whose)
+{
+    uint64_t partition = REQUEST_ALL;
+    const bool named = whose != WHOSE_NONE && *at && take_number(&at, 10, REQUEST_ALL - 1, &partition);
+
+    if (*at || (whose == WHOSE_ONE && !named)) {
+        return (struct request){ .kind = REQUEST_UNKNOWN };
+    }
+    return (struct request){ .kind = kind, .partition = (uint32_t)partition };
+}
+
 static struct request read_line(const char *at)
 {
     static const struct {
         const char *word;
         enum request_kind kind;
+        enum whose whose;
     } plain[] = {
-        { "stats", REQUEST_STATS },   { "counters", REQUEST_COUNTERS },
-        { "shadow", REQUEST_SHADOW }, { "stop", REQUEST_STOP },
-        { "go", REQUEST_GO },         { "state", REQUEST_STATE },
+        { "stats", REQUEST_STATS, WHOSE_ANY },
+        { "counters", REQUEST_COUNTERS, WHOSE_ANY },
+        { "shadow", REQUEST_SHADOW, WHOSE_ANY },
+        { "stop", REQUEST_STOP, WHOSE_ANY },
+        { "go", REQUEST_GO, WHOSE_ANY },
+        { "state", REQUEST_STATE, WHOSE_NONE },
+        { "partitions", REQUEST_PARTITIONS, WHOSE_NONE },
+        { "console", REQUEST_CONSOLE, WHOSE_ONE },
+        { "console-read", REQUEST_CONSOLE_READ, WHOSE_ONE },
     };
 
     if (take_word(&at, "walk")) {
@@ -107,8 +130,8 @@ static struct request read_line(const char *at)
         return read_memory(at, REQUEST_PAGES);
     }
     for (unsigned i = 0; i < sizeof plain / sizeof plain[0]; i++) {
-        if (take_word(&at, plain[i].word) && !*at) {
-            return (struct request){ .kind = plain[i].kind };
+        if (take_word(&at, plain[i].word)) {
+            return read_plain(at, plain[i].kind, plain[i].whose);
         }
     }
     return (struct request){ .kind = REQUEST_UNKNOWN };

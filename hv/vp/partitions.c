@@ -5,6 +5,7 @@
 #include "hv/boot/memory.h"
 #include "hv/mmu/mmu.h"
 #include "hv/vp/arch.h"
+#include "hv/vp/serial.h"
 
 static struct {
     unsigned count;
@@ -107,7 +108,7 @@ static const char *make_vp(struct partition *partition, unsigned index)
 static const char *fill(struct partition *partition, const struct guest_layout *layout)
 {
     const struct config *config = partition->config;
-    const char *why = NULL;
+    const char *why = serial_create(partition);
 
     for (unsigned i = 0; i < layout->ranges && !why; i++) {
         why = take_range(partition, &layout->range[i]);
@@ -142,9 +143,6 @@ const char *partition_make(const struct config *config, const struct guest_layou
     partition->vp_count = config->vp_count;
     if (index > 0 && partitions.at[0]->config->is_parent) {
         partition->parent = partitions.at[0];
-    }
-    for (unsigned i = 0; i < PARTITION_SERIALS; i++) {
-        partition->held_bytes[i] = -1;
     }
     lock_take(&partition->lock);
     why = fill(partition, layout);

@@ -26,6 +26,7 @@ struct vp_arch;
 struct partition_arch;
 struct mmu;
 struct config;
+struct console;
 
 /*
  * What a VP must look at before it enters its guest again. Set by devices, timers and the
@@ -104,6 +105,7 @@ struct partition {
     struct guest_memory memory;
     struct mmu *mmu;
     struct partition_arch *arch;
+    struct console *console; /* serial.h */
     unsigned vp_count;
     struct vp *vps[PARTITION_VPS];
     uint64_t start_ns;

@@ -154,7 +154,7 @@ def _(technique):
 @cases("under {} the monitor answers what it does not understand, and goes on", TECHNIQUES)
 def _(technique):
     with monitor(PAGED, technique) as running:
-        for request in ("what", "walk", "walk here", "walk 1 2 3", "x" * 1000, "stop now", "state 1", "read", "read 1", "read 0 0",
+        for request in ("what", "walk", "walk here", "walk 1 2 3 4", "x" * 1000, "stop now", "state 1", "read", "read 1", "read 0 0",
                         "read 0 4097", "read 0 0x10", "read 0 -1", "pages 0 0", "pages 0 4097", "\0", "\xff\x1b[2J"):
             expect_match("^requests are: stats, counters, shadow, walk", running.ask(request), "answer")
         expect_match("there is no VP 7", running.ask("walk 1000 7"), "answer")

@@ -8,6 +8,7 @@
 #include "hv/guest/firmware.h"
 #include "hv/mmu/mmu.h"
 #include "hv/vp/schedule.h"
+#include "hv/vp/serial.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/vp/wall_clock.h"
 #include "hv/x86/vp/x86.h"
@@ -137,16 +138,9 @@ static void hook_debug_stop(void *context)
     }
 }
 
-static const enum host_serial guest_serial[] = { HOST_SERIAL_CONSOLE, HOST_SERIAL_CHANNEL,
-                                                 HOST_SERIAL_CHANNEL2 };
-#define GUEST_SERIAL_PORTS (sizeof guest_serial / sizeof guest_serial[0])
-
 static void hook_serial_write(void *context, unsigned port, uint8_t byte)
 {
-    (void)context;
-    if (port < GUEST_SERIAL_PORTS) {
-        host_serial_write(guest_serial[port], byte);
-    }
+    serial_write(context, port, byte);
 }
 
 bool arch_partition_receive(struct partition *partition, unsigned port, uint8_t byte)
@@ -186,7 +180,7 @@ static enum vmmu_status create_board(struct partition *partition)
         .apic_hz = APIC_HZ,
         .wall_clock_s = x86_wall_clock_s(),
         .physical_address_bits = cpu_maxphyaddr(),
-        .serial_ports = BIT64(GUEST_SERIAL_PORTS) - 1,
+        .serial_ports = BIT64(PARTITION_SERIALS) - 1,
         .x2apic = true,
         .tsc_deadline = true,
     };

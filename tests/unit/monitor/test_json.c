@@ -56,11 +56,31 @@ static void test_quotes_backslashes_and_other_bytes_are_escaped(void **state)
     EXPECT(strcmp(sink.text, "[\"a\\\"b\\\\c\\u000a\\u007f\\u00ff\",\"\",\"0fa2\"]") == 0);
 }
 
+static void test_a_text_may_come_byte_by_byte_and_hold_any(void **state)
+{
+    struct sink sink = { 0 };
+    struct json json = { .context = &sink, .put = put };
+
+    (void)state;
+    json_object(&json, NULL);
+    json_text_begin(&json, "a");
+    json_text_byte(&json, 'x');
+    json_text_byte(&json, 0);
+    json_text_byte(&json, '"');
+    json_text_end(&json);
+    json_text_begin(&json, "b");
+    json_text_end(&json);
+    json_number(&json, "c", 1);
+    json_end_object(&json);
+    EXPECT(strcmp(sink.text, "{\"a\":\"x\\u0000\\\"\",\"b\":\"\",\"c\":1}") == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_members_are_separated_by_commas_and_nesting_starts_anew),
         cmocka_unit_test(test_quotes_backslashes_and_other_bytes_are_escaped),
+        cmocka_unit_test(test_a_text_may_come_byte_by_byte_and_hold_any),
     };
 
     return RUN_TESTS(tests);

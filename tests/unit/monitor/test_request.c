@@ -40,10 +40,65 @@ static void test_a_request_is_a_word_on_a_line(void **state)
     EXPECT_EQ(ask("counter\n").kind, REQUEST_UNKNOWN);
     EXPECT_EQ(ask("go\n").kind, REQUEST_GO);
     EXPECT_EQ(ask("state\n").kind, REQUEST_STATE);
-    EXPECT_EQ(ask("stop 0\n").kind, REQUEST_UNKNOWN);
     EXPECT_EQ(ask("go on\n").kind, REQUEST_UNKNOWN);
     EXPECT_EQ(ask("states\n").kind, REQUEST_UNKNOWN);
     EXPECT_EQ(ask("g\n").kind, REQUEST_UNKNOWN);
+}
+
+static void test_what_is_not_about_one_partition_is_about_all(void **state)
+{
+    static const char *const plain[] = { "stats\n", "counters\n", "shadow\n", "stop\n", "go\n" };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+        EXPECT_EQ(ask(plain[i]).partition, REQUEST_ALL);
+    }
+    EXPECT_EQ(ask("stop 0\n").kind, REQUEST_STOP);
+    EXPECT_EQ(ask("stop 0\n").partition, 0);
+    EXPECT_EQ(ask("go 7\n").kind, REQUEST_GO);
+    EXPECT_EQ(ask("go 7\n").partition, 7);
+    EXPECT_EQ(ask("  stats   1 \n").kind, REQUEST_STATS);
+    EXPECT_EQ(ask("stats 1\n").partition, 1);
+    EXPECT_EQ(ask("counters 12\n").partition, 12);
+    EXPECT_EQ(ask("shadow 4294967294\n").partition, UINT32_MAX - 1);
+}
+
+static void test_a_partition_is_a_number(void **state)
+{
+    static const char *const wrong[] = {
+        "stop one\n", "stop 1 2\n", "go -1\n",        "stats 0x1\n",
+        "state 1\n",  "stats 1x\n", "partitions 1\n", "shadow 4294967295\n"
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        EXPECT_EQ(ask(wrong[i]).kind, REQUEST_UNKNOWN);
+    }
+}
+
+static void test_a_console_is_somebodys(void **state)
+{
+    (void)state;
+    EXPECT_EQ(ask("partitions\n").kind, REQUEST_PARTITIONS);
+    EXPECT_EQ(ask("console 1\n").kind, REQUEST_CONSOLE);
+    EXPECT_EQ(ask("console 1\n").partition, 1);
+    EXPECT_EQ(ask("console-read 2\n").kind, REQUEST_CONSOLE_READ);
+    EXPECT_EQ(ask("console-read 2\n").partition, 2);
+    EXPECT_EQ(ask("console\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("console-read\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("console-\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("console all\n").kind, REQUEST_UNKNOWN);
+}
+
+static void test_a_walk_may_name_a_partition_behind_the_vp(void **state)
+{
+    (void)state;
+    EXPECT_EQ(ask("walk 1000\n").partition, 0);
+    EXPECT_EQ(ask("walk 1000 3\n").partition, 0);
+    EXPECT_EQ(ask("walk 1000 3 1\n").kind, REQUEST_WALK);
+    EXPECT_EQ(ask("walk 1000 3 1\n").vp, 3);
+    EXPECT_EQ(ask("walk 1000 3 1\n").partition, 1);
+    EXPECT_EQ(ask("walk 1000 3 1 2\n").kind, REQUEST_UNKNOWN);
 }
 
 static void test_a_read_names_an_address_in_hexadecimal_and_a_count_in_decimal(void **state)
@@ -103,7 +158,7 @@ static void test_numbers_that_are_none_or_too_large_are_refused(void **state)
     static const char *const lines[] = { "walk\n",         "walk \n",    "walk 0x\n",
                                          "walk xyz\n",     "walk 12g\n", "walk 10000000000000000\n",
                                          "walk 1 -1\n",    "walk 1 a\n", "walk 1 4294967296\n",
-                                         "walk 1 2 3\n",   "walk 1,2\n", "walk 1 18446744073709551616\n",
+                                         "walk 1 2 3 4\n", "walk 1,2\n", "walk 1 18446744073709551616\n",
                                          "walk 0x 0x0 \n", "walk -1\n" };
 
     (void)state;
@@ -158,6 +213,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_is_a_word_on_a_line),
+        cmocka_unit_test(test_what_is_not_about_one_partition_is_about_all),
+        cmocka_unit_test(test_a_partition_is_a_number),
+        cmocka_unit_test(test_a_console_is_somebodys),
+        cmocka_unit_test(test_a_walk_may_name_a_partition_behind_the_vp),
         cmocka_unit_test(test_a_read_names_an_address_in_hexadecimal_and_a_count_in_decimal),
         cmocka_unit_test(test_a_read_of_nothing_or_of_more_than_there_may_be_is_refused),
         cmocka_unit_test(test_a_walk_names_an_address_and_perhaps_a_processor),
