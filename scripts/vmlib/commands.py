@@ -45,7 +45,7 @@ def shell(chosen):
         sinks = {"console": _writer(sys.stdout), "output": lambda data: setattr(typist, "started", True)}
         run_session = session.Session(built, typist=typist, sinks=sinks)
     ended = _run(run_session, chosen)
-    return outcome.shell_status(ended, run_session.console)
+    return outcome.together(outcome.shell_status(ended, run_session.console), ended, outcome.command_value)
 
 
 def run(chosen):
@@ -59,11 +59,12 @@ def run(chosen):
     run_session = session.Session(built, sinks=sinks)
     ended = _run(run_session, chosen)
     try:
-        return outcome.command_status(ended, run_session.console)
+        own = outcome.command_status(ended, run_session.console)
     except status.Failure:
         if not chosen.verbose:
             _show_console(run_session.console)
         raise
+    return outcome.together(own, ended, outcome.command_value)
 
 
 def boot(chosen):
@@ -80,7 +81,8 @@ def boot(chosen):
     if terminal:
         progress.say("Ctrl-A x ends the machine")
     run_session = session.Session(built, terminal=terminal, sinks={"console": _writer(sys.stdout)})
-    return outcome.image_status(_run(run_session, chosen))
+    ended = _run(run_session, chosen)
+    return outcome.together(outcome.image_status(ended), ended, outcome.image_value)
 
 
 def list_all(_):
@@ -175,11 +177,30 @@ def _run(run_session, chosen):
     """Run the session, write the report that was asked for, and return the outcome."""
     ended = run_session.run(chosen.timeout)
     if chosen.stats:
-        if ended.document is None:
+        document = _all_documents(ended)
+        if document is None:
             progress.warn(f"the hypervisor left no report: {chosen.stats} is not written")
         else:
-            pathlib.Path(chosen.stats).write_text(json.dumps(ended.document, indent=1) + "\n", encoding="utf-8")
+            pathlib.Path(chosen.stats).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    if ended.others:
+        _tell_others(ended)
     return ended
+
+
+def _all_documents(ended):
+    """What --stats is to hold: a partition's report, or those of several in a list."""
+    if not ended.others:
+        return ended.document
+    documents = [ended.document, *(other.document for other in ended.others.values())]
+    return {"vmmu": 1, "partitions": [document for document in documents if document]}
+
+
+def _tell_others(ended):
+    """How each partition ended, and what those that had no console here have said since somebody read it."""
+    for index, one in {0: ended, **ended.others}.items():
+        for line in ((one.document or {}).get("console") or "").replace("\r", "").splitlines():
+            sys.stderr.write(f"vm: {index}| {line}\n")
+        progress.warn(f"partition {index}: {one}")
 
 
 def _show_console(console):

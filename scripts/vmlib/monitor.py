@@ -24,6 +24,12 @@ UNHEARD = 1 << 20
 ASKERS = 64
 # How long one may take for its last answers once the machine has ended.
 PATIENCE_SECONDS = 1.0
+# How the line begins that tells of the end of one partition among several, whatever has been asked.
+UNASKED = b'{"vmmu_ended":'
+
+
+def _may_become(data, whole):
+    return len(data) < len(whole) and whole.startswith(data)
 
 
 class Asker:
@@ -82,6 +88,8 @@ class Monitor:
         self._owed = collections.deque()  # who waits for an answer, in the order of the requests
         self._ready = False  # the hypervisor hears requests, which it says by its first line
         self._first = b""  # letter of the line that it is at
+        self._begun = b""  # of a line of which it is not known yet whether it is an answer
+        self._unasked = False  # it is none: a partition has ended beside others
         self._in_text = False
         self._listener = socket.socket(socket.AF_UNIX)
         try:
@@ -132,9 +140,14 @@ class Monitor:
         if not self._ready:
             _, end, data = data.partition(b"\n")
             self._ready = bool(end)
+        data, self._begun = self._begun + data, b""
         while data:
-            self._first = self._first or data[:1]
             end = data.find(b"\n") + 1 or len(data)
+            if not self._first and _may_become(data[:end], UNASKED):
+                self._begun = data
+                break
+            self._unasked = self._unasked or not self._first and data.startswith(UNASKED)
+            self._first = self._first or data[:1]
             self._give(data[:end])
             if data[end - 1:end] == b"\n":
                 self._end_line()
@@ -196,11 +209,14 @@ class Monitor:
 
     def _give(self, data):
         """To whose answer it is; what nobody asked for, a partition's end, to all."""
-        for asker in [self._owed[0]] if self._owed else self._askers:
+        for asker in [self._owed[0]] if self._owed and not self._unasked else self._askers:
             if asker in self._askers:
                 asker.answers += data
 
     def _end_line(self):
+        if self._unasked:
+            self._first, self._unasked = b"", False
+            return
         ends = self._first == (b"\n" if self._in_text else b"{")
         self._in_text = not ends and (self._in_text or self._first != b"\n")
         self._first = b""

@@ -244,7 +244,8 @@ class Session:
         if self.machine.native:
             recorded = (folder / "status").read_bytes() if (folder / "status").exists() else b""
             return outcome.of_native(exit_status, recorded, triple_fault, complaint)
-        return outcome.of_hypervisor(exit_status, places.text(folder / "control"), triple_fault, complaint)
+        return outcome.of_partitions(exit_status, places.text(folder / "control"), triple_fault, complaint,
+                                     len(self.machine.partitions))
 
 
 def _die_with_parent():
