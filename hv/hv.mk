@@ -20,7 +20,7 @@ hv: $(BUILD)/vmmu.elf
 # What runs at the start, at the end or for people is made small: the file's size has a limit (layout.h).
 $(HV)/hv/boot/%.o $(HV)/hv/guest/%.o $(HV)/hv/monitor/%.o $(HV)/hv/x86/policy/%.o: HV_SIZE = -Os
 $(HV)/hv/x86/%start.c.o $(HV)/hv/x86/vp/create.c.o $(HV)/hv/x86/vp/report.c.o $(HV)/hv/x86/vmx/capabilities.c.o: HV_SIZE = -Os
-$(HV)/hv/mmu/view.c.o $(HV)/hv/x86/vp/task.c.o $(HV)/hv/x86/vmx/record.c.o $(HV)/lib/x86/task/%.o: HV_SIZE = -Os
+$(HV)/hv/mmu/view.c.o $(HV)/hv/mmu/cover.c.o $(HV)/hv/x86/vp/hyperv_%.c.o $(HV)/hv/x86/vp/task.c.o $(HV)/hv/x86/vmx/record.c.o $(HV)/lib/x86/task/%.o: HV_SIZE = -Os
 $(HV)/lib/x86/nested/%.o $(HV)/lib/x86/hyperv/%.o $(HV)/lib/x86/shadow/view%.o: HV_SIZE = -Os
 $(HV)/hv/dev/acpi_pm.c.o $(HV)/hv/dev/calendar.c.o $(HV)/hv/dev/pc%.o $(HV)/hv/dev/rtc.c.o: HV_SIZE = -Os
 

@@ -103,7 +103,7 @@ static bool host_owns(void *context, vmmu_hpa at, uint64_t size_bytes)
             return true;
         }
     }
-    return false;
+    return mmu_is_lent(partition, at, size_bytes);
 }
 
 /* --- partitions --- */
@@ -262,87 +262,7 @@ void mmu_set_guest_pat(struct partition *partition, uint64_t pat)
     }
 }
 
-/* --- overlays --- */
-
-const struct mmu_overlay *mmu_overlay_find(const struct mmu *mmu, vmmu_gpa gpa)
-{
-    for (unsigned i = 0; i < mmu->overlay_count; i++) {
-        if (gpa.v - mmu->overlays[i].gpa.v < VMMU_PAGE_BYTES) {
-            return &mmu->overlays[i];
-        }
-    }
-    return NULL;
-}
-
-static void filter_overlays(struct mmu *mmu)
-{
-    mmu->overlay_filter = 0;
-    for (unsigned i = 0; i < mmu->overlay_count; i++) {
-        mmu->overlay_filter |= BIT64(mmu->overlays[i].gpa.v >> VMMU_PAGE_SHIFT & 63);
-    }
-}
-
-/* The list has @overlay from here on. */
-static void list_overlay(struct mmu *mmu, const struct mmu_overlay *overlay)
-{
-    mmu->overlays[mmu->overlay_count++] = *overlay;
-    filter_overlays(mmu);
-}
-
-/* Its order means nothing. */
-static void unlist_overlay(struct mmu *mmu, unsigned index)
-{
-    mmu->overlays[index] = mmu->overlays[--mmu->overlay_count];
-    filter_overlays(mmu);
-}
-
-bool mmu_overlay(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights)
-{
-    struct mmu *mmu = partition->mmu;
-
-    lock_assert(&partition->lock);
-    if (mmu->overlay_count == MMU_OVERLAYS || mmu_overlay_over(mmu, gpa)) {
-        return false;
-    }
-    /* The page is the partition's from here on, which the engine asks about. */
-    list_overlay(mmu, &(struct mmu_overlay){ .rights = rights, .gpa = gpa, .page = page });
-    if (!mmu->technique->map(partition, gpa, page, rights)) {
-        unlist_overlay(mmu, mmu->overlay_count - 1);
-        return false;
-    }
-    return true;
-}
-
-/* The list says what stands there before the tables do. */
-bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa)
-{
-    struct mmu *mmu = partition->mmu;
-    const struct mmu_overlay *overlay = mmu_overlay_over(mmu, gpa);
-    struct mmu_overlay removed;
-    vmmu_hpa under;
-    bool done;
-
-    lock_assert(&partition->lock);
-    if (!overlay) {
-        return false;
-    }
-    removed = *overlay;
-    unlist_overlay(mmu, (unsigned)(overlay - mmu->overlays));
-    if (guest_memory_hpa(&partition->memory, gpa, &under)) {
-        done = mmu->technique->map(partition, gpa, under, VMMU_X86_RIGHTS_ALL);
-    } else {
-        done = mmu->technique->unmap(partition, gpa);
-    }
-    if (!done) {
-        list_overlay(mmu, &removed);
-    }
-    return done;
-}
-
-static void *overlay_byte(const struct mmu_overlay *overlay, vmmu_gpa gpa)
-{
-    return (uint8_t *)memory_at(overlay->page) + (gpa.v - overlay->gpa.v);
-}
+/* --- what is seen --- */
 
 const struct guest_slot *mmu_slot_find(const struct partition *partition, vmmu_gpa gpa)
 {
@@ -363,24 +283,34 @@ static void *memory_of(const struct partition *partition, vmmu_gpa gpa, uint64_t
     return slot && size_bytes <= slot->size - offset ? slot->host + offset : NULL;
 }
 
-const void *mmu_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes)
+/* What stands at @gpa where that has @right, covers of any kind included. */
+static void *seen_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes, uint8_t right)
 {
-    const struct mmu_overlay *overlay = mmu_overlay_over(partition->mmu, gpa);
+    const struct mmu_cover cover = mmu_cover_over(partition->mmu, gpa);
 
-    return overlay ? overlay_byte(overlay, gpa) : memory_of(partition, gpa, size_bytes);
-}
-
-void *mmu_writable_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes)
-{
-    const struct mmu_overlay *overlay = mmu_overlay_over(partition->mmu, gpa);
-
-    if (overlay) {
-        return overlay->rights & VMMU_X86_RIGHT_WRITE ? overlay_byte(overlay, gpa) : NULL;
+    if (cover.overlay) {
+        return cover.overlay->rights & right
+                   ? (uint8_t *)memory_at(cover.overlay->page) + (gpa.v - cover.overlay->gpa.v)
+                   : NULL;
+    }
+    if (cover.patch) {
+        return cover.patch->lent && cover.patch->rights & right ? memory_at(mmu_lent_at(cover.patch, gpa))
+                                                                : NULL;
     }
     return memory_of(partition, gpa, size_bytes);
 }
 
-/* Where nothing can be written a store is lost, and nobody is told: so it is on a bus, too. */
+const void *mmu_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes)
+{
+    return seen_at(partition, gpa, size_bytes, VMMU_X86_RIGHT_READ);
+}
+
+void *mmu_writable_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes)
+{
+    return seen_at(partition, gpa, size_bytes, VMMU_X86_RIGHT_WRITE);
+}
+
+/* Where nothing can be written a store is lost, and nobody but a parent is told: so it is on a bus, too. */
 enum vmmu_status mmu_exchange_entry(const struct partition *partition, vmmu_gpa gpa, unsigned width_bytes,
                                     uint64_t expected, uint64_t desired)
 {
@@ -395,6 +325,8 @@ enum vmmu_status mmu_exchange_entry(const struct partition *partition, vmmu_gpa 
     } else if (entry) {
         stored = __atomic_compare_exchange_n((uint64_t *)entry, &expected, desired, false, __ATOMIC_ACQ_REL,
                                              __ATOMIC_ACQUIRE);
+    } else if (mmu_grant(partition, gpa, VMMU_X86_WRITE) != MMU_GRANTED) {
+        return VMMU_ABSENT;
     }
     return stored ? VMMU_OK : VMMU_RACED;
 }
@@ -414,6 +346,8 @@ void mmu_report(const struct partition *partition, struct json *json)
     json_number(json, "table_pages_retired", tables->retired);
     json_number(json, "plans", tables->plans);
     json_number(json, "overlays", mmu->overlay_count);
+    json_number(json, "patches", mmu->patches.count);
+    json_number(json, "intercepts", mmu->intercepts);
     mmu->technique->report(partition, json);
     json_end_object(json);
 }

@@ -13,9 +13,10 @@
 #include "hv/vp/vp.h"
 
 enum mmu_verdict {
-    MMU_RETRY,  /* mapped, or never missing: enter the guest again */
-    MMU_DEVICE, /* no memory stands there: perform the instruction on devices */
-    MMU_STOP,   /* partition_end() has been called */
+    MMU_RETRY,     /* mapped, or never missing: enter the guest again */
+    MMU_DEVICE,    /* no memory stands there: perform the instruction on devices */
+    MMU_INTERCEPT, /* memory that the parent withholds: it is to be told */
+    MMU_STOP,      /* partition_end() has been called */
 };
 
 /* How the processor translates for a partition: the same for all its life. */
@@ -113,9 +114,54 @@ bool mmu_overlay(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8
 VMMU_MUST_USE
 bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa);
 
+/* --- what the parent does to its child's memory; the callers hold the locks of both --- */
+
+/**
+ * The page at @source of @owner's own memory stands at @gpa of @partition from now on, over whatever is there but overlays,
+ * with @rights of nested.h. Overlays over @source do not count.
+ *
+ * Returns
+ *   VMMU_OK         done
+ *   VMMU_ABSENT     @owner has no memory at @source
+ *   VMMU_INVALID    @gpa is beyond what the partition's tables translate
+ *   VMMU_NO_MEMORY  there is no room to keep account of it, or none for tables
+ */
+VMMU_MUST_USE
+enum vmmu_status mmu_lend(struct partition *partition, vmmu_gpa gpa, const struct partition *owner,
+                          vmmu_gpa source, uint8_t rights);
+
+/* Have a hole at the page of @gpa, whatever stands there but overlays. Returns as mmu_lend(), but never VMMU_ABSENT. */
+VMMU_MUST_USE
+enum vmmu_status mmu_withhold(struct partition *partition, vmmu_gpa gpa);
+
+/* The parent has ended: @partition has all its own memory again, and nobody else's. */
+void mmu_take_back(struct partition *partition);
+
+/* Whether others than this partition's processors may write what it has for its tables: some memory is lent. */
+bool mmu_has_lent(const struct partition *partition);
+
+enum mmu_grant {
+    MMU_GRANTED,
+    MMU_UNMAPPED, /* a hole */
+    MMU_REFUSED,  /* lent without the right */
+};
+
+/* Whether the parent lets @partition access @gpa so. What is no patch of the parent's is granted, memory or not. */
+enum mmu_grant mmu_grant(const struct partition *partition, vmmu_gpa gpa, enum vmmu_x86_access_kind access);
+
+/* What stands at @gpa. */
+struct mmu_place {
+    bool memory;
+    bool overlay;
+    uint8_t rights;
+};
+struct mmu_place mmu_place(const struct partition *partition, vmmu_gpa gpa);
+
+/* --- access to it by the hypervisor --- */
+
 /*
- * Our pointer to what the guest sees at @gpa, overlays included; NULL where no memory
- * is. Stay within one page.
+ * Our pointer to what the guest sees at @gpa, overlays and what is lent included; NULL where it can read no memory. Stay
+ * within one page.
  */
 const void *mmu_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes);
 
@@ -124,7 +170,7 @@ void *mmu_writable_at(const struct partition *partition, vmmu_gpa gpa, uint64_t 
 
 /*
  * Store @desired in the table entry of 4 or 8 bytes at @gpa, by one atomic access, if @expected stands there: VMMU_OK. Else
- * VMMU_RACED. What is stored where nothing can be written is lost.
+ * VMMU_RACED. VMMU_ABSENT where the parent withholds it; what is stored elsewhere where nothing can be written is lost.
  */
 VMMU_MUST_USE
 enum vmmu_status mmu_exchange_entry(const struct partition *partition, vmmu_gpa gpa, unsigned width_bytes,

@@ -101,7 +101,13 @@ enum mmu_verdict mmu_stage2_fault(struct vp *vp, const struct exit_memory *memor
     mmu->faults++;
     switch (vmmu_nested_resolve(&mmu->nested, memory->gpa, access_kind(memory))) {
     case VMMU_NESTED_ABSENT:
-    case VMMU_NESTED_DENIED: mmu->device_faults++; return MMU_DEVICE;
+    case VMMU_NESTED_DENIED:
+        if (mmu_grant(vp->partition, memory->gpa, access_kind(memory)) != MMU_GRANTED) {
+            mmu->intercepts++;
+            return MMU_INTERCEPT;
+        }
+        mmu->device_faults++;
+        return MMU_DEVICE;
     case VMMU_NESTED_SPURIOUS: mmu->spurious_faults++; return MMU_RETRY;
     case VMMU_NESTED_LOGGED: break;
     }

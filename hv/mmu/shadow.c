@@ -30,11 +30,17 @@
 
 /* --- guest memory, as the engine asks for it --- */
 
-/* Where no memory is, table entries read as all ones, as from a bus that nobody drives. */
+/*
+ * Where no memory is, table entries read as all ones, as from a bus that nobody drives. Where the parent withholds it they are
+ * absent: whose tables these are stops there.
+ */
 static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
 {
     const void *entry = mmu_entry_at(context, (vmmu_gpa){ address }, width_bytes);
 
+    if (!entry && mmu_grant(context, (vmmu_gpa){ address }, VMMU_X86_READ) != MMU_GRANTED) {
+        return VMMU_ABSENT;
+    }
     if (!entry) {
         *value = width_bytes == 4 ? UINT32_MAX : UINT64_MAX;
     } else if (width_bytes == 4) {
@@ -51,17 +57,17 @@ static enum vmmu_status ram_exchange(void *context, uint64_t address, unsigned w
     return mmu_exchange_entry(context, (vmmu_gpa){ address }, width_bytes, expected, desired);
 }
 
-static bool overlay_within(const struct mmu *mmu, uint64_t base, uint64_t size_bytes)
+static bool is_covered(const struct mmu *mmu, uint64_t base, uint64_t size_bytes)
 {
     for (unsigned i = 0; i < mmu->overlay_count; i++) {
         if (mmu->overlays[i].gpa.v - base < size_bytes) {
             return true;
         }
     }
-    return false;
+    return guest_patches_touch(&mmu->patches, (vmmu_gpa){ base }, size_bytes);
 }
 
-/* The largest page around @gpa that lies in @slot, aligned in both spaces, under no overlay. */
+/* The largest page around @gpa that lies in @slot, aligned in both spaces, under no cover. */
 static uint64_t piece_bytes(const struct mmu *mmu, const struct guest_slot *slot, vmmu_gpa gpa)
 {
     static const uint64_t sizes[] = { VMMU_1G_BYTES, VMMU_2M_BYTES };
@@ -70,26 +76,39 @@ static uint64_t piece_bytes(const struct mmu *mmu, const struct guest_slot *slot
         const uint64_t base = gpa.v & ~(sizes[i] - 1);
 
         if (sizes[i] <= slot->size && base - slot->gpa.v <= slot->size - sizes[i] &&
-            vmmu_is_aligned(slot->gpa.v - slot->hpa.v, sizes[i]) && !overlay_within(mmu, base, sizes[i])) {
+            vmmu_is_aligned(slot->gpa.v - slot->hpa.v, sizes[i]) && !is_covered(mmu, base, sizes[i])) {
             return sizes[i];
         }
     }
     return VMMU_PAGE_BYTES;
 }
 
+/* A page that covers what else there would be. What cannot be read is not there. */
+static enum vmmu_status backing_of_cover(const struct mmu_cover *cover, vmmu_gpa gpa,
+                                         struct vmmu_shadow_backing *out)
+{
+    const uint8_t rights = cover->overlay ? cover->overlay->rights : cover->patch->rights;
+
+    if (!(rights & VMMU_X86_RIGHT_READ)) {
+        return VMMU_ABSENT;
+    }
+    *out = (struct vmmu_shadow_backing){ .size_bytes = VMMU_PAGE_BYTES,
+                                         .rights = rights,
+                                         .type = VMMU_X86_TYPE_WB };
+    out->frame = cover->overlay ? cover->overlay->page
+                                : mmu_lent_at(cover->patch, (vmmu_gpa){ gpa.v & ~(VMMU_PAGE_BYTES - 1) });
+    return VMMU_OK;
+}
+
 static enum vmmu_status backing(void *context, vmmu_gpa gpa, struct vmmu_shadow_backing *out)
 {
     const struct partition *partition = context;
-    const struct mmu_overlay *overlay = mmu_overlay_over(partition->mmu, gpa);
+    const struct mmu_cover cover = mmu_cover_over(partition->mmu, gpa);
     const struct guest_slot *slot;
     uint64_t size_bytes;
 
-    if (overlay) {
-        *out = (struct vmmu_shadow_backing){ .frame = overlay->page,
-                                             .size_bytes = VMMU_PAGE_BYTES,
-                                             .rights = overlay->rights,
-                                             .type = VMMU_X86_TYPE_WB };
-        return VMMU_OK;
+    if (cover.overlay || cover.patch) {
+        return backing_of_cover(&cover, gpa, out);
     }
     slot = mmu_slot_of(partition, gpa);
     if (!slot) {

@@ -7,9 +7,11 @@
 #include <vmmu/shadow.h>
 #include <vmmu/table.h>
 
+#include "hv/guest/patches.h"
 #include "hv/mmu/mmu.h"
 
-#define MMU_OVERLAYS 16
+/* Two for a partition, three for each of its VPs. */
+#define MMU_OVERLAYS (2 + 3 * PARTITION_VPS)
 
 struct mmu_overlay {
     vmmu_gpa gpa;
@@ -23,7 +25,9 @@ struct mmu {
     struct vmmu_table_memory memory;
     unsigned overlay_count; /* the first so many of `overlays` are in place */
     struct mmu_overlay overlays[MMU_OVERLAYS];
-    uint64_t overlay_filter;       /* a bit for each page number modulo 64 that an overlay stands over */
+    struct guest_patches
+        patches;     /* where the parent has lent or withheld memory; no room until it first does */
+    uint64_t filter; /* a bit for each page number modulo 64 where an overlay or a patch stands */
     const struct guest_slot *near; /* the slot that was last asked for; nearly always the next one, too */
     struct vmmu_nested nested;     /* of the technique `nested`; of `shadow`, for phases, if has_phases */
     bool has_phases;
@@ -35,6 +39,7 @@ struct mmu {
     uint64_t faults;
     uint64_t device_faults;
     uint64_t spurious_faults;
+    uint64_t intercepts;
 };
 
 extern const struct mmu_technique mmu_nested;
@@ -66,19 +71,39 @@ bool mmu_stage2_unmap(struct partition *partition, vmmu_gpa gpa);
         }                                                                                                    \
     } while (0)
 
-/* The overlay at @gpa, or NULL; where mmu_overlay_may_be() says that there may be one. */
-const struct mmu_overlay *mmu_overlay_find(const struct mmu *mmu, vmmu_gpa gpa);
+/* What stands over a partition's own memory at @gpa: an overlay, or else a patch; NULL: there is none. */
+struct mmu_cover {
+    const struct mmu_overlay *overlay;
+    const struct guest_patch *patch;
+};
 
-static inline bool mmu_overlay_may_be(const struct mmu *mmu, vmmu_gpa gpa)
+/* Where mmu_may_be_covered() says that there may be one. */
+struct mmu_cover mmu_cover_find(const struct mmu *mmu, vmmu_gpa gpa);
+
+static inline bool mmu_may_be_covered(const struct mmu *mmu, vmmu_gpa gpa)
 {
-    return mmu->overlay_filter >> (gpa.v >> VMMU_PAGE_SHIFT & 63) & 1;
+    return mmu->filter >> (gpa.v >> VMMU_PAGE_SHIFT & 63) & 1;
 }
 
-/* The overlay at @gpa, or NULL. */
-static inline const struct mmu_overlay *mmu_overlay_over(const struct mmu *mmu, vmmu_gpa gpa)
+static inline struct mmu_cover mmu_cover_over(const struct mmu *mmu, vmmu_gpa gpa)
 {
-    return mmu_overlay_may_be(mmu, gpa) ? mmu_overlay_find(mmu, gpa) : NULL;
+    return mmu_may_be_covered(mmu, gpa) ? mmu_cover_find(mmu, gpa) : (struct mmu_cover){ NULL, NULL };
 }
+
+/* Where byte @gpa of what is lent lies in the machine. */
+static inline vmmu_hpa mmu_lent_at(const struct guest_patch *patch, vmmu_gpa gpa)
+{
+    return (vmmu_hpa){ patch->hpa.v + (gpa.v - patch->gpa.v) };
+}
+
+/* Have the technique map what the page of @gpa shows now. False: no memory, or the partition has been stopped. */
+bool mmu_show(struct partition *partition, vmmu_gpa gpa);
+
+/* What is covered has changed. */
+void mmu_cover_changed(struct mmu *mmu);
+
+/* Whether some of what is lent to @partition is all of [at, at + size). */
+bool mmu_is_lent(const struct partition *partition, vmmu_hpa at, uint64_t size_bytes);
 
 /* The slot that @gpa lies in, or NULL. */
 const struct guest_slot *mmu_slot_find(const struct partition *partition, vmmu_gpa gpa);
@@ -96,7 +121,7 @@ static inline const void *mmu_entry_at(const struct partition *partition, vmmu_g
     const struct mmu *mmu = partition->mmu;
     const uint64_t offset = gpa.v - mmu->near->gpa.v;
 
-    if (offset < mmu->near->size && !mmu_overlay_may_be(mmu, gpa)) {
+    if (offset < mmu->near->size && !mmu_may_be_covered(mmu, gpa)) {
         return mmu->near->host + offset;
     }
     return mmu_at(partition, gpa, width_bytes);

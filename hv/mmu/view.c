@@ -76,6 +76,20 @@ static bool meets_overlay(const struct mmu *mmu, uint64_t gpa, uint64_t *end, st
     return false;
 }
 
+/* The patch at @gpa, or NULL. *end comes down to where it ends, or else to where the next one begins. */
+static const struct guest_patch *meets_patch(const struct mmu *mmu, uint64_t gpa, uint64_t *end)
+{
+    const struct guest_patch *patch = guest_patches_next(&mmu->patches, (vmmu_gpa){ gpa });
+    uint64_t at;
+
+    if (!patch) {
+        return NULL;
+    }
+    at = patch->gpa.v > gpa ? patch->gpa.v : patch->gpa.v + patch->size;
+    *end = at < *end ? at : *end;
+    return patch->gpa.v > gpa ? NULL : patch;
+}
+
 /* Where the first slot behind @gpa begins; UINT64_MAX: there is none. */
 static uint64_t next_slot(const struct guest_memory *memory, uint64_t gpa)
 {
@@ -93,11 +107,19 @@ static bool next_piece(const struct partition *partition, uint64_t gpa, struct p
     while (gpa != UINT64_MAX) {
         const struct guest_slot *slot = guest_memory_slot(&partition->memory, (vmmu_gpa){ gpa });
         uint64_t end = slot ? slot->gpa.v + slot->size : next_slot(&partition->memory, gpa);
+        uint64_t patched = UINT64_MAX; /* a patch reaches beyond the slot that it begins in */
+        const struct guest_patch *patch = meets_patch(partition->mmu, gpa, &patched);
 
+        end = patch || patched < end ? patched : end;
         if (meets_overlay(partition->mmu, gpa, &end, piece)) {
             return true;
         }
-        if (slot) {
+        if (patch && patch->lent) {
+            *piece =
+                (struct piece){ { gpa }, mmu_lent_at(patch, (vmmu_gpa){ gpa }), end - gpa, patch->rights };
+            return true;
+        }
+        if (slot && !patch) {
             *piece = (struct piece){
                 { gpa }, { slot->hpa.v + (gpa - slot->gpa.v) }, end - gpa, VMMU_X86_RIGHTS_ALL
             };

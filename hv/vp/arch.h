@@ -70,6 +70,12 @@ enum vp_next arch_vp_exit(struct vp *vp, const struct exit *exit);
 /* Perform the instruction at hand, which accesses memory that no RAM backs: devices answer, or nobody. */
 enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit);
 
+/* The parent withholds the memory that the instruction at hand accesses: the VP waits for it. */
+enum vp_next arch_vp_intercept(struct vp *vp, const struct exit *exit);
+
+/* Have a message about the VP, if one waits, delivered to the parent if that can be. No partition's lock is held. */
+void arch_vp_post(struct vp *vp);
+
 /* Whether an idle VP has something to wake up for. */
 bool arch_vp_wakes(struct vp *vp);
 

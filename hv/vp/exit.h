@@ -32,6 +32,7 @@ enum exit_kind {
     EXIT_X86_TASK_SWITCH, /* `task`: nothing of it has been done */
     EXIT_X86_INVLPG,      /* `invlpg`: while the MMU wants to know */
     EXIT_X86_PAUSE,       /* it spins, while others could run */
+    EXIT_X86_SPACES, /* the guest flushes by itself what it has cached of one space: others have been seen to */
     EXIT_KINDS
 };
 
@@ -42,6 +43,8 @@ struct exit_memory {
     vmmu_gpa gpa;
     bool write;
     bool execute;
+    bool has_va; /* the processor says which linear address it was for: */
+    vmmu_gva va;
 };
 
 struct exit_port {

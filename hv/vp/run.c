@@ -38,6 +38,7 @@ const char *const exit_names[EXIT_KINDS] = {
     [EXIT_X86_TASK_SWITCH] = "task-switch",
     [EXIT_X86_INVLPG] = "invlpg",
     [EXIT_X86_PAUSE] = "pause",
+    [EXIT_X86_SPACES] = "spaces",
 };
 
 static void trace_exit(struct vp *vp, const struct exit *exit)
@@ -112,6 +113,7 @@ static enum vp_next memory_exit(struct vp *vp, const struct exit *exit)
     switch (mmu_fault(vp, &exit->memory)) {
     case MMU_RETRY: return VP_RESUME;
     case MMU_DEVICE: return arch_vp_emulate(vp, exit);
+    case MMU_INTERCEPT: return arch_vp_intercept(vp, exit);
     case MMU_STOP: return VP_STOP;
     }
     __builtin_unreachable();
@@ -165,6 +167,7 @@ static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
     case EXIT_X86_TASK_SWITCH:
     case EXIT_X86_INVLPG:
     case EXIT_X86_PAUSE: return arch_vp_exit(vp, exit);
+    case EXIT_X86_SPACES: return VP_RESUME;
     case EXIT_KINDS: break;
     }
     __builtin_unreachable();
@@ -201,6 +204,9 @@ static bool deal_with(struct vp *vp, const struct exit *exit)
         vp->attention |= VP_ATTENTION_EVENT;
     }
     lock_release(&partition->lock);
+    if (vp->waits & VP_WAIT_INTERCEPT) {
+        arch_vp_post(vp);
+    }
     switch (next) {
     case VP_RESUME: return !schedule_turn_is_over();
     case VP_YIELD:

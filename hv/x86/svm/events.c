@@ -28,6 +28,20 @@ static void order(struct svm_control *control, uint64_t event)
     }
 }
 
+void svm_block_nmi(struct vp *vp)
+{
+    struct svm_vp *svm = vp->arch->svm;
+
+    svm->nmi_blocked = true;
+    svm->nmi_leaving = false;
+    svm->vmcb->control.intercepts1 |= 1u << SVM_I1_IRET;
+}
+
+bool svm_nmi_is_blocked(const struct vp *vp)
+{
+    return vp->arch->svm->nmi_blocked;
+}
+
 void svm_inject(struct vp *vp, const struct x86_event *event)
 {
     struct svm_vp *svm = vp->arch->svm;
@@ -36,9 +50,7 @@ void svm_inject(struct vp *vp, const struct x86_event *event)
           SVM_EVENT_VALID | event->vector | (uint64_t)event_types[event->kind] << SVM_EVENT_TYPE_SHIFT |
               (event->has_error_code ? SVM_EVENT_HAS_ERROR : 0) | (uint64_t)event->error_code << 32);
     if (event->kind == X86_EVENT_NMI) {
-        svm->nmi_blocked = true;
-        svm->nmi_leaving = false;
-        svm->vmcb->control.intercepts1 |= 1u << SVM_I1_IRET;
+        svm_block_nmi(vp);
     }
 }
 

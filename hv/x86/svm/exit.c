@@ -139,6 +139,13 @@ static bool simple_record(uint64_t code, struct exit *exit)
     }
 }
 
+/* What exits while the guest has translations under several tags, and would flush those of one. */
+static bool flushes_by_itself(uint64_t code)
+{
+    return code == SVM_EXIT_CR_WRITE + 3 || code == SVM_EXIT_INVLPG || code == SVM_EXIT_INVPCID ||
+           code == SVM_EXIT_TASK_SWITCH;
+}
+
 void svm_read_exit(struct vp *vp, struct exit *exit)
 {
     struct svm_vp *svm = vp->arch->svm;
@@ -150,7 +157,10 @@ void svm_read_exit(struct vp *vp, struct exit *exit)
     exit->raw[2] = control->exit_info2;
     exit->insn_bytes = 0;
     svm_settle_nmi(svm);
-    if (code == SVM_EXIT_NPF) {
+    if (svm->watches_spaces && flushes_by_itself(code)) {
+        exit->kind = EXIT_X86_SPACES;
+        svm_leave_spaces(vp);
+    } else if (code == SVM_EXIT_NPF) {
         memory_record(control, exit);
     } else if (code == SVM_EXIT_PORT) {
         port_record(control, exit);

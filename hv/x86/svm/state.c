@@ -85,6 +85,15 @@ void svm_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limi
     *(interrupt ? &save->idtr : &save->gdtr) = (struct svm_segment){ .limit = limit, .base = base };
 }
 
+void svm_read_table(const struct vp *vp, bool interrupt, uint64_t *base, uint16_t *limit)
+{
+    const struct svm_save *save = save_of(vp);
+    const struct svm_segment *table = interrupt ? &save->idtr : &save->gdtr;
+
+    *base = table->base;
+    *limit = (uint16_t)table->limit;
+}
+
 void svm_read_system(const struct vp *vp, struct vmmu_x86_system_segments *system)
 {
     const struct svm_save *save = save_of(vp);
@@ -109,6 +118,16 @@ uint64_t svm_read_dr7(const struct vp *vp)
 void svm_write_dr7(struct vp *vp, uint64_t dr7)
 {
     save_of(vp)->dr7 = dr7;
+}
+
+uint64_t svm_read_dr6(const struct vp *vp)
+{
+    return save_of(vp)->dr6;
+}
+
+void svm_write_dr6(struct vp *vp, uint64_t dr6)
+{
+    save_of(vp)->dr6 = dr6;
 }
 
 /* VMRUN loads CR2 from the VMCB, save on an emulator (Bochs 2.7) that leaves it as the processor has it. */

@@ -91,7 +91,7 @@ static const char *vp_create(struct vp *vp)
     svm->own_tables = !mmu_root(vp).nested;
     svm->watches_invlpg = mmu_root(vp).watches_invlpg;
     svm->tagged_roots = mmu_root(vp).tagged_roots;
-    x86_tags_init(&svm->tags, svm->tagged_roots ? X86_TAGS : 1);
+    x86_tags_init(&svm->tags, svm->tagged_roots || !svm->own_tables ? X86_TAGS : 1);
     fill_control(vp, &svm->vmcb->control);
     svm->vmcb->save.pat = VMMU_X86_PAT_AT_RESET;
     return NULL;
@@ -142,6 +142,40 @@ static void flush(struct vp *vp)
 static void flush_page(struct vp *vp, vmmu_gva va)
 {
     __asm__ volatile("invlpga %%rax, %%ecx" : : "a"(va.v), "c"(vp->arch->svm->vmcb->control.asid) : "memory");
+}
+
+/*
+ * While another tag than the one in use may have translations of the guest's, what flushes by itself without our doing exits:
+ * MOV to CR3, task switches, INVLPG, INVPCID. None of them would reach that tag.
+ */
+static void watch_spaces(const struct vp *vp, bool watched)
+{
+    const bool watches_cr3 = watched || x86_watches_cr3(vp);
+    const uint32_t invlpg = 1u << SVM_I1_INVLPG;
+    const uint32_t task_switch = 1u << SVM_I1_TASK_SWITCH;
+    const uint32_t invpcid = 1u << SVM_I3_INVPCID;
+    struct svm_control *control = &vp->arch->svm->vmcb->control;
+
+    vp->arch->svm->watches_spaces = watched;
+    control->cr_writes = (uint16_t)(SVM_CR_WRITES | (watches_cr3 ? 1u << 3 : 0));
+    control->intercepts1 = (control->intercepts1 & ~(invlpg | task_switch)) | (watched ? invlpg : 0) |
+                           (watches_cr3 ? task_switch : 0);
+    control->intercepts3 = (control->intercepts3 & ~invpcid) | (watched ? invpcid : 0);
+}
+
+static void switch_space(struct vp *vp, uint64_t cr3)
+{
+    struct svm_vp *svm = vp->arch->svm;
+
+    x86_tags_switch(&svm->tags, svm->vmcb->save.cr3, cr3);
+    svm->vmcb->save.cr3 = cr3;
+    watch_spaces(vp, true);
+}
+
+void svm_leave_spaces(struct vp *vp)
+{
+    x86_tags_flush_others(&vp->arch->svm->tags);
+    watch_spaces(vp, false);
 }
 
 /* --- in and out --- */
@@ -269,9 +303,14 @@ const struct x86_backend x86_svm = {
     .write_table = svm_write_table,
     .read_system = svm_read_system,
     .write_system = svm_write_system,
+    .read_table = svm_read_table,
+    .read_dr6 = svm_read_dr6,
+    .write_dr6 = svm_write_dr6,
     .read_dr7 = svm_read_dr7,
     .write_dr7 = svm_write_dr7,
     .unblock_nmi = svm_unblock_nmi,
+    .block_nmi = svm_block_nmi,
+    .nmi_is_blocked = svm_nmi_is_blocked,
     .reset_events = svm_reset_events,
     .watch_pause = watch_pause,
     .read_control = svm_read_control,
@@ -293,6 +332,7 @@ const struct x86_backend x86_svm = {
     .flush = flush,
     .flush_stage2 = flush,
     .flush_page = flush_page,
+    .switch_space = switch_space,
     .report = report,
     .tag = tag,
 };

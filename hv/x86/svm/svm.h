@@ -28,6 +28,8 @@ struct svm_vp {
     uint64_t cr0, cr3, cr4, efer;
     const bool *watches_invlpg;
     bool tagged_roots;
+    bool
+        watches_spaces; /* another tag than the one in use has translations of the guest's: what it flushes by itself exits */
     uint64_t root; /* that svm_write_root() loaded, and nobody else may */
 };
 
@@ -56,6 +58,9 @@ void svm_enter(uint64_t *gpr, uint64_t guest_vmcb, uint64_t host_vmcb);
 /* Turn SVM on. NULL, or what is missing. */
 const char *svm_start(void);
 
+/* The guest is about to flush translations by itself: what it has under other tags goes, and it runs on unwatched. */
+void svm_leave_spaces(struct vp *vp);
+
 /* Make the exit record of the VMCB's exit. */
 void svm_read_exit(struct vp *vp, struct exit *exit);
 
@@ -82,6 +87,10 @@ void svm_leave_nmi(struct svm_vp *svm);
 /* IRET has been performed by us. */
 void svm_unblock_nmi(struct vp *vp);
 
+/* NMIs are blocked until IRET; whether they are. */
+void svm_block_nmi(struct vp *vp);
+bool svm_nmi_is_blocked(const struct vp *vp);
+
 /* No event is under way, none is blocked, and DR6 is as after a reset. */
 void svm_reset_events(struct vp *vp);
 
@@ -100,10 +109,13 @@ void svm_read_paging(const struct vp *vp, struct vmmu_x86_paging_registers *regi
 void svm_write_segment(struct vp *vp, enum vmmu_x86_segment_name name,
                        const struct vmmu_x86_segment *segment);
 void svm_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit);
+void svm_read_table(const struct vp *vp, bool interrupt, uint64_t *base, uint16_t *limit);
 void svm_read_system(const struct vp *vp, struct vmmu_x86_system_segments *system);
 void svm_write_system(struct vp *vp, const struct vmmu_x86_system_segments *system);
 uint64_t svm_read_dr7(const struct vp *vp);
 void svm_write_dr7(struct vp *vp, uint64_t dr7);
+uint64_t svm_read_dr6(const struct vp *vp);
+void svm_write_dr6(struct vp *vp, uint64_t dr6);
 uint64_t svm_read_control(const struct vp *vp, unsigned number);
 void svm_write_control(struct vp *vp, unsigned number, uint64_t value);
 void svm_write_efer(struct vp *vp, uint64_t value);

@@ -28,6 +28,18 @@ void vmx_unblock_nmi(struct vp *vp)
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vp->arch->vmx->interruptibility);
 }
 
+void vmx_block_nmi(struct vp *vp)
+{
+    vp->arch->vmx->interruptibility |= VMX_BLOCKED_BY_NMI;
+    vmx_use(vp);
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vp->arch->vmx->interruptibility);
+}
+
+bool vmx_nmi_is_blocked(const struct vp *vp)
+{
+    return vp->arch->vmx->interruptibility & VMX_BLOCKED_BY_NMI;
+}
+
 /* The fault of an IRET that is the guest's own leaves NMIs unblocked, as IRET had them. */
 void vmx_inject(struct vp *vp, const struct x86_event *event)
 {

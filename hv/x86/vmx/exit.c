@@ -27,7 +27,11 @@ static void memory_record(struct vp *vp, uint64_t qualification, struct exit *ex
     exit->kind = EXIT_MEMORY;
     exit->memory = (struct exit_memory){ .gpa = { vmread(VMCS_GUEST_PHYSICAL) },
                                          .write = qualification & VMX_EPT_WRITE,
-                                         .execute = qualification & VMX_EPT_FETCH };
+                                         .execute = qualification & VMX_EPT_FETCH,
+                                         .has_va = qualification & VMX_EPT_LINEAR_VALID };
+    if (exit->memory.has_va) {
+        exit->memory.va = (vmmu_gva){ vmread(VMCS_GUEST_LINEAR) };
+    }
     if (qualification & VMX_EPT_NMI_UNBLOCKED) {
         block_nmis_again(vp->arch->vmx);
     }
@@ -224,9 +228,20 @@ static bool has_length(const struct exit *exit)
     case EXIT_X86_UNOFFERED:
     case EXIT_X86_RDPMC:
     case EXIT_X86_PAGE_FAULT:
+    case EXIT_X86_SPACES:
     case EXIT_KINDS: break;
     }
     return false;
+}
+
+/* What exits while the guest has translations under several tags, and would flush those of one. */
+static bool flushes_by_itself(enum vmx_reason reason, uint64_t qualification)
+{
+    if (reason == VMX_REASON_CONTROL_REGISTER) {
+        return VMX_CR_ACCESS(qualification) == VMX_MOV_TO_CR &&
+               (VMX_CR_NUMBER(qualification) == 3 || VMX_CR_NUMBER(qualification) == 4);
+    }
+    return reason == VMX_REASON_INVLPG || reason == VMX_REASON_INVPCID;
 }
 
 void vmx_read_exit(struct vp *vp, struct exit *exit)
@@ -240,7 +255,10 @@ void vmx_read_exit(struct vp *vp, struct exit *exit)
     exit->raw[1] = qualification;
     exit->raw[2] = 0;
     exit->insn_bytes = 0;
-    if (reason == VMX_REASON_EPT_VIOLATION) {
+    if (vp->arch->vmx->watches_spaces && flushes_by_itself(reason, qualification)) {
+        exit->kind = EXIT_X86_SPACES;
+        vmx_leave_spaces(vp);
+    } else if (reason == VMX_REASON_EPT_VIOLATION) {
         memory_record(vp, qualification, exit);
         exit->raw[2] = exit->memory.gpa.v;
     } else if (reason == VMX_REASON_IO) {

@@ -94,11 +94,32 @@ void vmx_write_dr7(struct vp *vp, uint64_t dr7)
     vmwrite(VMCS_GUEST_DR7, dr7);
 }
 
+/* DR6 stays in the register. */
+uint64_t vmx_read_dr6(const struct vp *vp)
+{
+    return x86_is_loaded(vp) ? read_dr6() : vp->arch->vmx->saved_dr6;
+}
+
+void vmx_write_dr6(struct vp *vp, uint64_t dr6)
+{
+    vp->arch->vmx->saved_dr6 = dr6;
+    if (x86_is_loaded(vp)) {
+        write_dr6(dr6);
+    }
+}
+
 void vmx_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit)
 {
     vmx_use(vp);
     vmwrite(interrupt ? VMCS_GUEST_IDTR_BASE : VMCS_GUEST_GDTR_BASE, base);
     vmwrite(interrupt ? VMCS_GUEST_IDTR_LIMIT : VMCS_GUEST_GDTR_LIMIT, limit);
+}
+
+void vmx_read_table(const struct vp *vp, bool interrupt, uint64_t *base, uint16_t *limit)
+{
+    vmx_use(vp);
+    *base = vmread(interrupt ? VMCS_GUEST_IDTR_BASE : VMCS_GUEST_GDTR_BASE);
+    *limit = (uint16_t)vmread(interrupt ? VMCS_GUEST_IDTR_LIMIT : VMCS_GUEST_GDTR_LIMIT);
 }
 
 static uint8_t dpl_of(uint64_t rights)
@@ -262,6 +283,39 @@ static void hold_page_faults(struct vmx_vp *vmx)
         vmx->held_exceptions = exceptions;
         vmx->held_mask = mask;
     }
+}
+
+/*
+ * While another tag than the one in use may have translations of the guest's, what flushes by itself without our doing exits:
+ * MOV to CR3 and CR4, INVLPG, INVPCID. None of them would reach that tag.
+ */
+static void watch_spaces(const struct vp *vp, bool watched)
+{
+    struct vmx_vp *vmx = vp->arch->vmx;
+
+    vmx->watches_spaces = watched;
+    vmx_set_processor_controls(vmx, VMX_PROC_INVLPG, watched);
+    vmx_set_processor_controls(vmx, VMX_PROC_CR3_LOAD, watched || x86_watches_cr3(vp));
+    vmwrite(VMCS_CR4_SHADOW, guest_cr4(vmx));
+    vmwrite(VMCS_CR4_MASK, watched ? UINT64_MAX : ~VMX_CR4_GUESTS);
+}
+
+void vmx_switch_space(struct vp *vp, uint64_t cr3)
+{
+    struct vmx_vp *vmx = vp->arch->vmx;
+
+    vmx_use(vp);
+    vmx_switch_tag(vp, vmread(VMCS_GUEST_CR3), cr3);
+    vmwrite(VMCS_GUEST_CR3, cr3);
+    if (vmx->tags.count > 1) {
+        watch_spaces(vp, true);
+    }
+}
+
+void vmx_leave_spaces(struct vp *vp)
+{
+    x86_tags_flush_others(&vp->arch->vmx->tags);
+    watch_spaces(vp, false);
 }
 
 /* --- direct or not --- */

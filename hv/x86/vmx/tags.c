@@ -17,11 +17,19 @@ static bool has_vpid(void)
     return vmx_processor.capabilities.vpid;
 }
 
+/* A guest whose own tables are walked flushes by itself: while it uses several tags, that has to exit. */
+static bool may_watch_spaces(void)
+{
+    return (vmx_processor.capabilities.controls[VMX_GROUP_PROCESSOR].may & VMX_WATCHING_SPACES) ==
+           VMX_WATCHING_SPACES;
+}
+
 bool vmx_take_tags(struct vp *vp)
 {
     struct vmx_vp *vmx = vp->arch->vmx;
 
-    x86_tags_init(&vmx->tags, vmx->tagged_roots ? X86_TAGS : 1);
+    x86_tags_init(&vmx->tags,
+                  vmx->tagged_roots || (vmx->nested && has_vpid() && may_watch_spaces()) ? X86_TAGS : 1);
     if (!has_vpid()) {
         return true;
     }
@@ -34,15 +42,29 @@ bool vmx_take_tags(struct vp *vp)
     return true;
 }
 
+static void use_tag(const struct vmx_vp *vmx, uint16_t before)
+{
+    if (has_vpid() && vmx_vpid(vmx) != before) {
+        vmwrite(VMCS_VPID, vmx_vpid(vmx));
+    }
+}
+
 void vmx_choose_tag(struct vp *vp, uint64_t root)
 {
     struct vmx_vp *vmx = vp->arch->vmx;
     const uint16_t before = vmx_vpid(vmx);
 
     x86_tags_choose(&vmx->tags, root);
-    if (has_vpid() && vmx_vpid(vmx) != before) {
-        vmwrite(VMCS_VPID, vmx_vpid(vmx));
-    }
+    use_tag(vmx, before);
+}
+
+void vmx_switch_tag(struct vp *vp, uint64_t from, uint64_t to)
+{
+    struct vmx_vp *vmx = vp->arch->vmx;
+    const uint16_t before = vmx_vpid(vmx);
+
+    x86_tags_switch(&vmx->tags, from, to);
+    use_tag(vmx, before);
 }
 
 /* One tag if the processor can; else all tags of all VPs. */

@@ -26,6 +26,7 @@ struct vmx_vp {
     bool segments_written; /* by the hypervisor: they may be such as the processor does not load */
     bool silent_absent;    /* our tables are such that the guest gets its faults of absent entries unseen */
     bool tagged_roots;     /* each of our roots has a tag of its own */
+    bool watches_spaces;   /* another tag has translations of the guest's: what it flushes by itself exits */
     uint64_t eptp;         /* the second stage; 0: none */
     uint8_t *virtual_apic; /* NULL: there is no TPR shadow */
 
@@ -56,8 +57,11 @@ struct vmx_vp {
 };
 
 /* Bits of CR0 and CR4 that the guest writes without an exit. Of CR4 only where its own tables are always walked. */
-#define VMX_CR0_GUESTS (VMMU_X86_CR0_TS | VMMU_X86_CR0_MP)
-#define VMX_CR4_GUESTS VMMU_X86_CR4_PGE
+#define VMX_CR0_GUESTS      (VMMU_X86_CR0_TS | VMMU_X86_CR0_MP)
+#define VMX_CR4_GUESTS      VMMU_X86_CR4_PGE
+
+/* Controls by which what flushes translations exits. INVPCID goes with INVLPG. */
+#define VMX_WATCHING_SPACES (VMX_PROC_INVLPG | VMX_PROC_CR3_LOAD)
 
 /* Make @vp's VMCS the processor's current one. To be called before any field is touched. */
 void vmx_use(const struct vp *vp);
@@ -83,6 +87,9 @@ void vmx_write_segment(struct vp *vp, enum vmmu_x86_segment_name name,
 void vmx_write_table(struct vp *vp, bool interrupt, uint64_t base, uint16_t limit);
 void vmx_read_system(const struct vp *vp, struct vmmu_x86_system_segments *system);
 void vmx_write_system(struct vp *vp, const struct vmmu_x86_system_segments *system);
+void vmx_read_table(const struct vp *vp, bool interrupt, uint64_t *base, uint16_t *limit);
+uint64_t vmx_read_dr6(const struct vp *vp);
+void vmx_write_dr6(struct vp *vp, uint64_t dr6);
 uint64_t vmx_read_dr7(const struct vp *vp);
 void vmx_write_dr7(struct vp *vp, uint64_t dr7);
 uint64_t vmx_read_control(const struct vp *vp, unsigned number);
@@ -94,6 +101,12 @@ bool vmx_read_msr(struct vp *vp, uint32_t index, uint64_t *value);
 bool vmx_write_msr(struct vp *vp, uint32_t index, uint64_t value);
 void vmx_switch_from(struct vp *vp);
 void vmx_switch_to(struct vp *vp);
+
+/* Nested only: go on in the space of @cr3, with all that is cached of both. */
+void vmx_switch_space(struct vp *vp, uint64_t cr3);
+
+/* The guest is about to flush translations by itself: what it has under other tags goes, and it runs on unwatched. */
+void vmx_leave_spaces(struct vp *vp);
 
 /* --- tags.c --- */
 
@@ -116,6 +129,9 @@ void vmx_settle_tags(struct vp *vp);
 void vmx_flush(struct vp *vp);
 void vmx_flush_stage2(struct vp *vp);
 void vmx_flush_page(struct vp *vp, vmmu_gva va);
+
+/* @from's translations are under the tag in use; use that of @to from the next entry on. */
+void vmx_switch_tag(struct vp *vp, uint64_t from, uint64_t to);
 
 /* --- exit.c --- */
 
@@ -140,6 +156,8 @@ uint8_t vmx_exception_of(uint32_t event);
 void vmx_reset_events(struct vp *vp);
 
 void vmx_unblock_nmi(struct vp *vp);
+void vmx_block_nmi(struct vp *vp);
+bool vmx_nmi_is_blocked(const struct vp *vp);
 void vmx_forget_event(struct vp *vp);
 void vmx_inject(struct vp *vp, const struct x86_event *event);
 bool vmx_is_injecting(const struct vp *vp);

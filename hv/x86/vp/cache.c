@@ -66,12 +66,3 @@ void x86_follow_cr0(struct vp *vp, uint64_t cr0)
     vp->arch->backend->flush(vp);
     load_tables(vp->partition, before);
 }
-
-/* Until messages reach the parent. */
-__attribute__((weak)) enum vp_next x86_unsupported_feature(struct vp *vp, enum vmmu_hyperv_feature feature,
-                                                           uint64_t detail)
-{
-    (void)feature;
-    (void)detail;
-    return x86_give_up(vp, "the guest uses a feature of caches that is not there");
-}

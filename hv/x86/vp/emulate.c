@@ -96,20 +96,27 @@ static enum vmmu_status memory_read(void *context, const struct vmmu_insn_bytes 
         return status;
     }
     at = mmu_at(vp->partition, gpa, bytes->size_bytes);
+    if (!at && x86_is_withheld(vp, gpa, kind, &bytes->at)) {
+        return VMMU_RACED;
+    }
     *value = at ? load_bytes(at, bytes->size_bytes) : device_read(vp, gpa, bytes->size_bytes);
     return VMMU_OK;
 }
 
-/* Where a write to @bytes goes: memory at *at, or, if that is NULL, a device or nobody at *gpa. */
+/*
+ * Where a write to @bytes goes: memory at *at, or, if that is NULL, a device or nobody at *gpa. VMMU_RACED also if the parent
+ * withholds it: the instruction starts again after that.
+ */
 static enum vmmu_status find_writable(struct vp *vp, const struct vmmu_insn_bytes *bytes, vmmu_gpa *gpa,
                                       uint8_t **at, struct vmmu_x86_fault *fault)
 {
     const enum vmmu_status status = translate(vp, bytes->at, VMMU_X86_WRITE, gpa, fault);
 
-    if (status == VMMU_OK) {
-        *at = mmu_writable_at(vp->partition, *gpa, bytes->size_bytes);
+    if (status != VMMU_OK) {
+        return status;
     }
-    return status;
+    *at = mmu_writable_at(vp->partition, *gpa, bytes->size_bytes);
+    return !*at && x86_is_withheld(vp, *gpa, VMMU_X86_WRITE, &bytes->at) ? VMMU_RACED : VMMU_OK;
 }
 
 static enum vmmu_status memory_write(void *context, const struct vmmu_insn_bytes *bytes, uint64_t value,

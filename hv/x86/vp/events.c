@@ -80,7 +80,7 @@ void x86_raise_again(struct vp *vp, const struct exit_exception *exception)
 
 static uint32_t *assist_word(const struct vp *vp)
 {
-    return memory_at(vp->arch->assist.page);
+    return memory_at(vp->arch->overlays[X86_OVERLAY_ASSIST].page);
 }
 
 void x86_settle_eoi(struct vp *vp)
@@ -116,7 +116,8 @@ static void offer_lazy_eoi(struct vp *vp)
     struct lapic *lapic = pc_lapic(x86_pc(vp), vp->index);
     uint32_t word;
 
-    if (!vp->arch->assist.placed || vp->arch->hyperv.eoi_offered || !lapic_assist_begin(lapic)) {
+    if (!vp->arch->overlays[X86_OVERLAY_ASSIST].placed || vp->arch->hyperv.eoi_offered ||
+        !lapic_assist_begin(lapic)) {
         return;
     }
     word = *assist_word(vp);
@@ -148,13 +149,18 @@ static void deliver_nmi(struct vp *vp)
 static void deliver_interrupt(struct vp *vp)
 {
     struct vp_arch *arch = vp->arch;
+    uint8_t vector;
 
     if (!arch->backend->can_take(vp, X86_EVENT_INTERRUPT)) {
         arch->backend->open_window(vp, X86_EVENT_INTERRUPT);
         return;
     }
-    inject(vp, &(struct x86_event){ .kind = X86_EVENT_INTERRUPT,
-                                    .vector = (uint8_t)pc_interrupt_accept(x86_pc(vp), vp->index) });
+    vector = (uint8_t)pc_interrupt_accept(x86_pc(vp), vp->index);
+    inject(vp, &(struct x86_event){ .kind = X86_EVENT_INTERRUPT, .vector = vector });
+    if (vector == arch->auto_eoi) {
+        arch->auto_eoi = 0;
+        lapic_eoi(pc_lapic(x86_pc(vp), vp->index));
+    }
     offer_lazy_eoi(vp);
     if (pc_interrupt_pending(x86_pc(vp), vp->index) >= 0) {
         arch->backend->open_window(vp, X86_EVENT_INTERRUPT);

@@ -92,6 +92,7 @@ enum vp_next arch_vp_exit(struct vp *vp, const struct exit *exit)
     case EXIT_X86_PAGE_FAULT: return x86_page_fault_exit(vp, exit);
     case EXIT_X86_INVLPG: return x86_invlpg_exit(vp, exit);
     case EXIT_X86_TASK_SWITCH: return x86_task_exit(vp, exit);
+    case EXIT_X86_SPACES:
     case EXIT_HOST_INTERRUPT:
     case EXIT_EVENT_WINDOW:
     case EXIT_MEMORY:

@@ -86,6 +86,13 @@ void x86_forget_fetches(struct vp *vp)
     }
 }
 
+void x86_memory_moved(struct partition *partition)
+{
+    for (unsigned i = 0; i < partition->vp_count; i++) {
+        x86_forget_fetches(partition->vps[i]);
+    }
+}
+
 static bool holds(struct vp *vp, const struct x86_fetch_memo *memo, uint64_t page)
 {
     return memo->code && same_context(vp, memo, page) && same_entries(memo);
@@ -176,6 +183,34 @@ static vmmu_gva linear_rip(const struct vmmu_x86_state *state, enum vmmu_insn_wi
         return (vmmu_gva){ state->rip + ahead };
     }
     return (vmmu_gva){ (uint32_t)(state->segment[VMMU_X86_CS].base + state->rip + ahead) };
+}
+
+unsigned x86_code_at_rip(struct vp *vp, uint8_t *bytes, unsigned limit)
+{
+    const struct vmmu_x86_state *state = x86_code(vp);
+    const struct vmmu_x86_mode *mode = x86_mode(vp, false);
+    const struct vmmu_ram ram = x86_ram(vp);
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_EXECUTE, .user = state->cpl == 3 };
+    unsigned count = 0;
+
+    while (mode && count < limit) {
+        const vmmu_gva va = linear_rip(state, vmmu_insn_mode(state), count);
+        const unsigned left = (unsigned)(VMMU_PAGE_BYTES - PAGE_OFFSET(va.v));
+        const unsigned some = left < limit - count ? left : limit - count;
+        struct vmmu_x86_translate_result result;
+        const void *at;
+
+        if (vmmu_x86_translate(mode, &ram, va, access, &result) != VMMU_OK) {
+            break;
+        }
+        at = mmu_at(vp->partition, result.translation.gpa, some);
+        if (!at) {
+            break;
+        }
+        __builtin_memcpy(bytes + count, at, some);
+        count += some;
+    }
+    return count;
 }
 
 /* On VMMU_GUEST_FAULT @fault is what the guest is owed. */

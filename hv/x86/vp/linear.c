@@ -79,8 +79,7 @@ static void tell_keys(struct vp *vp)
 
 /* --- INVLPG, while the MMU wants to know --- */
 
-/* What is not canonical names no page. */
-static void invalidate(struct vp *vp, vmmu_gva va)
+void x86_invalidate_page(struct vp *vp, vmmu_gva va)
 {
     const struct vmmu_x86_mode *mode = x86_mode(vp, false);
 
@@ -97,14 +96,14 @@ enum vp_next x86_invlpg_exit(struct vp *vp, const struct exit *exit)
 
     if (exit->invlpg.told) {
         if (x86_skip(vp, exit)) {
-            invalidate(vp, exit->invlpg.va);
+            x86_invalidate_page(vp, exit->invlpg.va);
         }
         return VP_RESUME;
     }
     if (x86_fetch(vp, &insn) != VMMU_OK || insn->operation != VMMU_INSN_INVLPG) {
         return VP_RESUME; /* a fault is queued, or the guest has changed its code: it runs what stands there now */
     }
-    invalidate(vp, vmmu_insn_address(insn, x86_state(vp)));
+    x86_invalidate_page(vp, vmmu_insn_address(insn, x86_state(vp)));
     x86_retire(vp, insn->length);
     return VP_RESUME;
 }
@@ -170,6 +169,13 @@ static enum vp_next reach_device(struct vp *vp, const struct exit *exit, vmmu_gp
     return arch_vp_emulate(vp, &memory);
 }
 
+/* Whether the parent withholds @gpa, of an entry of the tables maybe, which is read, or marked. It is told then. */
+static bool tell_of_withheld(struct vp *vp, vmmu_gpa gpa, enum vmmu_x86_access_kind kind, vmmu_gva va)
+{
+    return x86_is_withheld(vp, gpa, VMMU_X86_READ, &va) || x86_is_withheld(vp, gpa, kind, &va) ||
+           x86_is_withheld(vp, gpa, VMMU_X86_WRITE, &va);
+}
+
 /*
  * An implicit access at CPL 0 to 2 is told from others by nothing but that EFLAGS.AC does not count for it. Where the
  * tables allow an explicit one, and the processor goes on refusing, it was the other.
@@ -210,7 +216,11 @@ enum vp_next x86_page_fault_exit(struct vp *vp, const struct exit *exit)
                                    : VP_RESUME;
     case VMMU_SHADOW_INJECT: reflect(vp, exit, &verdict.fault); return VP_RESUME;
     case VMMU_SHADOW_DEVICE:
-    case VMMU_SHADOW_DENIED: return reach_device(vp, exit, verdict.gpa, access.kind);
+    case VMMU_SHADOW_DENIED:
+        if (tell_of_withheld(vp, verdict.gpa, access.kind, fault->va)) {
+            return VP_WAIT;
+        }
+        return reach_device(vp, exit, verdict.gpa, access.kind);
     case VMMU_SHADOW_EMULATE: write_table(vp, exit, verdict.gpa); return VP_RESUME;
     }
     __builtin_unreachable();

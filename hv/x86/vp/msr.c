@@ -18,7 +18,7 @@ static bool backend_read(struct vp *vp, uint32_t index, uint64_t *value)
 }
 
 /* A deadline that the counter has reached by now is met, wherever the write takes the counter. */
-static void write_tsc(struct vp *vp, uint64_t value)
+void x86_write_tsc(struct vp *vp, uint64_t value)
 {
     struct lapic *lapic = pc_lapic(x86_pc(vp), vp->index);
 
@@ -30,7 +30,7 @@ static void write_tsc(struct vp *vp, uint64_t value)
 static bool backend_write(struct vp *vp, uint32_t index, uint64_t value)
 {
     switch (index) {
-    case X86_MSR_TSC: write_tsc(vp, value); return true;
+    case X86_MSR_TSC: x86_write_tsc(vp, value); return true;
     case X86_MSR_EFER: return x86_write_efer(vp, value);
     case X86_MSR_PAT: x86_write_pat(vp, value); return true;
     default: break;

@@ -33,6 +33,19 @@ void x86_tags_choose(struct x86_tags *tags, uint64_t root)
     }
 }
 
+void x86_tags_switch(struct x86_tags *tags, uint64_t from, uint64_t to)
+{
+    tags->tag[tags->now].root = from;
+    x86_tags_choose(tags, to);
+}
+
+void x86_tags_flush_others(struct x86_tags *tags)
+{
+    for (unsigned i = 0; i < tags->count; i++) {
+        tags->tag[i].stale |= i != tags->now;
+    }
+}
+
 void x86_tags_flush(struct x86_tags *tags)
 {
     for (unsigned i = 0; i < tags->count; i++) {

@@ -29,7 +29,11 @@ void x86_tags_init(struct x86_tags *tags, unsigned count);
 /* Use the tag of @root from now on: its own, or that of the root that was not used for longest. */
 void x86_tags_choose(struct x86_tags *tags, uint64_t root);
 
-/* What is cached under any tag must not be used any more. */
+/* The tag in use is @from's, whatever it was chosen for; use that of @to from now on, as x86_tags_choose(). */
+void x86_tags_switch(struct x86_tags *tags, uint64_t from, uint64_t to);
+
+/* What is cached under any tag must not be used any more; under any but the one in use. */
 void x86_tags_flush(struct x86_tags *tags);
+void x86_tags_flush_others(struct x86_tags *tags);
 
 #endif

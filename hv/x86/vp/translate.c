@@ -1,7 +1,8 @@
 /*
  * The guest's own translations, walked by the library through the memory that the guest sees.
  *
- * Where no memory is, table entries read as all ones, as from a bus that nobody drives.
+ * Where no memory is, table entries read as all ones, as from a bus that nobody drives; where the parent withholds it, they are
+ * absent.
  */
 #include "hv/mmu/mmu.h"
 #include "hv/x86/cpu.h"
@@ -29,9 +30,13 @@ static uint64_t without_pdpte_mark(const struct vp *vp, uint64_t address, uint64
 
 static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
 {
-    const struct vp *vp = context;
+    struct vp *vp = context;
     const void *entry = mmu_at(vp->partition, (vmmu_gpa){ address }, width_bytes);
 
+    if (!entry && mmu_grant(vp->partition, (vmmu_gpa){ address }, VMMU_X86_READ) != MMU_GRANTED) {
+        vp->arch->withheld = (vmmu_gpa){ address };
+        return VMMU_ABSENT;
+    }
     if (!entry) {
         *value = width_bytes == 4 ? UINT32_MAX : UINT64_MAX;
     } else if (width_bytes == 4) {
@@ -45,8 +50,9 @@ static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width
 static enum vmmu_status ram_exchange(void *context, uint64_t address, unsigned width_bytes, uint64_t expected,
                                      uint64_t desired)
 {
-    const struct vp *vp = context;
+    struct vp *vp = context;
 
+    vp->arch->withheld = (vmmu_gpa){ address };
     return mmu_exchange_entry(vp->partition, (vmmu_gpa){ address }, width_bytes, expected, desired);
 }
 
@@ -133,6 +139,15 @@ const struct vmmu_x86_mode *x86_mode_with_root(struct vp *vp, uint64_t cr3)
     return &arch->mode;
 }
 
+/* A table could not be read, or an entry of it not marked, because of the parent. Whoever walked starts again after it. */
+static enum vmmu_status table_is_withheld(struct vp *vp, vmmu_gva va)
+{
+    const bool readable = mmu_grant(vp->partition, vp->arch->withheld, VMMU_X86_READ) == MMU_GRANTED;
+
+    x86_memory_intercept(vp, vp->arch->withheld, readable ? VMMU_X86_WRITE : VMMU_X86_READ, &va);
+    return VMMU_RACED;
+}
+
 /* Protection keys govern data only: fetches need not read them. */
 enum vmmu_status x86_walk(struct vp *vp, vmmu_gva va, enum vmmu_x86_access_kind kind,
                           struct vmmu_x86_walk_result *walk)
@@ -152,5 +167,5 @@ enum vmmu_status x86_walk(struct vp *vp, vmmu_gva va, enum vmmu_x86_access_kind 
     for (unsigned i = 0; i < WALK_TRIES && status == VMMU_RACED; i++) {
         status = vmmu_x86_walk(mode, &ram, va, access, walk);
     }
-    return status;
+    return status == VMMU_ABSENT ? table_is_withheld(vp, va) : status;
 }

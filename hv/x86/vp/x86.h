@@ -109,8 +109,15 @@ struct x86_backend {
     uint64_t (*read_dr7)(const struct vp *vp);
     void (*write_dr7)(struct vp *vp, uint64_t dr7);
 
-    /* IRET has been performed: NMIs are no longer blocked. */
+    /* GDTR or IDTR; DR6. */
+    void (*read_table)(const struct vp *vp, bool interrupt, uint64_t *base, uint16_t *limit);
+    uint64_t (*read_dr6)(const struct vp *vp);
+    void (*write_dr6)(struct vp *vp, uint64_t dr6);
+
+    /* IRET has been performed: NMIs are no longer blocked. And until it is they are. */
     void (*unblock_nmi)(struct vp *vp);
+    void (*block_nmi)(struct vp *vp);
+    bool (*nmi_is_blocked)(const struct vp *vp);
 
     /* Events under way, their windows, what blocks them, and DR6: as after a reset. */
     void (*reset_events)(struct vp *vp);
@@ -178,6 +185,12 @@ struct x86_backend {
     /* Forget the translation of the guest's page at @va, now. */
     void (*flush_page)(struct vp *vp, vmmu_gva va);
 
+    /*
+     * Load CR3, and forget nothing: neither space uses translations of the other's. Only where the processor walks the guest's own
+     * tables. What the guest then flushes by itself goes from all spaces, as if they were one: see EXIT_X86_SPACES.
+     */
+    void (*switch_space)(struct vp *vp, uint64_t cr3);
+
     void (*report)(struct vp *vp, struct json *json);
 
     /* The number (ASID, VPID) under which the VP's translations are cached now; 0 if it has none. */
@@ -190,7 +203,12 @@ struct x86_backend {
 extern const struct x86_backend x86_svm;
 extern const struct x86_backend x86_vmx;
 
-#define X86_OVERLAYS 3 /* one for each kind of vmmu_hyperv_overlay */
+/* A partition's: hypercall page, reference TSC page. A VP's: */
+#define X86_OVERLAYS         2
+#define X86_OVERLAY_ASSIST   0
+#define X86_OVERLAY_MESSAGES 1
+#define X86_OVERLAY_EVENTS   2
+#define X86_VP_OVERLAYS      3
 
 /* Pages that stand over the guest's memory while the guest wants them. */
 struct x86_overlay {
@@ -252,7 +270,12 @@ struct vp_arch {
     struct x86_fetch_memo memos[X86_FETCH_MEMOS];
     struct vmmu_insn_cache insn_cache;
     struct vmmu_hyperv_vp hyperv;
-    struct x86_overlay assist;
+    struct x86_overlay overlays[X86_VP_OVERLAYS];
+    bool flush_inhibited; /* HvRegisterInterceptSuspend, TlbFlushInhibit */
+    bool message_waits;   /* `message`, about this VP, is yet to be written to the parent's message page */
+    int auto_eoi;         /* the vector of a message's interrupt that ends as it is delivered; 0: none */
+    vmmu_gpa withheld;    /* where the last walk that was given up met memory that the parent withholds */
+    struct vmmu_hyperv_message message;
     struct x86_msrs msrs;
     struct x86_cpuid cpuid;
     struct vmmu_shadow_root root; /* that write_root() was last given */
@@ -264,6 +287,13 @@ struct vp_arch {
     uint64_t saved_tsc_aux;
 };
 
+#define X86_CALL_COUNTERS 24
+
+struct x86_call_counter {
+    uint16_t code;
+    uint64_t made; /* 0: the place is free */
+};
+
 struct partition_arch {
     struct pc pc;
     uint64_t tsc_offset; /* of all its VPs, until one writes its counter */
@@ -273,7 +303,10 @@ struct partition_arch {
     bool unseen_writes;
     bool enlightened;
     struct vmmu_hyperv_partition hyperv;
-    struct x86_overlay overlays[2]; /* hypercall page, reference TSC page */
+    struct x86_overlay overlays[X86_OVERLAYS];
+    struct x86_call_counter
+        calls[X86_CALL_COUNTERS]; /* by code, in the order in which they were first made */
+    uint64_t messages;            /* about this partition, that were delivered to its parent */
 };
 
 static inline struct pc *x86_pc(const struct vp *vp)
@@ -373,8 +406,14 @@ struct vmmu_ram x86_ram(struct vp *vp);
 
 /* --- fetch.c --- */
 
-/* Forget what was fetched: memory has moved. */
+/* Forget what was fetched. */
 void x86_forget_fetches(struct vp *vp);
+
+/* Other memory than before stands somewhere: what any VP fetched there is forgotten. */
+void x86_memory_moved(struct partition *partition);
+
+/* What stands at RIP, as an observer: up to @limit bytes. Returns how many. */
+unsigned x86_code_at_rip(struct vp *vp, uint8_t *bytes, unsigned limit);
 
 /**
  * Fetch and decode the instruction at RIP.
@@ -444,14 +483,6 @@ void x86_write_pat(struct vp *vp, uint64_t value);
 /* CR0 is @cr0 now: have accesses cached, or not, as it and the policy say. Before x86_paging_changed(). */
 void x86_follow_cr0(struct vp *vp, uint64_t cr0);
 
-/* --- hyperv_parent.c --- */
-
-/*
- * The guest uses a feature that is not there: tell the parent, and suspend @vp until that has looked after it. RIP is as it
- * is. @detail: as vmmu_hyperv_message_unsupported() has it.
- */
-enum vp_next x86_unsupported_feature(struct vp *vp, enum vmmu_hyperv_feature feature, uint64_t detail);
-
 /* --- linear.c --- */
 
 /* CR0, CR3, CR4 or EFER has been written, or a flush of everything was asked for: translate as they and the tables say now. */
@@ -463,6 +494,9 @@ void x86_root_changed(struct vp *vp, uint64_t cr3);
 /* Load the PDPTE registers from the table that @cr3 names, where we hold them. False: #GP, and nothing was changed. */
 VMMU_MUST_USE
 bool x86_load_pdptes(struct vp *vp, uint64_t cr3);
+
+/* What INVLPG of @va does; of what is not canonical, nothing. */
+void x86_invalidate_page(struct vp *vp, vmmu_gva va);
 
 enum vp_next x86_invlpg_exit(struct vp *vp, const struct exit *exit);
 enum vp_next x86_page_fault_exit(struct vp *vp, const struct exit *exit);
@@ -479,12 +513,36 @@ enum vp_next x86_port_exit(struct vp *vp, const struct exit *exit);
 
 enum vp_next x86_msr_exit(struct vp *vp, const struct exit *exit);
 
-/* --- enlightened.c --- */
+/* WRMSR to the time-stamp counter. */
+void x86_write_tsc(struct vp *vp, uint64_t value);
+
+/* --- hyperv_msr.c --- */
 
 /* RDMSR or WRMSR in the range of the synthetic registers. False: #GP. */
 bool x86_hyperv_read(struct vp *vp, uint32_t index, uint64_t *value);
 bool x86_hyperv_write(struct vp *vp, uint32_t index, uint64_t value);
+
+/* --- hyperv_calls.c --- */
+
 enum vp_next x86_hypercall_exit(struct vp *vp, const struct exit *exit);
+
+/* --- hyperv_parent.c --- */
+
+/*
+ * The parent is told that @vp accessed @gpa, which it withholds, so; @gva is the linear address, or NULL if that is not known. The
+ * VP waits, with RIP where it is, until the parent lets it go on.
+ */
+void x86_memory_intercept(struct vp *vp, vmmu_gpa gpa, enum vmmu_x86_access_kind access, const vmmu_gva *gva);
+
+/* If the parent withholds @gpa from such an access: as x86_memory_intercept(), and true. */
+VMMU_MUST_USE
+bool x86_is_withheld(struct vp *vp, vmmu_gpa gpa, enum vmmu_x86_access_kind access, const vmmu_gva *gva);
+
+/*
+ * The parent is told that @vp uses @feature, which is not there; as above. @detail: as vmmu_hyperv_message_unsupported() has
+ * it. Returns what the exit comes to.
+ */
+enum vp_next x86_unsupported_feature(struct vp *vp, enum vmmu_hyperv_feature feature, uint64_t detail);
 
 /* --- switch.c --- */
 

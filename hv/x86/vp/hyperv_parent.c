@@ -1,0 +1,176 @@
+/*
+ * What a parent is told of its children: accesses to memory that it withholds, features that are not there.
+ *
+ * A VP about which a message goes out waits, with RIP where it was, until the parent clears Suspended. So one message at a
+ * time is under way about it, and it is kept with the VP until the parent's message page has room; the parent's interrupt
+ * controller is reached under the parent's lock, which comes before the child's: see arch_vp_post().
+ */
+#include "hv/boot/memory.h"
+#include "hv/mmu/mmu.h"
+#include "hv/vp/partitions.h"
+#include "hv/vp/schedule.h"
+#include "hv/x86/policy/mtrr.h"
+#include "hv/x86/vp/hyperv.h"
+
+/* --- making them --- */
+
+static enum vp_next tell(struct vp *vp, const struct vmmu_hyperv_message *message)
+{
+    if (!vp->partition->parent) {
+        return x86_give_up(vp, "the partition has no parent to be told of what it does");
+    }
+    vp->arch->message = *message;
+    vp->arch->message_waits = true;
+    vp->waits |= VP_WAIT_INTERCEPT;
+    return VP_WAIT;
+}
+
+/* As the guest would have it cached: by its PAT under paging, if the linear address is known, and MTRRs. */
+static enum vmmu_x86_memory_type type_at(struct vp *vp, vmmu_gpa gpa, const vmmu_gva *gva)
+{
+    const struct partition_arch *arch = vp->partition->arch;
+    const enum vmmu_x86_memory_type range = x86_mtrr_type(&vp->arch->msrs, gpa);
+    const struct vmmu_x86_mode *mode = x86_mode(vp, false);
+    const struct vmmu_ram ram = x86_ram(vp);
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_READ };
+    struct vmmu_x86_translate_result result;
+    enum vmmu_x86_memory_type page;
+
+    if (vmmu_hyperv_is_uncached(&arch->hyperv.config.policy, x86_code(vp)->cr0)) {
+        return VMMU_X86_TYPE_UC;
+    }
+    if (!gva || !mode || vmmu_x86_translate(mode, &ram, *gva, access, &result) != VMMU_OK) {
+        return range;
+    }
+    page = vmmu_hyperv_pat_type(&arch->hyperv.pats, vp->arch->walks_guest, vp->index,
+                                result.translation.pat_index);
+    if (page == VMMU_X86_TYPE_WB) {
+        return range;
+    }
+    return range == VMMU_X86_TYPE_UC && page != VMMU_X86_TYPE_WC ? VMMU_X86_TYPE_UC : page;
+}
+
+void x86_memory_intercept(struct vp *vp, vmmu_gpa gpa, enum vmmu_x86_access_kind access, const vmmu_gva *gva)
+{
+    struct vp_arch *arch = vp->arch;
+    struct vmmu_hyperv_memory_intercept intercept = {
+        .partition = vp->partition->arch->hyperv.config.partition_id,
+        .vp = vp->index,
+        .state = x86_state(vp),
+        .access = access,
+        .mapped = mmu_grant(vp->partition, gpa, access) == MMU_REFUSED,
+        .gva_valid = gva != NULL,
+        .event_pending = arch->backend->is_injecting(vp) || arch->exception_pending,
+        .debug_active = x86_has_breakpoints(vp),
+        .gva = gva ? *gva : (vmmu_gva){ 0 },
+        .gpa = gpa,
+        .type = type_at(vp, gpa, gva),
+    };
+    struct vmmu_hyperv_message message;
+    const struct vmmu_insn *insn;
+
+    intercept.fetched = (uint8_t)x86_code_at_rip(vp, intercept.instruction, sizeof intercept.instruction);
+    if (access != VMMU_X86_EXECUTE && !intercept.event_pending && x86_peek(vp, &insn) == VMMU_OK &&
+        insn->length <= intercept.fetched) {
+        intercept.instruction_bytes = insn->length;
+    }
+    message = vmmu_hyperv_message_memory(&intercept);
+    arch->flush_inhibited = true;
+    (void)tell(vp, &message);
+}
+
+bool x86_is_withheld(struct vp *vp, vmmu_gpa gpa, enum vmmu_x86_access_kind access, const vmmu_gva *gva)
+{
+    if (mmu_grant(vp->partition, gpa, access) == MMU_GRANTED) {
+        return false;
+    }
+    x86_memory_intercept(vp, gpa, access, gva);
+    return true;
+}
+
+enum vp_next arch_vp_intercept(struct vp *vp, const struct exit *exit)
+{
+    const struct exit_memory *memory = &exit->memory;
+    enum vmmu_x86_access_kind access = memory->write ? VMMU_X86_WRITE : VMMU_X86_READ;
+
+    if (memory->execute) {
+        access = VMMU_X86_EXECUTE;
+    }
+    x86_memory_intercept(vp, memory->gpa, access, memory->has_va ? &memory->va : NULL);
+    return VP_WAIT;
+}
+
+enum vp_next x86_unsupported_feature(struct vp *vp, enum vmmu_hyperv_feature feature, uint64_t detail)
+{
+    const struct vmmu_hyperv_message message = vmmu_hyperv_message_unsupported(
+        vp->partition->arch->hyperv.config.partition_id, vp->index, feature, detail);
+
+    return tell(vp, &message);
+}
+
+/* --- delivering them --- */
+
+static void interrupt(struct vp *vp, const struct vmmu_hyperv_post *post)
+{
+    const struct apic_message message = { .vector = post->vector, .delivery = APIC_FIXED };
+
+    x86_settle_eoi(vp);
+    if (post->auto_eoi) {
+        vp->arch->auto_eoi = post->vector;
+    }
+    (void)lapic_receive(pc_lapic(x86_pc(vp), vp->index), &message);
+    vp->attention |= VP_ATTENTION_EVENT;
+    schedule_notice(vp);
+}
+
+/* Both partitions' locks are held. */
+static void post(struct partition *parent, struct vp *about)
+{
+    struct vp *vp = parent->vps[0];
+    const struct x86_overlay *page = &vp->arch->overlays[X86_OVERLAY_MESSAGES];
+    struct vmmu_hyperv_post done;
+
+    if (!about->arch->message_waits || !page->page.v) {
+        return;
+    }
+    done = vmmu_hyperv_post(&vp->arch->hyperv, VMMU_HYPERV_SINT_INTERCEPT, &about->arch->message,
+                            memory_at(page->page));
+    if (done.written) {
+        about->arch->message_waits = false;
+        about->partition->arch->messages++;
+    }
+    if (done.interrupts) {
+        interrupt(vp, &done);
+    }
+}
+
+void x86_post_waiting(struct partition *partition)
+{
+    for (unsigned i = partition->index + 1; i < partition_count(); i++) {
+        struct partition *child = partition_at(i);
+
+        if (child->parent != partition) {
+            continue;
+        }
+        lock_take(&child->lock);
+        for (unsigned j = 0; j < child->vp_count; j++) {
+            post(partition, child->vps[j]);
+        }
+        lock_release(&child->lock);
+    }
+}
+
+void arch_vp_post(struct vp *vp)
+{
+    struct partition *child = vp->partition;
+    struct partition *parent = child->parent;
+
+    if (!parent || !vp->arch->message_waits) {
+        return;
+    }
+    lock_take(&parent->lock);
+    lock_take(&child->lock);
+    post(parent, vp);
+    lock_release(&child->lock);
+    lock_release(&parent->lock);
+}
