@@ -25,7 +25,7 @@ LIBRARY = {
 }
 
 # Public headers that are not named after their room.
-HEADER_ROOM = {"host": "base", "plan": "base", "flat": "base", "shadow_view": "shadow"}
+HEADER_ROOM = {"host": "base", "plan": "base", "flat": "base", "shadow_view": "shadow", "hyperv_policy": "hyperv"}
 
 # The hypervisor: a folder may not include from these.
 FORBIDDEN = {

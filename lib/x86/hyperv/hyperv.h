@@ -78,7 +78,7 @@ static inline vmmu_gpa hv_page_address(uint64_t msr)
 /* Whether the page that @msr places, if it places one, has an address that the guest's processors have. */
 static inline bool hv_page_is_addressable(const struct vmmu_hyperv_partition *partition, uint64_t msr)
 {
-    return !hv_page_enabled(msr) || (msr & HV_PAGE_ADDRESS & BITS64(63, partition->config.maxphyaddr)) == 0;
+    return !hv_page_enabled(msr) || (hv_page_address(msr).v & BITS64(63, partition->config.maxphyaddr)) == 0;
 }
 
 /* Store @value to an overlay's register @msr; what must happen to the page follows from both values. */

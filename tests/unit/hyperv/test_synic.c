@@ -190,7 +190,7 @@ static void test_each_source_has_a_slot_of_its_own(void **state)
     (void)write(&f, SINT15, AUTO_EOI | 0x60);
     EXPECT(vmmu_hyperv_post(&f.vp, 15, &message, page).auto_eoi);
     EXPECT_EQ(page[0], 0);
-    EXPECT(memcmp(page + 15 * 256, message.bytes, sizeof(message.bytes)) == 0);
+    EXPECT(memcmp(&page[0xF00], message.bytes, sizeof(message.bytes)) == 0);
 }
 
 static void test_a_masked_source_is_written_for_who_polls(void **state)

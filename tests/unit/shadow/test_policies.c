@@ -10,6 +10,7 @@ static struct mirror mirror;
 
 #define VA    UINT64_C(0x40000000)
 #define ROOT  UINT64_C(0x4000)
+#define FAR   (VA + UINT64_C(0xC8000)) /* by the same table */
 #define DONE  (G_ACCESSED | G_DIRTY)
 #define G_PWT BIT64(3)
 #define G_PCD BIT64(4)
@@ -240,8 +241,8 @@ static void test_every_page_below_is_told_of_at_its_first_use(void **state)
     start_heeding(VMMU_X86_PAGING_4LEVEL);
     EXPECT(read_below(1, 2, G_PCD).table_cache);
     EXPECT(!mirror_read(&mirror, 0, VA).table_cache); /* it is mapped, and goes on */
-    mirror_map(&mirror, 0, VA + 200 * 0x1000, 1, 0x9000 | G_ALL | DONE);
-    EXPECT(mirror_read(&mirror, 0, VA + 200 * 0x1000).table_cache);
+    mirror_map(&mirror, 0, FAR, 1, 0x9000 | G_ALL | DONE);
+    EXPECT(mirror_read(&mirror, 0, FAR).table_cache);
     mirror_finish(&mirror);
 }
 
