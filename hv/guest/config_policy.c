@@ -71,12 +71,13 @@ const char *config_policy_set(struct word settings, struct vmmu_hyperv_policy *p
 
 const char *config_policy_check(const struct vmmu_hyperv_policy *policy, bool second_level, bool has_parent)
 {
-    if (second_level && policy->table_cache != VMMU_HYPERV_CACHE_HONOR) {
-        return "table.cache= can only be honor where the processor walks the guest's own tables";
-    }
-    if (!has_parent &&
-        (policy->table_cache == VMMU_HYPERV_CACHE_MESSAGE || policy->cr0_cd == VMMU_HYPERV_CACHE_MESSAGE)) {
+    switch (vmmu_hyperv_policy_check(policy, second_level, has_parent)) {
+    case VMMU_HYPERV_POLICY_GOOD: break;
+    case VMMU_HYPERV_POLICY_NO_PARENT:
         return "a policy of messages wants a parent that hears them: parent=on of the first partition";
+    case VMMU_HYPERV_POLICY_UNSEEN_WALKS:
+        return "table.cache= can only be honor where the processor walks the guest's own tables";
+    case VMMU_HYPERV_POLICY_CR3_MESSAGE: return "cr3.cache= can be ignore or honor";
     }
     return NULL;
 }
