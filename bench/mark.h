@@ -21,6 +21,7 @@ enum mark {
     MARK_GUEST_START = 50, /* the KVM kit's own */
     MARK_INB = 60,
     MARK_TABLES = 70, /* the guest's page tables are to be counted */
+    MARK_FLUSH = 80,
 };
 
 #endif

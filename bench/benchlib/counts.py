@@ -12,6 +12,9 @@ TABLES = 70
 # Each workload's beginning and its operations; the end is the next number.
 WORKLOADS = {"fork": (10, 500), "mmap": (20, 10 * 16384), "pipe": (30, 5000), "cpuid": (40, 10000), "inb": (60, 5000)}
 
+# Those that want a machine of their own.
+ALONE = {"flush": (80, 500)}
+
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
@@ -44,7 +47,7 @@ def complete(marks, only=None):
     if only in (None, "memory"):
         last = TABLES
     else:
-        last = INIT if only == BOOT else WORKLOADS[only][0] + 1
+        last = INIT if only == BOOT else {**WORKLOADS, **ALONE}[only][0] + 1
     return passed(marks, last)
 
 
@@ -63,6 +66,12 @@ def phases(marks):
         if complete(marks, name):
             result.append((name, operations, marks[_position(marks, number)], marks[_position(marks, number + 1)]))
     return result
+
+
+def alone(marks, name):
+    """(operations, first mark, last mark) of a workload that ran on a machine of its own."""
+    number, operations = ALONE[name]
+    return operations, marks[_position(marks, number)], marks[_position(marks, number + 1)]
 
 
 def _position(marks, number):

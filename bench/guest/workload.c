@@ -5,8 +5,12 @@
  *     workload all       run everything, and say on standard output how long each took
  *     workload NAME      run that one only
  *     workload memory    run those that need most page tables; then, as `all` does, say how many the processes have
+ *     workload flush     on several processors, and not one of all: flush a page's translation on every one of them
  */
+#define _GNU_SOURCE
 #include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +28,7 @@
 #define PINGS     5000
 #define CPUIDS    10000
 #define INBS      5000
+#define FLUSHES   500
 #define PORT      0x3FF /* a serial port's scratch register: read by the hypervisor, no side effect */
 #define PAGE      4096
 #define RESIDENT  256l /* pages that every fork has to copy the entries of */
@@ -191,6 +196,58 @@ static void run_tables(void)
     munmap(at, MAP_BYTES);
 }
 
+static volatile int flushing;
+static volatile int ready;
+
+static void stay_on(long processor)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    if (sched_setaffinity(0, sizeof set, &set)) {
+        fail("sched_setaffinity");
+    }
+}
+
+/* A processor that does not run this program's threads needs no flush. */
+static void *be_there(void *processor)
+{
+    stay_on((long)processor);
+    __sync_fetch_and_add(&ready, 1);
+    while (flushing) {
+        __builtin_ia32_pause();
+    }
+    return NULL;
+}
+
+static void run_flush(void)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned char *at = map(PAGE);
+    pthread_t thread;
+
+    stay_on(0);
+    flushing = 1;
+    for (long i = 1; i < processors; i++) {
+        if (pthread_create(&thread, NULL, be_there, (void *)i)) {
+            fail("pthread_create");
+        }
+    }
+    while (ready < processors - 1) {
+        sched_yield();
+    }
+    MARK(MARK_FLUSH);
+    for (int i = 0; i < FLUSHES; i++) {
+        touch(at, PAGE);
+        if (mprotect(at, PAGE, PROT_READ) || mprotect(at, PAGE, PROT_READ | PROT_WRITE)) {
+            fail("mprotect");
+        }
+    }
+    MARK(MARK_FLUSH + 1);
+    flushing = 0;
+}
+
 static void timed(const char *name, void (*run)(void))
 {
     struct timespec from, to;
@@ -203,24 +260,30 @@ static void timed(const char *name, void (*run)(void))
     fflush(stdout);
 }
 
+enum group { OF_ALL = 1, OF_MEMORY = 2 };
+
 static const struct {
     const char *name;
-    int for_memory;
+    int groups;
     void (*run)(void);
 } workloads[] = {
-    { "fork", 1, run_fork },   { "mmap", 1, run_mmap }, { "pipe", 0, run_pipe },
-    { "cpuid", 0, run_cpuid }, { "inb", 0, run_inb },   { "tables", 1, run_tables },
+    { "fork", OF_ALL | OF_MEMORY, run_fork },
+    { "mmap", OF_ALL | OF_MEMORY, run_mmap },
+    { "pipe", OF_ALL, run_pipe },
+    { "cpuid", OF_ALL, run_cpuid },
+    { "inb", OF_ALL, run_inb },
+    { "tables", OF_ALL | OF_MEMORY, run_tables },
+    { "flush", 0, run_flush },
 };
 
 /* Run the workload of that name, or all of them, or those about memory. Returns how many. */
 static unsigned run_named(const char *name)
 {
-    const int all = strcmp(name, "all") == 0;
-    const int memory = strcmp(name, "memory") == 0;
+    const int groups = strcmp(name, "all") == 0 ? OF_ALL : strcmp(name, "memory") == 0 ? OF_MEMORY : 0;
     unsigned count = 0;
 
     for (size_t i = 0; i < sizeof workloads / sizeof workloads[0]; i++) {
-        if (all || (memory && workloads[i].for_memory) || strcmp(name, workloads[i].name) == 0) {
+        if (workloads[i].groups & groups || strcmp(name, workloads[i].name) == 0) {
             timed(workloads[i].name, workloads[i].run);
             count++;
         }
