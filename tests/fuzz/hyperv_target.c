@@ -3,19 +3,7 @@
  *
  * One input is a configuration and the actions of one partition's virtual processors.
  */
-#include <vmmu/hyperv.h>
-
-#include "input.h"
-
-#define VPS 2
-
-struct guest {
-    struct vmmu_hyperv_partition partition;
-    struct vmmu_hyperv_vp vp[VPS];
-    uint32_t assist_word[VPS];
-    uint64_t tsc;
-    uint64_t time;
-};
+#include "hyperv.h"
 
 static const uint64_t frequencies[] = {
     3000000000, 10000001, 10000000, 1, 0, (UINT64_C(1) << 63), (UINT64_C(1) << 63) - 1
@@ -33,6 +21,8 @@ static struct vmmu_hyperv_config draw_config(struct input *input)
         .tsc_is_invariant = flags & 1,
         .apic_msrs = flags & 2,
         .second_level = flags & 4,
+        .partition_id = 1,
+        .privileges = (flags & 0x20) ? (uint64_t)input_u64(input) : UINT64_MAX,
         .policy.empty_set_is_error = flags & 8,
         .call_instruction = (flags & 16) ? VMMU_HYPERV_VMCALL : VMMU_HYPERV_VMMCALL,
     };
@@ -43,10 +33,12 @@ static uint32_t draw_msr(struct input *input)
 {
     static const uint32_t known[] = { 0x40000000, 0x40000001, 0x40000002, 0x40000020, 0x40000021, 0x40000022,
                                       0x40000023, 0x40000070, 0x40000071, 0x40000072, 0x40000073, 0x40000100,
-                                      0x40000101, 0x40000104, 0x40000105, 0x40000118 };
-    const unsigned which = input_below(input, 20);
+                                      0x40000101, 0x40000104, 0x40000105, 0x40000118, 0x40000080, 0x40000081,
+                                      0x40000082, 0x40000083, 0x40000084, 0x40000090, 0x4000009F };
+    const unsigned which = input_below(input, 28);
 
-    return which < 16 ? known[which] : VMMU_HYPERV_MSR_FIRST + (input_u16(input) & 0x1FF);
+    return which < sizeof(known) / sizeof(known[0]) ? known[which]
+                                                    : VMMU_HYPERV_MSR_FIRST + (input_u16(input) & 0x1FF);
 }
 
 static void check_overlay(const struct guest *guest, const struct vmmu_hyperv_overlay *overlay)
@@ -65,6 +57,8 @@ static bool overlay_stands(const struct guest *guest, const struct vmmu_hyperv_v
     case VMMU_HYPERV_OVERLAY_HYPERCALL: return guest->partition.hypercall & 1;
     case VMMU_HYPERV_OVERLAY_REFERENCE_TSC: return guest->partition.reference_tsc & 1;
     case VMMU_HYPERV_OVERLAY_VP_ASSIST: return vp->assist & 1;
+    case VMMU_HYPERV_OVERLAY_MESSAGES: return vp->synic.messages & 1;
+    case VMMU_HYPERV_OVERLAY_EVENTS: return vp->synic.events & 1;
     }
     return false;
 }
@@ -151,103 +145,60 @@ static void end_of_interrupt(struct input *input, struct guest *guest, unsigned 
     }
 }
 
-static struct vmmu_hyperv_caller draw_caller(struct input *input)
+/* A message for a slot of the message page, and the page that it lies in. */
+static void post(struct input *input, struct guest *guest, unsigned who)
 {
-    static const uint16_t codes[] = { 2, 3, 8, 0x13, 0x14, 0x40, 0x5D, 0x5C };
     const uint8_t flags = input_u8(input);
-    const uint64_t code = (flags & 8) ? input_u16(input) : codes[input_below(input, 8)];
-    const uint64_t shape = input_u64(input);
-    const uint64_t value = code | (shape & ((flags & 0x80) ? ~BITS64(15, 0) : UINT64_C(0x000F001F00FF0000)));
-    const uint64_t parameter = input_u64(input) & ((flags & 0x40) ? UINT64_MAX : ~UINT64_C(7));
-    struct vmmu_hyperv_caller caller = {
-        .code64 = !(flags & 1),
-        .protected_mode = !(flags & 2),
-        .cpl = (flags & 4) ? 3 : 0,
-        .rbx = parameter >> 32,
-    };
+    const struct vmmu_hyperv_message message =
+        vmmu_hyperv_message_unsupported(2, who, (enum vmmu_hyperv_feature)(1 + flags % 3), input_u64(input));
+    uint8_t *page = malloc(4096);
+    uint8_t *before = malloc(4096);
+    struct vmmu_hyperv_post result;
+    const unsigned sint = input_below(input, 16);
+    vmmu_gpa at;
 
-    caller.rcx = caller.code64 ? value : (uint32_t)parameter;
-    caller.rdx = caller.code64 ? parameter : value >> 32;
-    caller.rax = (uint32_t)value;
-    caller.r8 = input_u64(input);
-    caller.rdi = input_u64(input);
-    caller.rsi = input_u64(input);
-    return caller;
-}
-
-static bool is_result(uint64_t result)
-{
-    const uint64_t status = result & 0xFFFF;
-
-    return (status == 0 || (status >= 2 && status <= 6)) && (result & (BITS64(31, 16) | BITS64(63, 44))) == 0;
-}
-
-static void check_flush(const struct guest *guest, const struct vmmu_hyperv_call *call,
-                        const struct vmmu_hyperv_flush *flush, const uint8_t *bytes)
-{
-    FUZZ_CHECK(flush->vps != 0 && (flush->vps & ~BITS64(guest->partition.config.vp_count - 1, 0)) == 0);
-    FUZZ_CHECK(flush->range_first == call->rep_start);
-    FUZZ_CHECK(flush->range_count == call->rep_count - call->rep_start);
-    for (uint16_t i = 0; i < flush->range_count; i++) {
-        const struct vmmu_hyperv_gva_range range = vmmu_hyperv_flush_range(flush, bytes, i);
-
-        FUZZ_CHECK(vmmu_is_aligned(range.base.v, 4096) && range.pages >= 1 && range.pages <= 4096);
+    FUZZ_CHECK(page && before);
+    memset(page, 0, 4096);
+    page[256 * sint] = flags & 0x80;
+    memcpy(before, page, 4096);
+    result = vmmu_hyperv_post(&guest->vp[who], sint, &message, page);
+    FUZZ_CHECK(!result.written || (vmmu_hyperv_message_page(&guest->vp[who], &at) && !(flags & 0x80)));
+    FUZZ_CHECK(result.written || !result.interrupts);
+    for (unsigned i = 0; i < 4096; i++) {
+        FUZZ_CHECK(page[i] == before[i] || i / 256 == sint);
     }
+    free(before);
+    free(page);
 }
 
-/* The input of a call: what the guest wrote there, in a block of just its size. */
-static uint8_t *draw_call_input(struct input *input, unsigned bytes)
+/* IA32_PAT of several processors: what all agree on is what tables are made by, unless one has its caches off. */
+static void write_pat(struct input *input, struct guest *guest, unsigned who)
 {
-    uint8_t *block = malloc(bytes ? bytes : 1);
     const uint8_t flags = input_u8(input);
+    struct vmmu_hyperv_config *config = &guest->partition.config;
+    struct vmmu_hyperv_pats *pats = &guest->partition.pats;
+    const unsigned vp = who % config->vp_count;
+    const uint64_t before = pats->agreed;
+    const uint64_t value = input_u8(input);
+    bool alike = true;
 
-    FUZZ_CHECK(block);
-    input_copy(input, block, bytes);
-    /* Flags that are known, and a set of processors that has the form and the banks that it may have. */
-    if (bytes >= 24 && !(flags & 1)) {
-        block[8] &= 7;
-        memset(block + 9, 0, 7);
+    config->policy.pat_of_partition = flags & 1;
+    config->policy.cr0_cd = (flags & 2) ? VMMU_HYPERV_CACHE_HONOR : VMMU_HYPERV_CACHE_IGNORE;
+    if (flags & 4) {
+        const uint64_t cr0 = (flags & 8) ? VMMU_X86_CR0_CD : 0;
+        const bool was = (pats->uncached >> vp) & 1;
+
+        FUZZ_CHECK(vmmu_hyperv_pat_follow_cr0(pats, &config->policy, vp, cr0) ==
+                   (was != vmmu_hyperv_is_uncached(&config->policy, cr0)));
+    } else {
+        (void)vmmu_hyperv_pat_write(pats, &config->policy, config->vp_count, vp, value);
+        FUZZ_CHECK(pats->of_vp[vp] == value);
     }
-    if (bytes >= 32 && !(flags & 2)) {
-        block[16] &= 1;
-        memset(block + 17, 0, 7);
-        memset(block + 25, 0, 7);
+    for (unsigned i = 1; i < config->vp_count; i++) {
+        alike = alike && pats->of_vp[i] == pats->of_vp[0];
     }
-    return block;
-}
-
-static void call_one(struct input *input, struct guest *guest, unsigned who)
-{
-    const struct vmmu_hyperv_caller caller = draw_caller(input);
-    struct vmmu_hyperv_call call;
-    struct vmmu_hyperv_call_outcome outcome = vmmu_hyperv_call_decode(&guest->partition, &caller, &call);
-
-    FUZZ_CHECK((outcome.action == VMMU_HYPERV_CALL_UD) ==
-               (!(guest->partition.hypercall & 1) || !caller.protected_mode || caller.cpl != 0));
-    if (outcome.action == VMMU_HYPERV_CALL_INPUT) {
-        FUZZ_CHECK(call.input_bytes == 0 || (call.input.v & 4095) + call.input_bytes <= 4096);
-        FUZZ_CHECK(call.input_bytes == 0 || !call.fast);
-        FUZZ_CHECK(is_result(vmmu_hyperv_call_no_memory(&call)));
-        uint8_t *block = draw_call_input(input, call.input_bytes);
-
-        outcome = vmmu_hyperv_call_perform(&guest->partition, &guest->vp[who], &call, block);
-        if (outcome.action == VMMU_HYPERV_CALL_FLUSH) {
-            check_flush(guest, &call, &outcome.flush, block);
-            FUZZ_CHECK(outcome.flush.includes_caller == ((outcome.flush.vps >> guest->vp[who].index) & 1));
-        }
-        free(block);
-    }
-    FUZZ_CHECK(outcome.action != VMMU_HYPERV_CALL_INPUT);
-    if (outcome.action != VMMU_HYPERV_CALL_UD) {
-        const struct vmmu_hyperv_result_registers registers =
-            vmmu_hyperv_result_registers(call.code64, outcome.result);
-        const uint64_t reps = outcome.result >> 32;
-
-        FUZZ_CHECK(is_result(outcome.result));
-        FUZZ_CHECK(reps == ((outcome.result & 0xFFFF) == 0 ? call.rep_count : call.rep_start));
-        FUZZ_CHECK(registers.writes_rdx == !caller.code64);
-        FUZZ_CHECK((registers.rax | (registers.writes_rdx ? registers.rdx << 32 : 0)) == outcome.result);
-    }
+    FUZZ_CHECK(pats->agreed == (alike ? pats->of_vp[0] : before));
+    FUZZ_CHECK(vmmu_hyperv_pat_of_tables(pats) == (pats->uncached ? VMMU_HYPERV_PAT_UNCACHED : pats->agreed));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -263,9 +214,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status != VMMU_OK) {
         return 0;
     }
-    for (unsigned i = 0; i < VPS; i++) {
+    for (unsigned i = 0; i < HYPERV_VPS; i++) {
         vmmu_hyperv_vp_init(&guest.vp[i], i);
     }
+    struct input nothing = input_of(NULL, 0);
+
+    child_draw(&guest.child, &nothing);
     guest.time = vmmu_hyperv_reference_time(&guest.partition, guest.tsc);
     FUZZ_CHECK(guest.time == 0);
     while (input_more(&input)) {
@@ -278,7 +232,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 2: read_msr(&input, &guest, who); break;
         case 3: look(&input, &guest); break;
         case 4: end_of_interrupt(&input, &guest, who); break;
-        default: call_one(&input, &guest, who); break;
+        case 5: child_draw(&guest.child, &input); break;
+        case 6: action & 0x40 ? write_pat(&input, &guest, who) : post(&input, &guest, who); break;
+        default: hyperv_call(&input, &guest, who); break;
         }
     }
     return 0;
