@@ -23,8 +23,8 @@
 #define VECTOR_CALL      0x81
 #define VECTOR_SHOOT     0x91
 
-/* Rounds of a spin loop in which whatever is on its way has come. */
-#define SETTLE_ROUNDS    3000
+/* Rounds of a spin loop in which what should not come would have come. */
+#define SETTLE_ROUNDS    100
 #define ROUNDS           20
 
 #define OLD              0x01d01d
@@ -186,9 +186,19 @@ static void all_listen(void)
     interrupts_on();
 }
 
+/* @count of @vector have come to each of @set, and time for more has passed. */
+static void settle(unsigned vector, unsigned set, unsigned count)
+{
+    for (unsigned cpu = 0; cpu < smp_count(); cpu++) {
+        if (set >> cpu & 1) {
+            smp_await(&smp_counts[vector][cpu], count);
+        }
+    }
+    smp_linger(SETTLE_ROUNDS);
+}
+
 static void all_heard(void)
 {
-    smp_linger(SETTLE_ROUNDS);
     interrupts_off();
     heard = true;
     for (unsigned cpu = 1; cpu < smp_count(); cpu++) {
@@ -229,6 +239,7 @@ static void test_directed(void)
         smp_count_vector(VECTOR_CALL);
         all_listen();
         smp_send(cpu, ICR_ASSERT | VECTOR_CALL);
+        settle(VECTOR_CALL, 1U << cpu, 1);
         all_heard();
         wrong += !got_only(VECTOR_CALL, 1U << cpu, 1);
     }
@@ -258,6 +269,7 @@ static void test_shorthands(void)
         smp_count_vector(VECTOR_CALL);
         all_listen();
         apic_send_to(0, kinds[i].shorthand | ICR_ASSERT | VECTOR_CALL);
+        settle(VECTOR_CALL, kinds[i].set, 1);
         all_heard();
         report(got_only(VECTOR_CALL, kinds[i].set, 1), "%s: by shorthand %s", interface, kinds[i].sentence);
     }
@@ -275,14 +287,14 @@ static void test_from_others(void)
     if (smp_count() < 2) {
         return;
     }
-    const unsigned last = smp_count() - 1;
+    const unsigned last = smp_count() - 1, others = views_all() & ~(1U << last);
     smp_count_vector(VECTOR_CALL);
     interrupts_on();
     smp_run(last, send_to_others, 0);
-    smp_linger(SETTLE_ROUNDS);
+    settle(VECTOR_CALL, others, 1);
     interrupts_off();
-    report(got_only(VECTOR_CALL, ((1U << smp_count()) - 1) & ~(1U << last), 1),
-           "%s: all others of another processor are woken where they halt", interface);
+    report(got_only(VECTOR_CALL, others, 1), "%s: all others of another processor are woken where they halt",
+           interface);
 }
 
 static void set_logical(void *argument)
@@ -328,12 +340,14 @@ static void test_logical(bool x2)
         smp_count_vector(VECTOR_CALL);
         all_listen();
         apic_send_to(logical_set(set), ICR_LOGICAL | ICR_ASSERT | VECTOR_CALL);
+        settle(VECTOR_CALL, set, 1);
         all_heard();
         report(got_only(VECTOR_CALL, set, 1), "%s: by a set of logical identities (%x)", interface, set);
     }
     smp_count_vector(VECTOR_CALL);
     all_listen();
     apic_send_to(logical_set(all), ICR_LOGICAL | ICR_LOWEST | ICR_ASSERT | VECTOR_CALL);
+    smp_linger(10 * SETTLE_ROUNDS);
     all_heard();
     report(one_got(VECTOR_CALL), "%s: with lowest priority, one of a set gets it", interface);
 }
@@ -372,12 +386,12 @@ static void test_nmi(void)
     for (unsigned cpu = 1; cpu < smp_count(); cpu++) {
         smp_wait(cpu);
     }
-    smp_linger(SETTLE_ROUNDS);
+    settle(VECTOR_CALL, all & ~1U, 1);
     report(got_only(VECTOR_CALL, all & ~1U, 1), "%s: the interrupt that waited comes with interrupts on",
            interface);
     smp_count_vector(VECTOR_NMI);
     smp_send(smp_count() - 1, ICR_ASSERT | ICR_NMI);
-    smp_linger(SETTLE_ROUNDS);
+    settle(VECTOR_NMI, 1U << (smp_count() - 1), 1);
     report(got_only(VECTOR_NMI, 1U << (smp_count() - 1), 1), "%s: an NMI for one comes to that one",
            interface);
 }
