@@ -114,7 +114,8 @@ def _words(partition):
 
 
 def carried(partition, folder, name="joined"):
-    """The files that follow the kernel, as (path, words). Linux takes one initrd: archives behind each other, @name in @folder."""
+    """The files that follow the kernel, as (path, words). Linux takes one initrd: archives behind each other, @name in
+    @folder."""
     if not (partition.initrds or partition.work):
         return partition.modules
     joined = folder / name

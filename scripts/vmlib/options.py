@@ -44,8 +44,8 @@ policies of the virtual MMU (the first of each is the default, but under nested 
 
 the control port:
   With --monitor SOCKET the running hypervisor takes requests on that Unix socket, a line each: `stats` (the report as it is
-  now), `counters` (a tenth of it), `shadow` (counters of shadow tables), `walk ADDRESS [VP]` (both tables, level by level), `stop` and `go`, and what
-  programs ask for: docs/dump.md. nc -U SOCKET will do; `vmmu live SOCKET` and `vmmu top SOCKET` are more comfortable.
+  now), `counters` (a tenth of it), `shadow` (counters of shadow tables), `walk ADDRESS [VP]` (both tables, level by level),
+  `stop` and `go`, `partitions`, `console N` and `console-read N`, and what programs ask for: docs/dump.md. nc -U SOCKET will do; `vmmu live SOCKET` and `vmmu top SOCKET` are more comfortable.
   On host amd the machine's memory stands in SOCKET.memory meanwhile.
 
 on hosts intel and amd-bochs:
@@ -187,7 +187,8 @@ def _add_machine(parser):
     add("--mmu", default=hosts.DEFAULT_TECHNIQUE, metavar="T",
         help="the technique (default %(default)s); none boots without the hypervisor")
     add("--memory", default="512M", metavar="SIZE", help="the guest's memory (default %(default)s)")
-    add("--cpus", default=1, metavar="N", type=cpus, help="the guest's processors, 1 to 8 (default 1), which take turns on the machine's one")
+    add("--cpus", default=1, metavar="N", type=cpus,
+        help="the guest's processors, 1 to 8 (default 1), which take turns on the machine's one")
     add("--append", default="", metavar="S", help="more words for the guest's command line")
     add("--la57", action="store_true", help="a processor with five-level paging, for the host and so for the guest")
     add("--no-enlightenments", dest="enlightenments", action="store_false",

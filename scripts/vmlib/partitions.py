@@ -59,7 +59,8 @@ def _partition(words, host):
         least, most = loads.GUEST_LEAST, guests.find(words["guest"]).most_memory
     return machine.Partition(
         technique=technique, memory=sizes.check(words.get("memory", DEFAULT_MEMORY), least, most),
-        cpus=options.understand(options.cpus, words.get("cpus", "1")), policy=options.understand(options.policy, words.get("policy", "")),
+        cpus=options.understand(options.cpus, words.get("cpus", "1")),
+        policy=options.understand(options.policy, words.get("policy", "")),
         channel=_switch(words, "channel", False), enlightenments=_switch(words, "enlightenments", True),
         firmware=_firmware(words), pool=options.understand(options.count, words["pool"]) if "pool" in words else None,
         drop=options.understand(options.drop, words["drop"]) if "drop" in words else None)

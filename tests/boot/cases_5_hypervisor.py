@@ -25,11 +25,20 @@ LINES = {
     "a technique that is not there": ("memory=64M mmu=magic", "no such technique: magic"),
     "memory that the machine lacks": ("memory=8G", "not enough memory"),
     "memory that is no amount": ("memory=lots", "wants a size"),
+    "more processors than there may be": ("memory=64M cpus=9", "a number of processors from 1 to 8: cpus=9"),
+    "a policy that is not there": ("memory=64M policy=pat=both", "wants settings .*: policy=pat=both"),
+    "messages to nobody": ("memory=64M policy=cr0.cd=message", "wants a parent"),
+    "a parent that is not the first": ("memory=64M partition memory=16M parent=on", "only the first .*: parent=on"),
+    "a partition without a kernel": ("memory=64M partition memory=16M", "no module is the kernel of one of the partitions"),
+    "partitions that the machine has no memory for": ("memory=64M partition memory=1G", "not enough memory"),
 }
 
 MODULES = {
     "no module": ([], "no module is a kernel"),
     "two kernels": (["kernel", "kernel"], "two modules call themselves the kernel"),
+    "two kernels of one partition": (["kernel", "kernel partition=0"], "two modules call themselves the kernel"),
+    "a module of nobody": (["kernel", "initrd partition=1"], "a module is for a partition that there is not"),
+    "a module of a partition that cannot be": (["kernel partition=8"], "the number of a partition, from 0 to 7"),
     "a word that no module knows": (["kernel fast"], "a module does not know this word"),
     "a protocol that is not there": (["kernel protocol=chain"], "protocol= wants linux or multiboot"),
 }
@@ -41,7 +50,7 @@ def refused(processor, line, modules, sentence):
     expect_match(f"refused: .*{sentence}", ended.console, "console")
     expect_equal(ended.status, LEFT_REFUSED, "the emulator's exit status")
     expect_equal(ended.report["outcome"]["kind"], "refused", "outcome")
-    expect_match(sentence.split(":")[0], ended.report["outcome"]["message"], "the report's message")
+    expect_match(sentence.split(":", maxsplit=1)[0], ended.report["outcome"]["message"], "the report's message")
 
 
 @cases("a processor {} is refused with a sentence", PROCESSORS[front.host])
@@ -53,7 +62,8 @@ def _(name):
 @cases("a command line with {} is refused with a sentence", LINES)
 def _(name):
     line, sentence = LINES[name]
-    refused(byhand.usual_processor(), line, ["kernel"], sentence)
+    modules = ["kernel"] + (["kernel partition=1"] if "1G" in line else [])
+    refused(byhand.usual_processor(), line, modules, sentence)
 
 
 @cases("{} is refused with a sentence", MODULES)
