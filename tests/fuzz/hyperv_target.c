@@ -159,7 +159,7 @@ static void post(struct input *input, struct guest *guest, unsigned who)
 
     FUZZ_CHECK(page && before);
     memset(page, 0, 4096);
-    page[256 * sint] = flags & 0x80;
+    page[256 * (size_t)sint] = flags & 0x80;
     memcpy(before, page, 4096);
     result = vmmu_hyperv_post(&guest->vp[who], sint, &message, page);
     FUZZ_CHECK(!result.written || (vmmu_hyperv_message_page(&guest->vp[who], &at) && !(flags & 0x80)));

@@ -163,7 +163,7 @@ vmmu_hyperv_registers_get(const struct vmmu_hyperv_call_outcome *outcome, const 
                           const struct vmmu_hyperv_registers *registers, uint8_t *output, uint16_t *done)
 {
     for (*done = 0; *done < outcome->reps.count; ++*done) {
-        const unsigned element = (unsigned)outcome->reps.first + *done;
+        const size_t element = (size_t)outcome->reps.first + *done;
         const uint32_t name = (uint32_t)hv_bytes_at(input + LIST_OFFSET + NAME_BYTES * element, NAME_BYTES);
         const struct register_row *row = row_of(name);
 
@@ -231,7 +231,7 @@ static bool take_elements(const struct vmmu_hyperv_register_rules *rules, const 
 {
     *changed = 0;
     for (unsigned i = 0; i < reps->count; i++) {
-        const uint8_t *pair = input + LIST_OFFSET + PAIR_BYTES * ((unsigned)reps->first + i);
+        const uint8_t *pair = input + LIST_OFFSET + PAIR_BYTES * ((size_t)reps->first + i);
         const uint32_t name = (uint32_t)hv_bytes_at(pair, NAME_BYTES);
         const struct register_row *row = row_of(name);
 

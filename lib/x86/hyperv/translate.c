@@ -20,10 +20,12 @@ enum {
     OUTPUT_BYTES = 16,
 };
 
-/* The guest's memory as the walk may use it, and why it could not. */
-struct watched_ram {
+/* A walk: by which rules, what it found, and what that is called. */
+struct walk {
     const struct vmmu_hyperv_view *view;
-    enum vmmu_hyperv_translate_code refusal;
+    struct vmmu_x86_mode mode;
+    enum vmmu_hyperv_translate_code code; /* of memory that it could not use, while it goes */
+    struct vmmu_x86_walk_result found;    /* if the code is success */
 };
 
 static enum vmmu_hyperv_translate_code judge_page(const struct vmmu_hyperv_page *page, bool write)
@@ -38,44 +40,44 @@ static enum vmmu_hyperv_translate_code judge_page(const struct vmmu_hyperv_page 
 }
 
 /* A table must be memory of the guest's own. */
-static bool may_use(struct watched_ram *watched, uint64_t address, bool write)
+static bool may_use(struct walk *walk, uint64_t address, bool write)
 {
-    const struct vmmu_hyperv_view *view = watched->view;
+    const struct vmmu_hyperv_view *view = walk->view;
     const struct vmmu_hyperv_page page = view->page(view->context, (vmmu_gpa){ address });
 
-    watched->refusal = page.overlay ? VMMU_HYPERV_TRANSLATE_OVERLAY : judge_page(&page, write);
-    return watched->refusal == VMMU_HYPERV_TRANSLATE_SUCCESS;
+    walk->code = page.overlay ? VMMU_HYPERV_TRANSLATE_OVERLAY : judge_page(&page, write);
+    return walk->code == VMMU_HYPERV_TRANSLATE_SUCCESS;
 }
 
-static enum vmmu_status missing(struct watched_ram *watched, enum vmmu_status status)
+static enum vmmu_status missing(struct walk *walk, enum vmmu_status status)
 {
     if (status == VMMU_ABSENT) {
-        watched->refusal = VMMU_HYPERV_TRANSLATE_GPA_UNMAPPED;
+        walk->code = VMMU_HYPERV_TRANSLATE_GPA_UNMAPPED;
     }
     return status;
 }
 
 static enum vmmu_status watched_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
 {
-    struct watched_ram *watched = context;
-    const struct vmmu_ram *ram = watched->view->ram;
+    struct walk *walk = context;
+    const struct vmmu_ram *ram = walk->view->ram;
 
-    if (!may_use(watched, address, false)) {
+    if (!may_use(walk, address, false)) {
         return VMMU_ABSENT;
     }
-    return missing(watched, ram->load(ram->context, address, width_bytes, value));
+    return missing(walk, ram->load(ram->context, address, width_bytes, value));
 }
 
 static enum vmmu_status watched_exchange(void *context, uint64_t address, unsigned width_bytes,
                                          uint64_t expected, uint64_t desired)
 {
-    struct watched_ram *watched = context;
-    const struct vmmu_ram *ram = watched->view->ram;
+    struct walk *walk = context;
+    const struct vmmu_ram *ram = walk->view->ram;
 
-    if (!may_use(watched, address, true)) {
+    if (!may_use(walk, address, true)) {
         return VMMU_ABSENT;
     }
-    return missing(watched, ram->exchange(ram->context, address, width_bytes, expected, desired));
+    return missing(walk, ram->exchange(ram->context, address, width_bytes, expected, desired));
 }
 
 /* What the guest's own fault is called here. */
@@ -102,22 +104,19 @@ static struct vmmu_x86_access access_of(const struct vmmu_hyperv_view *view, uin
     };
 }
 
-/* One walk of one kind of access. VMMU_OK: *code, and what was found if that is success; else VMMU_RACED. */
-static enum vmmu_status walk_once(const struct vmmu_hyperv_view *view, const struct vmmu_x86_mode *mode,
-                                  vmmu_gva gva, struct vmmu_x86_access access,
-                                  struct vmmu_x86_walk_result *found, enum vmmu_hyperv_translate_code *code)
+/* Walk once for one kind of access. VMMU_OK: walk->code, and what was found if that is success; else VMMU_RACED. */
+static enum vmmu_status walk_once(struct walk *walk, vmmu_gva gva, struct vmmu_x86_access access)
 {
-    struct watched_ram watched = { .view = view };
-    const struct vmmu_ram ram = { &watched, watched_load, watched_exchange };
+    const struct vmmu_ram ram = { walk, watched_load, watched_exchange };
     enum vmmu_status status = VMMU_RACED;
 
     for (unsigned i = 0; i < RACES && status == VMMU_RACED; i++) {
-        status = vmmu_x86_walk(mode, &ram, gva, access, found);
+        status = vmmu_x86_walk(&walk->mode, &ram, gva, access, &walk->found);
     }
     switch (status) {
-    case VMMU_OK: *code = VMMU_HYPERV_TRANSLATE_SUCCESS; return VMMU_OK;
-    case VMMU_GUEST_FAULT: *code = code_of(&found->fault); return VMMU_OK;
-    case VMMU_ABSENT: *code = watched.refusal; return VMMU_OK;
+    case VMMU_OK: walk->code = VMMU_HYPERV_TRANSLATE_SUCCESS; return VMMU_OK;
+    case VMMU_GUEST_FAULT: walk->code = code_of(&walk->found.fault); return VMMU_OK;
+    case VMMU_ABSENT: return VMMU_OK;
     case VMMU_RACED:
     case VMMU_STAGE2:
     case VMMU_FLUSH_RETRY:
@@ -142,9 +141,7 @@ static struct vmmu_x86_mode mode_of(const struct vmmu_hyperv_view *view, uint64_
 }
 
 /* Every access that was asked for, one after the other, as if the virtual processor made them. */
-static enum vmmu_status walk_all(const struct vmmu_hyperv_view *view,
-                                 const struct vmmu_hyperv_translate *request,
-                                 struct vmmu_x86_walk_result *found, enum vmmu_hyperv_translate_code *code)
+static enum vmmu_status walk_all(struct walk *walk, const struct vmmu_hyperv_translate *request)
 {
     static const struct {
         uint64_t asked;
@@ -154,21 +151,20 @@ static enum vmmu_status walk_all(const struct vmmu_hyperv_view *view,
         { VMMU_HYPERV_TRANSLATE_EXECUTE, VMMU_X86_EXECUTE },
         { VMMU_HYPERV_TRANSLATE_WRITE, VMMU_X86_WRITE },
     };
-    const struct vmmu_x86_mode mode = mode_of(view, request->control);
-    enum vmmu_status status = VMMU_OK;
+    const bool paging = walk->mode.paging != VMMU_X86_PAGING_NONE;
 
-    *code = VMMU_HYPERV_TRANSLATE_SUCCESS;
-    if (mode.paging != VMMU_X86_PAGING_NONE && mode.address_bits == 32 && request->gva.v >= BIT64(32)) {
-        *code = VMMU_HYPERV_TRANSLATE_NOT_PRESENT;
+    if (paging && walk->mode.address_bits == 32 && request->gva.v >= BIT64(32)) {
+        walk->code = VMMU_HYPERV_TRANSLATE_NOT_PRESENT;
         return VMMU_OK;
     }
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        enum vmmu_status status;
+
         if ((request->control & kinds[i].asked) == 0) {
             continue;
         }
-        status = walk_once(view, &mode, request->gva, access_of(view, request->control, kinds[i].kind), found,
-                           code);
-        if (status != VMMU_OK || *code != VMMU_HYPERV_TRANSLATE_SUCCESS) {
+        status = walk_once(walk, request->gva, access_of(walk->view, request->control, kinds[i].kind));
+        if (status != VMMU_OK || walk->code != VMMU_HYPERV_TRANSLATE_SUCCESS) {
             return status;
         }
     }
@@ -222,17 +218,16 @@ enum vmmu_status vmmu_hyperv_translate(const struct vmmu_hyperv_view *view,
                                        struct vmmu_hyperv_translation *out)
 {
     const bool write = (request->control & VMMU_HYPERV_TRANSLATE_WRITE) != 0;
-    struct vmmu_x86_walk_result found;
-    struct vmmu_hyperv_page page;
-    const enum vmmu_status status = walk_all(view, request, &found, &out->code);
+    struct walk walk = { .view = view, .mode = mode_of(view, request->control) };
+    const enum vmmu_status status = walk_all(&walk, request);
 
-    *out = (struct vmmu_hyperv_translation){ .code = out->code };
-    if (status != VMMU_OK || out->code != VMMU_HYPERV_TRANSLATE_SUCCESS) {
+    *out = (struct vmmu_hyperv_translation){ .code = walk.code };
+    if (status != VMMU_OK || walk.code != VMMU_HYPERV_TRANSLATE_SUCCESS) {
         return status;
     }
-    const vmmu_gpa gpa = { found.translation.gpa.v & ~(VMMU_PAGE_BYTES - 1) };
+    const vmmu_gpa gpa = { walk.found.translation.gpa.v & ~(VMMU_PAGE_BYTES - 1) };
+    const struct vmmu_hyperv_page page = view->page(view->context, gpa);
 
-    page = view->page(view->context, gpa);
     /* With paging off the call always succeeds. */
     if (view->mode->paging != VMMU_X86_PAGING_NONE) {
         out->code = judge_page(&page, write);
@@ -240,7 +235,7 @@ enum vmmu_status vmmu_hyperv_translate(const struct vmmu_hyperv_view *view,
     if (out->code == VMMU_HYPERV_TRANSLATE_SUCCESS) {
         out->gpa = gpa;
         out->overlay = page.overlay;
-        out->cache_type = cache_type_of(view, &found.translation, page.type);
+        out->cache_type = cache_type_of(view, &walk.found.translation, page.type);
         out->inhibit_flush = (request->control & VMMU_HYPERV_TRANSLATE_INHIBIT_FLUSH) != 0;
     }
     return VMMU_OK;
