@@ -631,7 +631,8 @@ struct vmmu_hyperv_register_rules {
     const struct vmmu_ram *ram;              /* the target's memory, for PDPTEs */
     const struct vmmu_hyperv_policy *policy; /* of the target's partition */
     uint64_t xcr0_offered;
-    bool tsc_aux; /* RDTSCP or RDPID is offered */
+    bool tsc_aux;         /* RDTSCP or RDPID is offered */
+    bool pdpte_in_memory; /* as in struct vmmu_x86_paging_registers: none are loaded */
 };
 
 /**

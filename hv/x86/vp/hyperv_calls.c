@@ -240,7 +240,8 @@ static enum vp_next set_registers(struct request *request)
                                                       .ram = &ram,
                                                       .policy = &request->target->arch->hyperv.config.policy,
                                                       .xcr0_offered = vp->arch->cpuid.xcr0_allowed,
-                                                      .tsc_aux = vp->arch->msrs.config.rdtscp };
+                                                      .tsc_aux = vp->arch->msrs.config.rdtscp,
+                                                      .pdpte_in_memory = vp->arch->pdptes_in_memory };
     struct vmmu_hyperv_registers registers;
     struct vmmu_hyperv_register_changes changes;
 

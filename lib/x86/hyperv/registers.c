@@ -250,17 +250,18 @@ static bool policies_allow(const struct vmmu_hyperv_policy *policy, uint64_t cr0
            vmmu_hyperv_rule_cr3(policy, VMMU_HYPERV_BY_CALL, cr4, cr3).verdict == VMMU_HYPERV_STORE;
 }
 
-/* Whether there is such a mode, the PDPTE registers aside, which pdpte[] is loaded with under PAE paging. */
+/* Whether there is such a mode, the PDPTE registers aside, if there are any, which pdpte[] is loaded with under PAE paging. */
 static bool paging_is_possible(const struct vmmu_x86_cpu *cpu, const struct vmmu_ram *ram,
                                struct vmmu_x86_paging_registers *paging, uint64_t pdpte[4], bool *loaded)
 {
+    const bool in_memory = paging->pdpte_in_memory;
     struct vmmu_x86_mode mode;
 
     paging->pdpte_in_memory = true;
     if (vmmu_mode_make(cpu, paging, &mode) != VMMU_OK) {
         return false;
     }
-    *loaded = mode.paging == VMMU_X86_PAGING_PAE;
+    *loaded = mode.paging == VMMU_X86_PAGING_PAE && !in_memory;
     return !*loaded || vmmu_mode_load_pdptes(cpu, ram, paging->cr3, pdpte) == VMMU_OK;
 }
 
@@ -277,6 +278,7 @@ static bool settle_paging(const struct vmmu_hyperv_register_rules *rules,
         .cr3 = registers->cr3,
         .cr4 = registers->state.cr4,
         .efer = registers->state.efer,
+        .pdpte_in_memory = rules->pdpte_in_memory,
     };
     if (!policies_allow(rules->policy, paging.cr0, paging.cr3, paging.cr4) ||
         !paging_is_possible(rules->cpu, rules->ram, &paging, registers->pdpte, &loaded)) {
@@ -353,7 +355,7 @@ enum vmmu_hyperv_result vmmu_hyperv_switch(const struct vmmu_hyperv_policy *poli
         return VMMU_HYPERV_INVALID_PARAMETER;
     }
     registers->cr3 = value;
-    if (loaded && !registers->pdpte_in_memory) {
+    if (loaded) {
         __builtin_memcpy(registers->pdpte, pdpte, sizeof(pdpte));
     }
     return VMMU_HYPERV_SUCCESS;

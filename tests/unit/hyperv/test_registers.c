@@ -363,6 +363,23 @@ static void test_pae_paging_loads_the_pdpte_registers(void **state)
     EXPECT_EQ(registers.pdpte[0], 0x5001);
 }
 
+/* APM 2 "Handling of PDPT Entries in PAE Mode": they are looked at when they are walked. */
+static void test_pdptes_that_stay_in_memory_are_neither_loaded_nor_checked(void **state)
+{
+    struct vmmu_hyperv_register_rules rules = register_rules();
+    struct vmmu_hyperv_registers registers = pae_registers();
+    const struct setting reserved = { CR3, 0x4000, 0 };
+    struct vmmu_hyperv_register_changes changes;
+
+    (void)state;
+    register_ram_put(0x4008, 0x7003); /* bit 1 is reserved */
+    rules.pdpte_in_memory = true;
+    changes = set_by_rules(&rules, &registers, &reserved, 1);
+    EXPECT_EQ(changes.status, SUCCESS);
+    EXPECT_EQ(changes.changed, VMMU_HYPERV_CHANGED_PAGING);
+    EXPECT_EQ(registers.cr3, 0x4000);
+}
+
 /* --- HvSwitchVirtualAddressSpace --- */
 
 static void test_a_switch_changes_cr3_and_nothing_else(void **state)
@@ -422,6 +439,7 @@ static void test_a_switch_under_pae_paging_loads_pdptes(void **state)
     EXPECT_EQ(paging.cr3, 0x3020);
     EXPECT_EQ(paging.pdpte[0], 0x5001); /* there are no such registers */
     EXPECT(paging.pdpte_in_memory);
+    EXPECT_EQ(vmmu_hyperv_switch(rules.policy, rules.cpu, rules.ram, 0x4000, &paging), SUCCESS);
 }
 
 int main(void)
@@ -442,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_cache_bits_of_cr3_are_refused_unless_honoured),
         cmocka_unit_test(test_cache_disable_is_refused_unless_honoured),
         cmocka_unit_test(test_pae_paging_loads_the_pdpte_registers),
+        cmocka_unit_test(test_pdptes_that_stay_in_memory_are_neither_loaded_nor_checked),
         cmocka_unit_test(test_a_switch_changes_cr3_and_nothing_else),
         cmocka_unit_test(test_a_switch_to_no_cr3_is_an_invalid_parameter),
         cmocka_unit_test(test_a_switch_under_pae_paging_loads_pdptes),
