@@ -11,12 +11,11 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/vp/x86.h"
 
-#define CPUID_1_ECX_OSXSAVE (1u << 27)
-#define COMPONENT_PKRU      9
-#define AREA_STATE_BV       512 /* which components of the area are not in their first state */
-#define MXCSR_OFFSET        24
-#define MXCSR_RESET         0x1F80u
-#define FCW_RESET           0x037Fu
+#define COMPONENT_PKRU 9
+#define AREA_STATE_BV  512 /* which components of the area are not in their first state */
+#define MXCSR_OFFSET   24
+#define MXCSR_RESET    0x1F80u
+#define FCW_RESET      0x037Fu
 
 /* This processor's: whose state is in the registers. */
 static struct vp *loaded;
@@ -24,16 +23,21 @@ static struct vp *loaded;
 /* And under which tag the last entry was. */
 static uint16_t last_tag;
 
+/* What the processor can save, and where in it PKRU lies. Asked once: CPUID is slow where we are guests ourselves. */
+static uint64_t components;
+static uint32_t pkru_offset;
+
 bool x86_has_xsave(void)
 {
-    return cpuid(1, 0).ecx & CPUID_1_ECX_OSXSAVE;
+    return read_cr4() & VMMU_X86_CR4_OSXSAVE;
 }
 
-static uint64_t host_xcr0(void)
+static void read_components(void)
 {
     const struct cpuid_result offered = cpuid(0xD, 0);
 
-    return (uint64_t)offered.edx << 32 | offered.eax;
+    components = (uint64_t)offered.edx << 32 | offered.eax;
+    pkru_offset = cpuid(0xD, COMPONENT_PKRU).ebx;
 }
 
 static uint64_t area_bytes(void)
@@ -49,6 +53,9 @@ bool x86_extended_create(struct vp *vp)
 
     if (!memory_take(bytes, VMMU_PAGE_BYTES, false, &vp->arch->extended)) {
         return false;
+    }
+    if (x86_has_xsave()) {
+        read_components();
     }
     area = memory_at(vp->arch->extended);
     __builtin_memset(area, 0, bytes);
@@ -66,7 +73,7 @@ static void save_extended(struct vp *vp)
 
     if (x86_has_xsave()) {
         vp->arch->xcr0 = xgetbv(0);
-        xsetbv(0, host_xcr0());
+        xsetbv(0, components);
         __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
     } else {
         __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
@@ -78,7 +85,7 @@ static void load_extended(struct vp *vp)
     void *area = memory_at(vp->arch->extended);
 
     if (x86_has_xsave()) {
-        xsetbv(0, host_xcr0());
+        xsetbv(0, components);
         __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
         xsetbv(0, vp->arch->xcr0);
     } else {
@@ -159,7 +166,7 @@ uint32_t x86_pkru(const struct vp *vp)
         return rdpkru();
     }
     if (x86_has_xsave() && *(const uint64_t *)(area + AREA_STATE_BV) & BIT64(COMPONENT_PKRU)) {
-        __builtin_memcpy(&value, area + cpuid(0xD, COMPONENT_PKRU).ebx, sizeof value);
+        __builtin_memcpy(&value, area + pkru_offset, sizeof value);
     }
     return value;
 }
