@@ -26,10 +26,24 @@ static void use_everywhere(struct generator *generator, uint64_t address, unsign
 
 /* --- the list of a flush --- */
 
-/* A range that takes in @address: alone, at its beginning, at its end, in the middle; of the largest size now and then. */
+/* Close to the bottom of an upper table's region, in pages. */
+#define BOTTOM_PAGES 6U
+
+/*
+ * A range that takes in @address: alone, at its beginning, at its end, in the middle; of the largest size now and then. One that
+ * begins in another region, or where no addresses are.
+ */
 static uint64_t draw_range(struct generator *generator, uint64_t address)
 {
     struct luck *luck = &generator->luck;
+    const uint64_t depth = (address & (VMMU_1G_BYTES - 1)) / VMMU_PAGE_BYTES;
+
+    if (depth < BOTTOM_PAGES && luck_once_in(luck, 2)) {
+        const uint64_t below = 1 + luck_below(luck, 3);
+
+        return ((address & ~(VMMU_1G_BYTES - 1)) - below * VMMU_PAGE_BYTES) |
+               (below + depth + luck_below(luck, 2));
+    }
     const uint64_t most = luck_once_in(luck, 6) ? MORE_PAGES : luck_below(luck, 6);
     const uint64_t before = luck_once_in(luck, 3) ? most : luck_once_in(luck, 2) ? 0 : most / 2;
 
@@ -43,6 +57,18 @@ static void put_element(struct generator *generator, unsigned vp, uint64_t range
         (struct op){ .kind = OP_ELEMENT, .vp = (uint8_t)vp, .width = (uint8_t)dull, .address = range });
 }
 
+/* Elements of a go, or a part of them that has no remainder: what may go wrong does so at its ends. */
+#define GO 64U
+
+/* How many elements that mean nothing to put behind @length others, before one that means something. */
+static unsigned draw_dull(struct luck *luck, unsigned length)
+{
+    if (luck_once_in(luck, 3)) {
+        return luck_below(luck, 100);
+    }
+    return (GO - length % GO) % GO + (luck_once_in(luck, 2) ? 0 : GO - 1);
+}
+
 /* Ranges around some addresses; what is long is done in several goes. */
 static void put_list(struct generator *generator, unsigned vp, uint64_t address)
 {
@@ -50,15 +76,17 @@ static void put_list(struct generator *generator, unsigned vp, uint64_t address)
     const unsigned count = luck_below(luck, 4);
     const unsigned place = luck_below(luck, count + 1);
     const bool is_long = luck_once_in(luck, 4);
+    unsigned length = 0;
 
     for (unsigned i = 0; i <= count; i++) {
         const uint64_t other = generate_address(generator, vp);
-        /* Each a page beside the other, now and then: they make one range. */
         const uint64_t range = i == place              ? draw_range(generator, address)
                                : luck_once_in(luck, 8) ? luck_next(luck)
                                                        : draw_range(generator, other);
+        const unsigned dull = is_long ? draw_dull(luck, length) : luck_below(luck, 8) == 0;
 
-        put_element(generator, vp, range, is_long ? luck_below(luck, 100) : luck_below(luck, 8) == 0);
+        put_element(generator, vp, range, dull);
+        length += dull + 1;
     }
 }
 
