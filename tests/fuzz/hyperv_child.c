@@ -68,8 +68,14 @@ void child_draw(struct child *child, struct input *input)
     child->odd_pages = (flags & 4) ? input_u8(input) : 0;
     vmmu_hyperv_pats_init(&child->pats);
     child->ram = memory_ram(&child->memory);
-    child->rules = (struct vmmu_hyperv_register_rules){ &child->cpu, &child->ram, &child->policy,
-                                                        (flags & 8) ? 0 : 0x602E7, (flags & 16) == 0 };
+    child->rules = (struct vmmu_hyperv_register_rules){
+        .cpu = &child->cpu,
+        .ram = &child->ram,
+        .policy = &child->policy,
+        .xcr0_offered = (flags & 8) ? 0 : 0x602E7,
+        .tsc_aux = !(flags & 16),
+        .pdpte_in_memory = child->pdpte_in_memory,
+    };
 }
 
 struct vmmu_hyperv_page child_page(void *context, vmmu_gpa gpa)
@@ -226,7 +232,7 @@ enum vmmu_hyperv_result child_set(struct child *child, const struct vmmu_hyperv_
         struct vmmu_x86_mode mode;
 
         FUZZ_CHECK(vmmu_mode_make(&child->cpu, &paging, &mode) == VMMU_OK);
-        FUZZ_CHECK((mode.paging == VMMU_X86_PAGING_PAE) ==
+        FUZZ_CHECK((mode.paging == VMMU_X86_PAGING_PAE && !child->pdpte_in_memory) ==
                    ((changes.changed & VMMU_HYPERV_CHANGED_PDPTES) != 0));
         FUZZ_CHECK(child->policy.cr0_cd == VMMU_HYPERV_CACHE_HONOR || !(paging.cr0 & VMMU_X86_CR0_CD));
         check_fixed_point(child);
