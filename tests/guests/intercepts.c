@@ -344,7 +344,7 @@ void guest_main(void)
     test_cache_disable();
     test_table_cache();
     report(message_absent(), "no message is left");
-    command_begin(0, COMMAND_LEAVE, 0, 0);
+    family_leave();
     irq_stop();
     calls_stop();
 }

@@ -464,14 +464,7 @@ static void test_overlay(void)
 /* With the child's end all that is about it ends, but its ID stays known. */
 static void test_end(void)
 {
-    struct value value;
-    command_begin(0, COMMAND_LEAVE, 0, 0);
-    enum status status = STATUS_SUCCESS;
-    for (unsigned i = 0; i < 20000 && status == STATUS_SUCCESS; i++) {
-        status = register_get(child(1), REGISTER_CR3, &value);
-        smp_linger(10);
-    }
-    report(status == STATUS_INVALID_STATE,
+    report(family_leave() == STATUS_INVALID_STATE,
            "a call about a child that has ended is an invalid partition state");
 }
 

@@ -155,3 +155,15 @@ bool family_beats(unsigned vp)
     }
     return false;
 }
+
+enum status family_leave(void)
+{
+    struct value value;
+    enum status status = STATUS_SUCCESS;
+    command_begin(0, COMMAND_LEAVE, 0, 0);
+    for (unsigned round = 0; round < WAIT_ROUNDS && status == STATUS_SUCCESS; round++) {
+        status = register_get(child(1), REGISTER_CR3, &value);
+        smp_linger(5);
+    }
+    return status;
+}

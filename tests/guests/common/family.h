@@ -121,4 +121,7 @@ uint64_t command(unsigned vp, enum command command, uint64_t first, uint64_t sec
 /* Whether @vp's beats go up. */
 bool family_beats(unsigned vp);
 
+/* Let the child leave, and wait until it has. What a call about it says then. */
+enum status family_leave(void);
+
 #endif
