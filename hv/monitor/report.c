@@ -84,6 +84,7 @@ static void report_vp(struct vp *vp, enum report_detail detail, struct json *jso
     json_object(json, NULL);
     json_number(json, "index", vp->index);
     report_counters(vp, json);
+    arch_vp_counters(vp, json);
     if (detail == REPORT_EVERYTHING) {
         arch_vp_report(vp, json);
         report_trace(vp, json);

@@ -95,6 +95,9 @@ void arch_partition_advance(struct partition *partition, uint64_t now_ns);
 /* A byte for the guest's serial port @port. False: it has no room now, offer it again later. */
 bool arch_partition_receive(struct partition *partition, unsigned port, uint8_t byte);
 
+/* What of a VP is counted that only the architecture has. */
+void arch_vp_counters(const struct vp *vp, struct json *json);
+
 /* Registers, the code around the instruction pointer, and counters of the devices. */
 void arch_vp_report(struct vp *vp, struct json *json);
 void arch_partition_report(struct partition *partition, struct json *json);

@@ -42,17 +42,40 @@ static struct vmmu_hyperv_caller caller_of(struct vp *vp)
     };
 }
 
-static void count_call(struct partition_arch *arch, uint16_t code)
-{
-    for (unsigned i = 0; i < X86_CALL_COUNTERS; i++) {
-        struct x86_call_counter *counter = &arch->calls[i];
+/* What is counted; the last stands for all other codes. */
+static const struct {
+    uint16_t code;
+    const char *name;
+} counted[] = {
+    { 0x0001, "switch-space" },    { 0x0002, "flush-space" },
+    { 0x0003, "flush-list" },      { 0x0013, "flush-space-ex" },
+    { 0x0014, "flush-list-ex" },   { 0x0050, "get-registers" },
+    { 0x0051, "set-registers" },   { 0x0052, "translate" },
+    { 0x0053, "read-gpa" },        { 0x0054, "write-gpa" },
+    { 0x004B, "map-gpa" },         { 0x004C, "unmap-gpa" },
+    { 0x00AF, "flush-gpa-space" }, { 0x00B0, "flush-gpa-list" },
+    { 0x0008, "long-spin-wait" },  { 0, "others" },
+};
+#define COUNTED (sizeof counted / sizeof counted[0])
+_Static_assert(COUNTED == X86_CALLS, "each has a counter");
 
-        if (!counter->made || counter->code == code) {
-            counter->code = code;
-            counter->made++;
-            return;
-        }
+static void count_call(struct vp *vp, uint16_t code)
+{
+    unsigned i = 0;
+
+    while (i < COUNTED - 1 && counted[i].code != code) {
+        i++;
     }
+    vp->arch->calls[i]++;
+}
+
+void x86_report_calls(const struct vp *vp, struct json *json)
+{
+    json_object(json, "hypercalls");
+    for (unsigned i = 0; i < COUNTED; i++) {
+        json_number(json, counted[i].name, vp->arch->calls[i]);
+    }
+    json_end_object(json);
 }
 
 /* --- the ends of a call --- */
@@ -373,7 +396,7 @@ enum vp_next x86_hypercall_exit(struct vp *vp, const struct exit *exit)
     request.output = NULL;
     request.outcome = vmmu_hyperv_call_decode(&arch->hyperv, &request.registers, &request.call);
     if (request.outcome.action != VMMU_HYPERV_CALL_UD) {
-        count_call(arch, request.call.code);
+        count_call(vp, request.call.code);
     }
     if (request.outcome.action != VMMU_HYPERV_CALL_INPUT) {
         return perform(&request);

@@ -137,7 +137,7 @@ static void post(struct partition *parent, struct vp *about)
                             memory_at(page->page));
     if (done.written) {
         about->arch->message_waits = false;
-        about->partition->arch->messages++;
+        about->arch->messages++;
     }
     if (done.interrupts) {
         interrupt(vp, &done);

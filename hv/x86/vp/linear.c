@@ -169,11 +169,30 @@ static enum vp_next reach_device(struct vp *vp, const struct exit *exit, vmmu_gp
     return arch_vp_emulate(vp, &memory);
 }
 
-/* Whether the parent withholds @gpa, of an entry of the tables maybe, which is read, or marked. It is told then. */
+/* Whether @gpa is where the guest's tables lead to from @va; else it is an entry's on the way there. */
+static bool is_final(struct vp *vp, vmmu_gva va, vmmu_gpa gpa)
+{
+    const struct vmmu_x86_mode *mode = x86_mode(vp, false);
+    const struct vmmu_ram ram = x86_ram(vp);
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_READ };
+    struct vmmu_x86_translate_result result;
+    struct vmmu_x86_mode open;
+
+    if (!mode) {
+        return false;
+    }
+    open = vmmu_mode_open(mode);
+    return vmmu_x86_translate(&open, &ram, va, access, &result) == VMMU_OK &&
+           result.translation.gpa.v == gpa.v;
+}
+
+/* Whether the parent withholds @gpa, where @va leads to or the walk stopped. It is told then. */
 static bool tell_of_withheld(struct vp *vp, vmmu_gpa gpa, enum vmmu_x86_access_kind kind, vmmu_gva va)
 {
-    return x86_is_withheld(vp, gpa, VMMU_X86_READ, &va) || x86_is_withheld(vp, gpa, kind, &va) ||
-           x86_is_withheld(vp, gpa, VMMU_X86_WRITE, &va);
+    if (is_final(vp, va, gpa)) {
+        return x86_is_withheld(vp, gpa, kind, &va);
+    }
+    return x86_is_withheld(vp, gpa, VMMU_X86_READ, &va) || x86_is_withheld(vp, gpa, VMMU_X86_WRITE, &va);
 }
 
 /*

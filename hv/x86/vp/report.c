@@ -55,6 +55,13 @@ static void report_code(struct vp *vp, struct json *json)
     }
 }
 
+void arch_vp_counters(const struct vp *vp, struct json *json)
+{
+    x86_report_calls(vp, json);
+    json_number(json, "ipis", pc_lapic(x86_pc(vp), vp->index)->counters.ipis_sent);
+    json_number(json, "messages", vp->arch->messages);
+}
+
 void arch_vp_report(struct vp *vp, struct json *json)
 {
     const struct vmmu_x86_state *state = x86_state(vp);

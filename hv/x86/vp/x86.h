@@ -239,6 +239,9 @@ struct x86_fetch_memo {
     struct vmmu_insn insn;
 };
 
+/* Kinds of hypercalls that are counted. */
+#define X86_CALLS 16
+
 struct vp_arch {
     struct vmmu_x86_state state;
     bool code_complete;     /* of `state`, what read_code() fills is good */
@@ -276,6 +279,8 @@ struct vp_arch {
     int auto_eoi;         /* the vector of a message's interrupt that ends as it is delivered; 0: none */
     vmmu_gpa withheld;    /* where the last walk that was given up met memory that the parent withholds */
     struct vmmu_hyperv_message message;
+    uint64_t messages;         /* about this VP, that were delivered */
+    uint64_t calls[X86_CALLS]; /* hypercalls that it made: see x86_report_calls() */
     struct x86_msrs msrs;
     struct x86_cpuid cpuid;
     struct vmmu_shadow_root root; /* that write_root() was last given */
@@ -285,13 +290,6 @@ struct vp_arch {
     bool has_pkrs;
     uint64_t saved_pkrs;
     uint64_t saved_tsc_aux;
-};
-
-#define X86_CALL_COUNTERS 24
-
-struct x86_call_counter {
-    uint16_t code;
-    uint64_t made; /* 0: the place is free */
 };
 
 struct partition_arch {
@@ -304,9 +302,6 @@ struct partition_arch {
     bool enlightened;
     struct vmmu_hyperv_partition hyperv;
     struct x86_overlay overlays[X86_OVERLAYS];
-    struct x86_call_counter
-        calls[X86_CALL_COUNTERS]; /* by code, in the order in which they were first made */
-    uint64_t messages;            /* about this partition, that were delivered to its parent */
 };
 
 static inline struct pc *x86_pc(const struct vp *vp)
@@ -525,6 +520,9 @@ bool x86_hyperv_write(struct vp *vp, uint32_t index, uint64_t value);
 /* --- hyperv_calls.c --- */
 
 enum vp_next x86_hypercall_exit(struct vp *vp, const struct exit *exit);
+
+/* How many of each kind @vp has made; a call counts again for each go that it takes. */
+void x86_report_calls(const struct vp *vp, struct json *json);
 
 /* --- hyperv_parent.c --- */
 
