@@ -25,7 +25,8 @@ LONGEST = 170
 
 # What a lively run has at least, of every 1000 operations.
 LIVELY = {"accesses that reached memory": 120, "accesses that a stale entry answered": 3, "guest faults": 30,
-          "exits to the engine": 8, "accesses to devices": 2, "actions between two stores": 5}
+          "exits to the engine": 8, "accesses to devices": 2, "actions between two stores": 5,
+         "goes of flush hypercalls": 3, "flushes that they had made": 6, "address spaces switched by hypercall": 1}
 LIVELY_BESIDE = {"shadow": {"guest faults without an exit": 10, "switches of roots without a flush": 20}}
 MOST_IDLE, MOST_GIVEN_UP = 100, 5
 

@@ -8,11 +8,16 @@ static const struct vmmu_x86_mode *mode_of(const struct saturated_cache *cache)
     return reference_mode(cache->reference, 0);
 }
 
+uint16_t saturated_context(const struct saturated_cache *cache)
+{
+    return cache->space != 0 ? cache->space : mode_of(cache)->pcid;
+}
+
 static bool is_same(const struct saturated_entry *a, const struct saturated_entry *b)
 {
-    return a->pcid == b->pcid && a->level == b->level && a->global == b->global && a->dirty == b->dirty &&
-           a->key == b->key && a->region == b->region && a->target == b->target && a->grants == b->grants &&
-           a->rights == b->rights;
+    return a->pcid == b->pcid && a->root == b->root && a->level == b->level && a->global == b->global &&
+           a->dirty == b->dirty && a->key == b->key && a->region == b->region && a->target == b->target &&
+           a->grants == b->grants && a->rights == b->rights;
 }
 
 static void add(struct saturated_cache *cache, const struct saturated_entry *entry)
@@ -93,7 +98,8 @@ static struct saturated_entry translation_of(const struct saturated_cache *cache
     struct saturated_entry entry;
 
     memset(&entry, 0, sizeof(entry));
-    entry.pcid = mode->pcid;
+    entry.pcid = saturated_context(cache);
+    entry.root = mode->root.v;
     entry.global = mode->global_pages && (found->entry & BIT64(8));
     entry.dirty = found->dirty;
     entry.key = (uint8_t)vmmu_format_key(format, found->entry);
@@ -116,7 +122,8 @@ static void extend(struct saturated_cache *cache, uint64_t address, const struct
         entry = translation_of(cache, address, &found);
     } else {
         memset(&entry, 0, sizeof(entry));
-        entry.pcid = mode_of(cache)->pcid;
+        entry.pcid = saturated_context(cache);
+        entry.root = mode_of(cache)->root.v;
         entry.level = (uint8_t)place->level;
         entry.region = address >> found.level->shift;
         entry.target = vmmu_format_table(found.level, found.entry);
@@ -131,7 +138,7 @@ static bool leads(const struct saturated_cache *cache, const struct saturated_en
 {
     const struct vmmu_x86_mode *mode = mode_of(cache);
 
-    return level != 0 && entry->level == level && entry->pcid == mode->pcid &&
+    return level != 0 && entry->level == level && entry->pcid == saturated_context(cache) &&
            entry->region == address >> vmmu_format_of(&mode->layout)->level[level].shift;
 }
 
@@ -166,16 +173,27 @@ void saturated_fill(struct saturated_cache *cache)
     }
 }
 
+static bool leads_there(const struct saturated_removal *removal, const struct saturated_entry *entry,
+                        unsigned shift)
+{
+    const bool to_range = entry->region >= removal->first >> shift && entry->region <= removal->last >> shift;
+
+    return removal->structures || (removal->structures_of_path && removal->path >> shift == entry->region) ||
+           (removal->structures_of_range && to_range);
+}
+
 static bool is_removed(const struct saturated_cache *cache, const struct saturated_removal *removal,
                        const struct saturated_entry *entry)
 {
     const bool in_pcid = removal->every_pcid || removal->pcid == entry->pcid;
 
+    if (removal->of_root && removal->root != entry->root) {
+        return false;
+    }
     if (entry->level != 0) {
         const unsigned shift = vmmu_format_of(&mode_of(cache)->layout)->level[entry->level].shift;
 
-        return in_pcid && (removal->structures ||
-                           (removal->structures_of_path && removal->path >> shift == entry->region));
+        return in_pcid && leads_there(removal, entry, shift);
     }
     if (entry->region << 12 < (removal->first & ~UINT64_C(0xfff)) || entry->region << 12 > removal->last) {
         return false;
@@ -314,7 +332,7 @@ unsigned saturated_results(const struct saturated_cache *cache, const struct ref
             walk_from(&results, (struct place){ entry->level - 1U, entry->target, entry->grants });
         }
         if (entry->level == 0 && entry->region == address >> 12 &&
-            (entry->global || entry->pcid == mode_of(cache)->pcid)) {
+            (entry->global || entry->pcid == saturated_context(cache))) {
             add_page(&results, entry->rights, entry->key, entry->target | (address & 0xfff), !clean);
         }
     }

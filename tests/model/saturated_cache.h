@@ -18,6 +18,7 @@
 /* What was made of a walk, or of a part of it. */
 struct saturated_entry {
     uint16_t pcid;
+    uint64_t root; /* in use when it was read */
     uint8_t level; /* 0: a translation of 4 KiB; else that of the table entry */
     bool global;
     bool dirty;
@@ -31,6 +32,8 @@ struct saturated_entry {
 struct saturated_cache {
     struct reference *reference; /* memory and registers of VP 0 are its */
     bool intel;
+    uint16_t
+        space; /* not 0: what stands in the PCID's place, after a switch of address spaces by hypercall */
     uint64_t address[SATURATED_ADDRESSES];
     unsigned count;
     struct saturated_entry entry[SATURATED_ENTRIES];
@@ -43,6 +46,8 @@ void saturated_fill(struct saturated_cache *cache);
 struct saturated_removal {
     bool every_pcid; /* else `pcid` */
     uint16_t pcid;
+    bool of_root; /* only what was read on `root` */
+    uint64_t root;
     uint64_t first; /* translations of this range of addresses */
     uint64_t last;
     bool globals;            /* global ones too, of every PCID */
@@ -50,7 +55,11 @@ struct saturated_removal {
     bool structures;         /* all table entries of the PCID */
     bool structures_of_path; /* those that lead to `path` */
     uint64_t path;
+    bool structures_of_range; /* those that lead to an address in the range */
 };
+
+/* The PCID of now, or the space in its place. */
+uint16_t saturated_context(const struct saturated_cache *cache);
 
 void saturated_remove(struct saturated_cache *cache, const struct saturated_removal *removal);
 

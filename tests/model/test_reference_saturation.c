@@ -73,7 +73,7 @@ static void store(void)
 
 static uint16_t pcid_now(void)
 {
-    return reference_mode(guest.reference, 0)->pcid;
+    return saturated_context(&cache);
 }
 
 static void forget_everything(void)
@@ -90,14 +90,15 @@ static void forget_pcid(uint16_t pcid, bool own_globals)
                     .pcid = pcid, .last = UINT64_MAX, .globals_of_pcid = own_globals, .structures = true });
 }
 
-static void forget_page(uint64_t address, bool all_structures)
+static void forget_page(uint64_t address, bool all_structures, bool all_globals)
 {
     const uint64_t page_bytes = reference_page_bytes(guest.reference, 0, address);
 
     saturated_remove(&cache, &(struct saturated_removal){ .pcid = pcid_now(),
                                                           .first = address & ~(page_bytes - 1),
                                                           .last = address | (page_bytes - 1),
-                                                          .globals = true,
+                                                          .globals = all_globals,
+                                                          .globals_of_pcid = true,
                                                           .structures = all_structures,
                                                           .structures_of_path = true,
                                                           .path = address });
@@ -109,10 +110,66 @@ static void mov_cr3(void)
     const unsigned pcid = pcids ? luck_below(&luck, PCIDS) : 0;
     const bool keeps = pcids && luck_once_in(&luck, 2);
     const uint64_t value = guest_cr3(&guest, luck_below(&luck, SPACES), pcid);
+    const bool switched = reference_is_switched(guest.reference, 0);
 
     if (reference_cr3(guest.reference, 0, value | (keeps ? VMMU_X86_CR3_NO_FLUSH : 0)) == VMMU_OK && !keeps) {
-        forget_pcid((uint16_t)pcid, false);
+        saturated_remove(&cache, &(struct saturated_removal){ .every_pcid = switched,
+                                                              .pcid = (uint16_t)pcid,
+                                                              .last = UINT64_MAX,
+                                                              .structures = true });
+        cache.space = 0;
     }
+}
+
+/* Each of the two spaces, where there are no PCIDs: the first that was left keeps the place that it had. */
+static void switch_space(void)
+{
+    static unsigned home;
+    const unsigned space = luck_below(&luck, SPACES);
+    const bool switched = reference_is_switched(guest.reference, 0);
+    const uint64_t before = reference_registers(guest.reference, 0)->cr3;
+
+    if (reference_switch(guest.reference, 0, guest_cr3(&guest, space, 0)) != VMMU_OK) {
+        return;
+    }
+    if (!switched) {
+        home = before == guest_cr3(&guest, 0, 0) ? 0 : 1;
+    }
+    cache.space = space == home ? 0 : (uint16_t)(0x2000 + space);
+}
+
+/* A call of every form: all of a space or of all, or some pages, of which those at the ends may be parts of larger ones. */
+static void flush(void)
+{
+    const struct vmmu_x86_mode *mode = reference_mode(guest.reference, 0);
+    const unsigned space = luck_below(&luck, SPACES);
+    const bool every = luck_once_in(&luck, 3);
+    const bool list = luck_once_in(&luck, 2);
+    const uint64_t first = any_address() & ~UINT64_C(0xfff);
+    const struct reference_flush call = { .every_space = every,
+                                          .globals_stay = !list && luck_once_in(&luck, 2),
+                                          .list = list,
+                                          .space = guest_cr3(&guest, space, luck_below(&luck, PCIDS)),
+                                          .first = first,
+                                          .last = first + 0xfff + luck_below(&luck, 2) * 0x1000 };
+    struct saturated_removal removal = { .every_pcid = true,
+                                         .of_root = !every,
+                                         .root = vmmu_mode_root(mode->paging, call.space).v,
+                                         .first = list ? call.first : 0,
+                                         .last = list ? call.last : UINT64_MAX,
+                                         .globals = !call.globals_stay,
+                                         .structures = !list,
+                                         .structures_of_range = list };
+
+    saturated_remove(&cache, &removal);
+    if (list && (every || removal.root == mode->root.v)) {
+        removal.of_root = true;
+        removal.root = mode->root.v;
+        removal.first &= ~(reference_page_bytes(guest.reference, 0, call.first) - 1);
+        removal.last |= reference_page_bytes(guest.reference, 0, call.last) - 1;
+        saturated_remove(&cache, &removal);
+    }
+    reference_flush(guest.reference, 0, &call);
 }
 
 static void invlpg(void)
@@ -120,7 +177,7 @@ static void invlpg(void)
     const uint64_t address = any_address();
     const bool tce = (reference_registers(guest.reference, 0)->efer & BIT64(15)) != 0;
 
-    forget_page(address, cache.intel || !tce);
+    forget_page(address, cache.intel || !tce, true);
     reference_invlpg(guest.reference, 0, address);
 }
 
@@ -128,14 +185,16 @@ static void page_fault(void)
 {
     const uint64_t address = any_address();
 
-    forget_page(address, false);
+    /* Nobody says that what is kept for another space goes with it. */
+    forget_page(address, false, !reference_is_switched(guest.reference, 0));
     reference_page_fault(guest.reference, 0, address);
 }
 
 static void invpcid(void)
 {
     const unsigned type = luck_below(&luck, 3) ? luck_below(&luck, 2) : luck_below(&luck, 4);
-    const uint16_t pcid = (uint16_t)luck_below(&luck, PCIDS);
+    const uint16_t named = (uint16_t)luck_below(&luck, PCIDS);
+    const uint16_t pcid = named == reference_mode(guest.reference, 0)->pcid ? pcid_now() : named;
     const uint64_t address = any_address();
     const bool tce = (reference_registers(guest.reference, 0)->efer & BIT64(15)) != 0;
     const bool current = pcid == pcid_now();
@@ -147,7 +206,7 @@ static void invpcid(void)
                                                   .structures_of_path = true,
                                                   .path = address };
 
-    if (reference_invpcid(guest.reference, 0, type, pcid, address) != VMMU_OK) {
+    if (reference_invpcid(guest.reference, 0, type, named, address) != VMMU_OK) {
         return;
     }
     switch (type) {
@@ -170,6 +229,9 @@ static void toggle_cr4(void)
     const uint16_t pcid = pcid_now();
     const bool set = (value & bit) != 0;
 
+    if (bit == VMMU_X86_CR4_PCIDE && reference_is_switched(guest.reference, 0)) {
+        return; /* no guest mixes the two */
+    }
     if (reference_cr4(guest.reference, 0, value) != VMMU_OK) {
         return;
     }
@@ -198,7 +260,7 @@ static void operate(void)
 {
     const unsigned draw = luck_below(&luck, 100);
 
-    if (draw < 76) {
+    if (draw < 75) {
         store();
     } else if (draw < 83) {
         mov_cr3();
@@ -208,8 +270,12 @@ static void operate(void)
         page_fault();
     } else if (draw < 92) {
         invpcid();
-    } else if (draw < 95) {
+    } else if (draw < 94) {
         toggle_cr4();
+    } else if (draw < 96) {
+        flush();
+    } else if (draw < 98) {
+        switch_space();
     } else {
         toggle_others();
     }
