@@ -6,6 +6,9 @@
 #include "hv/vp/partitions.h"
 #include "hv/vp/run.h"
 
+/* More than VPs are apart that are busy. */
+#define OWED_MOST_NS (2 * SCHEDULE_SLICE_NS)
+
 /* This processor's. */
 static struct {
     struct vp *running; /* whose turn it is; NULL: nobody's */
@@ -13,7 +16,7 @@ static struct {
     struct vp *hint;    /* somebody waits for what this one does: it goes first, if that is fair */
     uint64_t since_ns;  /* when the turn began */
     uint64_t end_ns;    /* when the slice is over; HOST_TIMER_OFF: nobody else is ready */
-    uint64_t floor_ns;  /* what the VP had run for that was chosen last */
+    uint64_t floor_ns;  /* what the VP has run for that has run most */
     bool look;          /* others may have become ready, or the slice be over */
 } now;
 
@@ -84,11 +87,32 @@ static uint64_t charge(struct vp *vp)
     return clock_ns;
 }
 
+/*
+ * Nobody is owed more than this: not after its partition was held, nor because the machine stood still during another's turn,
+ * who would pay for it by waiting as long.
+ */
+static void forgive(void)
+{
+    for (unsigned i = 0; i < partition_count(); i++) {
+        const struct partition *partition = partition_at(i);
+
+        for (unsigned j = 0; j < partition->vp_count; j++) {
+            struct vp *vp = partition->vps[j];
+
+            if (vp->run_ns + OWED_MOST_NS < now.floor_ns) {
+                vp->run_ns = now.floor_ns - OWED_MOST_NS;
+            }
+        }
+    }
+}
+
 static struct vp *choose(void)
 {
-    struct vp *best = others_best(now.yielded);
+    struct vp *best;
     struct vp *chosen;
 
+    forgive();
+    best = others_best(now.yielded);
     if (!best && now.yielded && schedule_is_ready(now.yielded)) {
         best = now.yielded;
     }
@@ -202,6 +226,7 @@ static void take_turn(struct vp *vp)
     now.look = false;
     run_vp(vp);
     (void)charge(vp);
+    raise_floor(vp->run_ns);
     now.running = NULL;
 }
 

@@ -309,6 +309,41 @@ static void test_a_held_partition_does_not_run_and_others_do(void **state)
     assert_int_equal(machine.ran_ns[1][0], 100 * MS);
 }
 
+static void release_partition_0_at_500_ms(struct vp *vp)
+{
+    (void)vp;
+    if (machine.partitions[0].held && machine.clock_ns >= 500 * MS) {
+        machine.partitions[0].held = false;
+        schedule_look();
+    }
+}
+
+static void test_a_partition_that_was_held_gets_no_more_than_its_share_when_it_is_released(void **state)
+{
+    (void)state;
+    prepare(2, 1, 1000 * MS);
+    machine.partitions[0].held = true;
+    machine.at_exit = release_partition_0_at_500_ms;
+    schedule_run(ended);
+    assert_share(machine.ran_ns[0][0], 500 * MS, 50);
+}
+
+static void stand_still_for_500_ms_in_a_turn_of_vp0(struct vp *vp)
+{
+    if (vp->index == 0 && machine.clock_ns >= 100 * MS && machine.clock_ns < 500 * MS) {
+        machine.clock_ns += 500 * MS;
+    }
+}
+
+static void test_a_vp_does_not_wait_for_as_long_as_the_machine_stood_still_in_its_turn(void **state)
+{
+    (void)state;
+    prepare(1, 2, 1100 * MS);
+    machine.at_exit = stand_still_for_500_ms_in_a_turn_of_vp0;
+    schedule_run(ended);
+    assert_in_range(machine.ran_ns[0][1], 270 * MS, 330 * MS);
+}
+
 static void end_partition_1_at_20_ms(struct vp *vp)
 {
     (void)vp;
@@ -450,6 +485,8 @@ int main(void)
         cmocka_unit_test(test_who_gives_way_runs_no_more_than_an_exit_at_a_time),
         cmocka_unit_test(test_who_gives_way_to_nobody_goes_on),
         cmocka_unit_test(test_a_held_partition_does_not_run_and_others_do),
+        cmocka_unit_test(test_a_partition_that_was_held_gets_no_more_than_its_share_when_it_is_released),
+        cmocka_unit_test(test_a_vp_does_not_wait_for_as_long_as_the_machine_stood_still_in_its_turn),
         cmocka_unit_test(test_a_partition_that_ends_leaves_the_others_running),
         cmocka_unit_test(test_children_end_with_their_parent),
         cmocka_unit_test(test_whose_hypercall_waits_goes_on_when_it_is_told_to),
