@@ -329,6 +329,7 @@ static void test_real_mode_as_after_reset_is_a_state(void **state)
     (void)state;
     EXPECT_EQ(set_one(&copy, SEGMENT(VMMU_X86_DS), 0x10000, segment_word(0xFFFF, 0x1000, 0x93)), SUCCESS);
     EXPECT_EQ(copy.state.cpl, 0);
+    EXPECT_EQ(set_one(&copy, SEGMENT(VMMU_X86_SS), 0, segment_word(0xFFFF, 0, 0xF3)), INVALID_PARAMETER);
     EXPECT_EQ(set_one(&copy, CR0, 0x11, 0), SUCCESS);
     EXPECT_EQ(set_one(&copy, SEGMENT(VMMU_X86_SS), 0, segment_word(0xFFFF, 0, 0xF3)), INVALID_PARAMETER);
 }
