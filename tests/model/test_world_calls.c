@@ -35,7 +35,7 @@ static struct setting setting_of(unsigned engine)
 static void write_directory(struct world_rig *rig, unsigned n, unsigned index, uint64_t gpa, uint64_t flags)
 {
     EXPECT(rig_do(rig, (struct op){ .kind = OP_WRITE,
-                                    .address = RIG_DIRECTORY(n) + index * 4,
+                                    .address = RIG_DIRECTORY(n) + (uint64_t)index * 4,
                                     .value = gpa | LARGE | flags,
                                     .width = 4 }));
 }
