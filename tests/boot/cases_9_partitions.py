@@ -9,7 +9,7 @@ import tempfile
 import front
 import images
 from cases_6_monitor import PAGED, TECHNIQUES, Monitor
-from tap import Skipped, case, cases, expect, expect_equal, expect_match
+from tap import Skipped, case, expect, expect_equal, expect_match
 from terminal import terminal
 from vmlib import status
 
