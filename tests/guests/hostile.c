@@ -4,8 +4,8 @@
  * whoever runs beside it (`neighbour`) comes to the right results. What the answers are is the other guests' matter.
  *
  * Guest: run alone: --cpus 1
- * Guest: run beside a nested partition: --partition "kernel={guests}/neighbour64.elf protocol=multiboot mmu=nested memory=64M"
- * Guest: run beside a shadowed partition: --partition "kernel={guests}/neighbour32.elf protocol=multiboot mmu=shadow memory=64M"
+ * Guest: run beside a nested partition under shadow: --partition "kernel={guests}/neighbour64.elf protocol=multiboot mmu=nested memory=64M"
+ * Guest: run beside a shadowed partition under nested: --partition "kernel={guests}/neighbour32.elf protocol=multiboot mmu=shadow memory=64M"
  */
 #include "tests/guests/common/calls.h"
 #include "tests/guests/common/cpu.h"
@@ -299,7 +299,7 @@ static void test_links(const struct paging *paging)
 
 /* --- the hypervisor's interface --- */
 
-#define CALL_ROUNDS    6000
+#define CALL_ROUNDS    4000
 #define OVERLAY_ROUNDS 400
 
 /* Codes that there are, in TLFS if not here, and one that there is not. */
@@ -402,7 +402,7 @@ static void test_calls(void)
     comment("%u of %u calls succeeded", succeeded, CALL_ROUNDS);
     report(wrong == 0, "hypercalls with any input are answered by a status");
     unsigned known = 0;
-    for (uint32_t code = 0; code < 0x10000; code++) {
+    for (uint32_t code = 0; code < 0x10000; code += code < 0x200 ? 1 : 0x55) {
         known += code != CALL_SWITCH_SPACE &&
                  (hypercall(code, INPUT_PAGE, OUTPUT_PAGE) & 0xffff) != STATUS_INVALID_CODE;
     }
