@@ -247,16 +247,17 @@ static void enter(struct vp *vp, struct exit *exit)
     exit->delivering = vmx_keep_event(vp, exit);
 }
 
+/* Timers of VPs whose VMCS is not current are looked at, too. */
 static uint64_t tsc_offset(struct vp *vp)
 {
-    vmx_use(vp);
-    return vmread(VMCS_TSC_OFFSET);
+    return vp->arch->vmx->tsc_offset;
 }
 
 static void write_tsc_offset(struct vp *vp, uint64_t offset)
 {
     vmx_use(vp);
     vmwrite(VMCS_TSC_OFFSET, offset);
+    vp->arch->vmx->tsc_offset = offset;
 }
 
 static void write_tpr(struct vp *vp, uint8_t cr8)

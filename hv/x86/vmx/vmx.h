@@ -41,6 +41,7 @@ struct vmx_vp {
     uint32_t held_exceptions, held_mask;
     uint32_t processor_controls, processor_controls2, entry_controls;
     uint32_t interruptibility;
+    uint64_t tsc_offset;
     bool nmis_blocked_again;                /* since the exit, for an IRET that is to be executed again */
     uint32_t entry_event, entry_error_code; /* to be injected at the next entry */
 
