@@ -13,7 +13,7 @@ TABLES = 70
 WORKLOADS = {"fork": (10, 500), "mmap": (20, 10 * 16384), "pipe": (30, 5000), "cpuid": (40, 10000), "inb": (60, 5000)}
 
 # Those that want a machine of their own.
-ALONE = {"flush": (80, 500)}
+ALONE = {"flush": (80, 200)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What it takes to flush a page on other processors, by hypercall and by interrupts between processors: a thread of one program on
-each VP; one of them takes a page's right to be written away and gives it back."""
+each VP, all but one of which spin; that one takes a page's right to be written away, which is a flush, and gives it back. Who
+waits for others waits for their turns of the one processor: the last column has what these execute meanwhile, too."""
 
 import contextlib
 import dataclasses
@@ -13,9 +14,6 @@ from . import counts, images, machines, table
 
 FLUSH = "flush"
 HEADINGS = ("technique", "VPs", "flushes by", "flushes", "M instr", "exits", "exits/flush", "hv/flush", "all/flush")
-
-# Two for each turn of the workload: Linux flushes when it takes a right away, and when a fault finds a right that came back.
-FLUSHES_A_TURN = 1
 
 
 def run():
@@ -39,11 +37,11 @@ def _row(technique, vps, by_hypercall):
         if not counts.complete(marks, FLUSH):
             sys.stderr.write((folder / "console").read_bytes().decode(errors="replace")[-4000:])
             images.die(f"the flushes by {by} under {technique} did not come to their end")
-    turns, first, last = counts.alone(marks, FLUSH)
+    flushes, first, last = counts.alone(marks, FLUSH)
     instructions = last.all - first.all
     return {"host": "amd", "technique": technique, "workload": FLUSH, "vps": vps, "by": by, "instructions": instructions,
             "hv_instructions": instructions - (last.guest - first.guest), "exits": last.entries - first.entries,
-            "operations": turns * FLUSHES_A_TURN}
+            "operations": flushes}
 
 
 @contextlib.contextmanager
