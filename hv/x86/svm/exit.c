@@ -146,6 +146,14 @@ static bool flushes_by_itself(uint64_t code)
            code == SVM_EXIT_TASK_SWITCH;
 }
 
+/* An emulated processor (Bochs 2.7) has turned long mode on or off when it exits for the write of CR0 that is to do so. */
+static void mend_long_mode(struct svm_save *save)
+{
+    const bool is_on = save->efer & VMMU_X86_EFER_LME && save->cr0 & VMMU_X86_CR0_PG;
+
+    save->efer = (save->efer & ~VMMU_X86_EFER_LMA) | (is_on ? VMMU_X86_EFER_LMA : 0);
+}
+
 void svm_read_exit(struct vp *vp, struct exit *exit)
 {
     struct svm_vp *svm = vp->arch->svm;
@@ -179,6 +187,8 @@ void svm_read_exit(struct vp *vp, struct exit *exit)
             svm_close_interrupt_window(svm);
         } else if (code == SVM_EXIT_IRET) {
             svm_leave_nmi(svm);
+        } else if (code == SVM_EXIT_CR0_SELECTIVE) {
+            mend_long_mode(&svm->vmcb->save);
         }
     } else if (code == SVM_EXIT_SHUTDOWN) {
         dead_record(exit, "triple fault");
