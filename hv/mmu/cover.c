@@ -94,6 +94,7 @@ bool mmu_overlay(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8
 {
     struct mmu *mmu = partition->mmu;
 
+    lock_assert(&partition->lock);
     if (mmu->overlay_count == MMU_OVERLAYS || overlay_find(mmu, gpa)) {
         return false;
     }
@@ -111,6 +112,7 @@ bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa)
     const struct mmu_overlay *overlay = overlay_find(mmu, gpa);
     struct mmu_overlay removed;
 
+    lock_assert(&partition->lock);
     if (!overlay) {
         return false;
     }
@@ -158,6 +160,7 @@ static enum vmmu_status set_patch(struct partition *partition, const struct gues
     enum vmmu_status status;
     bool patched;
 
+    lock_assert(&partition->lock);
     if (!has_room(mmu)) {
         return VMMU_NO_MEMORY;
     }
@@ -182,9 +185,11 @@ enum vmmu_status mmu_lend(struct partition *partition, vmmu_gpa gpa, const struc
         .gpa = gpa, .size = VMMU_PAGE_BYTES, .lent = true, .rights = rights, .owner = (uint8_t)owner->index
     };
 
+    lock_assert(&owner->lock);
     if (!guest_memory_hpa(&owner->memory, source, &patch.hpa)) {
         return VMMU_ABSENT;
     }
+    owner->mmu->lends = true;
     return set_patch(partition, &patch);
 }
 
@@ -193,31 +198,13 @@ enum vmmu_status mmu_withhold(struct partition *partition, vmmu_gpa gpa)
     return set_patch(partition, &(struct guest_patch){ .gpa = gpa, .size = VMMU_PAGE_BYTES });
 }
 
-/* A page that the tables cannot be made to show any more (memory ran out) ends the partition: it must not see it again. */
-void mmu_take_back(struct partition *partition)
-{
-    struct mmu *mmu = partition->mmu;
-    const unsigned count = mmu->patches.count;
-
-    mmu->patches.count = 0;
-    mmu_cover_changed(mmu);
-    for (unsigned i = 0; i < count; i++) {
-        const struct guest_patch *patch = &mmu->patches.patch[i];
-
-        for (uint64_t at = 0; at < patch->size; at += VMMU_PAGE_BYTES) {
-            if (!mmu_show(partition, (vmmu_gpa){ patch->gpa.v + at })) {
-                partition_end(partition, PARTITION_STOPPED, 0,
-                              "what its parent had lent could not be taken back");
-                return;
-            }
-        }
-    }
-}
-
-bool mmu_has_lent(const struct partition *partition)
+bool mmu_is_shared(const struct partition *partition)
 {
     const struct guest_patches *patches = &partition->mmu->patches;
 
+    if (partition->mmu->lends) {
+        return true;
+    }
     for (unsigned i = 0; i < patches->count; i++) {
         if (patches->patch[i].lent) {
             return true;

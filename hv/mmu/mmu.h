@@ -134,11 +134,8 @@ enum vmmu_status mmu_lend(struct partition *partition, vmmu_gpa gpa, const struc
 VMMU_MUST_USE
 enum vmmu_status mmu_withhold(struct partition *partition, vmmu_gpa gpa);
 
-/* The parent has ended: @partition has all its own memory again, and nobody else's. */
-void mmu_take_back(struct partition *partition);
-
-/* Whether others than this partition's processors may write what it has for its tables: some memory is lent. */
-bool mmu_has_lent(const struct partition *partition);
+/* Whether others than this partition's processors may write its memory: some is lent to it, or it has lent some. */
+bool mmu_is_shared(const struct partition *partition);
 
 enum mmu_grant {
     MMU_GRANTED,

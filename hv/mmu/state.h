@@ -27,6 +27,7 @@ struct mmu {
     struct mmu_overlay overlays[MMU_OVERLAYS];
     struct guest_patches
         patches;     /* where the parent has lent or withheld memory; no room until it first does */
+    bool lends;      /* memory of this partition's stands in another */
     uint64_t filter; /* a bit for each page number modulo 64 where an overlay or a patch stands */
     const struct guest_slot *near; /* the slot that was last asked for; nearly always the next one, too */
     struct vmmu_nested nested;     /* of the technique `nested`; of `shadow`, for phases, if has_phases */

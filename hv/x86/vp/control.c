@@ -320,7 +320,12 @@ enum vp_next x86_control_exit(struct vp *vp, const struct exit *exit)
     }
     switch (written) {
     case WRITTEN: x86_retire(vp, insn->length); break;
-    case WRITTEN_NOT: x86_raise_gp(vp); break;
+    case WRITTEN_NOT:
+        if (!(vp->waits &
+              VP_WAIT_INTERCEPT)) { /* for PDPTEs that its parent withholds: then it starts again */
+            x86_raise_gp(vp);
+        }
+        break;
     case WRITTEN_TOLD: return x86_unsupported_feature(vp, VMMU_HYPERV_FEATURE_CACHE_DISABLE, 0);
     }
     return VP_RESUME;

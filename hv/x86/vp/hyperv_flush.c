@@ -80,13 +80,16 @@ static void flush_vp(struct vp *vp, const struct vmmu_hyperv_flush_plan *plan)
     }
 }
 
-/* What was never started has nothing cached. */
+/*
+ * What was never started has nothing cached. Where others write the partition's memory, too, nobody saw whether they wrote to
+ * tables: what was made from these is made anew.
+ */
 void x86_perform_flush(struct partition *partition, const struct vmmu_hyperv_flush_plan *plan)
 {
     if (vmmu_plan_is_empty(&plan->plan)) {
         return;
     }
-    if (plan->guest_physical || mmu_has_lent(partition)) {
+    if (plan->guest_physical || mmu_is_shared(partition)) {
         mmu_forget_all(partition);
     }
     for (unsigned i = 0; i < partition->vp_count; i++) {

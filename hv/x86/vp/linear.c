@@ -45,12 +45,17 @@ bool x86_load_pdptes(struct vp *vp, uint64_t cr3)
 {
     struct vp_arch *arch = vp->arch;
     const struct vmmu_ram ram = x86_ram(vp);
+    enum vmmu_status status;
 
     if (arch->pdptes_in_memory) {
         return true;
     }
     x86_forget_fetches(vp); /* what they remember does not tell these registers */
-    if (vmmu_mode_load_pdptes(&arch->cpu, &ram, cr3, arch->pdpte) != VMMU_OK) {
+    status = vmmu_mode_load_pdptes(&arch->cpu, &ram, cr3, arch->pdpte);
+    if (status == VMMU_ABSENT) {
+        (void)x86_table_is_withheld(vp, NULL);
+    }
+    if (status != VMMU_OK) {
         return false;
     }
     if (arch->walks_guest) {

@@ -18,7 +18,12 @@ static enum vmmu_status check_cr3(void *context, uint32_t cr3)
     const struct vmmu_ram ram = x86_ram(vp);
     uint64_t pdpte[4];
 
-    return loads_pdptes(vp, cr3) ? vmmu_mode_load_pdptes(&vp->arch->cpu, &ram, cr3, pdpte) : VMMU_OK;
+    enum vmmu_status status = VMMU_OK;
+
+    if (loads_pdptes(vp, cr3)) {
+        status = vmmu_mode_load_pdptes(&vp->arch->cpu, &ram, cr3, pdpte);
+    }
+    return status == VMMU_ABSENT ? x86_table_is_withheld(vp, NULL) : status;
 }
 
 static enum vmmu_status load_cr3(void *context, uint32_t cr3)

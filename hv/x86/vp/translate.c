@@ -139,12 +139,11 @@ const struct vmmu_x86_mode *x86_mode_with_root(struct vp *vp, uint64_t cr3)
     return &arch->mode;
 }
 
-/* A table could not be read, or an entry of it not marked, because of the parent. Whoever walked starts again after it. */
-static enum vmmu_status table_is_withheld(struct vp *vp, vmmu_gva va)
+enum vmmu_status x86_table_is_withheld(struct vp *vp, const vmmu_gva *va)
 {
     const bool readable = mmu_grant(vp->partition, vp->arch->withheld, VMMU_X86_READ) == MMU_GRANTED;
 
-    x86_memory_intercept(vp, vp->arch->withheld, readable ? VMMU_X86_WRITE : VMMU_X86_READ, &va);
+    x86_memory_intercept(vp, vp->arch->withheld, readable ? VMMU_X86_WRITE : VMMU_X86_READ, va);
     return VMMU_RACED;
 }
 
@@ -167,5 +166,5 @@ enum vmmu_status x86_walk(struct vp *vp, vmmu_gva va, enum vmmu_x86_access_kind 
     for (unsigned i = 0; i < WALK_TRIES && status == VMMU_RACED; i++) {
         status = vmmu_x86_walk(mode, &ram, va, access, walk);
     }
-    return status == VMMU_ABSENT ? table_is_withheld(vp, va) : status;
+    return status == VMMU_ABSENT ? x86_table_is_withheld(vp, &va) : status;
 }

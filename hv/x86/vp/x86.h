@@ -396,7 +396,16 @@ void x86_read_keys(struct vp *vp, uint64_t cr4, uint32_t *pkru, uint32_t *pkrs);
 enum vmmu_status x86_walk(struct vp *vp, vmmu_gva va, enum vmmu_x86_access_kind kind,
                           struct vmmu_x86_walk_result *walk);
 
-/* How the library reaches the guest's tables: memory that is not there reads as all ones, as on a bus. */
+/*
+ * The last walk, on the way to @va if that is not NULL, was given up for VMMU_ABSENT: the parent withholds a table from being read,
+ * or from being marked. It is told. Returns VMMU_RACED: whoever walked starts again afterwards.
+ */
+enum vmmu_status x86_table_is_withheld(struct vp *vp, const vmmu_gva *va);
+
+/*
+ * How the library reaches the guest's tables: memory that is not there reads as all ones, as on a bus. What the parent withholds
+ * is VMMU_ABSENT.
+ */
 struct vmmu_ram x86_ram(struct vp *vp);
 
 /* --- fetch.c --- */
@@ -486,7 +495,10 @@ void x86_paging_changed(struct vp *vp);
 /* CR3, and nothing else of these, has been written; only where the processor walks tables of ours. */
 void x86_root_changed(struct vp *vp, uint64_t cr3);
 
-/* Load the PDPTE registers from the table that @cr3 names, where we hold them. False: #GP, and nothing was changed. */
+/*
+ * Load the PDPTE registers from the table that @cr3 names, where we hold them. False: #GP, or the VP waits for its parent, which
+ * withholds the table; and nothing was changed.
+ */
 VMMU_MUST_USE
 bool x86_load_pdptes(struct vp *vp, uint64_t cr3);
 
