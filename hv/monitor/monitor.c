@@ -97,23 +97,12 @@ static void for_each(unsigned first, unsigned end, struct answer *answer,
 
 /* --- text --- */
 
-/* Where an answer is about several, it says which: whether it does. */
-static bool name_partition(const struct partition *partition, const struct answer *answer)
-{
-    const bool several = answer->request->partition == REQUEST_ALL && partition_count() > 1;
-
-    if (several) {
-        say("partition %u: ", partition->index);
-    }
-    return several;
-}
-
 static void say_shadow(struct partition *partition, struct answer *answer)
 {
     const struct vmmu_shadow_counters *counters = mmu_shadow_counters(partition);
 
-    if (name_partition(partition, answer) && counters) {
-        say("\n");
+    if (answer->request->partition == REQUEST_ALL && partition_count() > 1) {
+        say("partition %u\n", partition->index);
     }
     if (counters) {
         shadow_text_counters(&control_text, counters);
@@ -144,18 +133,39 @@ static void say_walk(struct partition *partition, struct answer *answer)
     }
 }
 
-static void say_stop(struct partition *partition, struct answer *answer)
+/* Whether all of these are held, so that to stop them changes nothing, or to let them go. */
+static bool are_all(bool held, unsigned first, unsigned end)
 {
-    (void)name_partition(partition, answer);
-    say(partition->held ? "stopped before\n" : "stopped\n");
+    for (unsigned i = first; i < end; i++) {
+        if (partition_at(i)->held != held) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void stop(struct partition *partition, struct answer *answer)
+{
+    (void)answer;
     partition_hold(partition);
 }
 
-static void say_go(struct partition *partition, struct answer *answer)
+static void go(struct partition *partition, struct answer *answer)
 {
-    (void)name_partition(partition, answer);
-    say(partition->held ? "running\n" : "running before\n");
+    (void)answer;
     partition_release(partition);
+}
+
+static void answer_stop(unsigned first, unsigned end, struct answer *answer)
+{
+    say(are_all(true, first, end) ? "stopped before\n" : "stopped\n");
+    for_each(first, end, answer, stop);
+}
+
+static void answer_go(unsigned first, unsigned end, struct answer *answer)
+{
+    say(are_all(false, first, end) ? "running before\n" : "running\n");
+    for_each(first, end, answer, go);
 }
 
 static void say_focus(struct partition *partition, struct answer *answer)
@@ -339,8 +349,8 @@ static void answer_about(unsigned first, unsigned end, struct answer *answer)
     case REQUEST_CONSOLE_READ: for_each(first, end, answer, add_console); break;
     case REQUEST_SHADOW: for_each(first, end, answer, say_shadow); break;
     case REQUEST_WALK: for_each(first, end, answer, say_walk); break;
-    case REQUEST_STOP: for_each(first, end, answer, say_stop); break;
-    case REQUEST_GO: for_each(first, end, answer, say_go); break;
+    case REQUEST_STOP: answer_stop(first, end, answer); break;
+    case REQUEST_GO: answer_go(first, end, answer); break;
     case REQUEST_CONSOLE: for_each(first, end, answer, say_focus); break;
     case REQUEST_READ: answer_read(answer->request); break;
     case REQUEST_PAGES: answer_pages(answer->request); break;

@@ -8,6 +8,7 @@ import tempfile
 
 import front
 import images
+from cases_6_live import tool
 from cases_6_monitor import PAGED, TECHNIQUES, Monitor
 from tap import Skipped, case, expect, expect_equal, expect_match
 from terminal import terminal
@@ -57,13 +58,20 @@ def boot(*codes, words=()):
 @contextlib.contextmanager
 def running(*codes):
     """A terminal on partitions with each of @codes, and their monitor."""
+    with shown(*codes) as (screen, path):
+        asking = Monitor(path)
+        yield screen, asking
+        asking.port.close()
+
+
+@contextlib.contextmanager
+def shown(*codes):
+    """The same terminal, and the path of the monitor's socket, once the first of them says "up"."""
     with words_of(codes) as words, tempfile.TemporaryDirectory() as short:
         path = os.path.join(short, "monitor")
         with terminal(*words, "--monitor", path) as screen:
             screen.wait(b"up")
-            asking = Monitor(path)
-            yield screen, asking
-            asking.port.close()
+            yield screen, path
 
 
 @case("each of eight partitions comes to its own end, and the first one's console is the one that is shown")
@@ -167,8 +175,10 @@ def _():
         clocks = [[one["clock_ns"] for one in document["partitions"]] for document in documents]
         expect(clocks[0][0] < clocks[1][0], "the first one's clock stands")
         expect_equal(clocks[1][1], clocks[0][1], "clock of the second")
-        expect_equal(asking.ask("stop"), "partition 0: stopped\npartition 1: stopped before", "answer")
-        expect_equal(asking.ask("go"), "partition 0: running\npartition 1: running", "answer")
+        expect_equal(asking.ask("stop"), "stopped", "answer")
+        expect_equal(asking.ask("stop"), "stopped before", "answer")
+        expect_equal(asking.ask("go 1"), "running", "answer")
+        expect_equal(asking.ask("go"), "running", "answer")
         expect_equal(asking.ask("go 0"), "running before", "answer")
         expect_match("there is no partition 7", asking.ask("stop 7"), "answer")
 
@@ -176,7 +186,7 @@ def _():
 @case("no memory of one partition is another's, and what the machine tells of each is that one's")
 def _():
     with running(*3 * [PAGED]) as (_, asking):
-        expect_match("^partition 0: stopped$", asking.ask("stop"), "answer")
+        expect_equal(asking.ask("stop"), "stopped", "answer")
         partitions = json.loads(asking.ask("state", b"\n"))["partitions"]
         pieces = sorted((int(piece["hpa"], 16), int(piece["bytes"], 16)) for one in partitions for piece in one["memory"])
         expect_equal(sum(size for _, size in pieces), 3 * GUEST_BYTES, "bytes in all")
@@ -202,3 +212,18 @@ def _():
         expect_equal((told["vmmu_ended"], told["report"]["outcome"]["value"]), (1, 9), "what was told")
         rows = json.loads(asking.ask("partitions", b"\n"))["partitions"]
         expect_equal([row["outcome"] for row in rows], ["running", "debug-exit"], "outcomes")
+
+
+@case("vmmu live and vmmu top look at the partition that is named, and want a name")
+def _():
+    with shown(PAGED, PAGED) as (_, path):
+        for words in (("live", path), ("top", "--count", 1, path)):
+            expect_match("there are several partitions: say which by --partition", tool(*words, status=3)[1], "errors")
+        expect_equal(tool("live", "--partition", 1, path, "stop")[0], "stopped\n", "stop of the second")
+        expect_match("stopped", tool("live", "--partition", 1, path)[0].splitlines()[0], "the second at a glance")
+        expect_match("running", tool("live", "--partition", 0, path)[0].splitlines()[0], "the first at a glance")
+        tool("top", "--partition", 0, "--interval", 0.1, "--count", 1, path)
+        expect_match("there is no partition 2", tool("live", "--partition", 2, path, "go", status=3)[1], "errors")
+        for at in range(2):
+            walk = tool("live", "--partition", at, path, "walk", f"{COUNT_AT:x}")[0]
+            expect_match(f"{COUNT_AT:x}", walk, f"walk in partition {at}")

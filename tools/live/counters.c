@@ -138,6 +138,9 @@ static bool take(struct json_object *document, struct counters *counters, struct
     struct json_object *held = NULL;
 
     *counters = (struct counters){ 0 };
+    if (json_get_array(document, "partitions")) {
+        return complain(complaint, "there are several partitions: say which by --partition");
+    }
     if (!mmu || !vps) {
         return complain(complaint, "the hypervisor's document has no \"%s\"", mmu ? "vps" : "mmu");
     }

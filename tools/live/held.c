@@ -18,13 +18,13 @@
 #define BY_SIGNAL      128
 
 /* Ask @request, to which @word is the answer, and behind it, if it was so before, something more. */
-static bool order(const char *socket, const char *request, const char *word, bool *before,
+static bool order(const char *socket, const struct live_request *request, const char *word, bool *before,
                   struct complaint *complaint)
 {
     char answer[ANSWER_LETTERS];
     struct link link;
-    const bool answered =
-        link_open(&link, socket, complaint) && link_text(&link, request, answer, sizeof(answer), complaint);
+    const bool answered = link_open(&link, socket, complaint) &&
+                          link_text(&link, request->text, answer, sizeof(answer), complaint);
 
     link_close(&link);
     if (!answered) {
@@ -34,20 +34,24 @@ static bool order(const char *socket, const char *request, const char *word, boo
         char clean[61];
 
         counters_copy_text(clean, sizeof(clean), answer);
-        return complain(complaint, "the hypervisor answers \"%s\" with \"%s\"", request, clean);
+        return complain(complaint, "the hypervisor answers \"%s\" with \"%s\"", request->text, clean);
     }
     *before = answer[strlen(word)] != '\0';
     return true;
 }
 
-bool held_stop(const char *socket, bool *before, struct complaint *complaint)
+bool held_stop(const char *socket, uint32_t partition, bool *before, struct complaint *complaint)
 {
-    return order(socket, "stop", "stopped", before, complaint);
+    const struct live_request request = live_request("stop", partition);
+
+    return order(socket, &request, "stopped", before, complaint);
 }
 
-bool held_go(const char *socket, bool *before, struct complaint *complaint)
+bool held_go(const char *socket, uint32_t partition, bool *before, struct complaint *complaint)
 {
-    return order(socket, "go", "running", before, complaint);
+    const struct live_request request = live_request("go", partition);
+
+    return order(socket, &request, "running", before, complaint);
 }
 
 /* --- while something is done --- */
@@ -134,11 +138,11 @@ int held_while(const char *socket, int (*work)(void *context), void *context)
 
     asked_to_end = 0;
     catch_endings(saved);
-    if (!held_stop(socket, &held_before, &complaint)) {
+    if (!held_stop(socket, LIVE_ALL, &held_before, &complaint)) {
         give_up(COMMAND_INPUT, "%s: %s", socket, complaint.text);
     }
     status = asked_to_end ? COMMAND_INPUT : run_apart(work, context, saved);
-    if (!held_before && !held_go(socket, &before, &complaint)) {
+    if (!held_before && !held_go(socket, LIVE_ALL, &before, &complaint)) {
         give_up(COMMAND_INPUT, "%s: the partition may still stand still: %s", socket, complaint.text);
     }
     restore_endings(saved);

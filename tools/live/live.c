@@ -2,6 +2,7 @@
  * vmmu live.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,15 @@
 struct live_options {
     struct ui_options ui;
     char *socket;
-    char *verb;   /* NULL: a glance */
-    char **words; /* of the verb */
+    uint32_t partition; /* or LIVE_ALL */
+    char *verb;         /* NULL: a glance */
+    char **words;       /* of the verb */
     int word_count;
+};
+
+static const struct argp_option option_list[] = {
+    LIVE_OPTION_PARTITION,
+    { 0 },
 };
 
 static const char manual[] =
@@ -40,6 +47,7 @@ static const char manual[] =
     "  vmmu live /tmp/guest walk ffffffff81000000\n"
     "  vmmu live /tmp/guest explain\n"
     "  vmmu live --json /tmp/guest maps\n"
+    "  vmmu live --partition 1 /tmp/guest stop\n"
     "  vmmu live /tmp/guest dump guest.vmmu; vmmu check guest.vmmu\n"
     "\n"
     "Exit status: 0 done; of another command its own; 2 a command line that cannot be,\n"
@@ -51,6 +59,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &options->ui; return 0;
+    case LIVE_KEY_PARTITION: options->partition = live_partition(state, argument); return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num == 0) {
             options->socket = argument;
@@ -79,8 +88,9 @@ static int show_glance(const struct live_options *options)
     struct counters counters;
     struct link link;
     const char *line;
+    const struct live_request request = live_request("stats", options->partition);
     const bool read = link_open(&link, options->socket, &complaint) &&
-                      link_document(&link, "stats", "{\"vmmu\"", &line, &complaint) &&
+                      link_document(&link, request.text, "{\"vmmu\"", &line, &complaint) &&
                       counters_read(line, &counters, &document, &complaint);
 
     link_close(&link);
@@ -120,7 +130,7 @@ static int stop(struct live_options *options)
     struct complaint complaint;
     bool before;
 
-    if (!held_stop(options->socket, &before, &complaint)) {
+    if (!held_stop(options->socket, options->partition, &before, &complaint)) {
         give_up(COMMAND_INPUT, "%s: %s", options->socket, complaint.text);
     }
     return tell_held(options, true, before);
@@ -131,7 +141,7 @@ static int go(struct live_options *options)
     struct complaint complaint;
     bool before;
 
-    if (!held_go(options->socket, &before, &complaint)) {
+    if (!held_go(options->socket, options->partition, &before, &complaint)) {
         give_up(COMMAND_INPUT, "%s: %s", options->socket, complaint.text);
     }
     return tell_held(options, false, before);
@@ -181,7 +191,8 @@ static int dump(struct live_options *options)
 static int run_command(void *context)
 {
     const struct live_options *const options = context;
-    char **const words = take_memory((unsigned long)options->word_count + 6, sizeof(*words));
+    char **const words = take_memory((unsigned long)options->word_count + 7, sizeof(*words));
+    char partition[32];
     unsigned count = 0;
 
     words[count++] = strdup("vmmu");
@@ -190,6 +201,10 @@ static int run_command(void *context)
         words[count++] = strdup("--json");
     }
     words[count++] = strdup(*paint_off() ? "--color=always" : "--color=never");
+    if (options->partition != LIVE_ALL) {
+        (void)snprintf(partition, sizeof(partition), "--partition=%" PRIu32, options->partition);
+        words[count++] = partition;
+    }
     words[count++] = options->socket;
     for (int i = 0; i < options->word_count; i++) {
         words[count++] = options->words[i];
@@ -234,10 +249,12 @@ static int run_verb(struct live_options *options)
 int live_command(int argc, char **argv)
 {
     static const struct argp_child children[] = { { &ui_argp, 0, NULL, 0 }, { 0 } };
-    static const struct argp argp = {
-        .parser = parse, .args_doc = "SOCKET [WHAT...]", .doc = manual, .children = children
-    };
-    struct live_options options = { .ui = { 0 } };
+    static const struct argp argp = { .options = option_list,
+                                      .parser = parse,
+                                      .args_doc = "SOCKET [WHAT...]",
+                                      .doc = manual,
+                                      .children = children };
+    struct live_options options = { .ui = { 0 }, .partition = LIVE_ALL };
 
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
     return options.verb ? run_verb(&options) : show_glance(&options);

@@ -10,6 +10,7 @@
 #include "tools/command.h"
 #include "tools/image/link.h"
 #include "tools/live/rates.h"
+#include "tools/live/request.h"
 #include "tools/live/screen.h"
 #include "tools/ui/json.h"
 #include "tools/ui/options.h"
@@ -23,6 +24,7 @@
 struct top_options {
     struct ui_options ui;
     const char *socket;
+    uint32_t partition; /* or LIVE_ALL */
     double interval_s;
     uint64_t count; /* 0: without end */
 };
@@ -43,6 +45,7 @@ enum { KEY_INTERVAL = 'i', KEY_COUNT = 'n' };
 static const struct argp_option option_list[] = {
     { "interval", KEY_INTERVAL, "SECONDS", 0, "Between two looks, 0.1 to 3600 (default: 1)", 0 },
     { "count", KEY_COUNT, "N", 0, "End after so many intervals", 0 },
+    LIVE_OPTION_PARTITION,
     { 0 },
 };
 
@@ -75,6 +78,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
             argp_error(state, "--interval: '%s' is no number from 0.1 to 3600", argument);
         }
         return 0;
+    case LIVE_KEY_PARTITION: options->partition = live_partition(state, argument); return 0;
     case KEY_COUNT: options->count = option_count(state, "--count", argument, 1, UINT32_MAX); return 0;
     case ARGP_KEY_ARG:
         if (options->socket) {
@@ -101,10 +105,11 @@ static const struct counters *last_look(const struct top *top)
 /* Read the counters anew; those before stay where they are. */
 static bool look(struct top *top, struct complaint *complaint)
 {
+    const struct live_request request = live_request("counters", top->options->partition);
     const char *line;
 
     top->now ^= 1;
-    return link_document(&top->link, "counters", "{\"vmmu\"", &line, complaint) &&
+    return link_document(&top->link, request.text, "{\"vmmu\"", &line, complaint) &&
            counters_read(line, &top->looks[top->now], NULL, complaint);
 }
 
@@ -341,7 +346,7 @@ int top_command(int argc, char **argv)
     static const struct argp argp = {
         .options = option_list, .parser = parse, .args_doc = "SOCKET", .doc = manual, .children = children
     };
-    struct top_options options = { .interval_s = 1 };
+    struct top_options options = { .interval_s = 1, .partition = LIVE_ALL };
     struct top *const top = take_memory(1, sizeof(*top));
     int status;
 

@@ -5,6 +5,7 @@
 #include "tests/unit/test.h"
 #include "tools/live/counters.h"
 #include "tools/live/rates.h"
+#include "tools/live/request.h"
 
 #define VP(entries, port, faults)                                                                            \
     "{\"index\":0,\"counters\":{\"entries\":" entries ",\"exits\":{\"port\":" port ",\"page-fault\":" faults \
@@ -187,6 +188,19 @@ static void test_what_was_not_counted_before_began_at_zero(void **state)
     assert_float_equal(rates_of(&before, &now, RATES_BY_SPEED)->all[COUNTER_EXITS][0].per_second, 5.0, 1e-9);
 }
 
+static void test_of_several_partitions_one_must_be_named(void **state)
+{
+    struct complaint complaint;
+    struct counters counters;
+
+    (void)state;
+    EXPECT(!counters_read("{\"vmmu\":1,\"partitions\":[{},{}]}", &counters, NULL, &complaint));
+    EXPECT(strstr(complaint.text, "--partition"));
+    EXPECT(strcmp(live_request("counters", LIVE_ALL).text, "counters") == 0);
+    EXPECT(strcmp(live_request("counters", 0).text, "counters 0") == 0);
+    EXPECT(strcmp(live_request("counters", UINT32_MAX - 1).text, "counters 4294967294") == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_by_total_the_largest_comes_first_and_levels_come_last),
         cmocka_unit_test(test_without_time_between_two_looks_nothing_grows),
         cmocka_unit_test(test_what_was_not_counted_before_began_at_zero),
+        cmocka_unit_test(test_of_several_partitions_one_must_be_named),
     };
 
     return RUN_TESTS(tests);

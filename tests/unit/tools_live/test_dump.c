@@ -186,7 +186,7 @@ static void test_what_a_hypervisor_says_gives_no_orders_to_a_terminal(void **sta
     hypervisor_says = "\033[2Jstopped";
     other = start(shadow_state(), NOWHERE, NOWHERE);
     hypervisor_says = NULL;
-    EXPECT(!held_stop(other.socket, &before, &complaint));
+    EXPECT(!held_stop(other.socket, LIVE_ALL, &before, &complaint));
     EXPECT(strstr(complaint.text, "?[2Jstopped") != NULL);
     EXPECT(strchr(complaint.text, '\033') == NULL);
     EXPECT(!dump_write(other.socket, other.dump, &summary, &complaint));
@@ -250,11 +250,11 @@ static void test_stop_and_go_tell_whether_it_was_so_before(void **state)
     bool before = true;
 
     (void)state;
-    EXPECT(held_stop(other.socket, &before, &complaint) && !before);
-    EXPECT(held_stop(other.socket, &before, &complaint) && before);
-    EXPECT(held_go(other.socket, &before, &complaint) && !before);
-    EXPECT(held_go(other.socket, &before, &complaint) && before);
-    EXPECT(!held_go("/nonexistent/socket", &before, &complaint));
+    EXPECT(held_stop(other.socket, LIVE_ALL, &before, &complaint) && !before);
+    EXPECT(held_stop(other.socket, LIVE_ALL, &before, &complaint) && before);
+    EXPECT(held_go(other.socket, LIVE_ALL, &before, &complaint) && !before);
+    EXPECT(held_go(other.socket, LIVE_ALL, &before, &complaint) && before);
+    EXPECT(!held_go("/nonexistent/socket", LIVE_ALL, &before, &complaint));
     hypervisor_end(&other);
 }
 
