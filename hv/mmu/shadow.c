@@ -57,6 +57,32 @@ static enum vmmu_status ram_exchange(void *context, uint64_t address, unsigned w
     return mmu_exchange_entry(context, (vmmu_gpa){ address }, width_bytes, expected, desired);
 }
 
+/*
+ * The same where the guest's say in how tables are cached is honoured: no entry stays in a cache. Which of the guest's
+ * ask for that is not looked at, for nobody can tell.
+ */
+static enum vmmu_status uncached_load(void *context, uint64_t address, unsigned width_bytes, uint64_t *value)
+{
+    const void *entry = mmu_entry_at(context, (vmmu_gpa){ address }, width_bytes);
+
+    if (entry) {
+        arch_evict(entry);
+    }
+    return ram_load(context, address, width_bytes, value);
+}
+
+static enum vmmu_status uncached_exchange(void *context, uint64_t address, unsigned width_bytes,
+                                          uint64_t expected, uint64_t desired)
+{
+    const enum vmmu_status status = ram_exchange(context, address, width_bytes, expected, desired);
+    const void *entry = mmu_entry_at(context, (vmmu_gpa){ address }, width_bytes);
+
+    if (entry) {
+        arch_evict(entry);
+    }
+    return status;
+}
+
 static bool is_covered(const struct mmu *mmu, uint64_t base, uint64_t size_bytes)
 {
     for (unsigned i = 0; i < mmu->overlay_count; i++) {
@@ -169,7 +195,9 @@ static const char *shadow_create(struct partition *partition)
     const char *missing;
     vmmu_hpa at;
 
-    mmu->ram = (struct vmmu_ram){ .context = partition, .load = ram_load, .exchange = ram_exchange };
+    mmu->ram = policy->table_cache == VMMU_HYPERV_CACHE_HONOR
+                   ? (struct vmmu_ram){ partition, uncached_load, uncached_exchange }
+                   : (struct vmmu_ram){ partition, ram_load, ram_exchange };
     missing = arch_shadow(&config);
     if (missing) {
         return missing;

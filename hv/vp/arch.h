@@ -83,6 +83,9 @@ bool arch_vp_wakes(struct vp *vp);
 void arch_partition_hold(struct partition *partition);
 void arch_partition_release(struct partition *partition);
 
+/* What is cached of the memory at @at goes there, and out of every cache. */
+void arch_evict(const void *at);
+
 /* Forget translations that @plan names before the next entry. */
 void arch_vp_flush(struct vp *vp, const struct vmmu_plan *plan);
 

@@ -8,6 +8,12 @@
 #include "hv/mmu/mmu.h"
 #include "hv/x86/vp/x86.h"
 
+/* In order with the accesses before and behind it. */
+void arch_evict(const void *at)
+{
+    __asm__ volatile("mfence\n\tclflush %0\n\tmfence" : : "m"(*(const char *)at) : "memory");
+}
+
 static struct vmmu_hyperv_pats *pats_of(const struct vp *vp)
 {
     return &vp->partition->arch->hyperv.pats;
