@@ -34,7 +34,8 @@ def debian(partition, guest, work, slow):
         partition.initrds.append((guests.extras(guest, work.packages), ""))
     partition.work = work.archive.bytes()
     _check_room(partition)
-    words = [guests.COMMAND_LINE, guests.SLOW if slow else "", guest.words, "" if work.verbose else guests.QUIET, work.append]
+    words = [guests.COMMAND_LINE, guests.SLOW if slow else "", guest.words,
+             guest.words_of_several if partition.cpus > 1 else "", "" if work.verbose else guests.QUIET, work.append]
     _enter(partition, guest, made, " ".join(word for word in words if word))
 
 
