@@ -350,15 +350,25 @@ static uint64_t random_place(void)
     }
 }
 
-/* Mostly words that mean something at this place, so that more than the first check is met. */
+/* One of @count numbers, or a word without meaning. */
+static uint64_t pick(const uint64_t *likely, unsigned count)
+{
+    const uint32_t choice = random_next();
+    return choice & 7 ? likely[(choice >> 8) % count] : random_wide();
+}
+
+/* Mostly words that mean something at their place, so that more than the first check is met. */
 static void fill_input(volatile uint64_t *input)
 {
-    static const uint64_t likely[] = {
-        0, 1, 2, 3, 4, 7, 16, PARTITION_SELF, VP_SELF, 0xfffff, 0x40003, FRAMES
+    static const uint64_t partitions[] = { 1, 2, 3, PARTITION_SELF, 0 };
+    static const uint64_t processors[] = { 0, 1, 2, VP_SELF, UINT64_C(8) << 32, UINT64_C(16) << 32 | 1 };
+    static const uint64_t words[] = {
+        0, 1, 2, 3, 4, 7, 16, 0xfffff, 0x40000, 0x40003, 0x20000, FRAMES, 4096
     };
-    for (unsigned i = 0; i < 12; i++) {
-        const uint32_t choice = random_next();
-        input[i] = choice & 3 ? likely[(choice >> 8) % (sizeof(likely) / sizeof(likely[0]))] : random_wide();
+    input[0] = pick(partitions, sizeof(partitions) / sizeof(partitions[0]));
+    input[1] = pick(processors, sizeof(processors) / sizeof(processors[0]));
+    for (unsigned i = 2; i < 12; i++) {
+        input[i] = pick(words, sizeof(words) / sizeof(words[0]));
     }
 }
 
