@@ -101,6 +101,25 @@ static enum vp_next finish_with(struct request *request, enum vmmu_hyperv_result
     return finish(request, &end);
 }
 
+/* The partition that the call names, and the VP, which the library has found to be there. */
+static struct partition *target_of(const struct request *request)
+{
+    if (!request->target) {
+        host_panic("a hypercall about nobody\n");
+    }
+    return request->target;
+}
+
+static struct vp *target_vp(const struct request *request)
+{
+    const struct partition *target = target_of(request);
+
+    if (request->outcome.target.vp >= target->vp_count) {
+        host_panic("a hypercall about no VP\n");
+    }
+    return target->vps[request->outcome.target.vp];
+}
+
 /* --- memory of the target's --- */
 
 static struct vmmu_hyperv_page page_of(void *context, vmmu_gpa gpa)
@@ -117,13 +136,13 @@ static struct vmmu_hyperv_page page_of(void *context, vmmu_gpa gpa)
 
 static enum vp_next translate(struct request *request)
 {
-    struct vp *vp = request->target->vps[request->outcome.target.vp];
+    struct vp *vp = target_vp(request);
     struct vmmu_hyperv_translation translation;
     const struct vmmu_x86_state *state = x86_code(vp);
     const struct vmmu_ram ram = x86_ram(vp);
     const struct vmmu_hyperv_view view = { .mode = x86_mode(vp, true),
                                            .ram = &ram,
-                                           .pats = &request->target->arch->hyperv.pats,
+                                           .pats = &vp->partition->arch->hyperv.pats,
                                            .second_level = vp->arch->walks_guest,
                                            .vp = vp->index,
                                            .rflags = state->rflags,
@@ -145,8 +164,7 @@ static enum vp_next translate(struct request *request)
 static enum vp_next read_gpa(struct request *request)
 {
     const struct vmmu_hyperv_access *access = &request->outcome.access;
-    const struct vmmu_hyperv_page page =
-        page_of(request->target->vps[request->outcome.target.vp], access->gpa);
+    const struct vmmu_hyperv_page page = page_of(target_vp(request), access->gpa);
     const enum vmmu_hyperv_access_code code = vmmu_hyperv_access_judge(&page, false);
     uint8_t data[sizeof access->data] = { 0 };
 
@@ -184,8 +202,7 @@ static void store(uint8_t *at, const uint8_t *data, unsigned bytes)
 static enum vp_next write_gpa(struct request *request)
 {
     const struct vmmu_hyperv_access *access = &request->outcome.access;
-    const struct vmmu_hyperv_page page =
-        page_of(request->target->vps[request->outcome.target.vp], access->gpa);
+    const struct vmmu_hyperv_page page = page_of(target_vp(request), access->gpa);
     const enum vmmu_hyperv_access_code code = vmmu_hyperv_access_judge(&page, true);
 
     if (code == VMMU_HYPERV_ACCESS_SUCCESS) {
@@ -218,21 +235,22 @@ static enum vp_next map_pages(struct request *request)
 {
     const struct vmmu_hyperv_call_outcome *outcome = &request->outcome;
     const bool map = outcome->action == VMMU_HYPERV_CALL_MAP;
-    const uint64_t limit = BIT64(request->target->arch->hyperv.config.maxphyaddr);
+    struct partition *target = target_of(request);
+    const uint64_t limit = BIT64(target->arch->hyperv.config.maxphyaddr);
     enum vmmu_status status = VMMU_OK;
     uint16_t done = 0;
 
-    x86_memory_moved(request->target);
+    x86_memory_moved(target);
     for (; done < outcome->reps.count; done++) {
         const vmmu_gpa gpa = { outcome->map.gpa.v + done * VMMU_PAGE_BYTES };
 
         if (gpa.v >= limit) {
             status = VMMU_INVALID;
         } else if (map) {
-            status = mmu_lend(request->target, gpa, request->caller->partition,
+            status = mmu_lend(target, gpa, request->caller->partition,
                               vmmu_hyperv_map_source(outcome, request->input, done), outcome->map.rights);
         } else {
-            status = mmu_withhold(request->target, gpa);
+            status = mmu_withhold(target, gpa);
         }
         if (status != VMMU_OK) {
             break;
@@ -245,7 +263,7 @@ static enum vp_next map_pages(struct request *request)
 
 static enum vp_next get_registers(struct request *request)
 {
-    struct vp *vp = request->target->vps[request->outcome.target.vp];
+    struct vp *vp = target_vp(request);
     struct vmmu_hyperv_registers registers;
     enum vmmu_hyperv_result status;
     uint16_t done = 0;
@@ -257,11 +275,11 @@ static enum vp_next get_registers(struct request *request)
 
 static enum vp_next set_registers(struct request *request)
 {
-    struct vp *vp = request->target->vps[request->outcome.target.vp];
+    struct vp *vp = target_vp(request);
     const struct vmmu_ram ram = x86_ram(vp);
     const struct vmmu_hyperv_register_rules rules = { .cpu = &vp->arch->cpu,
                                                       .ram = &ram,
-                                                      .policy = &request->target->arch->hyperv.config.policy,
+                                                      .policy = &vp->partition->arch->hyperv.config.policy,
                                                       .xcr0_offered = vp->arch->cpuid.xcr0_allowed,
                                                       .tsc_aux = vp->arch->msrs.config.rdtscp,
                                                       .pdpte_in_memory = vp->arch->pdptes_in_memory };
@@ -394,6 +412,7 @@ enum vp_next x86_hypercall_exit(struct vp *vp, const struct exit *exit)
     request.registers = caller_of(vp);
     request.target = NULL;
     request.output = NULL;
+    request.call = (struct vmmu_hyperv_call){ 0 };
     request.outcome = vmmu_hyperv_call_decode(&arch->hyperv, &request.registers, &request.call);
     if (request.outcome.action != VMMU_HYPERV_CALL_UD) {
         count_call(vp, request.call.code);

@@ -189,7 +189,7 @@ static void test_a_full_table_takes_no_more_and_stays_as_it_is(void **state)
 {
     struct table *table = empty();
     struct guest_patch more;
-    unsigned page = 0;
+    uint64_t page = 0;
 
     (void)state;
     do {
