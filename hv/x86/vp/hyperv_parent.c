@@ -50,6 +50,20 @@ static enum vmmu_x86_memory_type type_at(struct vp *vp, vmmu_gpa gpa, const vmmu
     return range == VMMU_X86_TYPE_UC && page != VMMU_X86_TYPE_WC ? VMMU_X86_TYPE_UC : page;
 }
 
+/* The code at RIP, as far as it can be looked at, and how much of it is one instruction that accesses data. */
+static void look_at_code(struct vp *vp, struct vmmu_hyperv_memory_intercept *intercept)
+{
+    struct vmmu_insn insn;
+
+    intercept->fetched = (uint8_t)x86_code_at_rip(vp, intercept->instruction, sizeof intercept->instruction);
+    if (intercept->access != VMMU_X86_EXECUTE && !intercept->event_pending &&
+        vmmu_insn_decode(intercept->instruction, intercept->fetched, vmmu_insn_mode(x86_code(vp)), &insn) ==
+            VMMU_OK) {
+        intercept->instruction_bytes = insn.length;
+    }
+}
+
+/* Nothing here may walk the guest's tables but as an observer: these may be what is withheld. */
 void x86_memory_intercept(struct vp *vp, vmmu_gpa gpa, enum vmmu_x86_access_kind access, const vmmu_gva *gva)
 {
     struct vp_arch *arch = vp->arch;
@@ -67,13 +81,11 @@ void x86_memory_intercept(struct vp *vp, vmmu_gpa gpa, enum vmmu_x86_access_kind
         .type = type_at(vp, gpa, gva),
     };
     struct vmmu_hyperv_message message;
-    const struct vmmu_insn *insn;
 
-    intercept.fetched = (uint8_t)x86_code_at_rip(vp, intercept.instruction, sizeof intercept.instruction);
-    if (access != VMMU_X86_EXECUTE && !intercept.event_pending && x86_peek(vp, &insn) == VMMU_OK &&
-        insn->length <= intercept.fetched) {
-        intercept.instruction_bytes = insn->length;
+    if (vp->waits & VP_WAIT_INTERCEPT) {
+        return; /* of what one instruction meets the first is told */
     }
+    look_at_code(vp, &intercept);
     message = vmmu_hyperv_message_memory(&intercept);
     arch->flush_inhibited = true;
     (void)tell(vp, &message);
