@@ -34,7 +34,7 @@ static void test_readers_do_not_take_from_each_other(void **state)
 {
     uint64_t one = 0;
     uint64_t other = 0;
-    uint8_t byte;
+    uint8_t byte = 0xFF;
 
     (void)state;
     begin(2);
@@ -47,7 +47,7 @@ static void test_readers_do_not_take_from_each_other(void **state)
 static void test_nothing_is_lost_while_it_fits(void **state)
 {
     uint64_t place = 0;
-    uint8_t byte;
+    uint8_t byte = 0xFF;
 
     (void)state;
     begin(RING_BYTES);
@@ -60,7 +60,7 @@ static void test_a_reader_that_is_too_late_goes_on_with_the_oldest_and_knows_wha
 {
     uint64_t place = 0;
     uint64_t taken = 0;
-    uint8_t byte;
+    uint8_t byte = 0xFF;
 
     (void)state;
     begin(RING_BYTES + 10);
