@@ -27,7 +27,7 @@ round() {{
 SUM = hashlib.md5("".join(f"{number}\n" * FILES for number in range(1, NUMBERS + 1)).encode()).hexdigest()
 
 # As many as come to about the same time; and as many as leave the other time to die first.
-ROUNDS, MORE_ROUNDS = (6, 3), (16, 6)
+ROUNDS, MORE_ROUNDS = (4, 2), (16, 6)
 # A kernel that is told to reboot by force and by a triple fault dies of one, whatever its processors are at.
 KILLED_MIDWAY = ROUND + "round 1; (round 2; round 3; round 4) & sleep 0.3; reboot -f"
 DIES = "reboot=t,force"
