@@ -75,7 +75,7 @@ static void put_list(struct generator *generator, unsigned vp, uint64_t address)
     struct luck *luck = &generator->luck;
     const unsigned count = luck_below(luck, 4);
     const unsigned place = luck_below(luck, count + 1);
-    const bool is_long = luck_once_in(luck, 4);
+    const bool is_long = luck_once_in(luck, 3);
     unsigned length = 0;
 
     for (unsigned i = 0; i <= count; i++) {
@@ -169,15 +169,37 @@ static void generate_travel(struct generator *generator, unsigned vp, uint64_t a
 
 /* --- what comes next --- */
 
+/* Other places of the large page that @vp's tables map at the address: processors may keep them apart. Returns how many. */
+#define PARTS 3U
+static unsigned draw_parts(struct generator *generator, unsigned vp, uint64_t address, uint64_t parts[PARTS])
+{
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_READ };
+    struct vmmu_x86_walk_result walk;
+
+    if (!generate_walk(generator, vp, address, access, &walk) ||
+        walk.translation.page_bytes == VMMU_PAGE_BYTES) {
+        return 0;
+    }
+    for (unsigned i = 0; i < PARTS; i++) {
+        parts[i] = address ^ (1 + luck_below(&generator->luck, 31)) * VMMU_PAGE_BYTES;
+    }
+    return PARTS;
+}
+
 void generate_call(struct generator *generator, unsigned vp)
 {
     struct luck *luck = &generator->luck;
     const uint64_t address =
         luck_once_in(luck, 4) ? generate_address(generator, vp) : generator->recent[luck_below(luck, RECENT)];
+    uint64_t parts[PARTS];
+    const unsigned count = draw_parts(generator, vp, address, parts);
 
     if (luck_once_in(luck, 4)) {
         generate_travel(generator, vp, address);
         return;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        use_everywhere(generator, parts[i], 1);
     }
     use_everywhere(generator, address, 1);
     use_everywhere(generator, address, 2);
@@ -185,6 +207,9 @@ void generate_call(struct generator *generator, unsigned vp)
         generate_edit_of(generator, vp, address);
     }
     flush(generator, luck_below(luck, 4) ? vp : luck_below(luck, vp_count(generator)), address);
+    for (unsigned i = 0; i < count; i++) {
+        use_everywhere(generator, parts[i], 1);
+    }
     use_everywhere(generator, address, 1);
     use_everywhere(generator, address, 2);
 }

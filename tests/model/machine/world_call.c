@@ -130,7 +130,9 @@ static unsigned put_set(struct world *world, struct flush_call *call, uint64_t v
     put(call, banks);
     for (unsigned bank = 0; bank < 64; bank++) {
         if (banks & BIT64(bank)) {
-            put(call, bank == 0 ? vps : world_once_in(world, 2) ? UINT64_MAX : luck_next(&world->luck));
+            put(call, bank == 0                 ? vps
+                      : world_once_in(world, 3) ? UINT64_MAX
+                                                : luck_next(&world->luck) & BITS64(63, 2));
             count++;
         }
     }
