@@ -131,8 +131,7 @@ static bool has_room(struct mmu *mmu)
 {
     vmmu_hpa at;
 
-    if (!mmu->patches.room &&
-        memory_take(PATCHES * sizeof(struct guest_patch), VMMU_PAGE_BYTES, false, &at)) {
+    if (!mmu->patches.room && mmu_memory_take(PATCHES * sizeof(struct guest_patch), &at)) {
         guest_patches_init(&mmu->patches, memory_at(at), PATCHES);
     }
     return mmu->patches.room != 0;

@@ -40,6 +40,19 @@ static void *host_page_take(void *context, enum vmmu_page_zone zone, vmmu_hpa *a
     return taken ? memory_at(*at) : NULL;
 }
 
+bool mmu_memory_take(uint64_t size_bytes, vmmu_hpa *at)
+{
+    bool taken;
+
+    lock_take(&memory_lock);
+    taken = memory_take(size_bytes, VMMU_PAGE_BYTES, false, at);
+    lock_release(&memory_lock);
+    if (taken) {
+        __builtin_memset(memory_at(*at), 0, size_bytes);
+    }
+    return taken;
+}
+
 static void host_page_give(void *context, vmmu_hpa at, void *page)
 {
     (void)context;
@@ -317,6 +330,7 @@ enum vmmu_status mmu_exchange_entry(const struct partition *partition, vmmu_gpa 
     void *entry = mmu_writable_at(partition, gpa, width_bytes);
     bool stored = true;
 
+    lock_assert(&partition->lock);
     if (entry && width_bytes == 4) {
         uint32_t expected32 = (uint32_t)expected;
 

@@ -58,6 +58,10 @@ struct mmu_technique {
 /* The technique of that name, which is @length characters long, or NULL. */
 const struct mmu_technique *mmu_find(const char *name, unsigned length);
 
+/* Take whole pages of the machine's memory, zeroed, while guests run. Whoever takes them has a partition's lock, or none. */
+VMMU_MUST_USE
+bool mmu_memory_take(uint64_t size_bytes, vmmu_hpa *at);
+
 /* Map the partition's memory by @technique. NULL, or why not. */
 const char *mmu_create(struct partition *partition, const struct mmu_technique *technique);
 

@@ -193,6 +193,7 @@ static bool deal_with(struct vp *vp, const struct exit *exit)
 {
     struct partition *partition = vp->partition;
     enum vp_next next;
+    bool tells;
 
     if (interrupts_may_wait(exit)) {
         take_interrupts();
@@ -203,8 +204,9 @@ static bool deal_with(struct vp *vp, const struct exit *exit)
         vp->waits |= VP_WAIT_EVENT;
         vp->attention |= VP_ATTENTION_EVENT;
     }
+    tells = vp->waits & VP_WAIT_INTERCEPT;
     lock_release(&partition->lock);
-    if (vp->waits & VP_WAIT_INTERCEPT) {
+    if (tells) {
         arch_vp_post(vp);
     }
     switch (next) {
@@ -222,21 +224,27 @@ static bool deal_with(struct vp *vp, const struct exit *exit)
     __builtin_unreachable();
 }
 
+static bool must_not_enter(const struct vp *vp)
+{
+    return vp->waits || vp->attention & (VP_ATTENTION_STOP | VP_ATTENTION_HOLD);
+}
+
 /* What must be done before the guest is entered. False: it must not be. */
 static bool prepare(struct vp *vp)
 {
     struct partition *partition = vp->partition;
+    bool may_enter;
 
-    if (vp->waits || vp->attention & (VP_ATTENTION_STOP | VP_ATTENTION_HOLD)) {
-        return false;
-    }
     lock_take(&partition->lock);
-    if (vp->attention) {
-        arch_vp_events(vp);
+    if (!must_not_enter(vp)) {
+        if (vp->attention) {
+            arch_vp_events(vp);
+        }
+        mmu_upset(partition);
     }
-    mmu_upset(partition);
+    may_enter = !must_not_enter(vp);
     lock_release(&partition->lock);
-    return !(vp->attention & VP_ATTENTION_STOP);
+    return may_enter;
 }
 
 void run_vp(struct vp *vp)

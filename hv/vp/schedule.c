@@ -9,6 +9,12 @@
 /* More than VPs are apart that are busy. */
 #define OWED_MOST_NS (2 * SCHEDULE_SLICE_NS)
 
+/*
+ * Who gives way counts as if it had used that much: several that spin do not hand the processor round among themselves while one
+ * works that they all wait for.
+ */
+#define GIVEN_WAY_NS (SCHEDULE_SLICE_NS / 4)
+
 /* This processor's. */
 static struct {
     struct vp *running; /* whose turn it is; NULL: nobody's */
@@ -27,22 +33,29 @@ static bool may_run(const struct vp *vp)
     return vp->partition->outcome == PARTITION_RUNNING && !vp->partition->held;
 }
 
-static bool wakes(struct vp *vp)
+static bool has_halted(const struct vp *vp)
 {
-    bool does;
-
-    lock_take(&vp->partition->lock);
-    does = arch_vp_wakes(vp);
-    lock_release(&vp->partition->lock);
-    return does;
+    return vp->waits == VP_WAIT_EVENT;
 }
 
 bool schedule_is_ready(struct vp *vp)
 {
-    if (!may_run(vp) || vp->waits & ~(unsigned)VP_WAIT_EVENT) {
+    bool ready;
+
+    if (!may_run(vp)) {
         return false;
     }
-    return !vp->waits || (vp->attention & VP_ATTENTION_EVENT && wakes(vp));
+    lock_take(&vp->partition->lock);
+    ready = !vp->waits || (has_halted(vp) && vp->attention & VP_ATTENTION_EVENT && arch_vp_wakes(vp));
+    lock_release(&vp->partition->lock);
+    return ready;
+}
+
+static void end_halt(struct vp *vp)
+{
+    lock_take(&vp->partition->lock);
+    vp->waits &= ~(unsigned)VP_WAIT_EVENT;
+    lock_release(&vp->partition->lock);
 }
 
 /* --- who is next --- */
@@ -120,7 +133,7 @@ static struct vp *choose(void)
     now.hint = NULL;
     now.yielded = NULL;
     if (chosen) {
-        chosen->waits &= ~(unsigned)VP_WAIT_EVENT;
+        end_halt(chosen);
         raise_floor(chosen->run_ns);
     }
     return chosen;
@@ -140,7 +153,7 @@ static void catch_up(struct vp *vp)
 
 void schedule_notice(struct vp *vp)
 {
-    if (vp == now.running) {
+    if (vp == now.running || !may_run(vp) || (vp->waits && !has_halted(vp))) {
         return;
     }
     if (vp->waits) {
@@ -160,6 +173,7 @@ void schedule_wake(struct vp *vp, unsigned waits)
         vp->waits &= ~waits;
         vp->attention |= VP_ATTENTION_EVENT;
         schedule_notice(vp);
+        now.hint = vp;
     }
 }
 
@@ -233,6 +247,7 @@ static void take_turn(struct vp *vp)
 void schedule_give_way(void)
 {
     now.yielded = now.running;
+    now.running->run_ns += GIVEN_WAY_NS;
 }
 
 /* --- the life of partitions --- */
@@ -242,7 +257,9 @@ static void end_children(const struct partition *parent)
 {
     for (unsigned i = 0; i < partition_count(); i++) {
         if (partition_at(i)->parent == parent) {
+            lock_take(&partition_at(i)->lock);
             partition_end(partition_at(i), PARTITION_STOPPED, 0, "its parent has ended");
+            lock_release(&partition_at(i)->lock);
         }
     }
 }

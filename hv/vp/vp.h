@@ -5,8 +5,8 @@
  *
  * Locks: one processor runs everything today, with interrupts taken only where host_interrupts_take()
  * and host_wait() say so; interrupt handlers touch neither partitions nor VPs. When several processors
- * run: a VP's fields belong to the processor that runs it, but `attention` and `waits`, which others change;
- * a partition's belong to its lock (hv/vp/lock.h).
+ * run: a VP's fields belong to the processor that runs it, but `attention` and `waits`, which others change under the
+ * partition's lock (hv/vp/lock.h); a partition's belong to that, too.
  */
 #ifndef HV_VP_VP_H
 #define HV_VP_VP_H

@@ -280,7 +280,8 @@ static void watch_pause(struct vp *vp, bool watched)
 static void raise_debug(struct vp *vp, uint64_t dr6_bits)
 {
     vmx_use(vp);
-    write_dr6(read_dr6() | dr6_bits | (vmread(VMCS_GUEST_PENDING_DEBUG) & VMX_PENDING_BREAKPOINTS));
+    vmx_write_dr6(vp,
+                  vmx_read_dr6(vp) | dr6_bits | (vmread(VMCS_GUEST_PENDING_DEBUG) & VMX_PENDING_BREAKPOINTS));
     vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
 }
 

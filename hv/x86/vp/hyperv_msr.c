@@ -64,7 +64,7 @@ static bool move_overlay(struct vp *vp, const struct vmmu_hyperv_overlay *change
 {
     struct x86_overlay *overlay = overlay_of(vp, change->kind);
 
-    if (change->place && !overlay->page.v && !page_take(true, &overlay->page)) {
+    if (change->place && !overlay->page.v && !mmu_memory_take(VMMU_PAGE_BYTES, &overlay->page)) {
         return false;
     }
     x86_memory_moved(vp->partition);

@@ -248,7 +248,8 @@ enum vmmu_hyperv_result x86_switch_space(struct vp *vp, uint64_t cr3)
     if (status != VMMU_HYPERV_SUCCESS) {
         return status;
     }
-    if (arch->mode.paging == VMMU_X86_PAGING_PAE) {
+    /* Not arch->mode: where the processor walks the guest's tables it is made when somebody asks. */
+    if (vmmu_mode_paging(registers.cr0, registers.cr4, registers.efer) == VMMU_X86_PAGING_PAE) {
         x86_forget_fetches(vp);
         write_pdptes(vp, registers.pdpte);
     }

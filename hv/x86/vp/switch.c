@@ -80,10 +80,22 @@ static void save_extended(struct vp *vp)
     }
 }
 
+/*
+ * Older AMD processors neither store nor load the x87's last instruction and operand where no exception of it is pending: so they
+ * become the hypervisor's own, lest another guest read where the last one worked. Spec: APM 2 "FXSAVE and FXRSTOR Instructions".
+ */
+static void forget_x87_pointers(void)
+{
+    static const uint32_t nothing;
+
+    __asm__ volatile("fnclex\n\temms\n\tfildl %0" : : "m"(nothing) : "memory");
+}
+
 static void load_extended(struct vp *vp)
 {
     void *area = memory_at(vp->arch->extended);
 
+    forget_x87_pointers();
     if (x86_has_xsave()) {
         xsetbv(0, components);
         __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
