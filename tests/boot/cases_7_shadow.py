@@ -25,7 +25,7 @@ dd if=/dev/zero of=/tmp/zeros bs=1M count=32 2>/dev/null && md5sum </tmp/zeros &
 WORK_SAYS = "20000\n58f06dd588d8ffb3beb46ada6309436b  -\n"
 # One of each kind that works tables hard; what each finds wrong, --verify says.
 STRESSORS = ("vm", "fork", "mmap", "mremap", "remap", "munmap", "brk", "mprotect", "fault", "pageswap", "pagemove", "mmapfork",
-             "mmapfixed", "shm", "madvise")
+             "mmapfixed", "shm")
 STRESS = "stress-ng --timeout {} --verify --oomable --vm-bytes 32M --mmap-bytes 8M --mremap-bytes 4M " + \
          " ".join(f"--{name} 1" for name in STRESSORS)
 
