@@ -347,6 +347,54 @@ static void test_inhibit(void)
     register_write(child(0), REGISTER_INTERCEPT_SUSPEND, 0);
 }
 
+/* --- flushes of guest-physical addresses --- */
+
+/* The frame of ours that the child has its table in. */
+#define TABLE FRAME(40)
+
+/* The child's table of leaves moves, as it is, into a page of ours, which we write without a call. */
+static bool table_lend(void)
+{
+    const uint64_t table = mail(0, MAIL_ENTRY) & ~UINT64_C(0xfff);
+    for (unsigned at = 0; at < PAGE_BYTES; at += 8) {
+        *(volatile uint64_t *)(TABLE + at) = family_read_gpa(table + at, 8);
+    }
+    return pages_map(CHILD_PARTITION, table / PAGE_BYTES, MAP_READ | MAP_WRITE | MAP_EXECUTE,
+                     TABLE / PAGE_BYTES, 1) == STATUS_SUCCESS;
+}
+
+/* As edit(), but with nobody told. */
+static void edit_unseen(bool new)
+{
+    const uint32_t frame = (uint32_t)(new ? FAMILY_EDITED_NEW : FAMILY_FRAME(PAGE_EDITED));
+    *(volatile uint32_t *)(TABLE + (uintptr_t)(mail(0, MAIL_ENTRY) & 0xfff)) = frame | PTE_P | PTE_W;
+}
+
+/* What the call @value makes of changes that are unseen, on both processors of the child. */
+static void test_flush_physical(const char *name, uint64_t value)
+{
+    const uint64_t va = family_va(PAGE_EDITED);
+    unsigned old = 0, wrong = 0;
+    family_write_gpa(INPUT_PAGE, 0, 8);
+    family_write_gpa(INPUT_PAGE + 8, 0, 8);
+    family_write_gpa(INPUT_PAGE + 16, FAMILY_FRAME(PAGE_EDITED), 8);
+    family_write_gpa(INPUT_PAGE + 24, FAMILY_EDITED_NEW, 8);
+    for (unsigned i = 0; i < 10; i++) {
+        const bool new = ~i & 1;
+        const uint32_t before = new ? EDITED_OLD : EDITED_NEW, after = new ? EDITED_NEW : EDITED_OLD;
+        wrong += command(0, COMMAND_READ, va, 0) != before || command(1, COMMAND_READ, va, 0) != before;
+        edit_unseen(new);
+        const uint64_t seen = command(1, COMMAND_READ, va, 0);
+        old += seen == before;
+        wrong += seen != before && seen != after;
+        wrong += (command(0, COMMAND_CALL, value, INPUT_PAGE) & 0xffff) != STATUS_SUCCESS;
+        wrong += command(0, COMMAND_READ, va, 0) != after || command(1, COMMAND_READ, va, 0) != after;
+    }
+    comment("%s: %u of 10 changes were unseen before", name, old);
+    detail("%u wrong", wrong);
+    report(wrong == 0, "%s by the child shows what its parent wrote into a lent table", name);
+}
+
 /* --- statuses --- */
 
 static void test_targets(void)
@@ -490,6 +538,9 @@ void guest_main(void)
     test_space();
     test_page_table();
     test_inhibit();
+    report(table_lend(), "a page table of the child moves into a page of its parent's");
+    test_flush_physical("HvFlushGuestPhysicalAddressSpace", CALL_FLUSH_PHYSICAL_SPACE);
+    test_flush_physical("HvFlushGuestPhysicalAddressList", CALL_FLUSH_PHYSICAL_LIST | CALL_REPS(2));
     test_targets();
     test_places();
     test_parameters();
