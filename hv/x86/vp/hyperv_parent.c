@@ -4,6 +4,9 @@
  * A VP about which a message goes out waits, with RIP where it was, until the parent clears Suspended. So one message at a
  * time is under way about it, and it is kept with the VP until the parent's message page has room; the parent's interrupt
  * controller is reached under the parent's lock, which comes before the child's: see arch_vp_post().
+ *
+ * Messages are delivered in the order in which they came to be posted, whichever child they are about: else one whose VPs
+ * take turns would keep those of the others waiting for ever.
  */
 #include "hv/boot/memory.h"
 #include "hv/mmu/mmu.h"
@@ -21,6 +24,7 @@ static enum vp_next tell(struct vp *vp, const struct vmmu_hyperv_message *messag
     }
     vp->arch->message = *message;
     vp->arch->message_waits = true;
+    vp->arch->message_turn = 0;
     vp->waits |= VP_WAIT_INTERCEPT;
     return VP_WAIT;
 }
@@ -135,15 +139,15 @@ static void interrupt(struct vp *vp, const struct vmmu_hyperv_post *post)
     schedule_notice(vp);
 }
 
-/* Both partitions' locks are held. */
-static void post(struct partition *parent, struct vp *about)
+/* Whether there was room for it. Both partitions' locks are held. */
+static bool post(struct partition *parent, struct vp *about)
 {
     struct vp *vp = parent->vps[0];
     const struct x86_overlay *page = &vp->arch->overlays[X86_OVERLAY_MESSAGES];
     struct vmmu_hyperv_post done;
 
-    if (!about->arch->message_waits || !page->page.v) {
-        return;
+    if (!page->page.v) {
+        return false;
     }
     done = vmmu_hyperv_post(&vp->arch->hyperv, VMMU_HYPERV_SINT_INTERCEPT, &about->arch->message,
                             memory_at(page->page));
@@ -154,21 +158,52 @@ static void post(struct partition *parent, struct vp *about)
     if (done.interrupts) {
         interrupt(vp, &done);
     }
+    return done.written;
 }
 
-void x86_post_waiting(struct partition *partition)
+static bool has_turn(const struct vp *vp)
 {
-    for (unsigned i = partition->index + 1; i < partition_count(); i++) {
+    return vp->arch->message_waits && vp->arch->message_turn;
+}
+
+/* The VP of a child's whose message has waited longest; NULL: none waits. */
+static struct vp *oldest(const struct partition *parent)
+{
+    struct vp *found = NULL;
+
+    for (unsigned i = parent->index + 1; i < partition_count(); i++) {
         struct partition *child = partition_at(i);
 
-        if (child->parent != partition) {
+        if (child->parent != parent) {
             continue;
         }
         lock_take(&child->lock);
         for (unsigned j = 0; j < child->vp_count; j++) {
-            post(partition, child->vps[j]);
+            struct vp *vp = child->vps[j];
+
+            if (has_turn(vp) && (!found || vp->arch->message_turn < found->arch->message_turn)) {
+                found = vp;
+            }
         }
         lock_release(&child->lock);
+    }
+    return found;
+}
+
+/* Between the look and the posting the child may have had its message dropped. */
+void x86_post_waiting(struct partition *partition)
+{
+    bool goes_on = true;
+
+    while (goes_on) {
+        struct vp *about = oldest(partition);
+
+        if (!about) {
+            return;
+        }
+        lock_take(&about->partition->lock);
+        goes_on = !has_turn(about) || post(partition, about);
+        lock_release(&about->partition->lock);
     }
 }
 
@@ -182,7 +217,10 @@ void arch_vp_post(struct vp *vp)
     }
     lock_take(&parent->lock);
     lock_take(&child->lock);
-    post(parent, vp);
+    if (!vp->arch->message_turn) {
+        vp->arch->message_turn = ++parent->arch->message_turns;
+    }
     lock_release(&child->lock);
+    x86_post_waiting(parent);
     lock_release(&parent->lock);
 }

@@ -279,6 +279,7 @@ struct vp_arch {
     int auto_eoi;         /* the vector of a message's interrupt that ends as it is delivered; 0: none */
     vmmu_gpa withheld;    /* where the last walk that was given up met memory that the parent withholds */
     struct vmmu_hyperv_message message;
+    uint64_t message_turn;     /* of those that wait the lowest goes first; 0: it has none yet */
     uint64_t messages;         /* about this VP, that were delivered */
     uint64_t calls[X86_CALLS]; /* hypercalls that it made: see x86_report_calls() */
     struct x86_msrs msrs;
@@ -300,6 +301,7 @@ struct partition_arch {
     /* A VP ran on its own tables, and nobody saw what it wrote: what was made from guest memory for VPs that do not is out of date. */
     bool unseen_writes;
     bool enlightened;
+    uint64_t message_turns; /* that were given to messages about this partition's children */
     struct vmmu_hyperv_partition hyperv;
     struct x86_overlay overlays[X86_OVERLAYS];
 };
