@@ -6,7 +6,7 @@
  * delivered; whatever cannot be taken now has a window opened for it.
  */
 #include "hv/boot/memory.h"
-#include "hv/x86/vp/x86.h"
+#include "hv/x86/vp/hyperv.h"
 
 /*
  * Vectors whose exception, raised while another is being delivered, makes a double fault. Spec:
@@ -83,6 +83,11 @@ static uint32_t *assist_word(const struct vp *vp)
     return memory_at(vp->arch->overlays[X86_OVERLAY_ASSIST].page);
 }
 
+static bool messages_wait(const struct vp *vp)
+{
+    return vp->index == 0 && vp->partition->arch->messages_wait;
+}
+
 void x86_settle_eoi(struct vp *vp)
 {
     struct lapic *lapic = pc_lapic(x86_pc(vp), vp->index);
@@ -96,7 +101,7 @@ void x86_settle_eoi(struct vp *vp)
         lapic_assist_end(lapic, true);
         return;
     }
-    if (!lapic_eoi_is_trivial(lapic) && vmmu_hyperv_eoi_withdraw(hyperv, &word)) {
+    if ((!lapic_eoi_is_trivial(lapic) || messages_wait(vp)) && vmmu_hyperv_eoi_withdraw(hyperv, &word)) {
         *assist_word(vp) = word;
         lapic_assist_end(lapic, false);
     }
@@ -116,7 +121,7 @@ static void offer_lazy_eoi(struct vp *vp)
     struct lapic *lapic = pc_lapic(x86_pc(vp), vp->index);
     uint32_t word;
 
-    if (!vp->arch->overlays[X86_OVERLAY_ASSIST].placed || vp->arch->hyperv.eoi_offered ||
+    if (!vp->arch->overlays[X86_OVERLAY_ASSIST].placed || vp->arch->hyperv.eoi_offered || messages_wait(vp) ||
         !lapic_assist_begin(lapic)) {
         return;
     }
@@ -173,6 +178,10 @@ void arch_vp_events(struct vp *vp)
 
     vp->attention &= ~(unsigned)(VP_ATTENTION_EVENT | VP_ATTENTION_SOON);
     x86_settle_eoi(vp);
+    /* An EOI asks for attention, and has those that wait tried again. Spec: TLFS "Inter-Partition Communication". */
+    if (messages_wait(vp)) {
+        x86_post_waiting(vp->partition);
+    }
     /* Whatever changed the task priority asked for attention: the guest reads it as CR8 without an exit. */
     arch->backend->write_tpr(vp, (uint8_t)lapic_cr8_read(pc_lapic(x86_pc(vp), vp->index)));
     if (arch->exception_pending && !arch->backend->is_injecting(vp)) {

@@ -193,18 +193,16 @@ static struct vp *oldest(const struct partition *parent)
 /* Between the look and the posting the child may have had its message dropped. */
 void x86_post_waiting(struct partition *partition)
 {
+    struct vp *about = oldest(partition);
     bool goes_on = true;
 
-    while (goes_on) {
-        struct vp *about = oldest(partition);
-
-        if (!about) {
-            return;
-        }
+    while (about && goes_on) {
         lock_take(&about->partition->lock);
         goes_on = !has_turn(about) || post(partition, about);
         lock_release(&about->partition->lock);
+        about = oldest(partition);
     }
+    partition->arch->messages_wait = about;
 }
 
 void arch_vp_post(struct vp *vp)

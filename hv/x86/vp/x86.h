@@ -302,6 +302,7 @@ struct partition_arch {
     bool unseen_writes;
     bool enlightened;
     uint64_t message_turns; /* that were given to messages about this partition's children */
+    bool messages_wait;     /* some had no room: VP 0's next EOI or EOM makes it, perhaps */
     struct vmmu_hyperv_partition hyperv;
     struct x86_overlay overlays[X86_OVERLAYS];
 };
@@ -363,7 +364,10 @@ void x86_raise_ud(struct vp *vp);
 /* Give an intercepted exception back to the guest. */
 void x86_raise_again(struct vp *vp, const struct exit_exception *exception);
 
-/* If the guest has taken the offer of an interrupt that needs no EOI, end that interrupt now. */
+/*
+ * If the guest has taken the offer of an interrupt that needs no EOI, end that interrupt now; else take the offer back if the
+ * EOI has come to matter.
+ */
 void x86_settle_eoi(struct vp *vp);
 
 /* Nothing waits to be delivered any more. */
