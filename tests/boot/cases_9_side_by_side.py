@@ -65,8 +65,9 @@ def right(rounds, vps=1):
     return [f"round {turn}: {SUM}  -" for turn in range(1, rounds + 1) for _ in range(vps)]
 
 
-@cases("both do their work to the end, with {} processors each", (1, 2))
-def _(vps):
+@cases("both do their work to the end, with {} each", ("one processor", "two processors"))
+def _(processors):
+    vps = 1 if processors == "one processor" else 2
     ended, reports = side_by_side(*[to_the_end(rounds) for rounds in ROUNDS], vps)
     expect_equal(ended.status, 0, str(ended))
     first, second = said(ended)
