@@ -7,8 +7,6 @@
 #include "hv/x86/cpu.h"
 #include "hv/x86/vmx/vmx.h"
 
-#define BLOCKED_BY_INSTRUCTION (VMX_BLOCKED_BY_STI | VMX_BLOCKED_BY_MOV_SS)
-
 static const uint8_t event_types[] = {
     [X86_EVENT_INTERRUPT] = VMX_EVENT_INTERRUPT,
     [X86_EVENT_NMI] = VMX_EVENT_NMI,
@@ -126,18 +124,6 @@ void vmx_reset_events(struct vp *vp)
     }
 }
 
-/* An instruction that was performed for the guest ends what the one before it blocked. */
-static uint32_t interruptibility_of(const struct vp *vp)
-{
-    const struct vmmu_x86_state *state = &vp->arch->state;
-    const uint32_t now = vp->arch->vmx->interruptibility;
-
-    if (!state->interrupt_shadow) {
-        return now & ~BLOCKED_BY_INSTRUCTION;
-    }
-    return now & BLOCKED_BY_INSTRUCTION ? now : now | VMX_BLOCKED_BY_MOV_SS;
-}
-
 /*
  * What the last instruction shields the next from includes its own single step: VM entry demands that a guest that steps
  * has it pending then. An exit for that very step has left it out.
@@ -157,13 +143,15 @@ static void load_pending_step(const struct vp *vp)
 void vmx_load_events(struct vp *vp)
 {
     struct vmx_vp *vmx = vp->arch->vmx;
-    const uint32_t interruptibility = interruptibility_of(vp);
+    const struct vmmu_x86_state *state = &vp->arch->state;
+    const uint32_t interruptibility =
+        vmx_interruptibility(vmx->interruptibility, state->interrupt_shadow, state->rflags & X86_RFLAGS_IF);
 
     if (interruptibility != vmx->interruptibility) {
         vmx->interruptibility = interruptibility;
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, interruptibility);
     }
-    if (interruptibility & BLOCKED_BY_INSTRUCTION) {
+    if (interruptibility & VMX_BLOCKED_BY_INSTRUCTION) {
         load_pending_step(vp);
     }
     if (vmx->entry_event & VMX_EVENT_VALID) {

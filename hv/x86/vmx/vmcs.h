@@ -312,10 +312,26 @@ enum vmx_event_type {
 };
 
 /* Guest interruptibility state. */
-#define VMX_BLOCKED_BY_STI    (1u << 0)
-#define VMX_BLOCKED_BY_MOV_SS (1u << 1)
-#define VMX_BLOCKED_BY_SMI    (1u << 2)
-#define VMX_BLOCKED_BY_NMI    (1u << 3) /* with virtual NMIs: whether the guest's are blocked */
+#define VMX_BLOCKED_BY_STI         (1u << 0)
+#define VMX_BLOCKED_BY_MOV_SS      (1u << 1)
+#define VMX_BLOCKED_BY_SMI         (1u << 2)
+#define VMX_BLOCKED_BY_NMI         (1u << 3) /* with virtual NMIs: whether the guest's are blocked */
+
+#define VMX_BLOCKED_BY_INSTRUCTION (VMX_BLOCKED_BY_STI | VMX_BLOCKED_BY_MOV_SS)
+
+/*
+ * What was @now, once the last instruction shields the next one from events (@shadow), or does not: one that was performed for the
+ * guest ends what the one before it blocked. STI shields nothing while interrupts are disabled; VM entry refuses that.
+ */
+static inline uint32_t vmx_interruptibility(uint32_t now, bool shadow, bool interrupts_enabled)
+{
+    const uint32_t others = now & ~VMX_BLOCKED_BY_INSTRUCTION;
+
+    if (!shadow) {
+        return others;
+    }
+    return now & VMX_BLOCKED_BY_STI && interrupts_enabled ? now : others | VMX_BLOCKED_BY_MOV_SS;
+}
 
 enum vmx_activity { VMX_ACTIVE = 0, VMX_HALTED = 1, VMX_SHUT_DOWN = 2, VMX_WAIT_FOR_SIPI = 3 };
 
