@@ -608,6 +608,8 @@ struct vmmu_hyperv_registers {
     bool explicit_suspend;  /* HvRegisterExplicitSuspend */
     bool intercept_suspend; /* HvRegisterInterceptSuspend, Suspended */
     bool flush_inhibit;     /* HvRegisterInterceptSuspend, TlbFlushInhibit */
+    bool
+        event_pending; /* no register: the virtual processor goes on with the delivery of an event, which was cut short */
 };
 
 /* Which parts of it a call changed. */
@@ -665,6 +667,8 @@ struct vmmu_hyperv_register_changes {
  *   VMMU_HYPERV_SUCCESS            *registers, and what changed
  *   VMMU_HYPERV_INVALID_PARAMETER  a name of no register that can be written, a value that it cannot have, one that a policy
  *                                  refuses, or a state as a whole that no processor has
+ *   VMMU_HYPERV_INVALID_PARTITION_STATE  an event is pending, and might not be delivered in the new state: IF goes, an interrupt
+ *                                  shadow or the NMI mask comes, or CR0.PE changes. Let the virtual processor run, and try again
  *
  * Spec: TLFS "HvSetVpRegisters", "Virtual MMU and Caching"; SDM 3C "Checks on the Guest State Area".
  */

@@ -100,6 +100,7 @@ void x86_registers_read(struct vp *vp, struct vmmu_hyperv_registers *registers)
         .explicit_suspend = vp->waits & VP_WAIT_EXPLICIT,
         .intercept_suspend = vp->waits & VP_WAIT_INTERCEPT,
         .flush_inhibit = vp->arch->flush_inhibited,
+        .event_pending = backend->is_injecting(vp),
     };
     read_tables(vp, registers);
     read_debug(vp, registers);

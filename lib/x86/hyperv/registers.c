@@ -322,6 +322,18 @@ static bool settle(const struct vmmu_hyperv_register_rules *rules, const struct 
     return vmmu_hyperv_rip_is_sound(&next->state);
 }
 
+/*
+ * Whether an event whose delivery goes on with the next entry is one that the new state takes. Which event it is makes no difference:
+ * each of these ends the delivery of some.
+ */
+static bool event_is_taken(const struct vmmu_hyperv_registers *now, const struct vmmu_hyperv_registers *next)
+{
+    return !now->event_pending || ((now->state.rflags & ~next->state.rflags & HV_RFLAGS_IF) == 0 &&
+                                   next->state.interrupt_shadow <= now->state.interrupt_shadow &&
+                                   next->nmi_masked <= now->nmi_masked &&
+                                   ((now->state.cr0 ^ next->state.cr0) & VMMU_X86_CR0_PE) == 0);
+}
+
 struct vmmu_hyperv_register_changes vmmu_hyperv_registers_set(const struct vmmu_hyperv_register_rules *rules,
                                                               const struct vmmu_hyperv_call_outcome *outcome,
                                                               const uint8_t *input,
@@ -333,6 +345,9 @@ struct vmmu_hyperv_register_changes vmmu_hyperv_registers_set(const struct vmmu_
     if (!take_elements(rules, &outcome->reps, input, &next, &changed) ||
         !settle(rules, registers, &next, &changed)) {
         return (struct vmmu_hyperv_register_changes){ .status = VMMU_HYPERV_INVALID_PARAMETER };
+    }
+    if (!event_is_taken(registers, &next)) {
+        return (struct vmmu_hyperv_register_changes){ .status = VMMU_HYPERV_INVALID_PARTITION_STATE };
     }
     *registers = next;
     return (struct vmmu_hyperv_register_changes){ VMMU_HYPERV_SUCCESS, outcome->reps.count, changed };

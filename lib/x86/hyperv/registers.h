@@ -20,6 +20,7 @@ void vmmu_hyperv_settle_segments(struct vmmu_hyperv_registers *registers);
 /* Whether settled segments agree with each other, with RIP, RFLAGS and the mode. */
 bool vmmu_hyperv_segments_agree(const struct vmmu_hyperv_registers *registers);
 
+#define HV_RFLAGS_IF BIT64(9)
 #define HV_RFLAGS_VM BIT64(17)
 
 /* Whether @base is a linear address on the processor: of 32 bits, or canonical in the widest mode that there is. */

@@ -2,24 +2,25 @@
 #include "tests/unit/hyperv/register_file.h"
 #include "tests/unit/test.h"
 
-#define RIP         0x20010u
-#define RFLAGS      0x20011u
-#define CR0         0x40000u
-#define CR4         0x40003u
-#define CR8         0x40004u
-#define XFEM        0x40005u
-#define SEGMENT(n)  (0x60000u + (n))
-#define LDTR        0x60006u
-#define TR          0x60007u
-#define IDTR        0x70000u
-#define GDTR        0x70001u
-#define EFER        0x80001u
-#define PAT         0x80004u
-#define TSC_AUX     0x8007Bu
+#define INTERRUPT_STATE 0x10003u
+#define RIP             0x20010u
+#define RFLAGS          0x20011u
+#define CR0             0x40000u
+#define CR4             0x40003u
+#define CR8             0x40004u
+#define XFEM            0x40005u
+#define SEGMENT(n)      (0x60000u + (n))
+#define LDTR            0x60006u
+#define TR              0x60007u
+#define IDTR            0x70000u
+#define GDTR            0x70001u
+#define EFER            0x80001u
+#define PAT             0x80004u
+#define TSC_AUX         0x8007Bu
 
-#define VM          UINT64_C(0x20000)
-#define NOT_LINEAR  UINT64_C(0x0100000000000000)
-#define WIDE_LINEAR UINT64_C(0x0000800000000000) /* with 57 bits only */
+#define VM              UINT64_C(0x20000)
+#define NOT_LINEAR      UINT64_C(0x0100000000000000)
+#define WIDE_LINEAR     UINT64_C(0x0000800000000000) /* with 57 bits only */
 
 static void test_rflags_have_fixed_bits(void **state)
 {
@@ -398,6 +399,29 @@ static void test_a_whole_state_moves_at_once(void **state)
     EXPECT_EQ(set_many(&registers, settings, 5).status, INVALID_PARAMETER); /* RIP without 64-bit code */
 }
 
+/* There is no HvRegisterPendingInterruption by which a parent could see it, or have it dropped. */
+static void test_an_event_that_is_pending_can_still_be_delivered(void **state)
+{
+    struct vmmu_hyperv_registers registers = pae_registers();
+
+    (void)state;
+    registers.state.rflags = 0x202;
+    registers.event_pending = true;
+    EXPECT_EQ(set_one(&registers, RFLAGS, 0x2, 0), INVALID_PARTITION_STATE);
+    EXPECT_EQ(set_one(&registers, INTERRUPT_STATE, 1, 0), INVALID_PARTITION_STATE);
+    EXPECT_EQ(set_one(&registers, INTERRUPT_STATE, 2, 0), INVALID_PARTITION_STATE);
+    EXPECT_EQ(set_one(&registers, CR0, 0x10, 0), INVALID_PARTITION_STATE);
+    EXPECT_EQ(set_one(&registers, CR0, 0x1, 1), SUCCESS);
+    EXPECT_EQ(set_one(&registers, RFLAGS, 0x246, 0), SUCCESS);
+    EXPECT_EQ(set_one(&registers, INTERRUPT_STATE, 0, 0), SUCCESS);
+    EXPECT_EQ(set_one(&registers, RIP, 0x2000, 0), SUCCESS);
+    registers.event_pending = false;
+    EXPECT_EQ(set_one(&registers, RFLAGS, 0x2, 0), SUCCESS);
+    EXPECT_EQ(set_one(&registers, INTERRUPT_STATE, 3, 0), SUCCESS);
+    registers.event_pending = true;
+    EXPECT_EQ(set_one(&registers, INTERRUPT_STATE, 3, 0), SUCCESS); /* as it was when the event came */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_virtual_8086_mode_has_its_own_segments),
         cmocka_unit_test(test_there_is_no_virtual_8086_mode_in_long_mode),
         cmocka_unit_test(test_a_whole_state_moves_at_once),
+        cmocka_unit_test(test_an_event_that_is_pending_can_still_be_delivered),
     };
 
     return RUN_TESTS(tests);
