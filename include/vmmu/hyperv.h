@@ -660,8 +660,8 @@ struct vmmu_hyperv_register_changes {
 };
 
 /**
- * HvSetVpRegisters: change @registers as outcome->reps' elements say. They take effect together: *registers is changed only on
- * success, by all of them.
+ * HvSetVpRegisters: change @registers as outcome->reps' elements say, which are all of the call's. They take effect together:
+ * *registers is changed only on success, by all of them.
  *
  * Status
  *   VMMU_HYPERV_SUCCESS            *registers, and what changed

@@ -27,9 +27,13 @@ enum {
 /* 12 bits of reps in the result. */
 #define RESULT_REPS_LOW 32
 
-/* Elements at a go. A flush's element is one range in a plan; a register may be CR3; a page is one edit of nested tables. */
+/*
+ * Elements at a go. A flush's element is one range in a plan; a page is one edit of nested tables. Registers are set all in one go,
+ * 127 at most in a page of input, because each go must leave a state that a processor can be in.
+ */
 #define GO_FLUSH        64
-#define GO_REGISTERS    32
+#define GO_GET          32
+#define GO_SET          128
 #define GO_PAGES        16
 
 #define CHILDREN        VMMU_HYPERV_PRIVILEGE_CHILDREN
@@ -63,13 +67,13 @@ static const struct call_row calls[] = {
       .header_bytes = 16,
       .element_bytes = 4,
       .output_element_bytes = 16,
-      .go = GO_REGISTERS,
+      .go = GO_GET,
       .privileges = CHILDREN | VP_REGISTERS },
     { .code = 0x0051,
       .answer = CALL_SET,
       .header_bytes = 16,
       .element_bytes = 32,
-      .go = GO_REGISTERS,
+      .go = GO_SET,
       .privileges = CHILDREN },
     { .code = 0x0052,
       .answer = CALL_TRANSLATE,

@@ -134,10 +134,10 @@ struct vmmu_hyperv_register_changes set_by_rules(const struct vmmu_hyperv_regist
                                                  const struct setting *settings, unsigned count)
 {
     const struct fixture f = parent_fixture();
-    uint64_t words[2 + 4 * 32] = { CHILD_ID, 1 };
+    uint64_t words[2 + 4 * MOST_SETTINGS] = { CHILD_ID, 1 };
     struct vmmu_hyperv_call_outcome outcome;
 
-    EXPECT(count <= 32);
+    EXPECT(count <= MOST_SETTINGS);
     for (unsigned i = 0; i < count; i++) {
         words[2 + 4 * i] = settings[i].name | UINT64_C(0xABCD00000000); /* padding */
         words[4 + 4 * i] = settings[i].low;

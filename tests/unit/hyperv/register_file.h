@@ -23,7 +23,10 @@ struct vmmu_hyperv_registers long_mode_registers(void);
 struct vmmu_hyperv_registers pae_registers(void);
 struct vmmu_hyperv_registers real_mode_registers(void);
 
-/* Set @count registers of @registers by one call of at most 32 elements. */
+/* As many as a page of input holds. */
+#define MOST_SETTINGS 127
+
+/* Set @count registers of @registers by one call. */
 struct vmmu_hyperv_register_changes set_by_rules(const struct vmmu_hyperv_register_rules *rules,
                                                  struct vmmu_hyperv_registers *registers,
                                                  const struct setting *settings, unsigned count);

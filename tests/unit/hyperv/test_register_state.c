@@ -3,6 +3,7 @@
 #include "tests/unit/test.h"
 
 #define INTERRUPT_STATE 0x10003u
+#define RAX             0x20000u
 #define RIP             0x20010u
 #define RFLAGS          0x20011u
 #define CR0             0x40000u
@@ -399,6 +400,32 @@ static void test_a_whole_state_moves_at_once(void **state)
     EXPECT_EQ(set_many(&registers, settings, 5).status, INVALID_PARAMETER); /* RIP without 64-bit code */
 }
 
+/* In whatever order they are listed: the whole counts, not the beginning. */
+static void test_as_many_registers_as_a_page_holds_are_one_state(void **state)
+{
+    struct vmmu_hyperv_registers registers = real_mode_registers();
+    struct setting settings[MOST_SETTINGS];
+    unsigned count = 0;
+
+    (void)state;
+    settings[count++] = (struct setting){ CR0, 0x80010011, 0 };
+    while (count < MOST_SETTINGS - 5) {
+        settings[count] = (struct setting){ RAX + count % 16, count, 0 };
+        count++;
+    }
+    settings[count++] = (struct setting){ EFER, 0xD00, 0 };
+    settings[count++] = (struct setting){ SEGMENT(VMMU_X86_CS), 0, segment_word(UINT32_MAX, 0x10, 0xA09B) };
+    settings[count++] = (struct setting){ SEGMENT(VMMU_X86_SS), 0, segment_word(UINT32_MAX, 0x18, 0xC093) };
+    settings[count++] = (struct setting){ TR, 0x9000, segment_word(0x67, 0x28, 0x8B) };
+    settings[count++] = (struct setting){ CR4, VMMU_X86_CR4_PAE, 0 };
+    EXPECT_EQ(set_many(&registers, settings, count - 1).status, INVALID_PARAMETER);
+    EXPECT_EQ(registers.state.cr0, 0x10);
+    EXPECT_EQ(set_many(&registers, settings, count).done, MOST_SETTINGS);
+    EXPECT_EQ(registers.state.cr0, 0x80010011);
+    EXPECT_EQ(registers.state.gpr[1], 113);
+    EXPECT_EQ(registers.state.efer, 0xD00);
+}
+
 /* There is no HvRegisterPendingInterruption by which a parent could see it, or have it dropped. */
 static void test_an_event_that_is_pending_can_still_be_delivered(void **state)
 {
@@ -446,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_virtual_8086_mode_has_its_own_segments),
         cmocka_unit_test(test_there_is_no_virtual_8086_mode_in_long_mode),
         cmocka_unit_test(test_a_whole_state_moves_at_once),
+        cmocka_unit_test(test_as_many_registers_as_a_page_holds_are_one_state),
         cmocka_unit_test(test_an_event_that_is_pending_can_still_be_delivered),
     };
 
