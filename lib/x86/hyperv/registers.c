@@ -51,7 +51,11 @@ struct register_row {
 
 #define AT(member) offsetof(struct vmmu_hyperv_registers, member)
 
-/* Spec: TLFS "Virtual Processor Register Names". */
+/*
+ * Who names CR3 asks for the PDPTEs behind it; whether there are any is seen when all is taken.
+ *
+ * Spec: TLFS "Virtual Processor Register Names".
+ */
 static const struct register_row rows[] = {
     { HV_REGISTER_EXPLICIT_SUSPEND, 0, 1, KIND_EXPLICIT_SUSPEND, VMMU_HYPERV_CHANGED_SUSPEND },
     { HV_REGISTER_INTERCEPT_SUSPEND, 0, 1, KIND_INTERCEPT_SUSPEND, VMMU_HYPERV_CHANGED_SUSPEND },
@@ -61,7 +65,7 @@ static const struct register_row rows[] = {
     { HV_REGISTER_RFLAGS, AT(state.rflags), 1, KIND_WORD, VMMU_HYPERV_CHANGED_GENERAL },
     { HV_REGISTER_CR0, AT(state.cr0), 1, KIND_WORD, VMMU_HYPERV_CHANGED_PAGING },
     { HV_REGISTER_CR2, AT(cr2), 1, KIND_WORD, VMMU_HYPERV_CHANGED_CONTROL },
-    { HV_REGISTER_CR3, AT(cr3), 1, KIND_WORD, VMMU_HYPERV_CHANGED_PAGING },
+    { HV_REGISTER_CR3, AT(cr3), 1, KIND_WORD, VMMU_HYPERV_CHANGED_PAGING | VMMU_HYPERV_CHANGED_PDPTES },
     { HV_REGISTER_CR4, AT(state.cr4), 1, KIND_WORD, VMMU_HYPERV_CHANGED_PAGING },
     { HV_REGISTER_CR8, AT(cr8), 1, KIND_WORD, VMMU_HYPERV_CHANGED_CONTROL },
     { HV_REGISTER_XFEM, AT(xcr0), 1, KIND_WORD, VMMU_HYPERV_CHANGED_CONTROL },
@@ -265,26 +269,44 @@ static bool paging_is_possible(const struct vmmu_x86_cpu *cpu, const struct vmmu
     return !*loaded || vmmu_mode_load_pdptes(cpu, ram, paging->cr3, pdpte) == VMMU_OK;
 }
 
-/* What is stored of values that were taken is what a processor stores: bits that cannot be zero read as one. */
-static bool settle_paging(const struct vmmu_hyperv_register_rules *rules,
-                          struct vmmu_hyperv_registers *registers, uint32_t *changed)
+static struct vmmu_x86_paging_registers paging_of(const struct vmmu_hyperv_registers *registers)
 {
-    struct vmmu_x86_paging_registers paging;
-    bool loaded = false;
-
-    registers->state.cr0 = vmmu_mode_cr0_stored(registers->state.cr0);
-    paging = (struct vmmu_x86_paging_registers){
+    return (struct vmmu_x86_paging_registers){
         .cr0 = registers->state.cr0,
         .cr3 = registers->cr3,
         .cr4 = registers->state.cr4,
         .efer = registers->state.efer,
-        .pdpte_in_memory = rules->pdpte_in_memory,
     };
+}
+
+/* PDPTE registers are loaded where a processor loads them; others stay, whatever their table holds now. */
+static bool loads_pdptes(const struct vmmu_hyperv_registers *now,
+                         const struct vmmu_x86_paging_registers *next, bool cr3_named)
+{
+    const struct vmmu_x86_paging_registers before = paging_of(now);
+
+    return cr3_named || vmmu_mode_paging(before.cr0, before.cr4, before.efer) != VMMU_X86_PAGING_PAE ||
+           vmmu_mode_loads_pdptes(&before, next);
+}
+
+/* What is stored of values that were taken is what a processor stores: bits that cannot be zero read as one. */
+static bool settle_paging(const struct vmmu_hyperv_register_rules *rules,
+                          const struct vmmu_hyperv_registers *now, struct vmmu_hyperv_registers *next,
+                          uint32_t *changed)
+{
+    const bool cr3_named = (*changed & VMMU_HYPERV_CHANGED_PDPTES) != 0;
+    struct vmmu_x86_paging_registers paging;
+    bool loaded = false;
+
+    next->state.cr0 = vmmu_mode_cr0_stored(next->state.cr0);
+    paging = paging_of(next);
+    paging.pdpte_in_memory = rules->pdpte_in_memory || !loads_pdptes(now, &paging, cr3_named);
     if (!policies_allow(rules->policy, paging.cr0, paging.cr3, paging.cr4) ||
-        !paging_is_possible(rules->cpu, rules->ram, &paging, registers->pdpte, &loaded)) {
+        !paging_is_possible(rules->cpu, rules->ram, &paging, next->pdpte, &loaded)) {
         return false;
     }
-    *changed |= loaded ? VMMU_HYPERV_CHANGED_PDPTES : 0u;
+    *changed =
+        loaded ? *changed | VMMU_HYPERV_CHANGED_PDPTES : *changed & ~(uint32_t)VMMU_HYPERV_CHANGED_PDPTES;
     return true;
 }
 
@@ -307,7 +329,7 @@ static bool segments_matter(const struct vmmu_hyperv_registers *now, const struc
 static bool settle(const struct vmmu_hyperv_register_rules *rules, const struct vmmu_hyperv_registers *now,
                    struct vmmu_hyperv_registers *next, uint32_t *changed)
 {
-    if ((*changed & VMMU_HYPERV_CHANGED_PAGING) != 0 && !settle_paging(rules, next, changed)) {
+    if ((*changed & VMMU_HYPERV_CHANGED_PAGING) != 0 && !settle_paging(rules, now, next, changed)) {
         return false;
     }
     if ((*changed & VMMU_HYPERV_CHANGED_DEBUG) != 0) {

@@ -363,6 +363,44 @@ static void test_pae_paging_loads_the_pdpte_registers(void **state)
     EXPECT_EQ(registers.pdpte[0], 0x5001);
 }
 
+/* SDM 3A "PDPTE Registers": MOV to CR3 loads them, and CR0 and CR4 do by some of their bits; what is not loaded may be anything. */
+static void test_pdpte_registers_stay_unless_a_processor_would_load_them(void **state)
+{
+    const struct vmmu_hyperv_register_rules rules = register_rules();
+    const struct setting same_cr0 = { CR0, 0x80010011, 0 };
+    const struct setting other_cr0 = { CR0, 0x80010013, 0 };
+    const struct setting same_cr3 = { CR3, 0x2000, 0 };
+    const struct setting pge = { CR4, VMMU_X86_CR4_PAE | VMMU_X86_CR4_PGE, 0 };
+    struct vmmu_hyperv_registers registers = pae_registers();
+
+    (void)state;
+    registers.pdpte[0] = 0x5001;
+    register_ram_put(0x2000, 0x7003); /* bit 1 is reserved */
+    EXPECT_EQ(set_by_rules(&rules, &registers, &same_cr0, 1).changed, VMMU_HYPERV_CHANGED_PAGING);
+    EXPECT_EQ(set_by_rules(&rules, &registers, &other_cr0, 1).changed, VMMU_HYPERV_CHANGED_PAGING);
+    EXPECT_EQ(registers.pdpte[0], 0x5001);
+    EXPECT_EQ(set_by_rules(&rules, &registers, &same_cr3, 1).status, INVALID_PARAMETER);
+    EXPECT_EQ(set_by_rules(&rules, &registers, &pge, 1).status, INVALID_PARAMETER);
+    register_ram_put(0x2000, 0x6001);
+    EXPECT_EQ(set_by_rules(&rules, &registers, &pge, 1).changed,
+              VMMU_HYPERV_CHANGED_PAGING | VMMU_HYPERV_CHANGED_PDPTES);
+    EXPECT_EQ(registers.pdpte[0], 0x6001);
+}
+
+static void test_pae_paging_that_begins_loads_pdptes(void **state)
+{
+    const struct vmmu_hyperv_register_rules rules = register_rules();
+    const struct setting pg = { CR0, 0x80010011, 0 };
+    struct vmmu_hyperv_registers registers = pae_registers();
+
+    (void)state;
+    registers.state.cr0 = 0x10011;
+    register_ram_put(0x2000, 0x6001);
+    EXPECT_EQ(set_by_rules(&rules, &registers, &pg, 1).changed,
+              VMMU_HYPERV_CHANGED_PAGING | VMMU_HYPERV_CHANGED_PDPTES);
+    EXPECT_EQ(registers.pdpte[0], 0x6001);
+}
+
 /* APM 2 "Handling of PDPT Entries in PAE Mode": they are looked at when they are walked. */
 static void test_pdptes_that_stay_in_memory_are_neither_loaded_nor_checked(void **state)
 {
@@ -460,6 +498,8 @@ int main(void)
         cmocka_unit_test(test_cache_bits_of_cr3_are_refused_unless_honoured),
         cmocka_unit_test(test_cache_disable_is_refused_unless_honoured),
         cmocka_unit_test(test_pae_paging_loads_the_pdpte_registers),
+        cmocka_unit_test(test_pdpte_registers_stay_unless_a_processor_would_load_them),
+        cmocka_unit_test(test_pae_paging_that_begins_loads_pdptes),
         cmocka_unit_test(test_pdptes_that_stay_in_memory_are_neither_loaded_nor_checked),
         cmocka_unit_test(test_a_switch_changes_cr3_and_nothing_else),
         cmocka_unit_test(test_a_switch_to_no_cr3_is_an_invalid_parameter),
