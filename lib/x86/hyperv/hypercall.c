@@ -244,9 +244,11 @@ struct vmmu_hyperv_call_outcome vmmu_hyperv_call_decode(const struct vmmu_hyperv
     const enum vmmu_hyperv_result status =
         row == NULL ? VMMU_HYPERV_INVALID_CODE : check_call(partition, row, call);
 
+    /* Of a call that is none nothing has been done, wherever it says that it starts. */
     if (status != VMMU_HYPERV_SUCCESS) {
-        return (struct vmmu_hyperv_call_outcome){ .action = VMMU_HYPERV_CALL_DONE,
-                                                  .end = vmmu_hyperv_call_end(call, status, 0) };
+        return (struct vmmu_hyperv_call_outcome){
+            .action = VMMU_HYPERV_CALL_DONE, .end = { .complete = true, .value = result_of(status, 0) }
+        };
     }
     return (struct vmmu_hyperv_call_outcome){ .action = VMMU_HYPERV_CALL_INPUT };
 }

@@ -193,6 +193,19 @@ static void test_calls_with_output_cannot_be_fast(void **state)
     EXPECT_EQ(status_at(&f, 0x52 | FAST, NULL), INVALID_INPUT);
 }
 
+/* Reps completed are those that were processed: none of a call that is refused for its input value. */
+static void test_a_call_that_is_refused_for_its_input_value_has_done_nothing(void **state)
+{
+    const struct fixture f = calling_fixture(1);
+
+    (void)state;
+    EXPECT_EQ(call_at(&f, 2 | START(1), NULL).end.value, INVALID_INPUT);
+    EXPECT_EQ(call_at(&f, 3 | COUNT(1) | START(1), NULL).end.value, INVALID_INPUT);
+    EXPECT_EQ(call_at(&f, 3 | COUNT(1) | START(9), NULL).end.value, INVALID_INPUT);
+    EXPECT_EQ(call_at(&f, 0x4B | COUNT(4) | START(2), NULL).end.value, ACCESS_DENIED);
+    EXPECT_EQ(call_at(&f, 0xFFFF | COUNT(4) | START(2), NULL).end.value, INVALID_CODE);
+}
+
 static void test_input_outside_memory_is_an_alignment_error(void **state)
 {
     const struct vmmu_hyperv_call call = { .rep_start = 2, .rep_count = 4 };
@@ -370,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_output_must_be_8_byte_aligned_and_in_one_page),
         cmocka_unit_test(test_output_may_not_overlap_input),
         cmocka_unit_test(test_calls_with_output_cannot_be_fast),
+        cmocka_unit_test(test_a_call_that_is_refused_for_its_input_value_has_done_nothing),
         cmocka_unit_test(test_input_outside_memory_is_an_alignment_error),
         cmocka_unit_test(test_long_spin_wait_yields_and_succeeds),
         cmocka_unit_test(test_32_bit_code_passes_halves_in_register_pairs),
