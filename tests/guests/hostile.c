@@ -6,7 +6,7 @@
  * Guest: run alone: --cpus 1
  * Guest: run beside a nested partition under shadow: --partition "kernel={guests}/neighbour64.elf protocol=multiboot mmu=nested memory=64M"
  * Guest: run beside a shadowed partition under nested: --partition "kernel={guests}/neighbour32.elf protocol=multiboot mmu=shadow memory=64M"
- * Guest: run parent of one that it breaks ends 126: --parent --partition "kernel={guests}/child64.elf protocol=multiboot mmu=shadow memory=64M cpus=2"
+ * Guest: run parent of one that it breaks ends 126: --parent --partition "kernel={guests}/child64.elf protocol=multiboot mmu=shadow memory=64M cpus=2" -- calls
  */
 #include "tests/guests/common/calls.h"
 #include "tests/guests/common/cpu.h"
@@ -450,6 +450,9 @@ void guest_main(void)
     if (calls_offered()) {
         test_calls();
         test_overlays();
+    }
+    if (option("calls")) {
+        return;
     }
     test_instructions();
     for (const struct paging *const *mode = paging_modes(); *mode; mode++) {
