@@ -706,6 +706,8 @@ enum vmmu_hyperv_translate_code {
     VMMU_HYPERV_TRANSLATE_OVERLAY = 7,
 };
 
+struct vmmu_x86_translation;
+
 /* What there is at a guest-physical address. */
 struct vmmu_hyperv_page {
     bool mapped;
@@ -750,6 +752,16 @@ VMMU_MUST_USE
 enum vmmu_status vmmu_hyperv_translate(const struct vmmu_hyperv_view *view,
                                        const struct vmmu_hyperv_translate *request,
                                        struct vmmu_hyperv_translation *out);
+
+/**
+ * The memory type, UC, WC, WT, WP or WB, that @view's virtual processor gives to a page of type @ranges by MTRRs, to which leads
+ * the translation @found; NULL: it is not known. Of @view its mode (unless @found is NULL), PATs, second_level and vp are looked at.
+ *
+ * Spec: SDM 3A "Effective Page-Level Memory Types for Pentium III and More Recent Processor Families".
+ */
+enum vmmu_x86_memory_type vmmu_hyperv_cache_type(const struct vmmu_hyperv_view *view,
+                                                 const struct vmmu_x86_translation *found,
+                                                 enum vmmu_x86_memory_type ranges);
 
 /* The call's output: 16 bytes. */
 void vmmu_hyperv_translate_output(const struct vmmu_hyperv_translation *translation, uint8_t *output);

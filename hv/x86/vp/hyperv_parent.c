@@ -33,25 +33,18 @@ static enum vp_next tell(struct vp *vp, const struct vmmu_hyperv_message *messag
 static enum vmmu_x86_memory_type type_at(struct vp *vp, vmmu_gpa gpa, const vmmu_gva *gva)
 {
     const struct partition_arch *arch = vp->partition->arch;
-    const enum vmmu_x86_memory_type range = x86_mtrr_type(&vp->arch->msrs, gpa);
-    const struct vmmu_x86_mode *mode = x86_mode(vp, false);
+    const struct vmmu_hyperv_view view = { .mode = x86_mode(vp, false),
+                                           .pats = &arch->hyperv.pats,
+                                           .second_level = vp->arch->walks_guest,
+                                           .vp = vp->index };
     const struct vmmu_ram ram = x86_ram(vp);
-    const struct vmmu_x86_access access = { .kind = VMMU_X86_READ };
+    const struct vmmu_x86_access access = { .kind = VMMU_X86_READ, .eflags_ac = true };
     struct vmmu_x86_translate_result result;
-    enum vmmu_x86_memory_type page;
+    const bool known =
+        gva && view.mode && vmmu_x86_translate(view.mode, &ram, *gva, access, &result) == VMMU_OK;
 
-    if (vmmu_hyperv_is_uncached(&arch->hyperv.config.policy, x86_code(vp)->cr0)) {
-        return VMMU_X86_TYPE_UC;
-    }
-    if (!gva || !mode || vmmu_x86_translate(mode, &ram, *gva, access, &result) != VMMU_OK) {
-        return range;
-    }
-    page = vmmu_hyperv_pat_type(&arch->hyperv.pats, vp->arch->walks_guest, vp->index,
-                                result.translation.pat_index);
-    if (page == VMMU_X86_TYPE_WB) {
-        return range;
-    }
-    return range == VMMU_X86_TYPE_UC && page != VMMU_X86_TYPE_WC ? VMMU_X86_TYPE_UC : page;
+    return vmmu_hyperv_cache_type(&view, known ? &result.translation : NULL,
+                                  x86_mtrr_type(&vp->arch->msrs, gpa));
 }
 
 /* The code at RIP, as far as it can be looked at, and how much of it is one instruction that accesses data. */

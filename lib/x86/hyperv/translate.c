@@ -197,13 +197,13 @@ static const uint8_t effective[TYPES][TYPES] = {
 };
 /* clang-format on */
 
-static enum vmmu_x86_memory_type cache_type_of(const struct vmmu_hyperv_view *view,
-                                               const struct vmmu_x86_translation *found,
-                                               enum vmmu_x86_memory_type ranges)
+enum vmmu_x86_memory_type vmmu_hyperv_cache_type(const struct vmmu_hyperv_view *view,
+                                                 const struct vmmu_x86_translation *found,
+                                                 enum vmmu_x86_memory_type ranges)
 {
     enum vmmu_x86_memory_type pages = VMMU_X86_TYPE_WB;
 
-    if (view->mode->paging != VMMU_X86_PAGING_NONE) {
+    if (found && view->mode->paging != VMMU_X86_PAGING_NONE) {
         pages = vmmu_hyperv_pat_type(view->pats, view->second_level, view->vp, found->pat_index);
     } else if ((view->pats->uncached & BIT64(view->vp)) != 0) {
         pages = VMMU_X86_TYPE_UC;
@@ -235,7 +235,7 @@ enum vmmu_status vmmu_hyperv_translate(const struct vmmu_hyperv_view *view,
     if (out->code == VMMU_HYPERV_TRANSLATE_SUCCESS) {
         out->gpa = gpa;
         out->overlay = page.overlay;
-        out->cache_type = cache_type_of(view, &walk.found.translation, page.type);
+        out->cache_type = vmmu_hyperv_cache_type(view, &walk.found.translation, page.type);
         out->inhibit_flush = (request->control & VMMU_HYPERV_TRANSLATE_INHIBIT_FLUSH) != 0;
     }
     return VMMU_OK;

@@ -391,6 +391,20 @@ static void test_disabled_caches_are_told(void **state)
     EXPECT_EQ(scene.out.cache_type, 0);
 }
 
+static void test_the_type_of_a_page_whose_translation_is_not_known_is_that_of_the_ranges(void **state)
+{
+    const struct vmmu_hyperv_policy honor = { .cr0_cd = VMMU_HYPERV_CACHE_HONOR };
+
+    (void)state;
+    set_mapped_scene(E_ALL);
+    scene.pats.of_vp[VP] = 0;
+    EXPECT_EQ(vmmu_hyperv_cache_type(&scene.view, NULL, VMMU_X86_TYPE_WT), VMMU_X86_TYPE_WT);
+    scene.view.mode = NULL;
+    EXPECT_EQ(vmmu_hyperv_cache_type(&scene.view, NULL, VMMU_X86_TYPE_WB), VMMU_X86_TYPE_WB);
+    (void)vmmu_hyperv_pat_follow_cr0(&scene.pats, &honor, VP, VMMU_X86_CR0_CD | 0x80000001);
+    EXPECT_EQ(vmmu_hyperv_cache_type(&scene.view, NULL, VMMU_X86_TYPE_WB), VMMU_X86_TYPE_UC);
+}
+
 static void test_the_output_is_code_cache_type_overlay_and_page(void **state)
 {
     const struct vmmu_hyperv_translation success = { .cache_type = VMMU_X86_TYPE_WB,
@@ -431,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_cache_types_of_ranges_and_pages_combine),
         cmocka_unit_test(test_the_leaf_selects_the_entry_of_the_pat),
         cmocka_unit_test(test_disabled_caches_are_told),
+        cmocka_unit_test(test_the_type_of_a_page_whose_translation_is_not_known_is_that_of_the_ranges),
         cmocka_unit_test(test_the_output_is_code_cache_type_overlay_and_page),
     };
 
