@@ -125,7 +125,7 @@ void partition_violated(void *partition, const char *what);
 
 /*
  * Hold @partition: none of its VPs enters the guest again, nor does its time go on. Until it is released only the monitor acts
- * on it. Both do nothing where it is so already.
+ * on it: calls of its parent's about it wait. Both do nothing where it is so already.
  */
 void partition_hold(struct partition *partition);
 void partition_release(struct partition *partition);

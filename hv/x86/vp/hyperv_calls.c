@@ -366,6 +366,12 @@ static struct vmmu_hyperv_target_facts facts_of(const struct partition *caller,
                                               .vp_count = partition->vp_count };
 }
 
+/* Only the monitor acts on it. */
+static bool is_held(const struct partition *partition)
+{
+    return partition->held && partition->outcome == PARTITION_RUNNING;
+}
+
 /* With the input at hand. */
 static enum vp_next decide_and_perform(struct request *request)
 {
@@ -384,6 +390,10 @@ static enum vp_next decide_and_perform(struct request *request)
     locked = facts.child;
     if (locked) {
         lock_take(&request->target->lock);
+        if (is_held(request->target)) {
+            lock_release(&request->target->lock);
+            return VP_YIELD; /* the call is made again */
+        }
     }
     request->outcome = vmmu_hyperv_call_perform(hyperv, &vp->arch->hyperv, &request->call, request->input,
                                                 target.named ? &facts : NULL);
