@@ -8,7 +8,7 @@
  * Initialization State".
  */
 #include "hv/vp/schedule.h"
-#include "hv/x86/vp/x86.h"
+#include "hv/x86/vp/hyperv.h"
 
 /* Access rights of segments in real mode, which are of 16 bits; and those that nothing has loaded. */
 #define RIGHTS_DATA      0x93
@@ -82,6 +82,20 @@ void x86_reset_registers(struct vp *vp)
     x86_clear_breakpoints(vp);
 }
 
+/*
+ * A message about it that the parent has not got tells of what is no more. One that it has got it answers, and then sets the VP
+ * going: what it changes of the registers is changed after the reset.
+ */
+static void withdraw_message(struct vp *vp)
+{
+    if (vp->arch->message_waits) {
+        vp->arch->message_waits = false;
+        vp->waits &= ~(unsigned)VP_WAIT_INTERCEPT;
+        vp->arch->flush_inhibited = false;
+        x86_flush_allowed(vp->partition);
+    }
+}
+
 void x86_init(struct vp *vp)
 {
     x86_reset_registers(vp);
@@ -90,6 +104,7 @@ void x86_init(struct vp *vp)
     x86_paging_changed(vp);
     /* What it stood at is no more. */
     vp->waits = (vp->waits & ~(unsigned)(VP_WAIT_EVENT | VP_WAIT_FLUSH)) | VP_WAIT_START;
+    withdraw_message(vp);
 }
 
 /* A VP that sent INIT to itself has stepped over that instruction since. */
