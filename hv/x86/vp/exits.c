@@ -33,21 +33,30 @@ static bool may_go_on(const struct vp *vp)
     if (vp->waits & VP_WAIT_START) {
         return false;
     }
-    return vp->waits != VP_WAIT_EVENT || vp->arch->state.rflags & X86_RFLAGS_IF || vp->arch->nmi_pending;
+    return vp->waits != VP_WAIT_EVENT || vp->arch->state.rflags & X86_RFLAGS_IF || vp->arch->nmi_pending ||
+           vp->arch->exception_pending;
 }
 
-/* Nobody is left who could send @vp what wakes it: an NMI, INIT. */
-static bool has_halted_for_good(struct vp *vp)
+/* Whether one of @partition's VPs, but for @but, may yet do something: it could send others what wakes them, an NMI or INIT. */
+static bool others_may_go_on(const struct partition *partition, const struct vp *but)
 {
-    if (vp->arch->state.rflags & X86_RFLAGS_IF || arch_vp_wakes(vp)) {
-        return false;
-    }
-    for (unsigned i = 0; i < vp->partition->vp_count; i++) {
-        if (vp->partition->vps[i] != vp && may_go_on(vp->partition->vps[i])) {
-            return false;
+    for (unsigned i = 0; i < partition->vp_count; i++) {
+        if (partition->vps[i] != but && may_go_on(partition->vps[i])) {
+            return true;
         }
     }
-    return true;
+    return false;
+}
+
+static bool has_halted_for_good(struct vp *vp)
+{
+    return !(vp->arch->state.rflags & X86_RFLAGS_IF) && !arch_vp_wakes(vp) &&
+           !others_may_go_on(vp->partition, vp);
+}
+
+bool x86_anyone_may_go_on(const struct partition *partition)
+{
+    return others_may_go_on(partition, NULL);
 }
 
 static enum vp_next idle_exit(struct vp *vp, const struct exit *exit)

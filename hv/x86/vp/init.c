@@ -105,6 +105,10 @@ void x86_init(struct vp *vp)
     /* What it stood at is no more. */
     vp->waits = (vp->waits & ~(unsigned)(VP_WAIT_EVENT | VP_WAIT_FLUSH)) | VP_WAIT_START;
     withdraw_message(vp);
+    /* Who sent it may have been this one itself, and the last. */
+    if (!x86_anyone_may_go_on(vp->partition)) {
+        (void)x86_give_up(vp, "the guest halted with interrupts off");
+    }
 }
 
 /* A VP that sent INIT to itself has stepped over that instruction since. */

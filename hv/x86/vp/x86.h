@@ -378,7 +378,10 @@ void x86_forget_events(struct vp *vp);
 /* Registers as a processor has them after a reset, and after INIT: segments, control, general and debug registers. */
 void x86_reset_registers(struct vp *vp);
 
-/* INIT: the VP is reset, and waits for a start-up message. */
+/* Whether one of @partition's VPs may yet do something, and be it that its parent makes it. */
+bool x86_anyone_may_go_on(const struct partition *partition);
+
+/* INIT: the VP is reset, and waits for a start-up message. A message about it that has not been delivered is withdrawn. */
 void x86_init(struct vp *vp);
 
 /* The start-up message: if the VP waits for one it runs from @vector's page on, in real mode. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "hv/vp/schedule.h"
-#include "hv/x86/vp/x86.h"
+#include "hv/x86/vp/hyperv.h"
 
 #define SIGNATURE 0x00B00F21u
 #define OLD       UINT64_C(0x1234567890)
@@ -26,6 +26,8 @@ static struct {
     struct table gdtr, idtr;
     uint64_t control[5], efer, dr7;
     unsigned events_reset, breakpoints_cleared, events_forgotten, flushes, modes_entered;
+    unsigned flushes_allowed, given_up;
+    bool all_have_halted;
 } machine;
 
 /* --- the backend, and what init.c asks of others --- */
@@ -135,6 +137,26 @@ void x86_paging_changed(struct vp *vp)
 void schedule_wake(struct vp *vp, unsigned waits)
 {
     vp->waits &= ~waits;
+}
+
+void x86_flush_allowed(struct partition *partition)
+{
+    (void)partition;
+    machine.flushes_allowed++;
+}
+
+bool x86_anyone_may_go_on(const struct partition *partition)
+{
+    (void)partition;
+    return !machine.all_have_halted;
+}
+
+enum vp_next x86_give_up(struct vp *vp, const char *what)
+{
+    (void)vp;
+    (void)what;
+    machine.given_up++;
+    return VP_STOP;
 }
 
 /* --- a VP that runs, in every register something --- */
@@ -257,6 +279,38 @@ static void test_init_ends_a_halt_but_not_what_the_parent_does(void **state)
     EXPECT_EQ(machine.vp.waits, VP_WAIT_START | VP_WAIT_EXPLICIT);
 }
 
+static void test_init_withdraws_a_message_that_was_not_delivered(void **state)
+{
+    (void)state;
+    machine.vp.waits = VP_WAIT_INTERCEPT | VP_WAIT_EXPLICIT;
+    machine.arch.message_waits = machine.arch.flush_inhibited = true;
+    x86_init(&machine.vp);
+    EXPECT_EQ(machine.vp.waits, VP_WAIT_START | VP_WAIT_EXPLICIT);
+    EXPECT(!machine.arch.message_waits && !machine.arch.flush_inhibited);
+    EXPECT_EQ(machine.flushes_allowed, 1);
+}
+
+static void test_init_leaves_a_message_that_was_delivered_to_the_parent(void **state)
+{
+    (void)state;
+    machine.vp.waits = VP_WAIT_INTERCEPT;
+    machine.arch.flush_inhibited = true;
+    x86_init(&machine.vp);
+    EXPECT_EQ(machine.vp.waits, VP_WAIT_START | VP_WAIT_INTERCEPT);
+    EXPECT(machine.arch.flush_inhibited);
+    EXPECT_EQ(machine.flushes_allowed, 0);
+}
+
+static void test_init_of_the_last_that_could_go_on_ends_the_partition(void **state)
+{
+    (void)state;
+    x86_init(&machine.vp);
+    EXPECT_EQ(machine.given_up, 0);
+    machine.all_have_halted = true;
+    x86_init(&machine.vp);
+    EXPECT_EQ(machine.given_up, 1);
+}
+
 static void test_a_start_up_message_starts_at_its_page_in_real_mode(void **state)
 {
     (void)state;
@@ -304,6 +358,9 @@ int main(void)
         cmocka_unit_test_setup(test_init_drops_events_that_wait, set_up),
         cmocka_unit_test_setup(test_init_leaves_extended_state_alone, set_up),
         cmocka_unit_test_setup(test_init_ends_a_halt_but_not_what_the_parent_does, set_up),
+        cmocka_unit_test_setup(test_init_withdraws_a_message_that_was_not_delivered, set_up),
+        cmocka_unit_test_setup(test_init_leaves_a_message_that_was_delivered_to_the_parent, set_up),
+        cmocka_unit_test_setup(test_init_of_the_last_that_could_go_on_ends_the_partition, set_up),
         cmocka_unit_test_setup(test_a_start_up_message_starts_at_its_page_in_real_mode, set_up),
         cmocka_unit_test_setup(test_a_start_up_message_does_nothing_to_a_vp_that_runs, set_up),
         cmocka_unit_test_setup(test_a_vp_that_sent_init_to_itself_starts_at_the_first_instruction, set_up),
