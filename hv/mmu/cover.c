@@ -14,6 +14,9 @@
 /* Runs of pages that a parent may lend or withhold. */
 #define PATCHES 1024
 
+/* Of an address, that choose an entry of a table of the second stage. */
+#define INDEX_BITS 9u
+
 static const struct mmu_overlay *overlay_find(const struct mmu *mmu, vmmu_gpa gpa)
 {
     for (unsigned i = 0; i < mmu->overlay_count; i++) {
@@ -152,6 +155,15 @@ static bool patch_before(const struct mmu *mmu, const struct guest_patch *patch,
     return true;
 }
 
+/* What has no room in the second stage's addresses would look as if there were no memory for tables. */
+static bool is_translated(const struct mmu *mmu, vmmu_gpa gpa)
+{
+    const unsigned bits = VMMU_PAGE_SHIFT + INDEX_BITS * mmu->nested.config.levels;
+    const bool has_stage2 = mmu->technique == &mmu_nested || mmu->has_phases;
+
+    return !has_stage2 || gpa.v < BIT64(bits);
+}
+
 static enum vmmu_status set_patch(struct partition *partition, const struct guest_patch *patch)
 {
     struct mmu *mmu = partition->mmu;
@@ -160,6 +172,9 @@ static enum vmmu_status set_patch(struct partition *partition, const struct gues
     bool patched;
 
     lock_assert(&partition->lock);
+    if (!is_translated(mmu, patch->gpa)) {
+        return VMMU_INVALID;
+    }
     if (!has_room(mmu)) {
         return VMMU_NO_MEMORY;
     }

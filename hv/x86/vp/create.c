@@ -308,7 +308,6 @@ const char *arch_vp_create(struct vp *vp)
     if (!why) {
         x86_reset_registers(vp);
         backend->write_tsc_offset(vp, vp->partition->arch->tsc_offset);
-        vp->waits = vp->index ? VP_WAIT_START : 0;
     }
     return why;
 }

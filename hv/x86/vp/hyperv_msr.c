@@ -59,7 +59,7 @@ static void place_overlays(struct partition *partition)
     }
 }
 
-/* False: no memory for the page; nothing was changed. */
+/* False: no memory for the page, or for tables; nothing was changed. */
 static bool move_overlay(struct vp *vp, const struct vmmu_hyperv_overlay *change)
 {
     struct x86_overlay *overlay = overlay_of(vp, change->kind);
@@ -68,9 +68,10 @@ static bool move_overlay(struct vp *vp, const struct vmmu_hyperv_overlay *change
         return false;
     }
     x86_memory_moved(vp->partition);
-    if (overlay->placed) {
-        overlay->placed = !mmu_overlay_remove(vp->partition, overlay->at);
+    if (overlay->placed && !mmu_overlay_remove(vp->partition, overlay->at)) {
+        return false;
     }
+    overlay->placed = false;
     overlay->wanted = change->place;
     if (change->place) {
         fill_overlay(vp, change->kind, memory_at(overlay->page));

@@ -128,6 +128,7 @@ static void interrupt(struct vp *vp, const struct vmmu_hyperv_post *post)
         vp->arch->auto_eoi = post->vector;
     }
     (void)lapic_receive(pc_lapic(x86_pc(vp), vp->index), &message);
+    /* The controller asks for it only where it had nothing to deliver before. */
     vp->attention |= VP_ATTENTION_EVENT;
     schedule_notice(vp);
 }
