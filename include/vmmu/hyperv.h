@@ -369,7 +369,6 @@ struct vmmu_hyperv_call {
     uint16_t rep_count;
     uint16_t rep_start;
     bool fast;
-    bool code64;
     vmmu_gpa input;
     vmmu_gpa output;
     uint16_t input_bytes;  /* what vmmu_hyperv_call_perform() needs read from `input`; 0: nothing */
@@ -409,8 +408,7 @@ struct vmmu_hyperv_target_facts {
 
 /* A flush that the guest asks for: complete before the call returns. */
 struct vmmu_hyperv_flush {
-    uint64_t vps;         /* bit N: virtual processor N of the partition */
-    bool includes_caller; /* the calling VP is one of them */
+    uint64_t vps; /* bit N: virtual processor N of the partition */
     bool
         guest_physical; /* what was made of guest-physical addresses goes, all of it: nested tables' translations, shadows */
     bool all_address_spaces; /* else only the one whose CR3 is `address_space` */
@@ -543,12 +541,15 @@ struct vmmu_hyperv_gva_range {
 struct vmmu_hyperv_gva_range vmmu_hyperv_flush_range(const struct vmmu_hyperv_flush *flush,
                                                      const uint8_t *input, uint16_t index);
 
-/* What must go from the translations of plan.vps. */
+/*
+ * What must go from the translations of plan.vps. The last three members say what may stay: an embedder that flushes more, all spaces
+ * and global translations, need not look at them.
+ */
 struct vmmu_hyperv_flush_plan {
     struct vmmu_plan
         plan; /* ranges are guest-virtual, each page to be dropped as INVLPG would: of any size, global or not */
-    bool guest_physical; /* as in struct vmmu_hyperv_flush */
-    bool keep_global;
+    bool guest_physical;     /* as in struct vmmu_hyperv_flush */
+    bool keep_global;        /* global translations may stay */
     bool all_address_spaces; /* else it is enough to flush `address_space` */
     uint64_t address_space;
 };

@@ -155,13 +155,12 @@ static void check_plan(const struct guest *guest, const struct vmmu_hyperv_flush
     }
 }
 
-static void check_flush(const struct guest *guest, unsigned who,
-                        const struct vmmu_hyperv_call_outcome *outcome, const uint8_t *block)
+static void check_flush(const struct guest *guest, const struct vmmu_hyperv_call_outcome *outcome,
+                        const uint8_t *block)
 {
     const struct vmmu_hyperv_flush *flush = &outcome->flush;
 
     FUZZ_CHECK(flush->vps != 0 && (flush->vps & ~BITS64(guest->partition.config.vp_count - 1, 0)) == 0);
-    FUZZ_CHECK(flush->includes_caller == ((flush->vps >> guest->vp[who].index) & 1));
     FUZZ_CHECK(flush->guest_physical ||
                (flush->range_first == outcome->reps.first && flush->range_count == outcome->reps.count));
     check_plan(guest, flush, block);
@@ -196,16 +195,16 @@ static void check_map(const struct vmmu_hyperv_call_outcome *outcome, const uint
 }
 
 /* Do what the outcome says, and come to the call's end. */
-static struct vmmu_hyperv_call_end
-perform(struct guest *guest, unsigned who, const struct vmmu_hyperv_call *call,
-        const struct vmmu_hyperv_call_outcome *outcome, const uint8_t *block)
+static struct vmmu_hyperv_call_end perform(struct guest *guest, const struct vmmu_hyperv_call *call,
+                                           const struct vmmu_hyperv_call_outcome *outcome,
+                                           const uint8_t *block)
 {
     enum vmmu_hyperv_result status = VMMU_HYPERV_SUCCESS;
     struct child *child = &guest->child;
     uint16_t done = outcome->reps.count;
 
     switch (outcome->action) {
-    case VMMU_HYPERV_CALL_FLUSH: check_flush(guest, who, outcome, block); return outcome->end;
+    case VMMU_HYPERV_CALL_FLUSH: check_flush(guest, outcome, block); return outcome->end;
     case VMMU_HYPERV_CALL_DONE:
     case VMMU_HYPERV_CALL_YIELD: return outcome->end;
     case VMMU_HYPERV_CALL_SWITCH: status = child_switch(child, outcome->address_space); break;
@@ -264,7 +263,7 @@ void hyperv_call(struct input *input, struct guest *guest, unsigned who)
         outcome = vmmu_hyperv_call_perform(&guest->partition, &guest->vp[who], &call, block,
                                            target.named ? &facts : NULL);
         check_target(guest, &outcome, &facts);
-        end = perform(guest, who, &call, &outcome, block);
+        end = perform(guest, &call, &outcome, block);
         free(block);
     } else {
         FUZZ_CHECK(outcome.action == VMMU_HYPERV_CALL_DONE && end.complete);

@@ -126,7 +126,6 @@ static uint64_t pair(uint64_t high, uint64_t low)
 /* Where the registers of 64-bit and of 32-bit code hold the input value and the parameters. */
 static void take_registers(const struct vmmu_hyperv_caller *caller, struct vmmu_hyperv_call *call)
 {
-    call->code64 = caller->code64;
     if (caller->code64) {
         call->fast_input[0] = caller->rdx;
         call->fast_input[1] = caller->r8;

@@ -171,7 +171,6 @@ static enum vmmu_hyperv_result decode_map(const struct vmmu_hyperv_partition *pa
 }
 
 static enum vmmu_hyperv_result decode_flush(const struct vmmu_hyperv_partition *partition,
-                                            const struct vmmu_hyperv_vp *vp,
                                             const struct vmmu_hyperv_call *call, const uint8_t *input,
                                             struct vmmu_hyperv_call_outcome *outcome)
 {
@@ -182,7 +181,6 @@ static enum vmmu_hyperv_result decode_flush(const struct vmmu_hyperv_partition *
     if (status != VMMU_HYPERV_SUCCESS) {
         return status;
     }
-    flush->includes_caller = (flush->vps & BIT64(vp->index)) != 0;
     outcome->action = flush->vps != 0 ? VMMU_HYPERV_CALL_FLUSH : VMMU_HYPERV_CALL_DONE;
     outcome->end = vmmu_hyperv_call_end(call, VMMU_HYPERV_SUCCESS, outcome->reps.count);
     return VMMU_HYPERV_SUCCESS;
@@ -248,7 +246,7 @@ vmmu_hyperv_call_perform(const struct vmmu_hyperv_partition *partition, const st
     }
     if (status == VMMU_HYPERV_SUCCESS) {
         status = row->answer == CALL_FLUSH || row->answer == CALL_FLUSH_GPA
-                     ? decode_flush(partition, vp, call, input, &outcome)
+                     ? decode_flush(partition, call, input, &outcome)
                      : decode_request(partition, row, call, input, &outcome);
     }
     return status == VMMU_HYPERV_SUCCESS ? outcome : answer(call, status);

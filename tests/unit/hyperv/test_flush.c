@@ -18,7 +18,7 @@ static void test_flush_space_names_the_processors_of_its_mask(void **state)
     EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_FLUSH);
     EXPECT_EQ(outcome.flush.vps, 0xA);
     EXPECT_EQ(outcome.flush.address_space, 0x1234000);
-    EXPECT(!outcome.flush.all_address_spaces && !outcome.flush.keep_global && !outcome.flush.includes_caller);
+    EXPECT(!outcome.flush.all_address_spaces && !outcome.flush.keep_global);
     EXPECT_EQ(outcome.flush.range_count, 0);
     EXPECT_EQ(outcome.end.value, SUCCESS);
 }
@@ -32,7 +32,7 @@ static void test_flush_flags_widen_the_request(void **state)
     (void)state;
     EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_FLUSH);
     EXPECT_EQ(outcome.flush.vps, 0xF);
-    EXPECT(outcome.flush.all_address_spaces && outcome.flush.keep_global && outcome.flush.includes_caller);
+    EXPECT(outcome.flush.all_address_spaces && outcome.flush.keep_global);
 }
 
 static void test_reserved_flush_flags_are_invalid_parameters(void **state)
@@ -215,7 +215,6 @@ static void test_guest_physical_flushes_are_of_everything_and_everybody(void **s
     EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_FLUSH);
     EXPECT(outcome.flush.guest_physical && outcome.flush.all_address_spaces && !outcome.flush.keep_global);
     EXPECT_EQ(outcome.flush.vps, 7);
-    EXPECT(outcome.flush.includes_caller);
     outcome = call_at(&f, 0xB0 | COUNT(2), words);
     EXPECT_EQ(outcome.action, VMMU_HYPERV_CALL_FLUSH);
     EXPECT(outcome.flush.guest_physical);
