@@ -303,6 +303,15 @@ static inline uint64_t vmmu_format_pat_bits(const struct vmmu_x86_format *format
 /* What the PAT MSR holds after a reset. Spec: SDM 3A "Page Attribute Table (PAT)". */
 #define VMMU_X86_PAT_AT_RESET UINT64_C(0x0007040600070406)
 
+/* Whether each byte of @pat is a memory type; 2, 3 and those above 7 are none. */
+static inline bool vmmu_x86_pat_is_sound(uint64_t pat)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t middle = pat >> 1 & ones;
+
+    return (pat & ~(7 * ones)) == 0 && (middle & ~(pat >> 2)) == 0;
+}
+
 /* The memory type that entry @index, 0 to 7, of @pat holds. */
 static inline enum vmmu_x86_memory_type vmmu_x86_pat_type(uint64_t pat, unsigned index)
 {

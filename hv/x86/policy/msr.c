@@ -34,9 +34,8 @@
 #define PATCH_LEVEL_AMD     UINT64_C(0x00000000FFFFFFFF)
 #define PATCH_LEVEL_INTEL   UINT64_C(0xFFFFFFFF00000000)
 
-/* Bit n: memory type n exists. UC, WC, WT, WP, WB; the PAT has UC- too. */
+/* Bit n: memory type n exists. UC, WC, WT, WP, WB. */
 #define MTRR_TYPES          ((1u << 0) | (1u << 1) | (1u << 4) | (1u << 5) | (1u << 6))
-#define PAT_TYPES           (MTRR_TYPES | (1u << 7))
 
 static bool is_type(unsigned type, unsigned types)
 {
@@ -202,7 +201,7 @@ static enum x86_msr_outcome write_row(struct x86_msrs *msrs, const struct msr_ro
         hold(msrs, row, (held(msrs, row) & ~row->value) | (value & row->value));
         return X86_MSR_DONE;
     case MSR_APPLIED: return apply_if(msrs, row, value, (value & ~row->value) == 0);
-    case MSR_PAT: return apply_if(msrs, row, value, are_types(value, PAT_TYPES, 0));
+    case MSR_PAT: return apply_if(msrs, row, value, vmmu_x86_pat_is_sound(value));
     case MSR_FIXED: return hold_if(msrs, row, value, is_mtrr_fixed(msrs, value));
     case MSR_BASE: return hold_if(msrs, row, value, is_mtrr_base(msrs, value));
     case MSR_MASK: return hold_if(msrs, row, value, is_mtrr_mask(msrs, value));

@@ -57,11 +57,4 @@ static inline uint64_t hv_call_word(const struct vmmu_hyperv_call *call, const u
     return call->fast ? call->fast_input[offset / 8] : hv_word_at(input, offset);
 }
 
-static inline void hv_put_bytes(uint8_t *at, uint64_t value, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i++) {
-        at[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
 #endif

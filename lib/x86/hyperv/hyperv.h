@@ -58,7 +58,7 @@ struct vmmu_hyperv_msr_outcome vmmu_hyperv_synic_write(const struct vmmu_hyperv_
                                                        uint64_t value);
 
 /* Store the low @bytes bytes of @value at @at, in the order of x86. */
-static inline void hv_put(uint8_t *at, uint64_t value, unsigned bytes)
+static inline void hv_put_bytes(uint8_t *at, uint64_t value, unsigned bytes)
 {
     for (unsigned i = 0; i < bytes; i++) {
         at[i] = (uint8_t)(value >> (8 * i));

@@ -6,6 +6,7 @@
  * Spec: TLFS "Intercept Message", "Memory Access Messages", "Unsupported Feature".
  */
 #include "lib/x86/hyperv/hyperv.h"
+#include "lib/x86/hyperv/registers.h"
 
 /* The header of every message, and where the payload begins. */
 enum {
@@ -35,14 +36,6 @@ enum {
     MEMORY_GPA = 56,
     MEMORY_INSTRUCTION = 64,
     MEMORY_BYTES = 80,
-};
-
-/* A segment register. */
-enum {
-    SEGMENT_BASE = 0,
-    SEGMENT_LIMIT = 8,
-    SEGMENT_SELECTOR = 12,
-    SEGMENT_ATTRIBUTES = 14,
 };
 
 enum {
@@ -81,9 +74,9 @@ static struct vmmu_hyperv_message begin(enum vmmu_hyperv_message_type type, uint
 {
     struct vmmu_hyperv_message message = { 0 };
 
-    hv_put(message.bytes + MESSAGE_TYPE, (uint32_t)type, 4);
-    hv_put(message.bytes + MESSAGE_PAYLOAD_BYTES, payload_bytes, 1);
-    hv_put(message.bytes + MESSAGE_SENDER, sender, 8);
+    hv_put_bytes(message.bytes + MESSAGE_TYPE, (uint32_t)type, 4);
+    hv_put_bytes(message.bytes + MESSAGE_PAYLOAD_BYTES, payload_bytes, 1);
+    hv_put_bytes(message.bytes + MESSAGE_SENDER, sender, 8);
     return message;
 }
 
@@ -101,14 +94,6 @@ static uint64_t execution_state(const struct vmmu_hyperv_memory_intercept *inter
     return bits;
 }
 
-static void put_segment(uint8_t *at, const struct vmmu_x86_segment *segment)
-{
-    hv_put(at + SEGMENT_BASE, segment->base, 8);
-    hv_put(at + SEGMENT_LIMIT, segment->limit, 4);
-    hv_put(at + SEGMENT_SELECTOR, segment->selector, 2);
-    hv_put(at + SEGMENT_ATTRIBUTES, segment->attributes, 2);
-}
-
 struct vmmu_hyperv_message vmmu_hyperv_message_memory(const struct vmmu_hyperv_memory_intercept *intercept)
 {
     struct vmmu_hyperv_message message =
@@ -118,18 +103,18 @@ struct vmmu_hyperv_message vmmu_hyperv_message_memory(const struct vmmu_hyperv_m
     uint8_t *payload = message.bytes + MESSAGE_PAYLOAD;
 
     VMMU_ASSERT(intercept->fetched <= sizeof(intercept->instruction));
-    hv_put(payload + INTERCEPT_VP, intercept->vp, 4);
-    hv_put(payload + INTERCEPT_LENGTH, intercept->instruction_bytes, 1);
-    hv_put(payload + INTERCEPT_ACCESS, (uint64_t)intercept->access, 1);
-    hv_put(payload + INTERCEPT_STATE, execution_state(intercept), 2);
-    put_segment(payload + INTERCEPT_CS, &state->segment[VMMU_X86_CS]);
-    hv_put(payload + INTERCEPT_RIP, state->rip, 8);
-    hv_put(payload + INTERCEPT_RFLAGS, state->rflags, 8);
-    hv_put(payload + MEMORY_TYPE, (uint64_t)intercept->type, 4);
-    hv_put(payload + MEMORY_FETCHED, intercept->fetched, 1);
-    hv_put(payload + MEMORY_INFORMATION, intercept->gva_valid ? INFORMATION_GVA : 0, 1);
-    hv_put(payload + MEMORY_GVA, intercept->gva_valid ? intercept->gva.v : 0, 8);
-    hv_put(payload + MEMORY_GPA, intercept->gpa.v, 8);
+    hv_put_bytes(payload + INTERCEPT_VP, intercept->vp, 4);
+    hv_put_bytes(payload + INTERCEPT_LENGTH, intercept->instruction_bytes, 1);
+    hv_put_bytes(payload + INTERCEPT_ACCESS, (uint64_t)intercept->access, 1);
+    hv_put_bytes(payload + INTERCEPT_STATE, execution_state(intercept), 2);
+    vmmu_hyperv_put_segment(&state->segment[VMMU_X86_CS], payload + INTERCEPT_CS);
+    hv_put_bytes(payload + INTERCEPT_RIP, state->rip, 8);
+    hv_put_bytes(payload + INTERCEPT_RFLAGS, state->rflags, 8);
+    hv_put_bytes(payload + MEMORY_TYPE, (uint64_t)intercept->type, 4);
+    hv_put_bytes(payload + MEMORY_FETCHED, intercept->fetched, 1);
+    hv_put_bytes(payload + MEMORY_INFORMATION, intercept->gva_valid ? INFORMATION_GVA : 0, 1);
+    hv_put_bytes(payload + MEMORY_GVA, intercept->gva_valid ? intercept->gva.v : 0, 8);
+    hv_put_bytes(payload + MEMORY_GPA, intercept->gpa.v, 8);
     __builtin_memcpy(payload + MEMORY_INSTRUCTION, intercept->instruction, intercept->fetched);
     return message;
 }
@@ -142,9 +127,9 @@ struct vmmu_hyperv_message vmmu_hyperv_message_unsupported(uint64_t partition, u
     const bool task_switch = feature == VMMU_HYPERV_FEATURE_TASK_SWITCH;
     uint8_t *payload = message.bytes + MESSAGE_PAYLOAD;
 
-    hv_put(payload + FEATURE_VP, vp, 4);
-    hv_put(payload + FEATURE_CODE, task_switch ? CODE_TASK_SWITCH_TSS : CODE_INTERCEPT, 4);
-    hv_put(payload + FEATURE_PARAMETER, task_switch ? detail : (detail & FEATURE_PAGE) | (uint64_t)feature,
-           8);
+    hv_put_bytes(payload + FEATURE_VP, vp, 4);
+    hv_put_bytes(payload + FEATURE_CODE, task_switch ? CODE_TASK_SWITCH_TSS : CODE_INTERCEPT, 4);
+    hv_put_bytes(payload + FEATURE_PARAMETER,
+                 task_switch ? detail : (detail & FEATURE_PAGE) | (uint64_t)feature, 8);
     return message;
 }

@@ -51,19 +51,6 @@ bool vmmu_hyperv_base_is_linear(const struct vmmu_x86_cpu *cpu, uint64_t base)
     return vmmu_format_is_canonical(base, cpu->la57 ? 57 : 48);
 }
 
-/* Every byte of a PAT is one of the memory types but UC's and WB's neighbours 2 and 3. */
-static bool pat_is_sound(uint64_t pat)
-{
-    for (unsigned i = 0; i < 8; i++) {
-        const unsigned byte = (unsigned)(pat >> (8 * i)) & 0xFF;
-
-        if (byte > VMMU_X86_TYPE_UC_MINUS || byte == 2 || byte == 3) {
-            return false;
-        }
-    }
-    return true;
-}
-
 #define XCR0_X87    BIT64(0)
 #define XCR0_SSE    BIT64(1)
 #define XCR0_AVX    BIT64(2)
@@ -100,7 +87,7 @@ bool vmmu_hyperv_register_holds(const struct vmmu_hyperv_register_rules *rules, 
     case HV_REGISTER_RFLAGS: return (value & RFLAGS_ZEROS) == 0 && (value & RFLAGS_ONE) != 0;
     case HV_REGISTER_CR8: return value <= 15;
     case HV_REGISTER_XFEM: return xcr0_is_sound(rules->xcr0_offered, value);
-    case HV_REGISTER_PAT: return pat_is_sound(value);
+    case HV_REGISTER_PAT: return vmmu_x86_pat_is_sound(value);
     case HV_REGISTER_KERNEL_GS_BASE:
     case HV_REGISTER_SYSENTER_EIP:
     case HV_REGISTER_SYSENTER_ESP:

@@ -116,7 +116,7 @@ static size_t place_of(const struct register_row *row, uint32_t name)
 
 /* --- reading --- */
 
-static void put_segment(const struct vmmu_x86_segment *segment, uint8_t *value)
+void vmmu_hyperv_put_segment(const struct vmmu_x86_segment *segment, uint8_t *value)
 {
     hv_put_bytes(value + SEGMENT_BASE, segment->base, 8);
     hv_put_bytes(value + SEGMENT_LIMIT, segment->limit, 4);
@@ -144,7 +144,7 @@ static void put_register(const struct register_row *row, uint32_t name,
     }
     case KIND_SEGMENT:
         __builtin_memcpy(&segment, at, sizeof(segment));
-        put_segment(&segment, value);
+        vmmu_hyperv_put_segment(&segment, value);
         return;
     case KIND_TABLE:
         __builtin_memcpy(&table, at, sizeof(table));

@@ -20,6 +20,9 @@ void vmmu_hyperv_settle_segments(struct vmmu_hyperv_registers *registers);
 /* Whether settled segments agree with each other, with RIP, RFLAGS and the mode. */
 bool vmmu_hyperv_segments_agree(const struct vmmu_hyperv_registers *registers);
 
+/* Store @segment in the 16 bytes at @value, as registers and messages hold it. */
+void vmmu_hyperv_put_segment(const struct vmmu_x86_segment *segment, uint8_t *value);
+
 #define HV_RFLAGS_IF BIT64(9)
 #define HV_RFLAGS_VM BIT64(17)
 

@@ -82,7 +82,7 @@ uint64_t vmmu_hyperv_reference_time(const struct vmmu_hyperv_partition *partitio
 void vmmu_hyperv_fill_tsc_page(const struct vmmu_hyperv_partition *partition, uint8_t *page)
 {
     __builtin_memset(page, 0, VMMU_PAGE_BYTES);
-    hv_put(page + TSC_PAGE_SEQUENCE, partition->tsc_sequence, 4);
-    hv_put(page + TSC_PAGE_SCALE, partition->tsc_scale, 8);
-    hv_put(page + TSC_PAGE_OFFSET, (uint64_t)partition->tsc_offset, 8);
+    hv_put_bytes(page + TSC_PAGE_SEQUENCE, partition->tsc_sequence, 4);
+    hv_put_bytes(page + TSC_PAGE_SCALE, partition->tsc_scale, 8);
+    hv_put_bytes(page + TSC_PAGE_OFFSET, (uint64_t)partition->tsc_offset, 8);
 }
