@@ -27,7 +27,7 @@ enum vmmu_hyperv_call_instruction {
  */
 #define VMMU_HYPERV_PRIVILEGE_SYNIC BIT64(2)
 #define VMMU_HYPERV_PRIVILEGE_CHILDREN                                                                       \
-    BIT64(32) /* CreatePartitions: the calls that a parent makes on its children */
+    BIT64(32) /* CreatePartitions, of which there are the calls that a parent makes on its children */
 #define VMMU_HYPERV_PRIVILEGE_VP_REGISTERS BIT64(49) /* HvGetVpRegisters of the caller's own partition */
 
 #define VMMU_HYPERV_PARTITION_SELF         UINT64_MAX
@@ -680,7 +680,7 @@ struct vmmu_hyperv_register_changes vmmu_hyperv_registers_set(const struct vmmu_
 
 /**
  * HvSwitchVirtualAddressSpace: whether CR3 may become @value, with the caller's other registers as they are in *@registers; loads
- * the PDPTEs where there are any. Nothing is flushed by it; bit 63 of @value must be clear.
+ * the PDPTEs where there are any. Nothing is flushed by it, and bit 63 of @value is refused.
  *
  * Returns
  *   VMMU_HYPERV_SUCCESS            registers->cr3, and registers->pdpte unless pdpte_in_memory, are changed
@@ -711,7 +711,7 @@ struct vmmu_x86_translation;
 
 /* What there is at a guest-physical address. */
 struct vmmu_hyperv_page {
-    bool mapped;
+    bool mapped; /* else nothing but `overlay` has a meaning */
     bool readable;
     bool writable;
     bool overlay;                   /* a page of the hypervisor's own stands there */

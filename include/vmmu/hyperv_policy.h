@@ -27,7 +27,7 @@ struct vmmu_hyperv_policy {
     enum vmmu_hyperv_cache_policy cr0_cd;
     bool pat_of_partition; /* IA32_PAT is one register for all virtual processors; else each has its own */
     bool shadow_sharing;   /* a shadow page may serve several virtual processors */
-    /* A flush of no processor is an error (TLFS 2.0a), not one of all (what guests expect). */
+    /* A flush of no processor is an error (TLFS 2.0a), not one of all (what guests expect). The Ex forms may name nobody. */
     bool empty_set_is_error;
 };
 

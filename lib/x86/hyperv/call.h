@@ -6,7 +6,7 @@
 
 /* What a call does. */
 enum call_answer {
-    CALL_DENIED,    /* exists, but takes a privilege that no guest of ours has */
+    CALL_DENIED,    /* exists, but is for nobody here */
     CALL_LONG_SPIN, /* HvNotifyLongSpinWait */
     CALL_SWITCH,    /* HvSwitchVirtualAddressSpace */
     CALL_FLUSH,     /* HvFlushVirtualAddressSpace, HvFlushVirtualAddressList and their Ex forms */

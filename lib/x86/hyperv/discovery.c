@@ -1,7 +1,8 @@
 /*
  * The CPUID leaves by which a guest finds the interface.
  *
- * Invariant: a privilege or feature is announced only if its registers and calls stand in this room.
+ * Invariant: a privilege or feature is announced only if its registers and calls stand in this room; of CreatePartitions
+ * those on children that there are.
  */
 #include "lib/x86/hyperv/hyperv.h"
 

@@ -134,7 +134,7 @@ static enum vmmu_hyperv_result decode_access(const uint8_t *input, bool write,
     return VMMU_HYPERV_SUCCESS;
 }
 
-/* Pages of the child from @base, all within its addresses. */
+/* Pages of the child, all within the caller's addresses: what the child has of them, who performs the call sees. */
 static enum vmmu_hyperv_result decode_pages(const struct vmmu_hyperv_partition *partition,
                                             const struct vmmu_hyperv_call *call, const uint8_t *input,
                                             struct vmmu_hyperv_map *map)
