@@ -166,7 +166,7 @@ static void state_shadow(const struct vp *vp, struct json *json)
     if (arch->walks_guest) {
         return;
     }
-    if (arch->backend->is_in_phase && arch->backend->is_in_phase(vp)) {
+    if (!arch->root.cr3 || (arch->backend->is_in_phase && arch->backend->is_in_phase(vp))) {
         json_flag(json, "direct", true);
     } else {
         json_object(json, "shadow");
