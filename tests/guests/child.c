@@ -49,6 +49,13 @@ static uint64_t write_at(uintptr_t va, uint32_t value)
     return value;
 }
 
+static uint64_t copy(uintptr_t from, uintptr_t to)
+{
+    uintptr_t at = to;
+    TRY("movsl", : "+S"(from), "+D"(at) : : "memory");
+    return at - to;
+}
+
 /* The register is the parent's to change. */
 static uint64_t spin_while(uintptr_t value)
 {
@@ -81,6 +88,18 @@ static uint64_t set_pat(uint64_t value)
     return msr_read(MSR_PAT);
 }
 
+static uint64_t look(enum look at)
+{
+    uint32_t value = 0;
+    switch (at) {
+    case LOOK_CR4: return cr4_read();
+    case LOOK_EFER: return msr_read(MSR_EFER);
+    case LOOK_PAT: return msr_read(MSR_PAT);
+    case LOOK_FS: __asm__ volatile("movl %%fs:0, %0" : "=r"(value)::"memory"); break;
+    }
+    return value;
+}
+
 static void triple_fault(void)
 {
     const struct {
@@ -97,12 +116,14 @@ static uint64_t perform(enum command command, uint64_t first, uint64_t second)
     case COMMAND_READ: return read_at(va);
     case COMMAND_WRITE: return write_at(va, (uint32_t)second);
     case COMMAND_FETCH: return probe(va, (struct access){ ACCESS_FETCH, false, false }).fault;
+    case COMMAND_COPY: return copy(va, (uintptr_t)second);
     case COMMAND_INVLPG: invlpg(va); return 0;
     case COMMAND_CALL: return hypercall(first, second, OUTPUT_PAGE);
     case COMMAND_FLUSH: return flush_space((struct flush){ cr3_read(), first, second });
     case COMMAND_CR0: return set_cr0(va);
     case COMMAND_CR3: return set_cr3(va);
     case COMMAND_PAT: return set_pat(first);
+    case COMMAND_LOOK: return look((enum look)first);
     case COMMAND_SPIN: return spin_while(va);
     case COMMAND_LEAVE: report_end();
     case COMMAND_TRIPLE: triple_fault(); return 0;

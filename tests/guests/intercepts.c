@@ -4,9 +4,9 @@
  * TLFS "HvMapGpaPages", "HvUnmapGpaPages", "Memory Access Messages", "Unsupported Feature", "SynIC Message Page".
  *
  * Guest: inside only
- * Guest: run child of 64 bits: --parent --partition "kernel={guests}/child64.elf protocol=multiboot mmu={mmu} memory=64M cpus=2 policy=cr0.cd=message" -- child=64 cr0.cd=message
- * Guest: run child of 32 bits: --parent --partition "kernel={guests}/child32.elf protocol=multiboot mmu={mmu} memory=64M cpus=2 policy=cr0.cd=message" -- child=32 cr0.cd=message
- * Guest: run tables that are told of under shadow: --parent --partition "kernel={guests}/child64.elf protocol=multiboot mmu=shadow memory=64M cpus=2 policy=cr0.cd=message,table.cache=message" -- child=64 cr0.cd=message table.cache=message
+ * Guest: run child of 64 bits: --parent --partition "kernel={guests}/child64.elf protocol=multiboot mmu={mmu} memory=64M cpus=2 policy=cr0.cd=message" -- mmu={mmu} child=64 cr0.cd=message
+ * Guest: run child of 32 bits: --parent --partition "kernel={guests}/child32.elf protocol=multiboot mmu={mmu} memory=64M cpus=2 policy=cr0.cd=message" -- mmu={mmu} child=32 cr0.cd=message
+ * Guest: run tables that are told of under shadow: --parent --partition "kernel={guests}/child64.elf protocol=multiboot mmu=shadow memory=64M cpus=2 policy=cr0.cd=message,table.cache=message" -- mmu=shadow child=64 cr0.cd=message table.cache=message
  */
 #include "tests/guests/common/calls.h"
 #include "tests/guests/common/cpu.h"
@@ -33,6 +33,7 @@
 #define SLOT_LENGTH       20
 #define SLOT_ACCESS       21
 #define SLOT_RIP          40
+#define SLOT_FETCHED      60
 #define SLOT_GVA_VALID    61
 #define SLOT_GVA          64
 #define SLOT_GPA          72
@@ -51,9 +52,13 @@
 #define MESSAGE_ROUNDS    200000
 #define QUIET_ROUNDS      3000
 
-/* What the parent lends: two pages of its own. */
+/* What the parent lends: pages of its own. */
 #define LENT(i)           FRAME(40 + (i))
 #define LENT_MARKER       UINT32_C(0x1e471e47)
+#define MANY              40
+
+/* More than the hypervisor remembers. */
+#define SCATTERED         3000
 
 #define MOV_TO_CR0_BYTES  3
 
@@ -128,12 +133,13 @@ static void report_message(const char *what, uint32_t type, unsigned access, uin
     report(slot(SLOT_ACCESS, 1) == access &&
                (slot(SLOT_GPA, 8) & ~UINT64_C(0xfff)) == FAMILY_FRAME(PAGE_LENT),
            "%s: what was tried, and where", what);
-    report((slot(SLOT_GVA_VALID, 1) & 1) == 0 || slot(SLOT_GVA, 8) == va, "%s: by which linear address",
-           what);
+    const bool known = slot(SLOT_GVA_VALID, 1) & 1;
+    report(known ? slot(SLOT_GVA, 8) == va : !option("mmu=shadow"),
+           "%s: by which linear address, where the hypervisor walks", what);
     report(slot(SLOT_RIP, 8) == register_read(child(0), REGISTER_RIP), "%s: with RIP at the instruction",
            what);
-    report(register_read(child(0), REGISTER_INTERCEPT_SUSPEND) & SUSPENDED,
-           "%s: while the processor is suspended", what);
+    report(register_read(child(0), REGISTER_INTERCEPT_SUSPEND) == (SUSPENDED | FLUSH_INHIBIT),
+           "%s: while the processor is suspended, and inhibits flushes", what);
 }
 
 /* --- pages --- */
@@ -158,8 +164,10 @@ static void test_unmapped_read(uint64_t va)
     report(found.code == 4, "Translate then says that it is unmapped");
     command_begin(0, COMMAND_READ, va, 0);
     report_message("a read where nothing is", TYPE_UNMAPPED, ACCESS_IS_READ, va);
-    detail("%u bytes, %q", (unsigned)slot(SLOT_LENGTH, 1), slot(SLOT_INSTRUCTION, 8));
-    report(slot(SLOT_INSTRUCTION, 2) == READ_BYTES || slot(60, 1) == 0, "with the instruction's bytes");
+    detail("%u of %u bytes, %q", (unsigned)slot(SLOT_LENGTH, 1), (unsigned)slot(SLOT_FETCHED, 1),
+           slot(SLOT_INSTRUCTION, 8));
+    report(slot(SLOT_FETCHED, 1) >= 2 && slot(SLOT_INSTRUCTION, 2) == READ_BYTES,
+           "with the instruction's bytes");
     report(family_beats(1), "while the child's other processor runs on");
     register_write(child(0), REGISTER_RAX, 0x600df00d);
     step_over(0, 2);
@@ -178,6 +186,42 @@ static void test_unmapped_write(uint64_t va)
     message_done();
     resume(0);
     report(command_wait(0) && mail(0, MAIL_VECTOR) == TRAP_NONE, "the child goes on behind it");
+}
+
+/* The other side of a copy, which @name points at: where it is in the child's memory. The register goes on. */
+static uint64_t copy_operand(uint32_t name, uint64_t control)
+{
+    struct translation found;
+    const uint64_t va = register_read(child(0), name);
+    if (translate(child(0), control, va, &found) != STATUS_SUCCESS || found.code != 0) {
+        return 0;
+    }
+    register_write(child(0), REGISTER_RSI, register_read(child(0), REGISTER_RSI) + 4);
+    register_write(child(0), REGISTER_RDI, register_read(child(0), REGISTER_RDI) + 4);
+    return found.page * PAGE_BYTES + va % PAGE_BYTES;
+}
+
+/* An instruction with an operand in the child's memory and another in none, in either direction. */
+static void test_copy(uint64_t va)
+{
+    const uint64_t variable = family_va(PAGE_VARIABLE);
+    command_begin(0, COMMAND_COPY, va, variable + 8);
+    report_message("a copy from where nothing is", TYPE_UNMAPPED, ACCESS_IS_READ, va);
+    family_write_gpa(copy_operand(REGISTER_RDI, TRANSLATE_WRITE | TRANSLATE_SET_BITS), 0x5eed5eed, 4);
+    step_over(0, COPY_BYTES);
+    message_done();
+    resume(0);
+    report(command_wait(0) && mail(0, MAIL_ANSWER) == 4 &&
+               command(0, COMMAND_READ, variable + 8, 0) == 0x5eed5eed,
+           "the parent completes it by Translate and WriteGpa");
+    command_begin(0, COMMAND_COPY, variable + 8, va);
+    report_message("a copy to where nothing is", TYPE_UNMAPPED, ACCESS_IS_WRITE, va);
+    const uint64_t value = family_read_gpa(copy_operand(REGISTER_RSI, TRANSLATE_READ), 4);
+    step_over(0, COPY_BYTES);
+    message_done();
+    resume(0);
+    report(command_wait(0) && mail(0, MAIL_ANSWER) == 4 && value == 0x5eed5eed,
+           "and by Translate and ReadGpa");
 }
 
 /* Resumed where it stands, the processor tries again. */
@@ -220,6 +264,15 @@ static void test_lent(uint64_t va)
                command(0, COMMAND_READ, va, 0) == LENT_MARKER + 2 &&
                command(1, COMMAND_READ, va, 0) == LENT_MARKER + 2,
            "another page in its place is seen at once, by all");
+    report(lend(0, 1) == STATUS_SUCCESS, "a page is lent with no right");
+    translate(child(0), TRANSLATE_READ, va, &found);
+    report(found.code == 5, "Translate says that it cannot be read");
+    command_begin(0, COMMAND_READ, va, 0);
+    report_message("a read without the right", TYPE_INTERCEPT, ACCESS_IS_READ, va);
+    lend(MAP_READ, 1);
+    message_done();
+    resume(0);
+    report(command_wait(0) && mail(0, MAIL_ANSWER) == LENT_MARKER + 2, "with the right given, it is read");
 }
 
 /* A page that may not be executed: the child's code there. */
@@ -267,12 +320,58 @@ static void test_map_parameters(void)
            "and with writing but not reading");
     report(pages_map(CHILD_PARTITION, BIT64(40), MAP_READ, ours, 1) == STATUS_INVALID_PARAMETER,
            "and at an address that no processor has");
-    report(pages_map(CHILD_PARTITION, page, MAP_READ, UINT64_C(0x3f00000), 1) != STATUS_SUCCESS,
+    report(pages_map(CHILD_PARTITION, page, MAP_READ, UINT64_C(0x3f00000), 1) == STATUS_INVALID_PARAMETER,
            "and with a page that the parent does not have");
-    const uint64_t unused = FRAME(200) / PAGE_BYTES;
-    report(pages_map(CHILD_PARTITION, unused, MAP_READ | MAP_WRITE, ours, 32) == STATUS_SUCCESS,
+}
+
+/* More pages by one call than the hypervisor does at a go. */
+static void test_many(void)
+{
+    const uintptr_t unused = FRAME(200);
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        *(volatile uint32_t *)LENT(i) = LENT_MARKER + i;
+    }
+    report(pages_map(CHILD_PARTITION, unused / PAGE_BYTES, MAP_READ | MAP_WRITE, LENT(0) / PAGE_BYTES,
+                     MANY) == STATUS_SUCCESS,
            "many pages are lent by one call");
-    report(pages_unmap(CHILD_PARTITION, unused, 32) == STATUS_SUCCESS, "and taken away by one");
+    for (unsigned i = 0; i < MANY; i++) {
+        wrong += command(i & 1, COMMAND_READ, unused + i * PAGE_BYTES, 0) != LENT_MARKER + i;
+    }
+    detail("%u wrong", wrong);
+    report(wrong == 0, "and the child finds each in its place");
+    report(pages_unmap(CHILD_PARTITION, unused / PAGE_BYTES, MANY) == STATUS_SUCCESS,
+           "they are taken away by one call");
+    wrong = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        struct translation found;
+        translate(child(0), TRANSLATE_READ, unused + i * PAGE_BYTES, &found);
+        wrong += found.code != 4;
+    }
+    detail("%u wrong", wrong);
+    report(wrong == 0, "and each is gone");
+}
+
+/* Holes that touch no others, until the hypervisor can remember no more of them. */
+static void test_scattered(void)
+{
+    const uintptr_t first = FRAME(300);
+    enum status status = STATUS_SUCCESS;
+    unsigned holes = 0;
+    while (status == STATUS_SUCCESS && holes < SCATTERED) {
+        status = pages_unmap(CHILD_PARTITION, (first + holes * 2 * PAGE_BYTES) / PAGE_BYTES, 1);
+        holes += status == STATUS_SUCCESS;
+    }
+    detail("status %u after %u", (unsigned)status, holes);
+    report(status == STATUS_NO_MEMORY && holes > 100,
+           "HvUnmapGpaPages of too many pages far from each other is insufficient memory");
+    const uintptr_t refused = first + holes * 2 * PAGE_BYTES;
+    report(command(0, COMMAND_WRITE, refused, 0x0ddba11) == 0x0ddba11 &&
+               command(1, COMMAND_READ, refused, 0) == 0x0ddba11,
+           "and leaves the page that was refused to the child");
+    report(pages_map(CHILD_PARTITION, refused / PAGE_BYTES, MAP_READ, LENT(0) / PAGE_BYTES, 1) ==
+               STATUS_NO_MEMORY,
+           "HvMapGpaPages there, too");
 }
 
 /* --- features --- */
@@ -289,7 +388,7 @@ static void test_cache_disable(void)
                slot(SLOT_FEATURE, 4) == FEATURE_INTERCEPT,
            "a child that sets CR0.CD: the parent is told of an unsupported feature");
     report((register_read(child(0), REGISTER_CR0) & CR0_CD) == 0 &&
-               (register_read(child(0), REGISTER_INTERCEPT_SUSPEND) & SUSPENDED),
+               register_read(child(0), REGISTER_INTERCEPT_SUSPEND) == SUSPENDED,
            "CR0 is as it was, and the processor suspended");
     step_over(0, MOV_TO_CR0_BYTES);
     message_done();
@@ -335,14 +434,17 @@ void guest_main(void)
     const uint64_t va = family_va(PAGE_LENT);
     test_unmapped_read(va);
     test_unmapped_write(va);
+    test_copy(va);
     test_restart(va);
     test_lent(va);
     test_execute(va);
     test_two(va);
     test_map_parameters();
+    test_many();
     report(irq_counts[VECTOR_MESSAGE] != 0, "messages came with interrupts");
     test_cache_disable();
     test_table_cache();
+    test_scattered();
     report(message_absent(), "no message is left");
     family_leave();
     irq_stop();

@@ -205,6 +205,15 @@ enum status gpa_write(struct target target, uint64_t gpa, const void *from, unsi
     return status;
 }
 
+/* The status of a call about @count pages. */
+static enum status all_of(uint64_t result, unsigned count)
+{
+    if (status_of(result) == STATUS_SUCCESS && reps_of(result) != count) {
+        bail_out("a call about %u pages succeeds with %u", count, reps_of(result));
+    }
+    return status_of(result);
+}
+
 enum status pages_map(uint64_t partition, uint64_t child_page, uint32_t rights, uint64_t page, unsigned count)
 {
     volatile uint64_t *input = call_input();
@@ -214,7 +223,7 @@ enum status pages_map(uint64_t partition, uint64_t child_page, uint32_t rights, 
     for (unsigned i = 0; i < count; i++) {
         input[3 + i] = page + i;
     }
-    return status_of(hypercall(CALL_MAP_PAGES | CALL_REPS(count), INPUT_PAGE, 0));
+    return all_of(hypercall(CALL_MAP_PAGES | CALL_REPS(count), INPUT_PAGE, 0), count);
 }
 
 enum status pages_unmap(uint64_t partition, uint64_t child_page, unsigned count)
@@ -223,5 +232,5 @@ enum status pages_unmap(uint64_t partition, uint64_t child_page, unsigned count)
     input[0] = partition;
     input[1] = child_page;
     input[2] = 0;
-    return status_of(hypercall(CALL_UNMAP_PAGES | CALL_REPS(count), INPUT_PAGE, 0));
+    return all_of(hypercall(CALL_UNMAP_PAGES | CALL_REPS(count), INPUT_PAGE, 0), count);
 }

@@ -67,6 +67,7 @@ enum status {
     STATUS_INVALID_PARAMETER = 5,
     STATUS_ACCESS_DENIED = 6,
     STATUS_INVALID_STATE = 7,
+    STATUS_NO_MEMORY = 11,
     STATUS_INVALID_PARTITION = 13,
     STATUS_INVALID_VP = 14,
 };
@@ -83,6 +84,9 @@ enum {
     REGISTER_RDX,
     REGISTER_RBX,
     REGISTER_RSP,
+    REGISTER_RBP,
+    REGISTER_RSI,
+    REGISTER_RDI,
     REGISTER_RIP = 0x00020010,
     REGISTER_RFLAGS,
     REGISTER_CR0 = 0x00040000,
@@ -189,7 +193,7 @@ enum status translate(struct target target, uint64_t control, uint64_t va, struc
 enum status gpa_read(struct target target, uint64_t gpa, void *to, unsigned bytes, uint32_t *code);
 enum status gpa_write(struct target target, uint64_t gpa, const void *from, unsigned bytes, uint32_t *code);
 
-/* @count pages from @child_page on, with the pages of ours from @page on. */
+/* @count pages from @child_page on, with the pages of ours from @page on. Success with fewer done is a bail out. */
 enum status pages_map(uint64_t partition, uint64_t child_page, uint32_t rights, uint64_t page,
                       unsigned count);
 enum status pages_unmap(uint64_t partition, uint64_t child_page, unsigned count);

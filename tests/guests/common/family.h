@@ -68,20 +68,25 @@ enum command {
     COMMAND_READ,  /* four bytes at FIRST */
     COMMAND_WRITE, /* four bytes at FIRST become SECOND */
     COMMAND_FETCH, /* jump to FIRST */
+    COMMAND_COPY,  /* MOVSD from FIRST to SECOND; the answer is how far the latter's register goes */
     COMMAND_INVLPG,
     COMMAND_CALL, /* hypercall, FIRST its input value, SECOND its first parameter; the answer is its result */
     COMMAND_FLUSH, /* HvFlushVirtualAddressSpace, FIRST its flags, SECOND its mask */
     COMMAND_CR0,   /* set the bits FIRST, and read; then clear them */
     COMMAND_CR3,   /* set the bits FIRST, and read; then clear them */
     COMMAND_PAT,   /* write FIRST, and read */
+    COMMAND_LOOK,  /* what a register of enum look, FIRST, is to the child itself */
     COMMAND_SPIN,  /* until its register, which is FIRST, is something else: the answer */
     COMMAND_LEAVE,
     COMMAND_TRIPLE,
 };
 
+enum look { LOOK_CR4, LOOK_EFER, LOOK_PAT, LOOK_FS /* four bytes at its base */ };
+
 /* Instructions by which COMMAND_READ and COMMAND_WRITE access memory: two bytes each, with the value in EAX. */
 #define READ_BYTES  UINT16_C(0x028b)
 #define WRITE_BYTES UINT16_C(0x0289)
+#define COPY_BYTES  1
 
 /* --- the parent's side --- */
 
