@@ -25,8 +25,9 @@
 /* Result codes of HvTranslateVirtualAddress. */
 enum { FOUND, NOT_PRESENT, NO_PRIVILEGE, INVALID_FLAGS, GPA_UNMAPPED };
 
-/* A page of the parent's memory beyond what it has: an access code, not a status. */
+/* Result codes of HvReadGpa and HvWriteGpa. */
 #define ACCESS_UNMAPPED 1
+#define ACCESS_OVERLAY  4
 
 /* --- Translate --- */
 
@@ -209,6 +210,29 @@ static void test_set(void)
     report(spins, "a register of a child that spins is read");
     register_write(child(0), REGISTER_RAX, 0x2222);
     report(command_wait(0) && mail(0, MAIL_ANSWER) == 0x2222, "and changed, under its eyes");
+}
+
+/* A register that decides about the child's mode becomes @value: the child finds it so, and as it was when it is put back. */
+static void test_set_mode(const char *name, uint32_t index, enum look look, uint64_t value)
+{
+    const uint64_t before = register_read(child(0), index);
+    const bool set = register_write(child(0), index, value) == STATUS_SUCCESS &&
+                     register_read(child(0), index) == value;
+    const uint64_t seen = command(0, COMMAND_LOOK, look, 0);
+    const bool back = register_write(child(0), index, before) == STATUS_SUCCESS;
+    detail("%q becomes %q, seen as %q", before, value, seen);
+    report(set && seen == value && value != before, "HvSetVpRegisters sets %s, as the child sees", name);
+    report(back && command(0, COMMAND_LOOK, look, 0) == before && family_beats(0), "and puts %s back", name);
+}
+
+static void test_set_modes(void)
+{
+    const struct target vp = child(0);
+    test_set_mode("CR4.DE", REGISTER_CR4, LOOK_CR4, register_read(vp, REGISTER_CR4) ^ CR4_DE);
+    test_set_mode("the PAT", REGISTER_PAT, LOOK_PAT, UINT64_C(0x0007040501070406));
+    if (cpu_has_nx()) {
+        test_set_mode("EFER.SCE", REGISTER_EFER, LOOK_EFER, register_read(vp, REGISTER_EFER) ^ EFER_SCE);
+    }
 }
 
 /* Two elements, of which the second cannot be: neither is. */
@@ -505,7 +529,7 @@ static void test_overlay(void)
     translate(child(0), TRANSLATE_READ, CALL_PAGE, &found);
     report(found.code == FOUND && found.overlay,
            "Translate tells of the child's hypercall page that it is an overlay");
-    report(gpa_write(child(0), CALL_PAGE, bytes, 4, &code) == STATUS_SUCCESS && code != 0,
+    report(gpa_write(child(0), CALL_PAGE, bytes, 4, &code) == STATUS_SUCCESS && code == ACCESS_OVERLAY,
            "WriteGpa does not write to it");
 }
 
@@ -533,6 +557,7 @@ void guest_main(void)
     test_get();
     test_get_many();
     test_set();
+    test_set_modes();
     test_set_together();
     test_suspend();
     test_space();
