@@ -12,7 +12,7 @@
 #include "hv/mmu/state.h"
 
 /* Runs of pages that a parent may lend or withhold. */
-#define PATCHES 1024
+#define PATCHES    1024
 
 /* Of an address, that choose an entry of a table of the second stage. */
 #define INDEX_BITS 9u
