@@ -233,6 +233,14 @@ static void test_set_modes(void)
     if (cpu_has_nx()) {
         test_set_mode("EFER.SCE", REGISTER_EFER, LOOK_EFER, register_read(vp, REGISTER_EFER) ^ EFER_SCE);
     }
+    struct value before, value;
+    register_get(vp, REGISTER_FS, &before);
+    value = (struct value){ family_va(PAGE_VARIABLE), before.high };
+    const bool set = register_set(vp, REGISTER_FS, value) == STATUS_SUCCESS;
+    detail("FS was %q %q", before.low, before.high);
+    report(set && command(0, COMMAND_LOOK, LOOK_FS, 0) == VARIABLE_AT_FIRST,
+           "HvSetVpRegisters moves a segment of the child");
+    report(register_set(vp, REGISTER_FS, before) == STATUS_SUCCESS && family_beats(0), "and puts it back");
 }
 
 /* Two elements, of which the second cannot be: neither is. */

@@ -66,6 +66,9 @@ static void write_debug(struct vp *vp, const struct vmmu_hyperv_registers *regis
     vp->arch->backend->write_dr7(vp, registers->dr7);
 }
 
+/* Of a TSS in TR: LTR leaves none that is not busy, but a processor that is emulated may show its descriptor as it was. */
+#define TSS_BUSY 2u
+
 static void read_tables(struct vp *vp, struct vmmu_hyperv_registers *registers)
 {
     const struct x86_backend *backend = vp->arch->backend;
@@ -74,6 +77,7 @@ static void read_tables(struct vp *vp, struct vmmu_hyperv_registers *registers)
     backend->read_system(vp, &system);
     registers->ldtr = system.ldtr;
     registers->tr = system.tr;
+    registers->tr.attributes |= TSS_BUSY;
     backend->read_table(vp, false, &registers->gdtr.base, &registers->gdtr.limit);
     backend->read_table(vp, true, &registers->idtr.base, &registers->idtr.limit);
 }
