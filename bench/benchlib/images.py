@@ -68,7 +68,7 @@ def _built(name, sources, headers, compiler):
 
 
 def workload(architecture):
-    options = ["-O2", "-static", "-no-pie", "-s", "-Wall", "-Wextra", "-Werror"]
+    options = ["-O2", "-D_GNU_SOURCE", "-static", "-no-pie", "-s", "-Wall", "-Wextra", "-Werror"]
     source, headers = BENCH / "guest" / "workload.c", [BENCH / "mark.h"]
     if architecture == "amd64":
         return _built("workload-amd64", [source], headers,

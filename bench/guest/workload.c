@@ -7,7 +7,6 @@
  *     workload memory    run those that need most page tables; then, as `all` does, say how many the processes have
  *     workload flush     on several processors, and not one of all: flush a page's translation on every one of them
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <pthread.h>
 #include <sched.h>

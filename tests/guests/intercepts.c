@@ -359,13 +359,13 @@ static void test_scattered(void)
     enum status status = STATUS_SUCCESS;
     unsigned holes = 0;
     while (status == STATUS_SUCCESS && holes < SCATTERED) {
-        status = pages_unmap(CHILD_PARTITION, (first + holes * 2 * PAGE_BYTES) / PAGE_BYTES, 1);
+        status = pages_unmap(CHILD_PARTITION, (first + (uintptr_t)holes * 2 * PAGE_BYTES) / PAGE_BYTES, 1);
         holes += status == STATUS_SUCCESS;
     }
     detail("status %u after %u", (unsigned)status, holes);
     report(status == STATUS_NO_MEMORY && holes > 100,
            "HvUnmapGpaPages of too many pages far from each other is insufficient memory");
-    const uintptr_t refused = first + holes * 2 * PAGE_BYTES;
+    const uintptr_t refused = first + (uintptr_t)holes * 2 * PAGE_BYTES;
     report(command(0, COMMAND_WRITE, refused, 0x0ddba11) == 0x0ddba11 &&
                command(1, COMMAND_READ, refused, 0) == 0x0ddba11,
            "and leaves the page that was refused to the child");

@@ -216,8 +216,8 @@ static void test_set(void)
 static void test_set_mode(const char *name, uint32_t index, enum look look, uint64_t value)
 {
     const uint64_t before = register_read(child(0), index);
-    const bool set = register_write(child(0), index, value) == STATUS_SUCCESS &&
-                     register_read(child(0), index) == value;
+    const bool set =
+        register_write(child(0), index, value) == STATUS_SUCCESS && register_read(child(0), index) == value;
     const uint64_t seen = command(0, COMMAND_LOOK, look, 0);
     const bool back = register_write(child(0), index, before) == STATUS_SUCCESS;
     detail("%q becomes %q, seen as %q", before, value, seen);

@@ -151,7 +151,7 @@ static void flush(void)
                                           .list = list,
                                           .space = guest_cr3(&guest, space, luck_below(&luck, PCIDS)),
                                           .first = first,
-                                          .last = first + 0xfff + luck_below(&luck, 2) * 0x1000 };
+                                          .last = first + 0xfff + (uint64_t)luck_below(&luck, 2) * 0x1000 };
     struct saturated_removal removal = { .every_pcid = true,
                                          .of_root = !every,
                                          .root = vmmu_mode_root(mode->paging, call.space).v,

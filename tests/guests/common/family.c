@@ -104,12 +104,12 @@ bool family_find(void)
 
 uint64_t mail(unsigned vp, enum mail word)
 {
-    return family_read_gpa(mailboxes[vp] + 8 * (unsigned)word, 8);
+    return family_read_gpa(mailboxes[vp] + 8 * (uint64_t)word, 8);
 }
 
 static void post(unsigned vp, enum mail word, uint64_t value)
 {
-    family_write_gpa(mailboxes[vp] + 8 * (unsigned)word, value, 8);
+    family_write_gpa(mailboxes[vp] + 8 * (uint64_t)word, value, 8);
 }
 
 void command_begin(unsigned vp, enum command command, uint64_t first, uint64_t second)
