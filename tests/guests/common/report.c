@@ -3,18 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "tests/guests/common/cpu.h"
+#include "tests/guests/common/machine.h"
 
-#define COM1               0x3f8
-#define LINE_STATUS        (COM1 + 5)
-#define HOLDING_EMPTY      0x20
-#define ALL_SENT           0x40
-#define PORT_LEAVE         0xf4
-#define DETAIL_BYTES       256
-#define MULTIBOOT_ARGS     4
-
-/* "TCGT": how the emulator that makes the hosts signs when no hypervisor runs under it. */
-#define EMULATOR_SIGNATURE 0x54474354
+#define DETAIL_BYTES 256
 
 /* Text goes to the serial port, or to the detail kept for the next failure. */
 struct sink {
@@ -26,20 +17,10 @@ struct sink {
 static unsigned reported, failures;
 static char kept[DETAIL_BYTES];
 
-extern uintptr_t boot_information;
-
-static void serial_put(char character)
-{
-    while ((in8(LINE_STATUS) & HOLDING_EMPTY) == 0) {
-        cpu_pause();
-    }
-    out8(COM1, (uint8_t)character);
-}
-
 static void put(struct sink *sink, char character)
 {
     if (sink->buffer == NULL) {
-        serial_put(character);
+        machine_put(character);
     } else if (sink->used + 1 < sink->size) {
         sink->buffer[sink->used++] = character;
         sink->buffer[sink->used] = 0;
@@ -184,23 +165,12 @@ void comment(const char *format, ...)
     put_text(&serial, "\n");
 }
 
-static _Noreturn void leave(uint32_t value)
-{
-    while ((in8(LINE_STATUS) & ALL_SENT) == 0) {
-        cpu_pause();
-    }
-    out32(PORT_LEAVE, value);
-    for (;;) {
-        __asm__ volatile("cli; hlt" ::: "memory");
-    }
-}
-
 _Noreturn void report_end(void)
 {
     put_text(&serial, "1..");
     put_decimal(&serial, reported);
     put_text(&serial, "\n");
-    leave(failures == 0 ? 0 : 1);
+    machine_leave(failures == 0 ? 0 : 1);
 }
 
 _Noreturn void report_skip_all(const char *reason)
@@ -208,7 +178,7 @@ _Noreturn void report_skip_all(const char *reason)
     put_text(&serial, "1..0 # skip ");
     put_text(&serial, reason);
     put_text(&serial, "\n");
-    leave(0);
+    machine_leave(0);
 }
 
 _Noreturn void bail_out(const char *format, ...)
@@ -219,22 +189,12 @@ _Noreturn void bail_out(const char *format, ...)
     put_format(&serial, format, arguments);
     va_end(arguments);
     put_text(&serial, "\n");
-    leave(1);
-}
-
-/* The multiboot information structure: flags at 0 (bit 2: a command line), its address at 16. */
-static const char *command_line(void)
-{
-    const uint32_t *information = (const uint32_t *)boot_information;
-    if (information == NULL || (information[0] & 4) == 0) {
-        return "";
-    }
-    return (const char *)(uintptr_t)information[MULTIBOOT_ARGS];
+    machine_leave(1);
 }
 
 bool option(const char *word)
 {
-    const char *at = command_line();
+    const char *at = machine_words();
     while (*at) {
         const char *want = word;
         while (*want && *at == *want) {
@@ -257,6 +217,5 @@ bool runs_bare(void)
     if (option("bare") || option("inside")) {
         return option("bare");
     }
-    const struct cpuid signature = cpuid(0x40000000, 0);
-    return cpu_has_hypervisor() && signature.b == EMULATOR_SIGNATURE;
+    return machine_is_bare();
 }
