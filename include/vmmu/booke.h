@@ -244,7 +244,7 @@ static inline uint64_t vmmu_booke_entry_bytes(const struct vmmu_booke_entry *ent
 
 /* --- the real TLB --- */
 
-/* Memory that is contiguous for the guest and for the machine. */
+/* Memory that is contiguous for the guest and for the machine, in whole pages of 4 KiB. */
 struct vmmu_booke_piece {
     vmmu_gpa gpa;
     vmmu_hpa hpa;
@@ -257,7 +257,13 @@ struct vmmu_booke_piece {
 struct vmmu_booke_host {
     void *context;
 
-    /* The memory of @booke's partition that @gpa lies in. False: there is none. */
+    /* Entries of array 1, the last ones, that the host keeps for itself. */
+    uint16_t kept;
+
+    /*
+     * The memory of @booke's partition that @gpa lies in. False: there is none. An answer may be used again until that part of
+     * memory is forgotten.
+     */
     bool (*memory)(void *context, const struct vmmu_booke *booke, vmmu_gpa gpa,
                    struct vmmu_booke_piece *piece);
 
@@ -271,17 +277,18 @@ struct vmmu_booke_host {
     void (*violated)(void *context, const struct vmmu_booke *booke, const char *what);
 };
 
-/* One real entry that is the guests'. What was written is in mas1, mas2, mas3, mas7; `made` says what it was made from. */
+/* One real entry that is the guests'. What was written is in mas1, mas2, mas3, mas7; `index` says what it was made from. */
 struct vmmu_booke_slot {
     struct vmmu_booke *from; /* NULL: not valid */
     uint32_t mas1;
     uint32_t mas2;
     uint32_t mas3;
-    uint16_t mas7;
     uint16_t index; /* of the virtual entry */
+    uint8_t mas7;
+    uint8_t group; /* the library's: the spaces among which entries must not overlap */
 };
 
-#define VMMU_BOOKE_SHADOWS 256 /* shadow PIDs, of which 0 is never given to a guest */
+#define VMMU_BOOKE_SHADOWS 256 /* shadow PIDs at most, of which 0 is never given to a guest */
 
 /* A guest's translation state, on which its shadow PIDs depend. */
 struct vmmu_booke_state {
@@ -297,30 +304,35 @@ struct vmmu_booke_pids {
 
 struct vmmu_booke_real_counters {
     uint64_t filled[VMMU_BOOKE_ARRAYS]; /* entries made */
-    uint64_t evicted;                   /* of these, over one that was valid */
+    uint64_t evicted;                   /* of these, over one that was valid and of another page */
     uint64_t removed;                   /* taken away because the virtual entry changed */
-    uint64_t overlapped;                /* taken away because another came over it */
-    uint64_t generations;               /* all shadow PIDs were used up: everything was forgotten */
+    uint64_t overlapped;                /* taken away, or written over, because another came over it */
+    uint64_t recycled;                  /* shadow PIDs taken from the space that had them */
     uint64_t split;                     /* fills with a smaller page than the guest's */
 };
 
 /*
- * One processor's TLB. `counters` is for reading; the rest is the library's. The host keeps the last @kept entries of array 1 for
- * itself, and all of TS = 0: what the library writes has TS = 1 and a shadow PID.
+ * One processor's TLB. `counters` and `generation` are for reading; the rest is the library's. The host keeps the last
+ * entries of array 1 for itself, and all of TS = 0: what the library writes has TS = 1 and a shadow PID, which is never 0.
  */
 struct vmmu_booke_real {
     struct vmmu_booke_config config;
     struct vmmu_booke_host host;
-    struct vmmu_booke_slot *slots; /* array 0 by set and way, then array 1 */
     struct vmmu_booke_real_counters counters;
-    uint16_t first[VMMU_BOOKE_ARRAYS]; /* index of an array's first slot */
-    uint16_t sets;                     /* of array 0 */
+    struct vmmu_booke_slot *slots; /* array 0 by set and way, then array 1 */
+    const uint8_t **owners;        /* of each shadow PID: where its space keeps it; NULL: free */
+    uint8_t *next_way;             /* of each set of array 0 */
+    uint32_t generation;           /* counts the times that shadow PIDs were taken from their spaces */
+    uint32_t large_regions;        /* parts of the address space where large entries may be */
+    uint32_t small_regions;        /* ... and small ones */
+    uint16_t sets;                 /* of array 0 */
     uint16_t ways;
     uint16_t large; /* entries of array 1 that are the guests' */
     uint16_t next_large;
-    uint8_t *next_way; /* of each set of array 0 */
-    uint32_t generation;
-    uint16_t shadows_used; /* of this generation */
+    uint16_t shadows; /* shadow PIDs, 0 among them */
+    uint16_t next_shadow;
+    uint8_t most_size; /* TSIZE of the largest page */
+    uint8_t patience;  /* fills until a large entry may be evicted */
 };
 
 /* Bytes of memory, aligned to 8: of a processor's TLB; and of what one VP needs besides. 0 if the configuration cannot be. */
@@ -328,51 +340,83 @@ size_t vmmu_booke_real_memory_bytes(const struct vmmu_booke_config *config);
 size_t vmmu_booke_spaces_memory_bytes(const struct vmmu_booke_config *config);
 
 /**
- * Set up a processor's TLB, of which guests have no entry yet. @memory and @host are borrowed.
+ * Set up a processor's TLB, of which guests have no entry yet. @memory is borrowed, @host is copied.
  *
- * Returns VMMU_OK; VMMU_INVALID: a configuration that cannot be, @kept leaves no entry of array 1, or too little memory.
+ * Returns VMMU_OK; VMMU_INVALID: too little or unaligned memory, or a processor on which guests could not be sure to get on: it
+ * must have two PID registers, array 0 of 4 KiB pages in two ways (three, if there is only one set), and array 1 of any size, of
+ * which at least three entries are not kept.
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_booke_real_init(struct vmmu_booke_real *real, const struct vmmu_booke_config *config,
-                                      unsigned kept, const struct vmmu_booke_host *host, void *memory,
-                                      size_t memory_bytes);
+                                      const struct vmmu_booke_host *host, void *memory, size_t memory_bytes);
 
-/* @booke, which is initialized, runs on @real from now on. @memory as vmmu_booke_spaces_memory_bytes() says. */
+/**
+ * @booke, which is initialized and on no processor's TLB, runs on @real from now on. @memory is borrowed until
+ * vmmu_booke_detach(). Sets booke->watch.
+ *
+ * Returns VMMU_OK; VMMU_INVALID: less memory than vmmu_booke_spaces_memory_bytes() of the virtual MMU's configuration, or unaligned.
+ */
 VMMU_MUST_USE
 enum vmmu_status vmmu_booke_attach(struct vmmu_booke *booke, struct vmmu_booke_real *real, void *memory,
                                    size_t memory_bytes);
 
+/* @booke's guest ends, or moves to another processor: all that was made for it goes, and its shadow PIDs are free. */
+void vmmu_booke_detach(struct vmmu_booke *booke, struct vmmu_booke_real *real);
+
 /**
- * What the PID registers must hold for @booke, as it is, in @state. To be asked whenever a PID register, the state, or
- * real->generation has changed; costs a few loads where the shadow PIDs are known. May forget everything (a new generation) when
- * shadow PIDs run out.
+ * What the PID registers must hold for @booke, as it is, in @state. To be asked when the VP is switched to, and whenever a PID
+ * register of the guest's, the state, or real->generation has changed; costs a few loads where the shadow PIDs are known. May take
+ * shadow PIDs, and what was made under them, from other spaces where they run out.
  */
 struct vmmu_booke_pids vmmu_booke_enter(struct vmmu_booke *booke, struct vmmu_booke_real *real,
                                         struct vmmu_booke_state state);
 
+/* An access that the real TLB had no entry for, or refused. */
+struct vmmu_booke_attempt {
+    struct vmmu_booke_state state;
+    enum vmmu_booke_kind kind;
+    uint32_t ea;
+    uint32_t
+        at; /* where the instruction stands: its fetch must survive a fill for its data where IS is not DS */
+};
+
 enum vmmu_booke_fill {
-    VMMU_BOOKE_FILLED, /* the access may be tried again */
+    VMMU_BOOKE_FILLED, /* the access may be tried again; real->generation may have changed */
     VMMU_BOOKE_FAULT,  /* the guest's own: *result says which */
     VMMU_BOOKE_DEVICE, /* no memory at result->gpa: perform the instruction on devices */
-    VMMU_BOOKE_CLASH, /* fetch and data of one instruction want different entries for one page (IS is not DS): perform it on memory */
-    VMMU_BOOKE_DENIED, /* memory that refuses the access: result->gpa */
+    VMMU_BOOKE_CLASH, /* IS is not DS, and the instruction's own page is asked for as data: perform it on memory */
+    VMMU_BOOKE_DENIED, /* memory that refuses the access, or that is not the partition's (violated() was called): result->gpa */
 };
 
 /**
- * The real TLB has no entry for an access of @booke's guest in @state, or refused it: translate, and make one if the guest's own
- * TLB allows it: the largest page that fits the guest's page, its memory and the processor, in a free place or over the next
- * victim. @other_ea: where the instruction itself stands (its fetch must survive a fill for its data where IS is not DS).
+ * Translate @attempt, and make a real entry for it if the guest's own TLB allows it: the largest page that fits the guest's page,
+ * its memory and the processor, in a free place or over the next victim. A smaller one where the guest's entries overlap, or where
+ * all large entries are in use and turned over too fast. @result is set always.
  */
 enum vmmu_booke_fill vmmu_booke_fill(struct vmmu_booke *booke, struct vmmu_booke_real *real,
-                                     struct vmmu_booke_state state, uint32_t ea, enum vmmu_booke_kind kind,
-                                     uint32_t other_ea, struct vmmu_booke_result *result);
+                                     const struct vmmu_booke_attempt *attempt,
+                                     struct vmmu_booke_result *result);
 
-/* What has been made of guest-physical [gpa, gpa + size_bytes) for @booke, or of all of it, goes: its memory changes. */
+/**
+ * The guest has just written virtual entry @index (by vmmu_booke_write()), most likely in answer to @missed, the miss that was
+ * reflected to it last. If the entry does answer that, make the real one at once, so that the guest's retry does not miss again.
+ * Returns whether it has. Does nothing where IS is not DS.
+ */
+bool vmmu_booke_fill_written(struct vmmu_booke *booke, struct vmmu_booke_real *real,
+                             const struct vmmu_booke_attempt *missed, unsigned index);
+
+/*
+ * What has been made of guest-physical [gpa, gpa + size_bytes) for @booke, or of all of it, goes: its memory changes, in place, in
+ * rights or in extent. Memory that is new needs neither.
+ */
 void vmmu_booke_forget(struct vmmu_booke *booke, struct vmmu_booke_real *real, vmmu_gpa gpa,
                        uint64_t size_bytes);
 void vmmu_booke_forget_all(struct vmmu_booke *booke, struct vmmu_booke_real *real);
 
-/* The real entry of slot @index, from 0 to vmmu_booke_real_slots() - 1; NULL if it is not valid. For people and checks. */
+/*
+ * The real entry of slot @index, from 0 to vmmu_booke_real_slots() - 1; NULL if it is not valid. Array 0 comes first, by set and way
+ * (set * ways + way). For people and checks.
+ */
 unsigned vmmu_booke_real_slots(const struct vmmu_booke_real *real);
 const struct vmmu_booke_slot *vmmu_booke_real_slot(const struct vmmu_booke_real *real, unsigned index);
 
