@@ -23,66 +23,80 @@
 
 #include <vmmu/base.h>
 
-#define VMMU_BOOKE_ARRAYS       2
-#define VMMU_BOOKE_PIDS         3
-#define VMMU_BOOKE_WAYS_MOST    64   /* of an array: what MAS0[ESEL] can name */
-#define VMMU_BOOKE_ENTRIES_MOST 4095 /* of an array: what TLBnCFG[NENTRY] can say */
+#define VMMU_BOOKE_ARRAYS         2
+#define VMMU_BOOKE_PIDS           3
+#define VMMU_BOOKE_WAYS_MOST      64   /* of an array: what MAS0[ESEL] can name */
+#define VMMU_BOOKE_ENTRIES_MOST   4095 /* of an array: what TLBnCFG[NENTRY] can say */
 
 /* --- registers --- */
 
 /* MAS0 */
-#define VMMU_MAS0_TLBSEL_SHIFT  28 /* which array; two bits */
-#define VMMU_MAS0_ESEL_SHIFT    16 /* which way; twelve bits */
-#define VMMU_MAS0_NV            UINT32_C(0x00000fff)
+#define VMMU_MAS0_TLBSEL_SHIFT    28 /* which array; one bit where there are two of them */
+#define VMMU_MAS0_ESEL_SHIFT      16 /* which way; twelve bits */
+#define VMMU_MAS0_NV              UINT32_C(0x00000fff)
 
 /* MAS1 */
-#define VMMU_MAS1_VALID         UINT32_C(0x80000000)
-#define VMMU_MAS1_IPROT         UINT32_C(0x40000000)
-#define VMMU_MAS1_TID_SHIFT     16 /* eight bits on the e500; up to fourteen */
-#define VMMU_MAS1_TS            UINT32_C(0x00001000)
-#define VMMU_MAS1_TSIZE_SHIFT   8 /* four bits: the page has 4^TSIZE KiB */
+#define VMMU_MAS1_VALID           UINT32_C(0x80000000)
+#define VMMU_MAS1_IPROT           UINT32_C(0x40000000)
+#define VMMU_MAS1_TID_SHIFT       16 /* eight bits on the e500; up to fourteen */
+#define VMMU_MAS1_TID             UINT32_C(0x3fff0000)
+#define VMMU_MAS1_TS              UINT32_C(0x00001000)
+#define VMMU_MAS1_TSIZE_SHIFT     8 /* four bits: the page has 4^TSIZE KiB */
+#define VMMU_MAS1_TSIZE           UINT32_C(0x00000f00)
 
 /* MAS2: the effective page number, and attributes. */
-#define VMMU_MAS2_EPN           UINT32_C(0xfffff000)
-#define VMMU_MAS2_X0            UINT32_C(0x40)
-#define VMMU_MAS2_X1            UINT32_C(0x20)
-#define VMMU_MAS2_W             UINT32_C(0x10) /* write-through */
-#define VMMU_MAS2_I             UINT32_C(0x08) /* caching inhibited */
-#define VMMU_MAS2_M             UINT32_C(0x04) /* coherent */
-#define VMMU_MAS2_G             UINT32_C(0x02) /* guarded */
-#define VMMU_MAS2_E             UINT32_C(0x01) /* little-endian */
+#define VMMU_MAS2_EPN             UINT32_C(0xfffff000)
+#define VMMU_MAS2_X0              UINT32_C(0x40)
+#define VMMU_MAS2_X1              UINT32_C(0x20)
+#define VMMU_MAS2_W               UINT32_C(0x10) /* write-through */
+#define VMMU_MAS2_I               UINT32_C(0x08) /* caching inhibited */
+#define VMMU_MAS2_M               UINT32_C(0x04) /* coherent */
+#define VMMU_MAS2_G               UINT32_C(0x02) /* guarded */
+#define VMMU_MAS2_E               UINT32_C(0x01) /* little-endian */
 
 /* MAS3: the real page number's low part, user bits, rights. MAS7: its high part. */
-#define VMMU_MAS3_RPN           UINT32_C(0xfffff000)
-#define VMMU_MAS3_U             UINT32_C(0x000003c0)
-#define VMMU_MAS3_UX            UINT32_C(0x20)
-#define VMMU_MAS3_SX            UINT32_C(0x10)
-#define VMMU_MAS3_UW            UINT32_C(0x08)
-#define VMMU_MAS3_SW            UINT32_C(0x04)
-#define VMMU_MAS3_UR            UINT32_C(0x02)
-#define VMMU_MAS3_SR            UINT32_C(0x01)
-#define VMMU_MAS7_RPN           UINT32_C(0x0000000f) /* of 36 bits of physical address */
+#define VMMU_MAS3_RPN             UINT32_C(0xfffff000)
+#define VMMU_MAS3_U               UINT32_C(0x000003c0)
+#define VMMU_MAS3_UX              UINT32_C(0x20)
+#define VMMU_MAS3_SX              UINT32_C(0x10)
+#define VMMU_MAS3_UW              UINT32_C(0x08)
+#define VMMU_MAS3_SW              UINT32_C(0x04)
+#define VMMU_MAS3_UR              UINT32_C(0x02)
+#define VMMU_MAS3_SR              UINT32_C(0x01)
+#define VMMU_MAS3_RIGHTS          UINT32_C(0x3f)
+#define VMMU_MAS7_RPN             UINT32_C(0x0000000f) /* of 36 bits of physical address */
 
 /* MAS4: what a miss puts into MAS0 to MAS2. */
-#define VMMU_MAS4_TLBSELD_SHIFT 28
-#define VMMU_MAS4_TIDSELD_SHIFT 16
-#define VMMU_MAS4_TSIZED_SHIFT  8
-#define VMMU_MAS4_ATTRIBUTES    UINT32_C(0x0000007f) /* X0D X1D WD ID MD GD ED, as in MAS2 */
+#define VMMU_MAS4_TLBSELD_SHIFT   28
+#define VMMU_MAS4_TIDSELD_SHIFT   16 /* two bits: PID0, PID1, PID2, or TID 0 */
+#define VMMU_MAS4_TSIZED_SHIFT    8
+#define VMMU_MAS4_ATTRIBUTES      UINT32_C(0x0000007f) /* X0D X1D WD ID MD GD ED, as in MAS2 */
 
 /* MAS6: what `tlbsx` looks for. */
-#define VMMU_MAS6_SPID_SHIFT    16
-#define VMMU_MAS6_SAS           UINT32_C(0x00000001)
+#define VMMU_MAS6_SPID_SHIFT      16
+#define VMMU_MAS6_SAS             UINT32_C(0x00000001)
 
 /* MMUCSR0: flash invalidation of an array. */
-#define VMMU_MMUCSR0_TLB0_FI    UINT32_C(0x4)
-#define VMMU_MMUCSR0_TLB1_FI    UINT32_C(0x2)
+#define VMMU_MMUCSR0_TLB0_FI      UINT32_C(0x4)
+#define VMMU_MMUCSR0_TLB1_FI      UINT32_C(0x2)
+
+/* TLB0CFG, TLB1CFG: what an array offers. */
+#define VMMU_TLBCFG_ASSOC_SHIFT   24 /* ways */
+#define VMMU_TLBCFG_MINSIZE_SHIFT 20 /* TSIZE */
+#define VMMU_TLBCFG_MAXSIZE_SHIFT 16
+#define VMMU_TLBCFG_IPROT         UINT32_C(0x00008000) /* entries can be protected against invalidation */
+#define VMMU_TLBCFG_AVAIL         UINT32_C(0x00004000) /* each entry has a size of its own */
+#define VMMU_TLBCFG_NENTRY        UINT32_C(0x00000fff)
+
+/* HID0 of the e500v2: `tlbre`, `tlbsx` and TLB errors write MAS7, too. */
+#define VMMU_HID0_EN_MAS7_UPDATE  UINT32_C(0x00000080)
 
 /* The effective address of `tlbivax`, and what it carries besides. */
-#define VMMU_TLBIVAX_TLB1       UINT32_C(0x8)
-#define VMMU_TLBIVAX_ALL        UINT32_C(0x4)
+#define VMMU_TLBIVAX_TLB1         UINT32_C(0x8)
+#define VMMU_TLBIVAX_ALL          UINT32_C(0x4)
 
 /* ESR, of the interrupts that translation raises. */
-#define VMMU_ESR_ST             UINT32_C(0x00800000) /* a store, or a cache instruction that counts as one */
+#define VMMU_ESR_ST               UINT32_C(0x00800000) /* a store, or a cache instruction that counts as one */
 
 struct vmmu_booke_mas {
     uint32_t mas0;
@@ -135,6 +149,8 @@ struct vmmu_booke {
     struct vmmu_booke_watch watch;
     struct vmmu_booke_mas mas;
     uint32_t pid[VMMU_BOOKE_PIDS];
+    bool updates_mas7;          /* HID0[EN_MAS7_UPDATE] */
+    struct vmmu_booke_mas kept; /* bits that each register has */
     struct vmmu_booke_entry *entries;
     uint8_t *next_victim; /* of each set of array 0 */
     struct vmmu_booke_array {
@@ -142,6 +158,8 @@ struct vmmu_booke {
         uint16_t entries;
         uint16_t ways;
         uint16_t sets;
+        uint16_t way_mask;  /* what of ESEL counts: as many bits as the ways need */
+        uint8_t page_shift; /* of the least page: a set is chosen by the bits of the address above it */
         uint8_t least_size; /* TSIZE */
         uint8_t most_size;
         bool any_size; /* AVAIL: each entry its own; else all have least_size */
@@ -150,7 +168,12 @@ struct vmmu_booke {
     struct vmmu_booke_spaces *spaces; /* vmmu_booke_real's */
 };
 
-/* Bytes of memory, aligned to 8, that a virtual MMU of @config works in; 0 if the configuration cannot be. Pure. */
+/**
+ * Bytes of memory, aligned to 8, that a virtual MMU of @config works in; 0 if the configuration cannot be. Pure.
+ *
+ * What can be: 1 to VMMU_BOOKE_ENTRIES_MOST entries of each array, 1 to VMMU_BOOKE_WAYS_MOST ways; array 0 of a power of two of
+ * sets, which if there is more than one has one page size; array 1 fully associative; pages of 4 KiB or more.
+ */
 size_t vmmu_booke_memory_bytes(const struct vmmu_booke_config *config);
 
 /**
@@ -175,29 +198,54 @@ enum vmmu_booke_register {
     VMMU_BOOKE_PID0,
     VMMU_BOOKE_PID1,
     VMMU_BOOKE_PID2,
-    VMMU_BOOKE_MMUCSR0, /* not kept: flash invalidation, which is done at once */
+    VMMU_BOOKE_MMUCSR0, /* not kept: flash invalidation, which is done at once, so that it reads as 0 */
+    VMMU_BOOKE_HID0,    /* of it, EN_MAS7_UPDATE alone matters here */
 };
 
-/* Write a register: bits that the processor has not are dropped. */
+/* Write a register: bits, and PID registers, that the processor has not are dropped. */
 void vmmu_booke_set(struct vmmu_booke *booke, enum vmmu_booke_register which, uint32_t value);
 
-/*
- * `tlbwe`: the entry that MAS0 names becomes what MAS1, MAS2, MAS3 and MAS7 say. What an e500 leaves undefined (an entry or a size
- * that is not there) does what docs/booke.md says, and never more than write an entry of that array.
+/**
+ * `tlbwe`: the entry that MAS0 names (with MAS2[EPN], in array 0) becomes what MAS1, MAS2, MAS3 and MAS7 say, protected or not; in
+ * array 0 the set's next victim becomes MAS0[NV]. What an e500 leaves undefined (a size or, in other geometries, an entry that is
+ * not there) does what docs/booke.md says, and never more than write an entry of that array.
+ *
  * Returns the index of what was written, or -1 if nothing was.
+ *
+ * Spec: e500 Core Family Reference Manual "TLB Write Entry (tlbwe) Instruction", "Round-Robin Replacement for TLB0".
  */
 int vmmu_booke_write(struct vmmu_booke *booke);
 
-/* `tlbre`: MAS1, MAS2, MAS3 and MAS7 become what the entry that MAS0 names holds. */
+/**
+ * `tlbre`: MAS1, MAS2, MAS3, and MAS7 if HID0[EN_MAS7_UPDATE], become what the entry holds that MAS0 names (with MAS2[EPN], in array
+ * 0, where MAS0[NV] becomes the set's next victim). An entry that is not there reads as 0.
+ *
+ * Spec: e500 Core Family Reference Manual "TLB Read Entry (tlbre) Instruction".
+ */
 void vmmu_booke_read(struct vmmu_booke *booke);
 
-/* `tlbsx`: look for @ea by MAS6; the MAS registers say where it was found, or what a miss would have put there with V = 0. */
+/**
+ * `tlbsx`: look for @ea by MAS6. The MAS registers say where it was found; or else the defaults of MAS4, as for a miss, with V = 0,
+ * and TID and TS by MAS6.
+ *
+ * Spec: e500 Core Family Reference Manual "TLB Search (tlbsx) Instruction", "MAS Register Updates".
+ */
 void vmmu_booke_search(struct vmmu_booke *booke, uint32_t ea);
 
-/* `tlbivax`, with the effective address as the instruction makes it: it carries the array and "all" in low bits. */
+/**
+ * `tlbivax`, with the effective address as the instruction makes it: it carries the array and "all" in low bits. Every entry of that
+ * array that maps the address, whatever its TID and TS, or every one at all; but none that is protected.
+ *
+ * Spec: e500 Core Family Reference Manual "TLB Invalidate (tlbivax) Instruction".
+ */
 void vmmu_booke_invalidate(struct vmmu_booke *booke, uint32_t ea);
 
-/* `tlbilx` of type T (0: all of a PID's space, 1: those of a PID, 3: one page), by MAS6; cores of the family after the e500v2 have it. */
+/**
+ * `tlbilx` of type T, in both arrays, none that is protected. 0: every entry; 1: those whose TID is MAS6[SPID]; 3: those that `tlbsx`
+ * with @ea could find. Other types do nothing. Cores of the family after the e500v2 have it.
+ *
+ * Spec: Power ISA Book III-E "TLB Invalidate Local".
+ */
 void vmmu_booke_invalidate_local(struct vmmu_booke *booke, unsigned type, uint32_t ea);
 
 /* --- translation, as data --- */
@@ -223,7 +271,7 @@ struct vmmu_booke_result {
     vmmu_gpa gpa;        /* HIT: of the byte */
     uint64_t page_bytes; /* HIT */
     uint8_t attributes;  /* HIT: MAS2's X0 to E */
-    uint32_t esr;        /* MISS, REFUSED: for ESR; the interrupt's kind follows from the access */
+    uint32_t esr; /* MISS, REFUSED: for ESR (of a fetch: 0); the interrupt's kind follows from the access */
 };
 
 /**
@@ -233,7 +281,11 @@ struct vmmu_booke_result {
 struct vmmu_booke_result vmmu_booke_translate(const struct vmmu_booke *booke, uint32_t ea,
                                               struct vmmu_booke_access access);
 
-/* What a TLB error puts into the MAS registers when it is taken: defaults by MAS4, and the next victim. */
+/**
+ * What a TLB error puts into the MAS registers when it is taken: defaults by MAS4, what was accessed, and the next victim.
+ *
+ * Spec: e500 Core Family Reference Manual "Automatic Updates - TLB Miss Exceptions", "MAS Register Updates".
+ */
 void vmmu_booke_miss(struct vmmu_booke *booke, uint32_t ea, struct vmmu_booke_access access);
 
 /* The page that an entry maps: 4 KiB to 4 GiB and more. */
