@@ -13,19 +13,21 @@
 #define HV_DEV_E500_H
 
 #include "hv/dev/clock.h"
+#include "hv/dev/counters.h"
 #include "hv/dev/line.h"
 #include "hv/dev/mpic.h"
 #include "hv/dev/uart.h"
 
 #include "vmmu/base.h"
 
-#define E500_VPS_MAXIMUM MPIC_VPS_MAXIMUM
-#define E500_UARTS       4
+#define E500_VPS_MAXIMUM       MPIC_VPS_MAXIMUM
+#define E500_UARTS             4
+#define E500_PLATFORM_HZ_LEAST MPIC_HZ_LEAST
 
 /* --- where what is; hv/guest/e500.dts says the same --- */
 
-#define E500_CCSR        UINT64_C(0xFE0000000)
-#define E500_CCSR_BYTES  UINT32_C(0x100000)
+#define E500_CCSR              UINT64_C(0xFE0000000)
+#define E500_CCSR_BYTES        UINT32_C(0x100000)
 
 enum {
     E500_UART_0 = 0x4500,
@@ -65,10 +67,11 @@ struct e500_hooks {
 };
 
 struct e500_config {
-    unsigned vps;         /* 1 to E500_VPS_MAXIMUM */
-    uint64_t platform_hz; /* of the bus that the MPIC's timers divide; 64 to CLOCK_HZ_MAXIMUM */
-    uint32_t pvr;         /* processor version, as the global utilities show it */
-    uint32_t svr;         /* system version, likewise */
+    unsigned vps; /* 1 to E500_VPS_MAXIMUM */
+    uint64_t
+        platform_hz; /* of the bus that the MPIC's timers divide; E500_PLATFORM_HZ_LEAST to CLOCK_HZ_MAXIMUM */
+    uint32_t pvr;    /* processor version, as the global utilities show it */
+    uint32_t svr;    /* system version, likewise */
     uint8_t serial_ports; /* bit n: COM(n+1) is there */
 };
 
@@ -159,14 +162,7 @@ bool e500_serial_receive(struct e500 *board, unsigned port, uint8_t byte);
 VMMU_MUST_USE
 bool e500_serial_break(struct e500 *board, unsigned port);
 
-/* One number for people and benchmarks. */
-struct e500_counter {
-    const char *device; /* "mpic", "uart1", ... */
-    const char *name;   /* "reads", "acknowledged", ... */
-    uint64_t value;
-};
-
 /* Counter @index of @board, in an order that groups devices. False past the last. */
-bool e500_counter(const struct e500 *board, unsigned index, struct e500_counter *counter);
+bool e500_counter(const struct e500 *board, unsigned index, struct dev_counter *counter);
 
 #endif

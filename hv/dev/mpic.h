@@ -28,6 +28,7 @@
 #define MPIC_IPIS        4
 #define MPIC_GROUPS      2
 #define MPIC_TIMERS      4 /* of one group */
+#define MPIC_HZ_LEAST    64
 #define MPIC_PRIORITIES  16
 
 /* All that can interrupt: the sources, then the interprocessor interrupts, then the timers of both groups. */
@@ -39,14 +40,14 @@
 /* One output per processor each. */
 enum mpic_output { MPIC_INT, MPIC_CINT, MPIC_OUTPUTS };
 
-/* What can interrupt. */
+/* What can interrupt. Bit n of a mask is processor n. */
 struct mpic_source {
     uint32_t vector_priority; /* xIVPR without its activity bit */
-    uint8_t destination;      /* xIDR: bit n is processor n */
+    uint8_t destination;      /* xIDR */
     uint8_t target;           /* xILR[INTTGT] */
-    uint8_t waiting;          /* requested, and not acknowledged by these processors yet */
-    bool line;                /* its input is asserted */
-    bool latched;             /* an edge came, for which nobody has been interrupted yet */
+    uint8_t waiting;          /* who has yet to acknowledge the edge, or the message, that is latched */
+    bool latched;             /* an edge came, and somebody has yet to acknowledge it */
+    bool line;                /* the input's level, as it is wired */
 };
 
 /* A set of interrupts, of one processor. */
@@ -55,11 +56,10 @@ struct mpic_set {
 };
 
 struct mpic_processor {
-    struct mpic_set requested;
+    struct mpic_set requested[MPIC_OUTPUTS];
     uint16_t in_service[MPIC_PRIORITIES]; /* which interrupt, by its priority when it was acknowledged */
     uint32_t in_service_mask;             /* priorities that are in service */
     uint8_t task_priority;
-    uint16_t critical; /* requests of critical interrupts */
     bool output[MPIC_OUTPUTS];
 };
 
@@ -71,9 +71,9 @@ struct mpic_timer {
 
 struct mpic_timer_group {
     struct mpic_timer timers[MPIC_TIMERS];
-    uint32_t frequency; /* TFRR: what software notes there */
-    uint32_t control;   /* TCR */
-    uint64_t seen_ns;   /* ticks up to here have been counted */
+    uint32_t frequency;  /* TFRR: what software notes there */
+    uint32_t control;    /* TCR */
+    uint64_t seen_ticks; /* of the group's clock, that the timers have counted */
 };
 
 struct mpic_counters {
@@ -88,13 +88,14 @@ struct mpic_counters {
 
 struct mpic_wires {
     void *context;
-    uint64_t (*now_ns)(void *context); /* never goes backwards */
+    struct dev_clock clock;
     /* The output of @vp is now @high. */
     void (*output)(void *context, unsigned vp, enum mpic_output output, bool high);
     /* PIR asks for a reset of @vp's core. */
     void (*core_reset)(void *context, unsigned vp);
-    uint64_t clock_hz; /* of the platform: timers count an eighth of it or less. 64 to CLOCK_HZ_MAXIMUM */
-    unsigned vps;      /* 1 to MPIC_VPS_MAXIMUM */
+    uint64_t
+        clock_hz; /* of the platform: timers count an eighth of it or less. MPIC_HZ_LEAST to CLOCK_HZ_MAXIMUM */
+    unsigned vps; /* 1 to MPIC_VPS_MAXIMUM */
 };
 
 struct mpic {

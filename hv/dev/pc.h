@@ -14,6 +14,7 @@
 
 #include "hv/dev/acpi_pm.h"
 #include "hv/dev/clock.h"
+#include "hv/dev/counters.h"
 #include "hv/dev/ioapic.h"
 #include "hv/dev/lapic.h"
 #include "hv/dev/pic.h"
@@ -218,14 +219,7 @@ void pc_nmi_button(struct pc *pc);
 /* The power button: an ACPI event. */
 void pc_power_button(struct pc *pc);
 
-/* One number for people and benchmarks. */
-struct pc_counter {
-    const char *device; /* "lapic0", "uart1", ... */
-    const char *name;   /* "reads", "interrupts", ... */
-    uint64_t value;
-};
-
 /* Counter @index of @pc, in an order that groups devices. False past the last. */
-bool pc_counter(const struct pc *pc, unsigned index, struct pc_counter *counter);
+bool pc_counter(const struct pc *pc, unsigned index, struct dev_counter *counter);
 
 #endif

@@ -60,9 +60,6 @@ enum {
 #define MSR_DCD            BIT32(7)
 #define MSR_INPUTS         BITS32(7, 4)
 
-/* UART clock over 16: the rate of divisor 1. */
-#define BAUD_BASE          UINT64_C(115200)
-
 /* The character timeout: so many characters' time without one coming or being read. */
 #define TIMEOUT_CHARACTERS 4
 
@@ -126,12 +123,12 @@ static uint8_t identify(const struct uart *uart)
     return IIR_NONE;
 }
 
-/* OUT2 lets the interrupt out to the bus; in loopback the pin is inactive whatever MCR says. */
+/* On PC cards OUT2 lets the interrupt out to the bus; in loopback the pin is inactive whatever MCR says. */
 static void update(struct uart *uart)
 {
-    const bool out2 = (uart->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
+    const bool is_out = uart->is_direct || (uart->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
 
-    dev_line_set(&uart->irq, out2 && identify(uart) != IIR_NONE);
+    dev_line_set(&uart->irq, is_out && identify(uart) != IIR_NONE);
 }
 
 /* --- receiver --- */
@@ -151,7 +148,7 @@ static void restart_timeout(struct uart *uart)
     uart->timeout_pending = false;
     uart->due_ns = CLOCK_NEVER;
     if (has_fifos(uart) && uart->held != 0)
-        uart->due_ns = clock_add(clock_now(&uart->clock), clock_ns(bits, BAUD_BASE));
+        uart->due_ns = clock_add(clock_now(&uart->clock), clock_ns(bits, uart->divisor_1_hz));
 }
 
 void uart_advance(struct uart *uart)
@@ -387,6 +384,8 @@ void uart_init(struct uart *uart, const struct uart_wires *wires)
         .number = wires->number,
         .irq = wires->irq,
         .clock = wires->clock,
+        .divisor_1_hz = wires->divisor_1_hz ? wires->divisor_1_hz : UART_PC_HZ,
+        .is_direct = wires->is_direct,
         .divisor = 1,
     };
     uart_reset(uart);

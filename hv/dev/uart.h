@@ -2,7 +2,7 @@
  * The 16550A serial port. Bytes written leave at once: the transmitter is always empty. Bytes received are
  * taken only while there is room: the sender waits, nothing is lost.
  *
- * The interrupt line needs OUT2, as on every PC card.
+ * On PC cards OUT2 lets the interrupt out; where the line is direct, it does not matter.
  * Spec: National PC16550D datasheet.
  */
 #ifndef HV_DEV_UART_H
@@ -18,6 +18,7 @@
 
 #define UART_FIFO_BYTES 16
 #define UART_PORTS      8
+#define UART_PC_HZ      115200
 
 struct uart_counters {
     struct dev_counters registers;
@@ -46,6 +47,8 @@ struct uart {
     void (*transmit)(void *context, unsigned port, uint8_t byte);
     void *context;
     unsigned number;
+    uint32_t divisor_1_hz;
+    bool is_direct;
     struct dev_line irq;
     struct dev_clock clock;
     struct uart_counters counters;
@@ -57,6 +60,8 @@ struct uart_wires {
     unsigned number; /* given to @transmit */
     struct dev_line irq;
     struct dev_clock clock;
+    uint32_t divisor_1_hz; /* bits per second at divisor 1: a sixteenth of its clock; 0: UART_PC_HZ */
+    bool is_direct;        /* no OUT2 between the interrupt and its line */
 };
 
 /* @wires is copied. A terminal is connected: CTS, DSR and DCD are asserted. */

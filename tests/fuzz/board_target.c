@@ -425,7 +425,7 @@ static void check_that_a_reset_mends_everything(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = input_of(data, size);
-    struct pc_counter counter;
+    struct dev_counter counter;
 
     start(&input);
     for (unsigned i = 0; i < OPS_LIMIT && input_more(&input); i++)

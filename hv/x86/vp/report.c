@@ -88,7 +88,7 @@ void arch_vp_report(struct vp *vp, struct json *json)
 void arch_partition_report(struct partition *partition, struct json *json)
 {
     const char *device = "";
-    struct pc_counter counter;
+    struct dev_counter counter;
 
     json_object(json, "devices");
     for (unsigned i = 0; pc_counter(&partition->arch->pc, i, &counter); i++) {

@@ -377,7 +377,7 @@ static void test_reset_leaves_a_quiet_board_and_the_time_goes_on(void **state)
 
 static bool find_counter(const char *device, const char *name, uint64_t *value)
 {
-    struct pc_counter counter;
+    struct dev_counter counter;
 
     for (unsigned i = 0; pc_counter(&board.pc, i, &counter); i++) {
         if (strcmp(counter.device, device) == 0 && strcmp(counter.name, name) == 0) {
@@ -424,8 +424,8 @@ static void test_counters_tell_what_happened(void **state)
 
 static void test_counters_of_one_device_stand_together_and_have_different_names(void **state)
 {
-    struct pc_counter a;
-    struct pc_counter b;
+    struct dev_counter a;
+    struct dev_counter b;
     const char *finished[64];
     unsigned count = 0;
 
