@@ -14,7 +14,7 @@ INCLUDES  := -Iinclude -I.
 
 LIB_SOURCES  := $(sort $(shell find lib -name '*.c'))
 # The rooms of the hypervisor that hold no privileged instruction: tested on the host.
-PURE_SOURCES := $(sort $(shell find hv/dev hv/guest hv/x86/policy hv/monitor/json.c hv/x86/vmx/capabilities.c -name '*.c' 2>/dev/null))
+PURE_SOURCES := $(sort $(shell find hv/dev hv/guest hv/x86/policy hv/ppc/core hv/ppc/insn hv/monitor/json.c hv/x86/vmx/capabilities.c -name '*.c' 2>/dev/null))
 # The rooms of the tool: all but its main.c. Unit tests of theirs stand in tests/unit/tools_ROOM.
 TOOL_ROOMS   := $(sort $(shell find tools -mindepth 2 -name '*.c' 2>/dev/null))
 UNIT_SOURCES := $(sort $(shell find tests/unit tests/model -name 'test_*.c' 2>/dev/null))

@@ -71,7 +71,7 @@ test-long:
 
 # What scripts/test asks of this Makefile.
 .PHONY: test-parts list-unit-tests
-test-parts: $(UNIT_TESTS) hv guests
+test-parts: $(UNIT_TESTS) hv guests guests-ppc
 list-unit-tests:
 	@printf '%s\n' $(UNIT_TESTS)
 
