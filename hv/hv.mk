@@ -1,8 +1,20 @@
 # The hypervisor: build/vmmu.elf, what boot loaders load; build/vmmu64.elf, the same with debug information.
 
 HV         := $(BUILD)/hv
-HV_SOURCES := $(sort $(shell find hv/boot hv/vp hv/mmu hv/dev hv/guest hv/monitor hv/x86 -name '*.c' -o -name '*.S' 2>/dev/null)) \
-              $(LIB_SOURCES)
+
+# What is one processor's: techniques of its MMU, formats of its guests and its loaders, devices of its machines. The rest
+# of these rooms is both's.
+HV_NEUTRAL_ROOMS := hv/boot hv/vp hv/mmu hv/dev hv/guest hv/monitor
+HV_PPC_FILES     := hv/boot/bundle% hv/boot/fdt_boot% hv/mmu/booke% hv/dev/mpic% hv/dev/e500% hv/guest/e500% hv/guest/fdt% \
+                    hv/monitor/booke%
+HV_X86_FILES     := hv/boot/multiboot% hv/boot/rsdp% hv/mmu/cover% hv/mmu/nested% hv/mmu/shadow% hv/mmu/view% \
+                    hv/monitor/shadow% hv/dev/acpi_pm% hv/dev/calendar% hv/dev/ioapic% hv/dev/lapic% hv/dev/pc.c \
+                    hv/dev/pc_% hv/dev/pic% hv/dev/pit% hv/dev/rtc% hv/guest/acpi% hv/guest/aml% hv/guest/firmware% \
+                    hv/guest/linux% hv/guest/mp.c hv/guest/multiboot% hv/guest/patches% hv/guest/start.c hv/guest/tables%
+HV_ALL_NEUTRAL   := $(sort $(shell find $(HV_NEUTRAL_ROOMS) -name '*.c' -o -name '*.S' 2>/dev/null))
+
+HV_SOURCES := $(filter-out $(HV_PPC_FILES),$(HV_ALL_NEUTRAL)) \
+              $(sort $(shell find hv/x86 -name '*.c' -o -name '*.S' 2>/dev/null)) $(filter-out lib/booke/%,$(LIB_SOURCES))
 HV_OBJECTS  = $(addprefix $(HV)/,$(addsuffix .o,$(HV_SOURCES)))
 
 # General registers only: x87, SSE and the rest hold the guest's state while the hypervisor runs. Code is made when all of
@@ -42,6 +54,46 @@ $(BUILD)/vmmu64.elf: $(HV_OBJECTS) $(HV)/hv.ld
 # Multiboot 1 loaders want ELF32. Physical addresses are all below 4 GiB, and loaders look at nothing else.
 %/vmmu.elf: %/vmmu64.elf
 	$(Q)objcopy --strip-all -O elf32-i386 $< $@
+
+# --- PowerPC ----------------------------------------------------------------------------------------------------------
+
+PPC         := powerpc-linux-gnu-
+HVP         := $(BUILD)/hv-ppc
+HVP_SOURCES := $(filter-out $(HV_X86_FILES),$(HV_ALL_NEUTRAL)) \
+               $(sort $(shell find hv/ppc -name '*.c' -o -name '*.S' 2>/dev/null)) $(filter-out lib/x86/%,$(LIB_SOURCES))
+HVP_OBJECTS  = $(addprefix $(HVP)/,$(addsuffix .o,$(HVP_SOURCES)))
+
+# An e500v2, without its floating point and vectors, which hold the guest's state. Where the direct map lies is hv/ppc/layout.h's.
+HVP_CODE  := -O2 -g -flto=2 -mcpu=8548 -msoft-float -mno-sdata -mmultiple -Wa,-me500 -ffreestanding -fno-pic -fno-pie \
+             -fno-stack-protector -fno-asynchronous-unwind-tables -fno-common -ffunction-sections -fdata-sections
+HVP_FLAGS := $(HVP_CODE) $(INCLUDES) -DMEMORY_DIRECT_MAP='UINT64_C(0x40000000)' -DMEMORY_MAPPED_BYTES='UINT64_C(0xa0000000)'
+HVP_LINK  := $(HVP_CODE) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+             -Wl,-z,noexecstack -Wl,--fatal-warnings
+
+.PHONY: hv-ppc
+hv-ppc: $(BUILD)/vmmu-ppc.elf
+
+$(HVP)/hv/boot/%.o $(HVP)/hv/guest/%.o $(HVP)/hv/monitor/%.o $(HVP)/hv/ppc/start.c.o: HV_SIZE = -Os
+# What compilers call by themselves must not be made of calls to itself, and stands apart from what is made as a whole.
+$(HVP)/hv/ppc/string.c.o $(HVP)/hv/ppc/arith.c.o: HV_SIZE = -fno-lto -fno-tree-loop-distribute-patterns
+
+$(HVP)/%.c.o: %.c hv/hv.mk
+	@mkdir -p $(@D)
+	$(Q)$(PPC)gcc $(STANDARD) $(WARNINGS) $(HVP_FLAGS) $(HV_SIZE) -MMD -MP -c $< -o $@
+
+$(HVP)/%.S.o: %.S hv/hv.mk
+	@mkdir -p $(@D)
+	$(Q)$(PPC)gcc $(HVP_FLAGS) -MMD -MP -c $< -o $@
+
+$(HVP)/hv.ld: hv/ppc/hv.ld hv/ppc/layout.h
+	@mkdir -p $(@D)
+	$(Q)$(PPC)gcc -E -P -undef -x c $(INCLUDES) $< -o $@
+
+$(BUILD)/vmmu-ppc-debug.elf: $(HVP_OBJECTS) $(HVP)/hv.ld
+	$(Q)$(PPC)gcc $(HVP_LINK) -Wl,-T,$(HVP)/hv.ld $(HVP_OBJECTS) -o $@
+
+%/vmmu-ppc.elf: %/vmmu-ppc-debug.elf
+	$(Q)$(PPC)objcopy --strip-all $< $@
 
 # What `make iso` puts beside the hypervisor: a guest's kernel and initrd, if these files exist.
 export ISO_KERNEL ?= $(BUILD)/guests/debian-amd64/vmlinuz

@@ -31,6 +31,9 @@ struct arguments {
     va_list list;
 };
 
+_Static_assert(sizeof(size_t) == sizeof(long) && sizeof(ptrdiff_t) == sizeof(long), "what z and t mean");
+_Static_assert(sizeof(intmax_t) == sizeof(long long), "what j means");
+
 static void put_repeated(const struct format_sink *sink, char character, unsigned count)
 {
     while (count-- > 0) {
@@ -131,8 +134,12 @@ static const char *parse_count(const char *at, struct arguments *arguments, unsi
 static const char *parse_length(const char *at, enum length *length)
 {
     *length = LENGTH_INT;
-    if (*at == 'z' || *at == 'j' || *at == 't') {
+    if (*at == 'z' || *at == 't') {
         *length = LENGTH_LONG;
+        return at + 1;
+    }
+    if (*at == 'j') {
+        *length = LENGTH_LONG_LONG;
         return at + 1;
     }
     while (*at == 'l' && *length < LENGTH_LONG_LONG) {

@@ -14,8 +14,7 @@
 #define RANGES_MAX   (2 * BOOT_REGIONS_MAX)
 #define END_OF_LIST  UINT64_MAX
 
-/* The direct map ends before the window of the image: memory above this is left alone. */
-#define LIMIT_MAPPED (UINT64_C(1) << 46)
+#define LIMIT_MAPPED MEMORY_MAPPED_BYTES
 
 static struct range range_space[RANGES_MAX];
 static struct range_set ranges = { range_space, 0, RANGES_MAX };

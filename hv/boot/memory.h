@@ -14,9 +14,15 @@
 
 #include "hv/boot/boot.h"
 
-/* Where the direct map of all physical memory begins: RAM, and below 4 GiB the devices' addresses too. */
+/* Where the direct map of all physical memory begins: RAM, and below 4 GiB the devices' addresses too. A build for another processor says
+ * where it has its own. */
 #ifndef MEMORY_DIRECT_MAP
 #define MEMORY_DIRECT_MAP UINT64_C(0xffff800000000000)
+#endif
+
+/* How much of it the direct map reaches at most; memory above that is left alone. */
+#ifndef MEMORY_MAPPED_BYTES
+#define MEMORY_MAPPED_BYTES (UINT64_C(1) << 46)
 #endif
 
 /**
