@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "guest_tables.h"
-#include "hv/mmu/state.h"
+#include "hv/mmu/x86_state.h"
 #include "hv/vp/vp.h"
 #include "hv/x86/layout.h"
 #include "hv/x86/svm/svm.h"
@@ -34,7 +34,7 @@ struct reason {
 static const uint8_t *memory;
 static uint64_t memory_bytes;
 static const struct vp *vp;
-static const struct mmu *mmu;
+static const struct mmu_x86 *mmu;
 static uint32_t seen; /* exits, of vp->trace_next */
 static uint64_t before[COUNTERS];
 static struct reason reasons[REASONS];

@@ -2,8 +2,8 @@
  * What the hypervisor's rooms ask of the machine that they run on: time, interrupts,
  * serial ports, a way to leave.
  *
- * Neutral: each backend's ground implements it (hv/x86). Everything here is for the boot processor and is not
- * reentrant; interrupt handlers of the host never call anything outside the ground.
+ * Neutral: each architecture's ground implements it (hv/x86, hv/ppc), which may offer more to its own. Everything here is
+ * for the boot processor and is not reentrant; interrupt handlers of the host never call anything outside the ground.
  */
 #ifndef HV_BOOT_HOST_H
 #define HV_BOOT_HOST_H
@@ -19,16 +19,6 @@
 /* Nanoseconds since the hypervisor started; never goes back. A multiplication and a shift. */
 uint64_t host_clock_ns(void);
 
-/*
- * Frequencies in hertz: of the time-stamp counter, and of the local APIC's timer undivided.
- * Constant after the start.
- */
-uint64_t host_tsc_hz(void);
-uint64_t host_apic_hz(void);
-
-/* What the time-stamp counter stood at when host_clock_ns was 0. */
-uint64_t host_tsc_origin(void);
-
 /**
  * Ask for one timer interrupt when host_clock_ns reaches @deadline_ns, instead of any asked for before;
  * at once if that is past; HOST_TIMER_OFF for none. Costs a comparison if that deadline is already
@@ -42,8 +32,8 @@ bool host_timer_fired(void);
 /* --- interrupts --- */
 
 /**
- * Let the interrupts that wait run their handlers, and disable them again. Called with interrupts disabled;
- * on SVM with the global interrupt flag set.
+ * Let the interrupts that wait run their handlers, and disable them again. Called with interrupts disabled
+ * (on SVM with the global interrupt flag set).
  */
 void host_interrupts_take(void);
 
@@ -65,7 +55,7 @@ uint64_t host_nmi_count(void);
 /* --- serial ports and the console --- */
 
 enum host_serial {
-    HOST_SERIAL_CONSOLE,  /* COM1: what a person reads, and the guest's own console */
+    HOST_SERIAL_CONSOLE,  /* COM1, the first: what a person reads, and the guest's own console */
     HOST_SERIAL_CONTROL,  /* COM2 */
     HOST_SERIAL_CHANNEL,  /* COM3 */
     HOST_SERIAL_CHANNEL2, /* COM4 */
@@ -102,18 +92,14 @@ __attribute__((format(printf, 1, 0))) void host_print_list(const char *format, v
 #define HOST_LEAVE_PANIC   3
 
 /**
- * Leave the machine: write @status to QEMU's isa-debug-exit port 0xF4 (whose process then exits with
- * 2 * status + 1). Where there is no such port the processor halts for ever, so that what stands on the
- * console can be read: a reset would only boot the same disc again.
+ * Leave the machine, and have whoever started it learn of @status, in the way that the machine has: on x86 QEMU's
+ * isa-debug-exit port 0xF4 (whose process then exits with 2 * status + 1), on PowerPC a last line on the control port. Where
+ * there is no way to leave the processor halts for ever, so that what stands on the console can be read: a reset would only
+ * boot the same disc again.
  */
 _Noreturn void host_leave(int status);
 
 /* The hypervisor itself cannot go on: a message, where it came from, and host_leave(HOST_LEAVE_PANIC). */
 __attribute__((format(printf, 1, 2))) _Noreturn void host_panic(const char *format, ...);
-
-/* --- the processor --- */
-
-/* CPUID, x86 only: EAX, EBX, ECX, EDX of @leaf and @subleaf. */
-void host_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
 #endif

@@ -1,6 +1,5 @@
 #include "hv/guest/config.h"
 
-#include "hv/guest/config_policy.h"
 #include "hv/guest/words.h"
 
 #define MEMORY_DEFAULT (UINT64_C(256) << 20)
@@ -16,46 +15,8 @@ static bool parse_cpus(struct word word, struct config *config)
     return parse_count(word, &config->vp_count) && config->vp_count <= CONFIG_VPS;
 }
 
-static bool parse_firmware(struct word word, enum guest_firmware_tables *tables)
-{
-    if (word_is(word, "acpi")) {
-        *tables = GUEST_FIRMWARE_ACPI;
-    } else if (word_is(word, "mp")) {
-        *tables = GUEST_FIRMWARE_MP;
-    } else if (word_is(word, "both")) {
-        *tables = GUEST_FIRMWARE_BOTH;
-    } else {
-        return false;
-    }
-    return true;
-}
-
-/* NULL, or what is wrong with @word, one of those that are there for tests. */
-static const char *parse_test_option(struct word word, struct config *config)
-{
-    struct word value;
-
-    if (word_sets(word, "pool", &value)) {
-        return parse_count(value, &config->pool_pages) ? NULL : "pool= wants a number of shadow pages";
-    }
-    if (word_sets(word, "drop", &value)) {
-        return parse_count(value, &config->drop_exits) ? NULL : "drop= wants a number of exits";
-    }
-    if (word_sets(word, "seed", &value)) {
-        return parse_count(value, &config->seed) ? NULL : "seed= wants a number from 1";
-    }
-    if (word_sets(word, "record", &value)) {
-        config->record_entries = word_is(value, "entries");
-        return config->record_entries ? NULL : "record= wants what is to be recorded: entries";
-    }
-    if (word_sets(word, "stop-port", &value)) {
-        return word_switch(value, &config->stop_port) ? NULL : "stop-port= wants on or off";
-    }
-    return "the hypervisor does not know this word";
-}
-
 /* NULL, or what is wrong with @word. */
-static const char *parse_option(struct word word, struct config *config)
+static const char *parse_option(struct word word, const struct config_arch *arch, struct config *config)
 {
     struct word value;
 
@@ -70,36 +31,29 @@ static const char *parse_option(struct word word, struct config *config)
     if (word_sets(word, "cpus", &value)) {
         return parse_cpus(value, config) ? NULL : "cpus= wants a number of processors from 1 to 8";
     }
-    if (word_sets(word, "enlightenments", &value)) {
-        return word_switch(value, &config->enlightenments) ? NULL : "enlightenments= wants on or off";
-    }
-    if (word_sets(word, "firmware", &value)) {
-        return parse_firmware(value, &config->firmware) ? NULL : "firmware= wants acpi, mp or both";
-    }
     if (word_sets(word, "parent", &value)) {
         return word_switch(value, &config->is_parent) ? NULL : "parent= wants on or off";
     }
     if (word_sets(word, "channel", &value)) {
         return word_switch(value, &config->has_channel) ? NULL : "channel= wants on or off";
     }
-    return parse_test_option(word, config);
+    if (word_sets(word, "drop", &value)) {
+        return parse_count(value, &config->drop_exits) ? NULL : "drop= wants a number of exits";
+    }
+    if (word_sets(word, "seed", &value)) {
+        return parse_count(value, &config->seed) ? NULL : "seed= wants a number from 1";
+    }
+    return arch->word ? arch->word(word, config) : CONFIG_UNKNOWN_WORD;
 }
 
-/* The processor itself walks the tables of such a partition's guest. */
-static bool is_nested(const struct config *config)
+static void add_partition(const struct config_arch *arch, struct config_line *line)
 {
-    return word_is((struct word){ config->technique, config->technique_length }, "nested");
-}
+    struct config *config = &line->partition[line->count++];
 
-static void add_partition(struct config_line *line)
-{
-    line->partition[line->count++] = (struct config){ .memory_bytes = MEMORY_DEFAULT,
-                                                      .technique = "nested",
-                                                      .technique_length = sizeof "nested" - 1,
-                                                      .vp_count = 1,
-                                                      .enlightenments = true,
-                                                      .firmware = GUEST_FIRMWARE_ACPI,
-                                                      .seed = 1 };
+    *config = (struct config){ .memory_bytes = MEMORY_DEFAULT, .technique = "", .vp_count = 1, .seed = 1 };
+    if (arch->start) {
+        arch->start(config);
+    }
 }
 
 /* The partition that has the channel, or the one behind the last. */
@@ -113,24 +67,20 @@ static unsigned channel_of(const struct config_line *line)
     return at;
 }
 
-/* NULL, or what is wrong with @word. What a policy may be is known only later. */
-static const char *parse_word(struct word word, struct config_line *line)
+/* NULL, or what is wrong with @word. */
+static const char *parse_word(struct word word, const struct config_arch *arch, struct config_line *line)
 {
     struct config *config = &line->partition[line->count - 1];
-    struct word value;
     const char *error;
 
     if (word_is(word, "partition")) {
         if (line->count == CONFIG_PARTITIONS) {
             return "there can be no more than 8 partitions";
         }
-        add_partition(line);
+        add_partition(arch, line);
         return NULL;
     }
-    if (word_sets(word, "policy", &value)) {
-        return NULL;
-    }
-    error = parse_option(word, config);
+    error = parse_option(word, arch, config);
     if (!error && config->is_parent && line->count > 1) {
         return "only the first partition can be the parent of others";
     }
@@ -140,26 +90,25 @@ static const char *parse_word(struct word word, struct config_line *line)
     return error;
 }
 
-/* As above, once techniques and parents are known. @partition counts the words of that name. */
-static const char *parse_policy_word(struct word word, struct config_line *line, unsigned *partition)
+/* All words again, now that techniques and parents are known. NULL, or what is wrong with *at. */
+static const char *settle(const char *words, const struct config_arch *arch, struct config_line *line,
+                          const char **at)
 {
-    struct config *config = &line->partition[*partition];
-    struct word settings;
-    const char *error;
+    unsigned partition = 0;
+    const char *error = NULL;
 
-    if (word_is(word, "partition")) {
-        (*partition)++;
-        return NULL;
+    for (unsigned i = 0; i < line->count && !error; i++) {
+        error = arch->settle((struct word){ words, 0 }, line, i);
     }
-    if (!word_sets(word, "policy", &settings)) {
-        return NULL;
+    for (struct word word = word_next(&words); word.length && !error; word = word_next(&words)) {
+        *at = word.text;
+        if (word_is(word, "partition")) {
+            partition++;
+        } else {
+            error = arch->settle(word, line, partition);
+        }
     }
-    error = config_policy_set(settings, &config->policy);
-    if (error) {
-        return error;
-    }
-    return config_policy_check(&config->policy, is_nested(config),
-                               *partition > 0 && line->partition[0].is_parent);
+    return error;
 }
 
 /* Some loaders pass the file name first. */
@@ -171,17 +120,16 @@ static const char *skip_file_name(const char *words)
     return first.length && !word_has(first, '=') && !word_is(first, "partition") ? rest : words;
 }
 
-enum vmmu_status config_parse(const char *words, struct config_line *line, const char **error,
-                              const char **at)
+enum vmmu_status config_parse(const char *words, const struct config_arch *arch, struct config_line *line,
+                              const char **error, const char **at)
 {
     const char *const start = skip_file_name(words);
-    unsigned partition = 0;
     struct word word;
 
     line->count = 0;
-    add_partition(line);
+    add_partition(arch, line);
     for (words = start, word = word_next(&words); word.length; word = word_next(&words)) {
-        *error = parse_word(word, line);
+        *error = parse_word(word, arch, line);
         if (*error) {
             *at = word.text;
             return VMMU_INVALID;
@@ -190,17 +138,8 @@ enum vmmu_status config_parse(const char *words, struct config_line *line, const
     if (channel_of(line) == line->count) {
         line->partition[0].has_channel = true;
     }
-    for (unsigned i = 0; i < line->count; i++) {
-        line->partition[i].policy = vmmu_hyperv_policy_default(is_nested(&line->partition[i]));
-    }
-    for (words = start, word = word_next(&words); word.length; word = word_next(&words)) {
-        *error = parse_policy_word(word, line, &partition);
-        if (*error) {
-            *at = word.text;
-            return VMMU_INVALID;
-        }
-    }
-    return VMMU_OK;
+    *error = arch->settle ? settle(start, arch, line, at) : NULL;
+    return *error ? VMMU_INVALID : VMMU_OK;
 }
 
 static bool parse_role(struct word word, enum config_role *role)
@@ -232,8 +171,10 @@ static const char *parse_module_option(struct word word, struct config_module *m
         module->protocol = CONFIG_PROTOCOL_LINUX;
     } else if (word_is(value, "multiboot")) {
         module->protocol = CONFIG_PROTOCOL_MULTIBOOT;
+    } else if (word_is(value, "epapr")) {
+        module->protocol = CONFIG_PROTOCOL_EPAPR;
     } else {
-        return "protocol= wants linux or multiboot";
+        return "protocol= wants linux, multiboot or epapr";
     }
     return NULL;
 }

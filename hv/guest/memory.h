@@ -6,7 +6,15 @@
 
 #include <vmmu/base.h>
 
-#define GUEST_SLOTS 8
+#define GUEST_SLOTS         8
+
+/* What may be done with memory. */
+#define GUEST_RIGHT_READ    UINT8_C(1)
+#define GUEST_RIGHT_WRITE   UINT8_C(2)
+#define GUEST_RIGHT_EXECUTE UINT8_C(8)
+#define GUEST_RIGHTS_ALL    (GUEST_RIGHT_READ | GUEST_RIGHT_WRITE | GUEST_RIGHT_EXECUTE)
+
+enum guest_access { GUEST_READ, GUEST_WRITE, GUEST_EXECUTE };
 
 /* [gpa, gpa + size) is backed by our memory at `host`, which is contiguous at `hpa`. Whole pages. */
 struct guest_slot {

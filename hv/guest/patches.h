@@ -14,7 +14,7 @@ struct guest_patch {
     vmmu_gpa gpa;
     uint64_t size;
     bool lent;      /* memory of somebody else's, contiguous at `hpa`; else a hole */
-    uint8_t rights; /* VMMU_X86_RIGHT_*, of what is lent */
+    uint8_t rights; /* GUEST_RIGHT_*, of what is lent */
     uint8_t owner;  /* of what is lent: index of the partition */
     vmmu_hpa hpa;
 };

@@ -100,8 +100,9 @@ enum guest_format guest_format_of(const struct guest_blob *kernel)
     return elf_is_64bit(kernel) ? GUEST_FORMAT_VMLINUX : GUEST_FORMAT_UNKNOWN;
 }
 
-enum vmmu_status guest_load(const struct guest_memory *memory, const struct guest_layout *layout,
-                            const struct guest_boot *boot, struct guest_start *start, const char **error)
+static enum vmmu_status load_by_format(const struct guest_memory *memory, const struct guest_layout *layout,
+                                       const struct guest_boot *boot, struct guest_start *start,
+                                       const char **error)
 {
     switch (guest_format_of(&boot->kernel)) {
     case GUEST_FORMAT_LINUX: return guest_load_linux(memory, layout, boot, start, error);
@@ -110,5 +111,21 @@ enum vmmu_status guest_load(const struct guest_memory *memory, const struct gues
     case GUEST_FORMAT_UNKNOWN: break;
     }
     *error = "the kernel is neither a bzImage, nor an ELF64 vmlinux, nor a multiboot 1 image";
+    return VMMU_INVALID;
+}
+
+enum vmmu_status guest_load(const struct guest_memory *memory, const struct guest_layout *layout,
+                            const struct guest_boot *boot, struct guest_start *start, const char **error)
+{
+    switch (boot->protocol) {
+    case CONFIG_PROTOCOL_ANY: return load_by_format(memory, layout, boot, start, error);
+    case CONFIG_PROTOCOL_MULTIBOOT: return guest_load_multiboot(memory, layout, boot, start, error);
+    case CONFIG_PROTOCOL_LINUX:
+        return guest_format_of(&boot->kernel) == GUEST_FORMAT_VMLINUX
+                   ? guest_load_vmlinux(memory, layout, boot, start, error)
+                   : guest_load_linux(memory, layout, boot, start, error);
+    case CONFIG_PROTOCOL_EPAPR: break;
+    }
+    *error = "no guest of this machine starts by protocol=epapr";
     return VMMU_INVALID;
 }

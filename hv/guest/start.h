@@ -1,5 +1,5 @@
 /*
- * How a guest's first virtual processor starts, and the loaders that decide it.
+ * How the first virtual processor of a PC's guest starts, and the loaders that decide it.
  *
  * Loaders write guest memory and describe the start; they trust nothing in an image. On failure they return
  * VMMU_INVALID (or VMMU_NO_MEMORY where the guest is too small), *error is a sentence, and guest memory may
@@ -10,6 +10,7 @@
 
 #include <vmmu/base.h>
 
+#include "hv/guest/images.h"
 #include "hv/guest/memory.h"
 
 enum guest_start_kind {
@@ -38,31 +39,6 @@ struct guest_start {
     uint16_t data_selector; /* DS, ES, SS, FS, GS */
 };
 
-/* Bytes that the boot loader of the hypervisor left for us. Borrowed while a loader runs. */
-struct guest_blob {
-    const uint8_t *bytes;
-    uint64_t size;
-    const char *command_line; /* of a module; may be NULL */
-};
-
-#define GUEST_MODULES 16
-
-enum guest_linux_entry {
-    GUEST_LINUX_64BIT_OR_32, /* by the 64-bit protocol if the kernel has it, else by the 32-bit one */
-    GUEST_LINUX_64BIT,
-    GUEST_LINUX_32BIT,
-};
-
-/* What to load. */
-struct guest_boot {
-    struct guest_blob kernel;
-    const char *command_line; /* may be NULL */
-    unsigned modules;         /* initrds, joined in order; or multiboot modules */
-    struct guest_blob module[GUEST_MODULES];
-    enum guest_linux_entry linux_entry;
-    uint64_t rsdp; /* where firmware tables have the RSDP, for boot_params; 0: none */
-};
-
 /* Which loader takes an image. */
 enum guest_format {
     GUEST_FORMAT_UNKNOWN,
@@ -74,7 +50,7 @@ enum guest_format {
 /* What @kernel looks like; nothing more than its first bytes are checked. */
 enum guest_format guest_format_of(const struct guest_blob *kernel);
 
-/* Load by the format found; VMMU_INVALID if there is none. */
+/* Load by the protocol that @boot names, or else by the format found; VMMU_INVALID if there is none. */
 VMMU_MUST_USE
 enum vmmu_status guest_load(const struct guest_memory *memory, const struct guest_layout *layout,
                             const struct guest_boot *boot, struct guest_start *start, const char **error);

@@ -12,10 +12,7 @@
 #include "hv/mmu/state.h"
 
 /* Runs of pages that a parent may lend or withhold. */
-#define PATCHES    1024
-
-/* Of an address, that choose an entry of a table of the second stage. */
-#define INDEX_BITS 9u
+#define PATCHES 1024
 
 static const struct mmu_overlay *overlay_find(const struct mmu *mmu, vmmu_gpa gpa)
 {
@@ -68,12 +65,12 @@ bool mmu_show(struct partition *partition, vmmu_gpa gpa)
         return technique->map(partition, gpa, cover.overlay->page, cover.overlay->rights);
     }
     if (cover.patch) {
-        return cover.patch->lent && cover.patch->rights & VMMU_X86_RIGHT_READ
+        return cover.patch->lent && cover.patch->rights & GUEST_RIGHT_READ
                    ? technique->map(partition, gpa, mmu_lent_at(cover.patch, gpa), cover.patch->rights)
                    : technique->unmap(partition, gpa);
     }
     return guest_memory_hpa(&partition->memory, gpa, &own)
-               ? technique->map(partition, gpa, own, VMMU_X86_RIGHTS_ALL)
+               ? technique->map(partition, gpa, own, GUEST_RIGHTS_ALL)
                : technique->unmap(partition, gpa);
 }
 
@@ -155,15 +152,6 @@ static bool patch_before(const struct mmu *mmu, const struct guest_patch *patch,
     return true;
 }
 
-/* What has no room in the second stage's addresses would look as if there were no memory for tables. */
-static bool is_translated(const struct mmu *mmu, vmmu_gpa gpa)
-{
-    const unsigned bits = VMMU_PAGE_SHIFT + INDEX_BITS * mmu->nested.config.levels;
-    const bool has_stage2 = mmu->technique == &mmu_nested || mmu->has_phases;
-
-    return !has_stage2 || gpa.v < BIT64(bits);
-}
-
 static enum vmmu_status set_patch(struct partition *partition, const struct guest_patch *patch)
 {
     struct mmu *mmu = partition->mmu;
@@ -172,7 +160,7 @@ static enum vmmu_status set_patch(struct partition *partition, const struct gues
     bool patched;
 
     lock_assert(&partition->lock);
-    if (!is_translated(mmu, patch->gpa)) {
+    if (!mmu->technique->reaches(mmu, patch->gpa)) {
         return VMMU_INVALID;
     }
     if (!has_room(mmu)) {
@@ -242,11 +230,11 @@ bool mmu_is_lent(const struct partition *partition, vmmu_hpa at, uint64_t size_b
     return false;
 }
 
-enum mmu_grant mmu_grant(const struct partition *partition, vmmu_gpa gpa, enum vmmu_x86_access_kind access)
+enum mmu_grant mmu_grant(const struct partition *partition, vmmu_gpa gpa, enum guest_access access)
 {
-    static const uint8_t needed[] = { [VMMU_X86_READ] = VMMU_X86_RIGHT_READ,
-                                      [VMMU_X86_WRITE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_WRITE,
-                                      [VMMU_X86_EXECUTE] = VMMU_X86_RIGHT_READ | VMMU_X86_RIGHT_EXECUTE };
+    static const uint8_t needed[] = { [GUEST_READ] = GUEST_RIGHT_READ,
+                                      [GUEST_WRITE] = GUEST_RIGHT_READ | GUEST_RIGHT_WRITE,
+                                      [GUEST_EXECUTE] = GUEST_RIGHT_READ | GUEST_RIGHT_EXECUTE };
     const struct guest_patch *patch = mmu_cover_over(partition->mmu, gpa).patch;
 
     if (!patch) {
@@ -268,6 +256,6 @@ struct mmu_place mmu_place(const struct partition *partition, vmmu_gpa gpa)
     if (cover.patch) {
         return (struct mmu_place){ cover.patch->lent, false, cover.patch->rights };
     }
-    return mmu_slot_of(partition, gpa) ? (struct mmu_place){ true, false, VMMU_X86_RIGHTS_ALL }
+    return mmu_slot_of(partition, gpa) ? (struct mmu_place){ true, false, GUEST_RIGHTS_ALL }
                                        : (struct mmu_place){ 0 };
 }

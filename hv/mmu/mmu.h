@@ -1,62 +1,53 @@
 /*
  * Guest memory behind one interface: a technique is a value, chosen per partition at run time. Nothing
- * outside this folder asks which it is.
+ * outside this folder asks which it is, but the architecture whose techniques these are (hv/mmu/x86.h, hv/mmu/booke.h).
  *
  * Every call is made under the partition's lock (see hv/vp/vp.h).
  */
 #ifndef HV_MMU_MMU_H
 #define HV_MMU_MMU_H
 
-#include <vmmu/shadow.h>
-
+#include "hv/boot/format.h"
+#include "hv/guest/memory.h"
 #include "hv/monitor/json.h"
 #include "hv/vp/vp.h"
 
 enum mmu_verdict {
-    MMU_RETRY,     /* mapped, or never missing: enter the guest again */
-    MMU_DEVICE,    /* no memory stands there: perform the instruction on devices */
-    MMU_INTERCEPT, /* memory that the parent withholds: it is to be told */
-    MMU_STOP,      /* partition_end() has been called */
+    MMU_RETRY, /* mapped, or never missing: enter the guest again */
+    MMU_DEVICE, /* memory does not serve it: perform the instruction on devices, or tell who withholds the memory */
+    MMU_STOP, /* partition_end() has been called */
 };
 
-/* How the processor translates for a partition: the same for all its life. */
-struct mmu_root {
-    bool
-        nested; /* it walks the guest's tables, and `value` translates guest-physical addresses; else see mmu_enter() */
-    /* As vmmu_nested_root() gives it. Where not `nested`: for phases that our own tables cannot serve; 0: not served. */
-    uint64_t value;
-    const bool *watches_invlpg; /* while it is set, INVLPG comes to mmu_invlpg(); NULL where `nested` */
-    bool silent_absent;         /* as in struct vmmu_shadow_config */
-    bool tagged_roots;
-};
-
-/*
- * One way to make guest memory. The last eight calls are for a processor that walks tables of ours in
- * place of the guest's; NULL where mmu_root() says `nested`.
- */
+/* One way to make guest memory. What may be NULL says so. */
 struct mmu_technique {
     const char *name;
-    uint32_t (*table_pages)(const struct partition *partition); /* at most; asked once, before create() */
-    const char *(*create)(struct partition *partition);         /* NULL, or why not */
+    size_t state_bytes; /* of what begins with its struct mmu */
+    const char *(*create)(
+        struct partition *partition); /* NULL, or why not; the state is zeroed but for struct mmu */
     enum mmu_verdict (*fault)(struct vp *vp, const struct exit_memory *memory);
-    struct mmu_root (*root)(const struct vp *vp);
     bool (*map)(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights); /* one page */
     bool (*unmap)(struct partition *partition, vmmu_gpa gpa);                              /* one page */
-    void (*report)(const struct partition *partition, struct json *json);
+    bool (*reaches)(const struct mmu *mmu, vmmu_gpa gpa); /* it can translate such an address */
+    void (*wrote)(struct partition *partition, vmmu_gpa gpa, uint32_t bytes); /* may be NULL */
+    void (*drop_all)(
+        struct partition *partition); /* NULL: nothing is made that could be dropped and made again */
 
-    bool (*enter)(struct vp *vp, const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root);
-    bool (*linear_fault)(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
-                         struct vmmu_shadow_verdict *verdict);
-    void (*set_keys)(struct vp *vp, uint32_t pkru, uint32_t pkrs);
-    void (*invlpg)(struct vp *vp, vmmu_gva va);
-    void (*wrote)(struct partition *partition, vmmu_gpa gpa, uint32_t bytes);
-    void (*drop)(struct partition *partition, vmmu_gpa gpa);
-    void (*set_guest_pat)(struct partition *partition, uint64_t pat);
-    void (*drop_all)(struct partition *partition);
+    /* For people. */
+    void (*report)(const struct partition *partition, struct json *json); /* members of the object "mmu" */
+    void (*state)(const struct partition *partition,
+                  struct json *json); /* members of the partition's state */
+    void (*walk)(const struct vp *vp, vmmu_gva va, const struct format_sink *sink);
+    void (*counters)(const struct partition *partition, const struct format_sink *sink);
+    void (*tlb)(const struct vp *vp,
+                struct json *json); /* a VP's document, an element of a list; may be NULL */
+    bool (*has_table)(const struct mmu *mmu, vmmu_hpa page);
 };
 
-/* The technique of that name, which is @length characters long, or NULL. */
+/* The technique of that name, which is @length characters long (0: the first that there is), or NULL. */
 const struct mmu_technique *mmu_find(const char *name, unsigned length);
+
+/* The name of the technique by which @partition's memory is made. */
+const char *mmu_name(const struct partition *partition);
 
 /* Take whole pages of the machine's memory, zeroed, while guests run. Whoever takes them has a partition's lock, or none. */
 VMMU_MUST_USE
@@ -68,28 +59,7 @@ const char *mmu_create(struct partition *partition, const struct mmu_technique *
 /* Decide what a refused guest-physical access means. */
 enum mmu_verdict mmu_fault(struct vp *vp, const struct exit_memory *memory);
 
-/* How the VP's processor translates. */
-struct mmu_root mmu_root(const struct vp *vp);
-
-/**
- * The VP translates by @mode from now on, which is borrowed for the call: *root is what the processor walks for it.
- * False: partition_end() has been called.
- */
-VMMU_MUST_USE
-bool mmu_enter(struct vp *vp, const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root);
-
-/* Decide what a fault at a linear address means. False: partition_end() has been called. */
-VMMU_MUST_USE
-bool mmu_linear_fault(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
-                      struct vmmu_shadow_verdict *verdict);
-
-/* The VP's protection keys, as they are now. To be told before mmu_linear_fault(), since they change without an exit. */
-void mmu_set_keys(struct vp *vp, uint32_t pkru, uint32_t pkrs);
-
-/* The VP has executed INVLPG of @va, which the processor's own TLB has been told of. */
-void mmu_invlpg(struct vp *vp, vmmu_gva va);
-
-/* To be called before each entry to a guest: a test drops every shadow page now and then. */
+/* To be called before each entry to a guest: a test drops all that has been made for it now and then. */
 void mmu_upset(struct partition *partition);
 
 /* The guest has run while nobody looked at what it did to its tables: what was made from them is forgotten. */
@@ -98,15 +68,9 @@ void mmu_forget_all(struct partition *partition);
 /* The hypervisor has written to guest memory, within one page, on a running guest's behalf. */
 void mmu_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t bytes);
 
-/* Let the guest write the page of @gpa, which holds a table, by itself. */
-void mmu_drop(struct partition *partition, vmmu_gpa gpa);
-
-/* A VP's page attribute table has changed. */
-void mmu_set_guest_pat(struct partition *partition, uint64_t pat);
-
 /**
- * Lay @page, which belongs to the partition from now on, over the guest page at @gpa, with @rights of
- * nested.h. What stood there keeps its content; @gpa need not be memory. False if another overlay is
+ * Lay @page, which belongs to the partition from now on, over the guest page at @gpa, with @rights,
+ * GUEST_RIGHT_*. What stood there keeps its content; @gpa need not be memory. False if another overlay is
  * there or there is no room.
  */
 VMMU_MUST_USE
@@ -122,7 +86,7 @@ bool mmu_overlay_remove(struct partition *partition, vmmu_gpa gpa);
 
 /**
  * The page at @source of @owner's own memory stands at @gpa of @partition from now on, over whatever is there but overlays,
- * with @rights of nested.h. Overlays over @source do not count.
+ * with @rights, GUEST_RIGHT_*. Overlays over @source do not count.
  *
  * Returns
  *   VMMU_OK         done
@@ -148,7 +112,7 @@ enum mmu_grant {
 };
 
 /* Whether the parent lets @partition access @gpa so. What is no patch of the parent's is granted, memory or not. */
-enum mmu_grant mmu_grant(const struct partition *partition, vmmu_gpa gpa, enum vmmu_x86_access_kind access);
+enum mmu_grant mmu_grant(const struct partition *partition, vmmu_gpa gpa, enum guest_access access);
 
 /* What stands at @gpa. */
 struct mmu_place {
@@ -168,14 +132,6 @@ const void *mmu_at(const struct partition *partition, vmmu_gpa gpa, uint64_t siz
 
 /* The same for writing: NULL also where the guest may not write. */
 void *mmu_writable_at(const struct partition *partition, vmmu_gpa gpa, uint64_t size_bytes);
-
-/*
- * Store @desired in the table entry of 4 or 8 bytes at @gpa, by one atomic access, if @expected stands there: VMMU_OK. Else
- * VMMU_RACED. VMMU_ABSENT where the parent withholds it; what is stored elsewhere where nothing can be written is lost.
- */
-VMMU_MUST_USE
-enum vmmu_status mmu_exchange_entry(const struct partition *partition, vmmu_gpa gpa, unsigned width_bytes,
-                                    uint64_t expected, uint64_t desired);
 
 void mmu_report(const struct partition *partition, struct json *json);
 

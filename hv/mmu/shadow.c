@@ -5,11 +5,13 @@
  * The engine (shadow.h) decides; this file tells it where guest memory is, applies its plans, and ends the
  * partition if it cannot go on. Nothing is mapped beforehand: the guest's faults fill the tables.
  */
-#include <vmmu/shadow.h>
+#include <vmmu/shadow_view.h>
 
 #include "hv/boot/memory.h"
 #include "hv/guest/config.h"
-#include "hv/mmu/state.h"
+#include "hv/mmu/x86_state.h"
+#include "hv/monitor/shadow_text.h"
+#include "hv/monitor/text.h"
 #include "hv/vp/arch.h"
 
 /*
@@ -38,7 +40,7 @@ static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width
 {
     const void *entry = mmu_entry_at(context, (vmmu_gpa){ address }, width_bytes);
 
-    if (!entry && mmu_grant(context, (vmmu_gpa){ address }, VMMU_X86_READ) != MMU_GRANTED) {
+    if (!entry && mmu_grant(context, (vmmu_gpa){ address }, GUEST_READ) != MMU_GRANTED) {
         return VMMU_ABSENT;
     }
     if (!entry) {
@@ -164,7 +166,7 @@ static uint32_t pool_pages(const struct partition *partition)
     return wanted < POOL_MOST ? (uint32_t)wanted : POOL_MOST;
 }
 
-static uint32_t shadow_table_pages(const struct partition *partition)
+static uint32_t table_pages(const struct partition *partition)
 {
     const uint32_t pages = pool_pages(partition); /* which shadow_create() looks at */
 
@@ -181,7 +183,7 @@ static uint32_t floor_pages(const struct partition *partition)
 static const char *shadow_create(struct partition *partition)
 {
     const struct vmmu_hyperv_policy *policy = &partition->config->policy;
-    struct mmu *mmu = partition->mmu;
+    struct mmu_x86 *mmu = mmu_x86(partition);
     struct vmmu_shadow_config config = { .ram = &mmu->ram,
                                          .context = partition,
                                          .backing = backing,
@@ -198,6 +200,10 @@ static const char *shadow_create(struct partition *partition)
     mmu->ram = policy->table_cache == VMMU_HYPERV_CACHE_HONOR
                    ? (struct vmmu_ram){ partition, uncached_load, uncached_exchange }
                    : (struct vmmu_ram){ partition, ram_load, ram_exchange };
+    missing = mmu_tables_create(partition, table_pages(partition));
+    if (missing) {
+        return missing;
+    }
     missing = arch_shadow(&config);
     if (missing) {
         return missing;
@@ -247,23 +253,23 @@ static bool went_well(struct partition *partition, enum vmmu_status status)
     return false;
 }
 
-static bool shadow_enter(struct vp *vp, const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root)
+bool mmu_enter(struct vp *vp, const struct vmmu_x86_mode *mode, struct vmmu_shadow_root *root)
 {
     struct partition *partition = vp->partition;
     enum vmmu_status status;
 
-    MMU_UNTIL_DONE(partition, status, vmmu_shadow_enter(&partition->mmu->shadow, vp->index, mode, root));
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_enter(&mmu_x86(partition)->shadow, vp->index, mode, root));
     return went_well(partition, status);
 }
 
-static bool shadow_linear_fault(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
-                                struct vmmu_shadow_verdict *verdict)
+bool mmu_linear_fault(struct vp *vp, vmmu_gva va, struct vmmu_x86_access access,
+                      struct vmmu_shadow_verdict *verdict)
 {
     struct partition *partition = vp->partition;
-    struct mmu *mmu = partition->mmu;
+    struct mmu_x86 *mmu = mmu_x86(partition);
     enum vmmu_status status;
 
-    mmu->faults++;
+    mmu->mmu.faults++;
     MMU_UNTIL_DONE(partition, status, vmmu_shadow_fault(&mmu->shadow, vp->index, va, access, verdict));
     if (status == VMMU_RACED) {
         verdict->answer = VMMU_SHADOW_RETRY;
@@ -271,17 +277,17 @@ static bool shadow_linear_fault(struct vp *vp, vmmu_gva va, struct vmmu_x86_acce
     return went_well(partition, status);
 }
 
-static void shadow_set_keys(struct vp *vp, uint32_t pkru, uint32_t pkrs)
+void mmu_set_keys(struct vp *vp, uint32_t pkru, uint32_t pkrs)
 {
-    vmmu_shadow_set_keys(&vp->partition->mmu->shadow, vp->index, pkru, pkrs);
+    vmmu_shadow_set_keys(&mmu_x86(vp->partition)->shadow, vp->index, pkru, pkrs);
 }
 
-static void shadow_invlpg(struct vp *vp, vmmu_gva va)
+void mmu_invlpg(struct vp *vp, vmmu_gva va)
 {
     struct partition *partition = vp->partition;
     enum vmmu_status status;
 
-    MMU_UNTIL_DONE(partition, status, vmmu_shadow_invlpg(&partition->mmu->shadow, vp->index, va));
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_invlpg(&mmu_x86(partition)->shadow, vp->index, va));
     (void)went_well(partition, status);
 }
 
@@ -289,23 +295,23 @@ static void shadow_wrote(struct partition *partition, vmmu_gpa gpa, uint32_t byt
 {
     enum vmmu_status status;
 
-    MMU_UNTIL_DONE(partition, status, vmmu_shadow_wrote(&partition->mmu->shadow, gpa, bytes));
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_wrote(&mmu_x86(partition)->shadow, gpa, bytes));
     (void)went_well(partition, status);
 }
 
-static void shadow_drop(struct partition *partition, vmmu_gpa gpa)
+void mmu_drop(struct partition *partition, vmmu_gpa gpa)
 {
     enum vmmu_status status;
 
-    MMU_UNTIL_DONE(partition, status, vmmu_shadow_drop(&partition->mmu->shadow, gpa));
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_drop(&mmu_x86(partition)->shadow, gpa));
     (void)went_well(partition, status);
 }
 
-static void shadow_set_guest_pat(struct partition *partition, uint64_t pat)
+void mmu_set_guest_pat(struct partition *partition, uint64_t pat)
 {
     enum vmmu_status status;
 
-    MMU_UNTIL_DONE(partition, status, vmmu_shadow_set_guest_pat(&partition->mmu->shadow, pat));
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_set_guest_pat(&mmu_x86(partition)->shadow, pat));
     (void)went_well(partition, status);
 }
 
@@ -315,7 +321,7 @@ static void shadow_drop_all(struct partition *partition)
     enum vmmu_status status;
 
     MMU_UNTIL_DONE(partition, status,
-                   vmmu_shadow_forget(&partition->mmu->shadow, (vmmu_gpa){ 0 }, BIT64(52)));
+                   vmmu_shadow_forget(&mmu_x86(partition)->shadow, (vmmu_gpa){ 0 }, BIT64(52)));
     (void)went_well(partition, status);
 }
 
@@ -324,38 +330,36 @@ static bool forget_page(struct partition *partition, vmmu_gpa gpa)
 {
     enum vmmu_status status;
 
-    MMU_UNTIL_DONE(partition, status, vmmu_shadow_forget(&partition->mmu->shadow, gpa, VMMU_PAGE_BYTES));
+    MMU_UNTIL_DONE(partition, status, vmmu_shadow_forget(&mmu_x86(partition)->shadow, gpa, VMMU_PAGE_BYTES));
     return went_well(partition, status);
 }
 
 static bool shadow_unmap(struct partition *partition, vmmu_gpa gpa)
 {
-    return (!partition->mmu->has_phases || mmu_stage2_unmap(partition, gpa)) && forget_page(partition, gpa);
+    return (!mmu_x86(partition)->has_phases || mmu_stage2_unmap(partition, gpa)) &&
+           forget_page(partition, gpa);
 }
 
 static bool shadow_map(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights)
 {
-    return (!partition->mmu->has_phases || mmu_stage2_map(partition, gpa, page, rights)) &&
+    return (!mmu_x86(partition)->has_phases || mmu_stage2_map(partition, gpa, page, rights)) &&
            forget_page(partition, gpa);
 }
 
-static struct mmu_root shadow_root(const struct vp *vp)
+static bool shadow_reaches(const struct mmu *mmu, vmmu_gpa gpa)
 {
-    const struct mmu *mmu = vp->partition->mmu;
-
-    return (struct mmu_root){ .nested = false,
-                              .value = mmu->has_phases ? vmmu_nested_root(&mmu->nested) : 0,
-                              .watches_invlpg = &mmu->shadow.watches_invlpg,
-                              .silent_absent = mmu->shadow.config.silent_absent,
-                              .tagged_roots = mmu->shadow.config.tagged_roots };
+    return !((const struct mmu_x86 *)mmu)->has_phases || mmu_stage2_reaches(mmu, gpa);
 }
+
+/* --- for people --- */
 
 static void shadow_report(const struct partition *partition, struct json *json)
 {
-    const struct vmmu_shadow_counters *counters = &partition->mmu->shadow.counters;
+    const struct vmmu_shadow_counters *counters = &mmu_x86(partition)->shadow.counters;
 
+    mmu_tables_report(partition, json);
     json_number(json, "faults", partition->mmu->faults);
-    json_number(json, "pool_pages", partition->mmu->shadow.config.pool_pages);
+    json_number(json, "pool_pages", mmu_x86(partition)->shadow.config.pool_pages);
     json_number(json, "all_dropped", partition->mmu->upsets);
     json_number(json, "fills", counters->fills);
     json_number(json, "prefills", counters->prefills);
@@ -379,21 +383,73 @@ static void shadow_report(const struct partition *partition, struct json *json)
     json_number(json, "violations", counters->violations);
 }
 
+static void shadow_state(const struct partition *partition, struct json *json)
+{
+    static const char *const kinds[] = {
+        [VMMU_SHADOW_TABLE_OURS] = "ours",
+        [VMMU_SHADOW_TABLE_OPEN] = "open",
+        [VMMU_SHADOW_TABLE_CLOSING] = "closing",
+        [VMMU_SHADOW_TABLE_CLOSED] = "closed",
+    };
+    struct vmmu_shadow_view_table table;
+
+    json_array(json, "tables");
+    for (uint32_t next = 0; vmmu_shadow_view_table(&mmu_x86(partition)->shadow, &next, &table);) {
+        json_object(json, NULL);
+        json_hex(json, "hpa", table.at.v);
+        json_hex(json, "gpa", table.gpa.v);
+        json_number(json, "level", table.level);
+        json_text(json, "kind", kinds[table.kind]);
+        json_end_object(json);
+    }
+    json_end_array(json);
+}
+
+static bool shadow_has_table(const struct mmu *mmu, vmmu_hpa page)
+{
+    const struct mmu_x86 *x86 = (const struct mmu_x86 *)mmu;
+    struct vmmu_shadow_view_table table;
+
+    for (uint32_t next = 0; vmmu_shadow_view_table(&x86->shadow, &next, &table);) {
+        if (table.at.v == page.v) {
+            return true;
+        }
+    }
+    return x86->has_phases && vmmu_nested_has_table(&x86->nested, page);
+}
+
+static void shadow_walk(const struct vp *vp, vmmu_gva va, const struct format_sink *sink)
+{
+    struct vmmu_shadow_view view;
+    const enum vmmu_status status = vmmu_shadow_view(&mmu_x86(vp->partition)->shadow, vp->index, va, &view);
+
+    if (status == VMMU_OK) {
+        shadow_text_view(sink, vp->index, va, &view);
+    } else if (status == VMMU_GUEST_FAULT) {
+        text_say(sink, "%016lx is not canonical\n", (unsigned long)va.v);
+    } else {
+        text_say(sink, "VP %u has not run yet\n", vp->index);
+    }
+}
+
+static void shadow_counters(const struct partition *partition, const struct format_sink *sink)
+{
+    shadow_text_counters(sink, &mmu_x86(partition)->shadow.counters);
+}
+
 const struct mmu_technique mmu_shadow = {
     .name = "shadow",
-    .table_pages = shadow_table_pages,
+    .state_bytes = sizeof(struct mmu_x86),
     .create = shadow_create,
     .fault = mmu_stage2_fault,
-    .root = shadow_root,
     .map = shadow_map,
     .unmap = shadow_unmap,
-    .report = shadow_report,
-    .enter = shadow_enter,
-    .linear_fault = shadow_linear_fault,
-    .set_keys = shadow_set_keys,
-    .invlpg = shadow_invlpg,
+    .reaches = shadow_reaches,
     .wrote = shadow_wrote,
-    .drop = shadow_drop,
-    .set_guest_pat = shadow_set_guest_pat,
     .drop_all = shadow_drop_all,
+    .report = shadow_report,
+    .state = shadow_state,
+    .walk = shadow_walk,
+    .counters = shadow_counters,
+    .has_table = shadow_has_table,
 };

@@ -3,50 +3,36 @@
 #include "hv/boot/memory.h"
 #include "hv/mmu/state.h"
 
-enum vmmu_status mmu_view(const struct vp *vp, vmmu_gva va, struct vmmu_shadow_view *view)
+void mmu_walk(const struct vp *vp, vmmu_gva va, const struct format_sink *sink)
 {
-    struct mmu *mmu = vp->partition->mmu;
-
-    return mmu->technique == &mmu_shadow ? vmmu_shadow_view(&mmu->shadow, vp->index, va, view)
-                                         : VMMU_UNSUPPORTED;
+    vp->partition->mmu->technique->walk(vp, va, sink);
 }
 
-const struct vmmu_shadow_counters *mmu_shadow_counters(const struct partition *partition)
+void mmu_counters(const struct partition *partition, const struct format_sink *sink)
 {
-    const struct mmu *mmu = partition->mmu;
+    partition->mmu->technique->counters(partition, sink);
+}
 
-    return mmu->technique == &mmu_shadow ? &mmu->shadow.counters : NULL;
+bool mmu_tlb(const struct vp *vp, struct json *json)
+{
+    const struct mmu_technique *technique = vp->partition->mmu->technique;
+
+    if (!technique->tlb) {
+        return false;
+    }
+    technique->tlb(vp, json);
+    return true;
 }
 
 /* --- memory by the machine's addresses --- */
-
-static bool is_shadow_table(const struct mmu *mmu, uint64_t page)
-{
-    struct vmmu_shadow_view_table table;
-
-    for (uint32_t next = 0; vmmu_shadow_view_table(&mmu->shadow, &next, &table);) {
-        if (table.at.v == page) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_table(const struct mmu *mmu, vmmu_hpa at)
-{
-    const bool shadow = mmu->technique == &mmu_shadow;
-
-    return (shadow && is_shadow_table(mmu, at.v)) ||
-           ((!shadow || mmu->has_phases) && vmmu_nested_has_table(&mmu->nested, at));
-}
 
 const void *mmu_machine_at(const struct partition *partition, vmmu_hpa at)
 {
     const struct mmu *mmu = partition->mmu;
     const vmmu_hpa page = { at.v & ~(VMMU_PAGE_BYTES - 1) };
 
-    return mmu->host.owns(mmu->host.context, page, VMMU_PAGE_BYTES) || is_table(mmu, page) ? memory_at(at)
-                                                                                           : NULL;
+    return mmu_owns(partition, page, VMMU_PAGE_BYTES) || mmu->technique->has_table(mmu, page) ? memory_at(at)
+                                                                                              : NULL;
 }
 
 /* --- the state --- */
@@ -120,9 +106,8 @@ static bool next_piece(const struct partition *partition, uint64_t gpa, struct p
             return true;
         }
         if (slot && !patch) {
-            *piece = (struct piece){
-                { gpa }, { slot->hpa.v + (gpa - slot->gpa.v) }, end - gpa, VMMU_X86_RIGHTS_ALL
-            };
+            *piece =
+                (struct piece){ { gpa }, { slot->hpa.v + (gpa - slot->gpa.v) }, end - gpa, GUEST_RIGHTS_ALL };
             return true;
         }
         gpa = end;
@@ -132,8 +117,8 @@ static bool next_piece(const struct partition *partition, uint64_t gpa, struct p
 
 static void put_rights(struct json *json, uint8_t rights)
 {
-    const char text[] = { rights & VMMU_X86_RIGHT_READ ? 'r' : '-', rights & VMMU_X86_RIGHT_WRITE ? 'w' : '-',
-                          rights & VMMU_X86_RIGHT_EXECUTE ? 'x' : '-', '\0' };
+    const char text[] = { rights & GUEST_RIGHT_READ ? 'r' : '-', rights & GUEST_RIGHT_WRITE ? 'w' : '-',
+                          rights & GUEST_RIGHT_EXECUTE ? 'x' : '-', '\0' };
 
     json_text(json, "rights", text);
 }
@@ -154,49 +139,11 @@ static void put_memory(const struct partition *partition, struct json *json)
     json_end_array(json);
 }
 
-static void put_second(const struct vmmu_nested *nested, struct json *json)
-{
-    const bool npt = nested->config.format == VMMU_NESTED_NPT;
-
-    json_object(json, "second");
-    json_text(json, "kind", npt ? "npt" : "ept");
-    json_hex(json, npt ? "root" : "eptp", vmmu_nested_root(nested));
-    json_number(json, "levels", nested->config.levels);
-    json_number(json, "maxphyaddr", nested->config.maxphyaddr);
-    json_end_object(json);
-}
-
-static void put_tables(const struct vmmu_shadow *shadow, struct json *json)
-{
-    static const char *const kinds[] = {
-        [VMMU_SHADOW_TABLE_OURS] = "ours",
-        [VMMU_SHADOW_TABLE_OPEN] = "open",
-        [VMMU_SHADOW_TABLE_CLOSING] = "closing",
-        [VMMU_SHADOW_TABLE_CLOSED] = "closed",
-    };
-    struct vmmu_shadow_view_table table;
-
-    json_array(json, "tables");
-    for (uint32_t next = 0; vmmu_shadow_view_table(shadow, &next, &table);) {
-        json_object(json, NULL);
-        json_hex(json, "hpa", table.at.v);
-        json_hex(json, "gpa", table.gpa.v);
-        json_number(json, "level", table.level);
-        json_text(json, "kind", kinds[table.kind]);
-        json_end_object(json);
-    }
-    json_end_array(json);
-}
-
 void mmu_state(const struct partition *partition, struct json *json)
 {
     const struct mmu *mmu = partition->mmu;
 
     json_text(json, "technique", mmu->technique->name);
     put_memory(partition, json);
-    if (mmu->technique == &mmu_shadow) {
-        put_tables(&mmu->shadow, json);
-    } else {
-        put_second(&mmu->nested, json);
-    }
+    mmu->technique->state(partition, json);
 }

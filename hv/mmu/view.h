@@ -6,20 +6,18 @@
 #ifndef HV_MMU_VIEW_H
 #define HV_MMU_VIEW_H
 
-#include <vmmu/shadow_view.h>
-
+#include "hv/boot/format.h"
 #include "hv/monitor/json.h"
 #include "hv/vp/vp.h"
 
-/*
- * The guest's entries for @va beside ours, as vmmu_shadow_view() gives them; VMMU_UNSUPPORTED where the processor walks the
- * guest's own tables.
- */
-VMMU_MUST_USE
-enum vmmu_status mmu_view(const struct vp *vp, vmmu_gva va, struct vmmu_shadow_view *view);
+/* What the guest's own translation of @va says beside ours, as text. */
+void mmu_walk(const struct vp *vp, vmmu_gva va, const struct format_sink *sink);
 
-/* The counters of the tables that are walked in place of the guest's, or NULL where there are none. */
-const struct vmmu_shadow_counters *mmu_shadow_counters(const struct partition *partition);
+/* What the technique counts of what it makes, as text. */
+void mmu_counters(const struct partition *partition, const struct format_sink *sink);
+
+/* An element of a list: the VP's TLB, as the guest wrote it and as the processor has it. False: the technique keeps none. */
+bool mmu_tlb(const struct vp *vp, struct json *json);
 
 /*
  * Our pointer to the machine's memory at @at, up to the end of its page; NULL unless that page is memory of the partition's or

@@ -5,7 +5,6 @@
 #include "hv/monitor/json.h"
 #include "hv/monitor/report.h"
 #include "hv/monitor/request.h"
-#include "hv/monitor/shadow_text.h"
 #include "hv/vp/arch.h"
 #include "hv/vp/partitions.h"
 #include "hv/vp/serial.h"
@@ -99,37 +98,20 @@ static void for_each(unsigned first, unsigned end, struct answer *answer,
 
 static void say_shadow(struct partition *partition, struct answer *answer)
 {
-    const struct vmmu_shadow_counters *counters = mmu_shadow_counters(partition);
-
     if (answer->request->partition == REQUEST_ALL && partition_count() > 1) {
         say("partition %u\n", partition->index);
     }
-    if (counters) {
-        shadow_text_counters(&control_text, counters);
-    } else {
-        say("the processor walks the guest's own tables\n");
-    }
+    mmu_counters(partition, &control_text);
 }
 
 static void say_walk(struct partition *partition, struct answer *answer)
 {
     const struct request *request = answer->request;
-    struct vmmu_shadow_view view;
-    enum vmmu_status status;
 
-    if (request->vp >= partition->vp_count) {
-        say("there is no VP %u\n", request->vp);
-        return;
-    }
-    status = mmu_view(partition->vps[request->vp], request->va, &view);
-    if (status == VMMU_OK) {
-        shadow_text_view(&control_text, request->vp, request->va, &view);
-    } else if (status == VMMU_GUEST_FAULT) {
-        say("%016lx is not canonical\n", (unsigned long)request->va.v);
-    } else if (status == VMMU_UNSUPPORTED) {
-        say("the processor walks the guest's own tables\n");
+    if (request->vp < partition->vp_count) {
+        mmu_walk(partition->vps[request->vp], request->va, &control_text);
     } else {
-        say("VP %u has not run yet\n", request->vp);
+        say("there is no VP %u\n", request->vp);
     }
 }
 

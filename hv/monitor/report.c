@@ -38,8 +38,10 @@ static void report_counters(const struct vp *vp, struct json *json)
     json_object(json, "counters");
     json_number(json, "entries", counters->entries);
     json_object(json, "exits");
-    for (unsigned i = 0; i < EXIT_KINDS; i++) {
-        json_number(json, exit_names[i], counters->exits[i]);
+    for (enum exit_kind i = 0; i < EXIT_KINDS; i++) {
+        if (exit_is_known(i)) {
+            json_number(json, exit_names[i], counters->exits[i]);
+        }
     }
     json_end_object(json);
     json_number(json, "exits_saved", counters->exits_saved);
@@ -184,11 +186,7 @@ void report_row(struct partition *partition, struct json *json)
     json_number(json, "partition", partition->index);
     json_text(json, "outcome", outcome_name(partition->outcome));
     json_flag(json, "held", partition->held);
-    json_text_begin(json, "technique");
-    for (unsigned i = 0; i < partition->config->technique_length; i++) {
-        json_text_byte(json, (uint8_t)partition->config->technique[i]);
-    }
-    json_text_end(json);
+    json_text(json, "technique", mmu_name(partition));
     json_number(json, "memory_bytes", guest_memory_bytes(&partition->memory));
     json_number(json, "vps", partition->vp_count);
     json_flag(json, "parent", partition->config->is_parent);

@@ -1,13 +1,6 @@
 #include "hv/monitor/shadow_text.h"
 
-__attribute__((format(printf, 2, 3))) static void say(const struct format_sink *sink, const char *format, ...)
-{
-    va_list values;
-
-    va_start(values, format);
-    format_text(sink, format, values);
-    va_end(values);
-}
+#include "hv/monitor/text.h"
 
 /* --- entries --- */
 
@@ -74,22 +67,22 @@ static void say_entry(const struct format_sink *sink, const struct vmmu_shadow_v
                       bool in_register)
 {
     if (!entry->there) {
-        say(sink, "  %-12s  %-16s  %-11s", "-", "-", "-");
+        text_say(sink, "  %-12s  %-16s  %-11s", "-", "-", "-");
         return;
     }
     if (in_register) {
-        say(sink, "  register %-3lu", (unsigned long)entry->address);
+        text_say(sink, "  register %-3lu", (unsigned long)entry->address);
     } else {
-        say(sink, "  %012lx", (unsigned long)entry->address);
+        text_say(sink, "  %012lx", (unsigned long)entry->address);
     }
-    say(sink, "  %016lx", (unsigned long)entry->value);
+    text_say(sink, "  %016lx", (unsigned long)entry->value);
     if (!entry->present) {
-        say(sink, "  %-11s", "absent");
+        text_say(sink, "  %-11s", "absent");
     } else if (entry->leaf) {
-        say(sink, "  %s %s %-3s", rights_word(entry->rights).text, size_word(entry->bytes),
-            type_word(entry->type));
+        text_say(sink, "  %s %s %-3s", rights_word(entry->rights).text, size_word(entry->bytes),
+                 type_word(entry->type));
     } else {
-        say(sink, "  %s %-6s", rights_word(entry->rights).text, "link");
+        text_say(sink, "  %s %-6s", rights_word(entry->rights).text, "link");
     }
 }
 
@@ -111,7 +104,7 @@ static void say_reasons(const struct format_sink *sink, uint64_t reasons)
 
     for (unsigned i = 0; i < VMMU_SHADOW_REASONS; i++) {
         if (reasons & BIT64(i)) {
-            say(sink, "%s%s", between, vmmu_shadow_reason_words((enum vmmu_shadow_reason)i));
+            text_say(sink, "%s%s", between, vmmu_shadow_reason_words((enum vmmu_shadow_reason)i));
             between = "; ";
         }
     }
@@ -123,30 +116,30 @@ static void say_page(const struct format_sink *sink, const char *whose, const ch
                      const struct vmmu_shadow_view_page *page)
 {
     if (!page->there) {
-        say(sink, "%-5s  no page\n", whose);
+        text_say(sink, "%-5s  no page\n", whose);
         return;
     }
-    say(sink, "%-5s  %s %012lx  %s  %-3s  %-3s  key %u%s\n", whose, kind, (unsigned long)page->address,
-        rights_word(page->rights).text, size_word(page->bytes), type_word(page->type), page->key,
-        page->global ? "  global" : "");
+    text_say(sink, "%-5s  %s %012lx  %s  %-3s  %-3s  key %u%s\n", whose, kind, (unsigned long)page->address,
+             rights_word(page->rights).text, size_word(page->bytes), type_word(page->type), page->key,
+             page->global ? "  global" : "");
 }
 
 void shadow_text_view(const struct format_sink *sink, unsigned vp, vmmu_gva va,
                       const struct vmmu_shadow_view *view)
 {
-    say(sink, "walk of %016lx by VP %u, CR0.WP %s, the guest's page %s\n", (unsigned long)va.v, vp,
-        view->write_protect ? "set" : "clear", view->dirty ? "dirty" : "not dirty");
-    say(sink, "L  %-12s  %-16s  %-11s  %-12s  %-16s  %-11s  %-7s  %s\n", "guest's at", "entry", "means",
-        "ours at", "entry", "means", "table", "why they differ");
+    text_say(sink, "walk of %016lx by VP %u, CR0.WP %s, the guest's page %s\n", (unsigned long)va.v, vp,
+             view->write_protect ? "set" : "clear", view->dirty ? "dirty" : "not dirty");
+    text_say(sink, "L  %-12s  %-16s  %-11s  %-12s  %-16s  %-11s  %-7s  %s\n", "guest's at", "entry", "means",
+             "ours at", "entry", "means", "table", "why they differ");
     for (unsigned i = 0; i < view->rows; i++) {
         const struct vmmu_shadow_view_row *row = &view->row[i];
 
-        say(sink, "%u", row->level);
+        text_say(sink, "%u", row->level);
         say_entry(sink, &row->guest, row->in_register);
         say_entry(sink, &row->shadow, false);
-        say(sink, row->reasons ? "  %-7s" : "  %s", table_word(row->table));
+        text_say(sink, row->reasons ? "  %-7s" : "  %s", table_word(row->table));
         say_reasons(sink, row->reasons);
-        say(sink, "\n");
+        text_say(sink, "\n");
     }
     say_page(sink, "guest", "gpa", &view->guest);
     say_page(sink, "ours", "hpa", &view->shadow);
@@ -184,6 +177,6 @@ void shadow_text_counters(const struct format_sink *sink, const struct vmmu_shad
     };
 
     for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        say(sink, "%-11s  %12lu  %s\n", lines[i].name, (unsigned long)lines[i].value, lines[i].meaning);
+        text_say(sink, "%-11s  %12lu  %s\n", lines[i].name, (unsigned long)lines[i].value, lines[i].meaning);
     }
 }

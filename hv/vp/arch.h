@@ -1,13 +1,13 @@
 /*
- * What a processor architecture gives the neutral loop. hv/x86/vp implements it; a build links exactly one.
+ * What a processor architecture gives the neutral rooms. hv/x86/vp and hv/ppc/vp implement it; an image links exactly one.
+ * What the techniques of one architecture ask of it besides is in a header of theirs (hv/mmu/x86.h, hv/mmu/booke.h).
  */
 #ifndef HV_VP_ARCH_H
 #define HV_VP_ARCH_H
 
-#include <vmmu/nested.h>
-#include <vmmu/shadow.h>
-
-#include "hv/guest/start.h"
+#include "hv/guest/config.h"
+#include "hv/guest/images.h"
+#include "hv/mmu/mmu.h"
 #include "hv/monitor/json.h"
 #include "hv/vp/vp.h"
 
@@ -23,26 +23,17 @@ enum vp_next {
 /* Find and start this processor's virtualization. NULL, or the sentence that says what is missing. */
 const char *arch_host_start(void);
 
-/*
- * What the processor's second stage offers: fills everything but `vps`. NULL, or the sentence
- * that says what is missing.
- */
-const char *arch_stage2(struct vmmu_nested_config *config);
+/* The ways to make guest memory that there are, the default first; NULL behind the last. */
+extern const struct mmu_technique *const arch_techniques[];
 
-/*
- * What tables walked in place of the guest's must know of the processor: fills what is its own. NULL, or the sentence
- * that says what is missing.
- */
-const char *arch_shadow(struct vmmu_shadow_config *config);
-
-/*
- * A second stage for the phases of a guest that tables of ours cannot serve: as arch_stage2(). False: the processor
- * knows no such phases, or has no second stage.
- */
-bool arch_phase_stage2(struct vmmu_nested_config *config);
+/* What a partition's words may be besides those that every architecture knows. */
+extern const struct config_arch *const arch_config;
 
 /* The name of the backend that runs guests, for people. */
 const char *arch_backend_name(void);
+
+/* What memory a partition as @config asks for it has, and how it is told. NULL, or why it cannot be. */
+const char *arch_partition_layout(const struct config *config, struct guest_layout *layout);
 
 /* Make what a partition has once; its memory stands. NULL, or why not. */
 const char *arch_partition_create(struct partition *partition);
@@ -50,30 +41,34 @@ const char *arch_partition_create(struct partition *partition);
 /* Make a VP's state; the partition's MMU stands. NULL, or why not. */
 const char *arch_vp_create(struct vp *vp);
 
-/* Make the devices, once all VPs stand, and write the firmware's tables to memory. NULL, or why not. */
-const char *arch_partition_start(struct partition *partition, vmmu_gpa *rsdp);
-
-/* Put a VP where a loaded image wants to start. */
-void arch_vp_start(struct vp *vp, const struct guest_start *start);
+/*
+ * All VPs stand: make the devices, load what @boot has into memory, with whatever a guest expects to find beside it, and put VP 0
+ * where that wants to start. NULL, or why not. @layout is arch_partition_layout()'s; both are borrowed for the call.
+ */
+const char *arch_partition_load(struct partition *partition, const struct guest_layout *layout,
+                                const struct guest_boot *boot);
 
 /*
  * Deliver what is pending and can be taken, arm a window for what cannot. Called when attention asks for it.
  */
 void arch_vp_events(struct vp *vp);
 
-/* Run the guest until its next exit. */
+/* Run the guest until its next exit, of which all of *exit is written. No lock is held. */
 void arch_vp_enter(struct vp *vp, struct exit *exit);
 
-/* Deal with an exit that is the architecture's own. */
+/* Deal with an exit that is the architecture's own, or one of EXIT_IDLE and EXIT_HYPERCALL. */
 enum vp_next arch_vp_exit(struct vp *vp, const struct exit *exit);
 
-/* Perform the instruction at hand, which accesses memory that no RAM backs: devices answer, or nobody. */
+/*
+ * Perform the instruction at hand, which accesses memory that does not serve it: devices answer, or nobody; or the parent withholds
+ * that memory, and is told.
+ */
 enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit);
 
-/* The parent withholds the memory that the instruction at hand accesses: the VP waits for it. */
-enum vp_next arch_vp_intercept(struct vp *vp, const struct exit *exit);
-
-/* Have a message about the VP, if one waits, delivered to the parent if that can be. No partition's lock is held. */
+/*
+ * VP_WAIT_INTERCEPT is set, which only the architecture does: have the message about the VP delivered to the parent if that can be.
+ * No partition's lock is held.
+ */
 void arch_vp_post(struct vp *vp);
 
 /* Whether an idle VP has something to wake up for. */
@@ -82,12 +77,6 @@ bool arch_vp_wakes(struct vp *vp);
 /* The partition is held, or goes on: its VPs' clocks stand in between. Each is called once for each time. */
 void arch_partition_hold(struct partition *partition);
 void arch_partition_release(struct partition *partition);
-
-/* What is cached of the memory at @at goes there, and out of every cache. */
-void arch_evict(const void *at);
-
-/* Forget translations that @plan names before the next entry. */
-void arch_vp_flush(struct vp *vp, const struct vmmu_plan *plan);
 
 /* When the partition's devices next want to be called, in nanoseconds; UINT64_MAX for never. Cheap. */
 uint64_t arch_partition_deadline(const struct partition *partition);

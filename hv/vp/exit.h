@@ -1,8 +1,8 @@
 /*
  * Why a virtual processor left guest mode, as plain data: what a backend makes of a hardware exit.
  *
- * Kinds that any processor has come first; `vp` and `mmu` decide those. The rest belong to one architecture,
- * whose own code (hv/x86/vp, ...) decides them. VMCS and VMCB fields never go further than the backend.
+ * Kinds that any processor has come first; `vp` and `mmu` decide most of those. The rest belong to one architecture each,
+ * whose own code (hv/x86/vp, hv/ppc/vp) decides them. VMCS and VMCB fields never go further than the backend.
  */
 #ifndef HV_VP_EXIT_H
 #define HV_VP_EXIT_H
@@ -12,13 +12,14 @@
 enum exit_kind {
     EXIT_HOST_INTERRUPT, /* an interrupt of the machine's waits */
     EXIT_EVENT_WINDOW,   /* the guest can take the event that it could not take before */
-    EXIT_MEMORY,         /* the second stage refused a guest-physical access: `memory` */
+    EXIT_MEMORY,         /* a guest-physical access was refused: `memory` */
     EXIT_IDLE,           /* the guest waits for an interrupt */
     EXIT_HYPERCALL,
     EXIT_MACHINE_CHECK,
     EXIT_DEAD, /* triple fault, or a state that the processor refuses: `why` */
 
-    EXIT_X86_PORT, /* `port` */
+    EXIT_ARCH,                 /* from here on: one architecture's */
+    EXIT_X86_PORT = EXIT_ARCH, /* `port` */
     EXIT_X86_CPUID,
     EXIT_X86_MSR_READ,
     EXIT_X86_MSR_WRITE,
@@ -33,11 +34,29 @@ enum exit_kind {
     EXIT_X86_INVLPG,      /* `invlpg`: while the MMU wants to know */
     EXIT_X86_PAUSE,       /* it spins, while others could run */
     EXIT_X86_SPACES, /* the guest flushes by itself what it has cached of one space: others have been seen to */
+
+    EXIT_PPC_ATTENTION,   /* the VP's attention asks for more than its own loop does */
+    EXIT_PPC_INSTRUCTION, /* one that is to be performed under the partition's lock */
+    EXIT_PPC_TLB,         /* likewise an access that found no translation */
+
     EXIT_KINDS
 };
 
 /* Names of the kinds, for counters and the trace. */
 extern const char *const exit_names[EXIT_KINDS];
+
+/* Of the kinds from EXIT_ARCH on, those that this image's architecture has: from `first` to the one before `end`. */
+struct exit_range {
+    enum exit_kind first;
+    enum exit_kind end;
+};
+extern const struct exit_range arch_exits;
+
+/* Whether VPs of this image's may exit so. */
+static inline bool exit_is_known(enum exit_kind kind)
+{
+    return kind < EXIT_ARCH || (kind >= arch_exits.first && kind < arch_exits.end);
+}
 
 struct exit_memory {
     vmmu_gpa gpa;
@@ -95,6 +114,10 @@ struct exit {
      * the exit is an exception, or it is told to forget the event.
      */
     bool delivering;
+    /*
+     * Interrupts of the machine's are looked for, although none made this exit: guests can arrange that none ever does.
+     */
+    bool looks_for_interrupts;
     union {
         struct exit_memory memory;
         struct exit_port port;

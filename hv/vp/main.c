@@ -5,7 +5,6 @@
 #include "hv/boot/host.h"
 #include "hv/boot/memory.h"
 #include "hv/guest/config.h"
-#include "hv/guest/start.h"
 #include "hv/mmu/mmu.h"
 #include "hv/monitor/monitor.h"
 #include "hv/vp/arch.h"
@@ -19,7 +18,6 @@ enum leave { LEAVE_ORDERLY = 0, LEAVE_REFUSED = 1, LEAVE_STOPPED = 2 };
 struct loading {
     struct guest_layout layout;
     struct guest_boot boot;
-    enum config_protocol protocol;
     bool has_kernel;
 };
 
@@ -64,7 +62,7 @@ static void read_module(const struct boot_module *from, const struct config_modu
         loading->has_kernel = true;
         loading->boot.kernel = blob;
         loading->boot.command_line = module->command_line;
-        loading->protocol = module->protocol;
+        loading->boot.protocol = module->protocol;
     } else if (loading->boot.modules == GUEST_MODULES) {
         refuse("there are too many modules", from->words);
     } else {
@@ -103,7 +101,7 @@ static void read_request(const struct boot_info *info, struct plan *plan)
     const char *error;
     const char *at = NULL;
 
-    if (config_parse(info->command, &plan->line, &error, &at) != VMMU_OK) {
+    if (config_parse(info->command, arch_config, &plan->line, &error, &at) != VMMU_OK) {
         refuse(error, at);
     }
     for (unsigned i = 0; i < plan->line.count; i++) {
@@ -112,57 +110,26 @@ static void read_request(const struct boot_info *info, struct plan *plan)
         if (!mmu_find(config->technique, config->technique_length)) {
             refuse("there is no such technique", config->technique);
         }
-        if (guest_layout_make(config->memory_bytes, &plan->loading[i].layout, &error) != VMMU_OK) {
-            refuse(error, NULL);
-        }
+        check(arch_partition_layout(config, &plan->loading[i].layout));
     }
     read_modules(info, plan);
 }
 
 /* --- making it --- */
 
-static void load_guest(struct partition *partition, struct loading *loading)
+static void make_partition(const struct config *config, const struct loading *loading)
 {
-    struct guest_start start;
-    enum vmmu_status status = VMMU_INVALID;
-    const char *error = NULL;
-    vmmu_gpa rsdp = { 0 };
-
-    check(arch_partition_start(partition, &rsdp));
-    loading->boot.rsdp = rsdp.v;
-    switch (loading->protocol) {
-    case CONFIG_PROTOCOL_ANY:
-        status = guest_load(&partition->memory, &loading->layout, &loading->boot, &start, &error);
-        break;
-    case CONFIG_PROTOCOL_MULTIBOOT:
-        status = guest_load_multiboot(&partition->memory, &loading->layout, &loading->boot, &start, &error);
-        break;
-    case CONFIG_PROTOCOL_LINUX:
-        status =
-            guest_format_of(&loading->boot.kernel) == GUEST_FORMAT_VMLINUX
-                ? guest_load_vmlinux(&partition->memory, &loading->layout, &loading->boot, &start, &error)
-                : guest_load_linux(&partition->memory, &loading->layout, &loading->boot, &start, &error);
-        break;
-    }
-    if (status != VMMU_OK) {
-        refuse(error ? error : "the guest's image could not be loaded", NULL);
-    }
-    arch_vp_start(partition->vps[0], &start);
-}
-
-static void make_partition(const struct config *config, struct loading *loading)
-{
+    const struct mmu_technique *technique = mmu_find(config->technique, config->technique_length);
     struct partition *partition;
 
     check(partition_make(config, &loading->layout));
     partition = partition_at(partition_count() - 1);
     lock_take(&partition->lock);
-    load_guest(partition, loading);
+    check(arch_partition_load(partition, &loading->layout, &loading->boot));
     lock_release(&partition->lock);
-    host_print("vmmu: partition %u: %lu MiB, %u VP%s, %.*s on %s\n", partition->index,
+    host_print("vmmu: partition %u: %lu MiB, %u VP%s, %s on %s\n", partition->index,
                (unsigned long)(guest_memory_bytes(&partition->memory) >> 20), partition->vp_count,
-               partition->vp_count == 1 ? "" : "s", (int)config->technique_length, config->technique,
-               arch_backend_name());
+               partition->vp_count == 1 ? "" : "s", technique->name, arch_backend_name());
 }
 
 /* --- its end --- */

@@ -39,6 +39,9 @@ const char *const exit_names[EXIT_KINDS] = {
     [EXIT_X86_INVLPG] = "invlpg",
     [EXIT_X86_PAUSE] = "pause",
     [EXIT_X86_SPACES] = "spaces",
+    [EXIT_PPC_ATTENTION] = "attention",
+    [EXIT_PPC_INSTRUCTION] = "instruction",
+    [EXIT_PPC_TLB] = "tlb",
 };
 
 static void trace_exit(struct vp *vp, const struct exit *exit)
@@ -113,64 +116,40 @@ static enum vp_next memory_exit(struct vp *vp, const struct exit *exit)
     switch (mmu_fault(vp, &exit->memory)) {
     case MMU_RETRY: return VP_RESUME;
     case MMU_DEVICE: return arch_vp_emulate(vp, exit);
-    case MMU_INTERCEPT: return arch_vp_intercept(vp, exit);
     case MMU_STOP: return VP_STOP;
     }
     __builtin_unreachable();
 }
 
-/* The guest may have made room in a serial port. */
-static enum vp_next port_exit(struct vp *vp, const struct exit *exit)
-{
-    const enum vp_next next = arch_vp_exit(vp, exit);
-
-    if (serial_waits(vp->partition)) {
-        serial_pump(vp->partition);
-    }
-    return next;
-}
-
-/* Whether interrupts of the machine's may wait: at the exit for them, or where the guest lets no such exit happen. */
+/* Whether interrupts of the machine's may wait. */
 static bool interrupts_may_wait(const struct exit *exit)
 {
-    /* A guest can arrange that each delivery exits into the next, and none lets an interrupt of ours exit. */
-    return exit->kind == EXIT_HOST_INTERRUPT || exit->kind == EXIT_X86_EXCEPTION || exit->delivering;
+    return exit->kind == EXIT_HOST_INTERRUPT || exit->looks_for_interrupts;
 }
 
 /* Under the partition's lock. */
 static enum vp_next dispatch(struct vp *vp, const struct exit *exit)
 {
-    switch (exit->kind) {
-    case EXIT_HOST_INTERRUPT: return VP_RESUME;
-    case EXIT_EVENT_WINDOW:
+    if (exit->kind == EXIT_HOST_INTERRUPT) {
+        return VP_RESUME;
+    }
+    if (exit->kind == EXIT_EVENT_WINDOW) {
         vp->counters.event_windows++;
         vp->attention |= VP_ATTENTION_EVENT;
         return VP_RESUME;
-    case EXIT_MEMORY: return memory_exit(vp, exit);
-    case EXIT_DEAD: partition_end(vp->partition, PARTITION_STOPPED, 0, exit->why); return VP_STOP;
-    case EXIT_MACHINE_CHECK:
+    }
+    if (exit->kind == EXIT_MEMORY) {
+        return memory_exit(vp, exit);
+    }
+    if (exit->kind == EXIT_DEAD) {
+        partition_end(vp->partition, PARTITION_STOPPED, 0, exit->why);
+        return VP_STOP;
+    }
+    if (exit->kind == EXIT_MACHINE_CHECK) {
         partition_end(vp->partition, PARTITION_STOPPED, 0, "a machine check struck while the guest ran");
         return VP_STOP;
-    case EXIT_X86_PORT: return port_exit(vp, exit);
-    case EXIT_X86_EXCEPTION:
-    case EXIT_X86_PAGE_FAULT:
-    case EXIT_IDLE:
-    case EXIT_HYPERCALL:
-    case EXIT_X86_CPUID:
-    case EXIT_X86_MSR_READ:
-    case EXIT_X86_MSR_WRITE:
-    case EXIT_X86_CONTROL:
-    case EXIT_X86_XSETBV:
-    case EXIT_X86_CACHE:
-    case EXIT_X86_UNOFFERED:
-    case EXIT_X86_RDPMC:
-    case EXIT_X86_TASK_SWITCH:
-    case EXIT_X86_INVLPG:
-    case EXIT_X86_PAUSE: return arch_vp_exit(vp, exit);
-    case EXIT_X86_SPACES: return VP_RESUME;
-    case EXIT_KINDS: break;
     }
-    __builtin_unreachable();
+    return arch_vp_exit(vp, exit);
 }
 
 /* When the guest must have exited at the latest. */

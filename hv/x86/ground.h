@@ -6,7 +6,7 @@
 #define HV_X86_GROUND_H
 
 #include "hv/boot/boot.h"
-#include "hv/boot/host.h"
+#include "hv/x86/host.h"
 #include "hv/x86/layout.h"
 
 /* Linker and assembly symbols: addresses, not objects. */

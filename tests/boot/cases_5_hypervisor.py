@@ -40,7 +40,7 @@ MODULES = {
     "a module of nobody": (["kernel", "initrd partition=1"], "a module is for a partition that there is not"),
     "a module of a partition that cannot be": (["kernel partition=8"], "the number of a partition, from 0 to 7"),
     "a word that no module knows": (["kernel fast"], "a module does not know this word"),
-    "a protocol that is not there": (["kernel protocol=chain"], "protocol= wants linux or multiboot"),
+    "a protocol that is not there": (["kernel protocol=chain"], "protocol= wants linux, multiboot or epapr"),
 }
 
 

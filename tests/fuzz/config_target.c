@@ -5,7 +5,7 @@
  * tables (2); the members of a JSON document (3); or conversions (4), which must read as those of the host's printf.
  */
 #include "hv/boot/format.h"
-#include "hv/guest/config.h"
+#include "hv/guest/config_x86.h"
 
 #include "tests/fuzz/config.h"
 
@@ -65,7 +65,7 @@ static void run_line(struct input *input)
     const char *error = NULL;
     const char *at = NULL;
 
-    if (config_parse(line, &asked, &error, &at) == VMMU_OK) {
+    if (config_parse(line, &config_x86, &asked, &error, &at) == VMMU_OK) {
         FUZZ_CHECK(asked.count >= 1 && asked.count <= CONFIG_PARTITIONS);
         for (unsigned i = 0; i < asked.count; i++) {
             check_config(line, &asked.partition[i]);

@@ -3,9 +3,9 @@
  * it, and leaves. tests/ground/suite boots it on machines of many kinds.
  */
 #include "hv/boot/boot.h"
-#include "hv/boot/host.h"
 #include "hv/boot/memory.h"
 #include "hv/x86/cpu.h"
+#include "hv/x86/host.h"
 
 #define MIB          UINT64_C(0x100000)
 #define NS_PER_MS    UINT64_C(1000000)

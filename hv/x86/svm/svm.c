@@ -8,7 +8,7 @@
  */
 #include "hv/x86/svm/svm.h"
 #include "hv/boot/memory.h"
-#include "hv/mmu/mmu.h"
+#include "hv/mmu/x86.h"
 #include "hv/x86/cpu.h"
 
 #define MSR_PAT 0x277u
@@ -229,6 +229,7 @@ static void enter(struct vp *vp, struct exit *exit)
     vmcb->control.tlb_control = SVM_TLB_KEEP;
     svm_read_exit(vp, exit);
     exit->delivering = svm_keep_event(vp, exit);
+    exit->looks_for_interrupts = exit->delivering || exit->kind == EXIT_X86_EXCEPTION;
     if (svm->own_tables) {
         check_root(svm, exit);
     }

@@ -5,7 +5,7 @@
  */
 #include "hv/x86/vmx/vmx.h"
 #include "hv/boot/memory.h"
-#include "hv/mmu/mmu.h"
+#include "hv/mmu/x86.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/vmx/record.h"
 
@@ -245,6 +245,7 @@ static void enter(struct vp *vp, struct exit *exit)
     store_registers(vp);
     vmx_read_exit(vp, exit);
     exit->delivering = vmx_keep_event(vp, exit);
+    exit->looks_for_interrupts = exit->delivering || exit->kind == EXIT_X86_EXCEPTION;
 }
 
 /* Timers of VPs whose VMCS is not current are looked at, too. */

@@ -5,7 +5,7 @@
  * Invariant: what a virtual processor reads back of its PAT is in arch->msrs; what the backend and the tables hold is what
  * vmmu_hyperv_pat_of_vp() and vmmu_hyperv_pat_of_tables() say.
  */
-#include "hv/mmu/mmu.h"
+#include "hv/mmu/x86.h"
 #include "hv/x86/vp/x86.h"
 
 /* In order with the accesses before and behind it. */

@@ -2,14 +2,15 @@
  * Partitions and VPs of x86 come into being: the board, CPUID and MSRs, the state in
  * which a loaded image starts.
  */
-#include "hv/boot/host.h"
 #include "hv/boot/memory.h"
-#include "hv/guest/config.h"
+#include "hv/guest/config_x86.h"
 #include "hv/guest/firmware.h"
-#include "hv/mmu/mmu.h"
+#include "hv/guest/start.h"
+#include "hv/mmu/x86.h"
 #include "hv/vp/schedule.h"
 #include "hv/vp/serial.h"
 #include "hv/x86/cpu.h"
+#include "hv/x86/host.h"
 #include "hv/x86/vp/wall_clock.h"
 #include "hv/x86/vp/x86.h"
 
@@ -49,6 +50,10 @@ const char *arch_backend_name(void)
 {
     return backend->name;
 }
+
+const struct config_arch *const arch_config = &config_x86;
+
+const struct mmu_technique *const arch_techniques[] = { &mmu_nested, &mmu_shadow, NULL };
 
 const char *arch_stage2(struct vmmu_nested_config *config)
 {
@@ -246,8 +251,15 @@ static enum vmmu_status write_firmware(struct partition *partition, vmmu_gpa *rs
     return guest_firmware_write(&partition->memory, &firmware, rsdp);
 }
 
+const char *arch_partition_layout(const struct config *config, struct guest_layout *layout)
+{
+    const char *error;
+
+    return guest_layout_make(config->memory_bytes, layout, &error) == VMMU_OK ? NULL : error;
+}
+
 /* The board comes after the VPs: it looks at their clocks. */
-const char *arch_partition_start(struct partition *partition, vmmu_gpa *rsdp)
+static const char *start_board(struct partition *partition, vmmu_gpa *rsdp)
 {
     if (create_board(partition) != VMMU_OK) {
         return "the processor's clock has a frequency that the devices cannot count";
@@ -312,7 +324,8 @@ const char *arch_vp_create(struct vp *vp)
     return why;
 }
 
-void arch_vp_start(struct vp *vp, const struct guest_start *start)
+/* Put a VP where a loaded image wants to start. */
+static void start_vp(struct vp *vp, const struct guest_start *start)
 {
     struct vmmu_x86_state *state = x86_state(vp);
     const uint16_t code = start->kind == GUEST_START_LONG64 ? FLAT_CODE64 : FLAT_CODE32;
@@ -342,6 +355,25 @@ void arch_vp_start(struct vp *vp, const struct guest_start *start)
     vp->arch->code_complete = false;
     vp->arch->segments_complete = false;
     x86_paging_changed(vp);
+}
+
+const char *arch_partition_load(struct partition *partition, const struct guest_layout *layout,
+                                const struct guest_boot *boot)
+{
+    struct guest_boot with_firmware = *boot;
+    vmmu_gpa rsdp = { 0 };
+    struct guest_start start;
+    const char *error = start_board(partition, &rsdp);
+
+    if (error) {
+        return error;
+    }
+    with_firmware.rsdp = rsdp.v;
+    if (guest_load(&partition->memory, layout, &with_firmware, &start, &error) != VMMU_OK) {
+        return error ? error : "the guest's image could not be loaded";
+    }
+    start_vp(partition->vps[0], &start);
+    return NULL;
 }
 
 /* --- what the neutral loop asks all the time --- */

@@ -307,14 +307,26 @@ enum vp_next x86_perform(struct vp *vp, const struct vmmu_insn *insn)
     return VP_RESUME;
 }
 
+static enum vmmu_x86_access_kind access_of(const struct exit_memory *memory)
+{
+    if (memory->execute) {
+        return VMMU_X86_EXECUTE;
+    }
+    return memory->write ? VMMU_X86_WRITE : VMMU_X86_READ;
+}
+
 enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit)
 {
+    const struct exit_memory *memory = &exit->memory;
     const struct vmmu_insn *insn;
 
+    if (x86_is_withheld(vp, memory->gpa, access_of(memory), memory->has_va ? &memory->va : NULL)) {
+        return VP_WAIT;
+    }
     if (exit->delivering) {
         return x86_give_up(vp, "an event could not be delivered: its tables or stack are not in memory");
     }
-    if (exit->memory.execute && mmu_at(vp->partition, exit->memory.gpa, 1)) {
+    if (memory->execute && mmu_at(vp->partition, memory->gpa, 1)) {
         x86_raise_gp(vp); /* memory that holds no code: an overlay with data */
         return VP_RESUME;
     }

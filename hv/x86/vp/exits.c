@@ -1,5 +1,6 @@
 /* Exits that are x86's own, each decided here for all backends. */
 #include "hv/boot/host.h"
+#include "hv/vp/serial.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/vp/x86.h"
 
@@ -77,11 +78,24 @@ static enum vp_next pause_exit(struct vp *vp, const struct exit *exit)
     return x86_skip(vp, exit) ? VP_YIELD : VP_RESUME;
 }
 
+/* The guest may have made room in a serial port. */
+static enum vp_next port_exit(struct vp *vp, const struct exit *exit)
+{
+    const enum vp_next next = x86_port_exit(vp, exit);
+
+    if (serial_waits(vp->partition)) {
+        serial_pump(vp->partition);
+    }
+    return next;
+}
+
+const struct exit_range arch_exits = { EXIT_X86_PORT, EXIT_X86_SPACES + 1 };
+
 enum vp_next arch_vp_exit(struct vp *vp, const struct exit *exit)
 {
     switch (exit->kind) {
     case EXIT_X86_CPUID: return cpuid_exit(vp, exit);
-    case EXIT_X86_PORT: return x86_port_exit(vp, exit);
+    case EXIT_X86_PORT: return port_exit(vp, exit);
     case EXIT_X86_MSR_READ:
     case EXIT_X86_MSR_WRITE: return x86_msr_exit(vp, exit);
     case EXIT_X86_CONTROL: return x86_control_exit(vp, exit);
@@ -101,12 +115,15 @@ enum vp_next arch_vp_exit(struct vp *vp, const struct exit *exit)
     case EXIT_X86_PAGE_FAULT: return x86_page_fault_exit(vp, exit);
     case EXIT_X86_INVLPG: return x86_invlpg_exit(vp, exit);
     case EXIT_X86_TASK_SWITCH: return x86_task_exit(vp, exit);
-    case EXIT_X86_SPACES:
+    case EXIT_X86_SPACES: return VP_RESUME;
     case EXIT_HOST_INTERRUPT:
     case EXIT_EVENT_WINDOW:
     case EXIT_MEMORY:
     case EXIT_MACHINE_CHECK:
     case EXIT_DEAD:
+    case EXIT_PPC_ATTENTION:
+    case EXIT_PPC_INSTRUCTION:
+    case EXIT_PPC_TLB:
     case EXIT_KINDS: break;
     }
     host_panic("exit %u is not for x86 to decide\n", exit->kind);

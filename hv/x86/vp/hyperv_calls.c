@@ -128,8 +128,8 @@ static struct vmmu_hyperv_page page_of(void *context, vmmu_gpa gpa)
     const struct mmu_place place = mmu_place(vp->partition, gpa);
 
     return (struct vmmu_hyperv_page){ .mapped = place.memory,
-                                      .readable = place.rights & VMMU_X86_RIGHT_READ,
-                                      .writable = place.rights & VMMU_X86_RIGHT_WRITE,
+                                      .readable = place.rights & GUEST_RIGHT_READ,
+                                      .writable = place.rights & GUEST_RIGHT_WRITE,
                                       .overlay = place.overlay,
                                       .type = x86_mtrr_type(&vp->arch->msrs, gpa) };
 }

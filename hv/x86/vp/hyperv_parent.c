@@ -69,7 +69,7 @@ void x86_memory_intercept(struct vp *vp, vmmu_gpa gpa, enum vmmu_x86_access_kind
         .vp = vp->index,
         .state = x86_state(vp),
         .access = access,
-        .mapped = mmu_grant(vp->partition, gpa, access) == MMU_REFUSED,
+        .mapped = mmu_grant(vp->partition, gpa, (enum guest_access)access) == MMU_REFUSED,
         .gva_valid = gva != NULL,
         .event_pending = arch->backend->is_injecting(vp) || arch->exception_pending,
         .debug_active = x86_has_breakpoints(vp),
@@ -90,23 +90,11 @@ void x86_memory_intercept(struct vp *vp, vmmu_gpa gpa, enum vmmu_x86_access_kind
 
 bool x86_is_withheld(struct vp *vp, vmmu_gpa gpa, enum vmmu_x86_access_kind access, const vmmu_gva *gva)
 {
-    if (mmu_grant(vp->partition, gpa, access) == MMU_GRANTED) {
+    if (mmu_grant(vp->partition, gpa, (enum guest_access)access) == MMU_GRANTED) {
         return false;
     }
     x86_memory_intercept(vp, gpa, access, gva);
     return true;
-}
-
-enum vp_next arch_vp_intercept(struct vp *vp, const struct exit *exit)
-{
-    const struct exit_memory *memory = &exit->memory;
-    enum vmmu_x86_access_kind access = memory->write ? VMMU_X86_WRITE : VMMU_X86_READ;
-
-    if (memory->execute) {
-        access = VMMU_X86_EXECUTE;
-    }
-    x86_memory_intercept(vp, memory->gpa, access, memory->has_va ? &memory->va : NULL);
-    return VP_WAIT;
 }
 
 enum vp_next x86_unsupported_feature(struct vp *vp, enum vmmu_hyperv_feature feature, uint64_t detail)

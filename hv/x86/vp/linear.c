@@ -5,7 +5,7 @@
  * Invariant: a write that cannot be performed here, for whatever reason, is not performed at all. The page that it
  * goes to stops being followed as a table, and the guest writes it by itself.
  */
-#include "hv/mmu/mmu.h"
+#include "hv/mmu/x86.h"
 #include "hv/x86/vp/x86.h"
 
 /* Faults in a row that the tables do not explain, until one is taken for another kind of access. */

@@ -4,7 +4,7 @@
  * Where no memory is, table entries read as all ones, as from a bus that nobody drives; where the parent withholds it, they are
  * absent.
  */
-#include "hv/mmu/mmu.h"
+#include "hv/mmu/x86.h"
 #include "hv/x86/cpu.h"
 #include "hv/x86/vp/x86.h"
 
@@ -33,7 +33,7 @@ static enum vmmu_status ram_load(void *context, uint64_t address, unsigned width
     struct vp *vp = context;
     const void *entry = mmu_at(vp->partition, (vmmu_gpa){ address }, width_bytes);
 
-    if (!entry && mmu_grant(vp->partition, (vmmu_gpa){ address }, VMMU_X86_READ) != MMU_GRANTED) {
+    if (!entry && mmu_grant(vp->partition, (vmmu_gpa){ address }, GUEST_READ) != MMU_GRANTED) {
         vp->arch->withheld = (vmmu_gpa){ address };
         return VMMU_ABSENT;
     }
@@ -141,7 +141,7 @@ const struct vmmu_x86_mode *x86_mode_with_root(struct vp *vp, uint64_t cr3)
 
 enum vmmu_status x86_table_is_withheld(struct vp *vp, const vmmu_gva *va)
 {
-    const bool readable = mmu_grant(vp->partition, vp->arch->withheld, VMMU_X86_READ) == MMU_GRANTED;
+    const bool readable = mmu_grant(vp->partition, vp->arch->withheld, GUEST_READ) == MMU_GRANTED;
 
     x86_memory_intercept(vp, vp->arch->withheld, readable ? VMMU_X86_WRITE : VMMU_X86_READ, va);
     return VMMU_RACED;

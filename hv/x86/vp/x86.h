@@ -10,6 +10,7 @@
 #include <vmmu/hyperv.h>
 #include <vmmu/insn.h>
 #include <vmmu/mode.h>
+#include <vmmu/nested.h>
 #include <vmmu/shadow.h>
 #include <vmmu/task.h>
 #include <vmmu/walk.h>

@@ -1,5 +1,5 @@
 /* The hypervisor's command line and its modules' words. */
-#include "hv/guest/config.h"
+#include "hv/guest/config_x86.h"
 
 #include <string.h>
 
@@ -14,11 +14,11 @@ static void test_an_empty_line_gives_the_defaults(void **state)
     const struct config *config = &line.partition[0];
 
     (void)state;
-    EXPECT_EQ(config_parse("", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(config->memory_bytes, 256u << 20);
     EXPECT(config->enlightenments);
     EXPECT_EQ(config->firmware, GUEST_FIRMWARE_ACPI);
-    EXPECT(strncmp(config->technique, "nested", config->technique_length) == 0);
+    EXPECT_EQ(config->technique_length, 0);
 }
 
 static void test_every_word_sets_what_it_names(void **state)
@@ -27,7 +27,8 @@ static void test_every_word_sets_what_it_names(void **state)
     const struct config *config = &line.partition[0];
 
     (void)state;
-    EXPECT_EQ(config_parse("  memory=2G mmu=shadow\tenlightenments=off firmware=both\n", &line, &error, &at),
+    EXPECT_EQ(config_parse("  memory=2G mmu=shadow\tenlightenments=off firmware=both\n", &config_x86, &line,
+                           &error, &at),
               VMMU_OK);
     EXPECT_EQ(config->memory_bytes, UINT64_C(2) << 30);
     EXPECT_EQ(config->technique_length, 6);
@@ -42,11 +43,12 @@ static void test_the_pool_and_its_test_switch_are_counts(void **state)
     const struct config *config = &line.partition[0];
 
     (void)state;
-    EXPECT_EQ(config_parse("", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(config->pool_pages, 0);
     EXPECT_EQ(config->drop_exits, 0);
     EXPECT_EQ(config->seed, 1);
-    EXPECT_EQ(config_parse("mmu=shadow pool=96 drop=5000 seed=4294967295", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("mmu=shadow pool=96 drop=5000 seed=4294967295", &config_x86, &line, &error, &at),
+              VMMU_OK);
     EXPECT_EQ(config->pool_pages, 96);
     EXPECT_EQ(config->drop_exits, 5000);
     EXPECT_EQ(config->seed, UINT32_MAX);
@@ -60,7 +62,7 @@ static void test_counts_that_are_none_are_refused_with_the_word(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        EXPECT_EQ(config_parse(lines[i], &line, &error, &at), VMMU_INVALID);
+        EXPECT_EQ(config_parse(lines[i], &config_x86, &line, &error, &at), VMMU_INVALID);
         EXPECT(error && error[0]);
         EXPECT(at == lines[i]);
     }
@@ -72,13 +74,13 @@ static void test_a_guest_may_have_itself_stopped_only_if_that_is_asked_for(void 
     const struct config *config = &line.partition[0];
 
     (void)state;
-    EXPECT_EQ(config_parse("mmu=shadow", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("mmu=shadow", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT(!config->stop_port);
-    EXPECT_EQ(config_parse("stop-port=on mmu=shadow", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("stop-port=on mmu=shadow", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT(config->stop_port);
-    EXPECT_EQ(config_parse("stop-port=on stop-port=off", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("stop-port=on stop-port=off", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT(!config->stop_port);
-    EXPECT_EQ(config_parse("stop-port=yes", &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse("stop-port=yes", &config_x86, &line, &error, &at), VMMU_INVALID);
     EXPECT_EQ(strcmp(at, "stop-port=yes"), 0);
 }
 
@@ -88,12 +90,12 @@ static void test_entries_are_recorded_if_asked_for_and_nothing_else_can_be(void 
     const struct config *config = &line.partition[0];
 
     (void)state;
-    EXPECT_EQ(config_parse("mmu=shadow", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("mmu=shadow", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT(!config->record_entries);
-    EXPECT_EQ(config_parse("mmu=shadow record=entries", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("mmu=shadow record=entries", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT(config->record_entries);
-    EXPECT_EQ(config_parse("record=exits", &line, &error, &at), VMMU_INVALID);
-    EXPECT_EQ(config_parse("record=", &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse("record=exits", &config_x86, &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse("record=", &config_x86, &line, &error, &at), VMMU_INVALID);
 }
 
 static void test_a_first_word_without_an_equals_sign_is_the_file_name(void **state)
@@ -102,9 +104,9 @@ static void test_a_first_word_without_an_equals_sign_is_the_file_name(void **sta
     const struct config *config = &line.partition[0];
 
     (void)state;
-    EXPECT_EQ(config_parse("/boot/vmmu.elf memory=128M", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("/boot/vmmu.elf memory=128M", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(config->memory_bytes, 128u << 20);
-    EXPECT_EQ(config_parse("memory=128M /boot/vmmu.elf", &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse("memory=128M /boot/vmmu.elf", &config_x86, &line, &error, &at), VMMU_INVALID);
     EXPECT(strncmp(at, "/boot", 5) == 0);
 }
 
@@ -123,7 +125,7 @@ static void test_sizes_that_are_none_are_refused_with_the_word(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        EXPECT_EQ(config_parse(lines[i], &line, &error, &at), VMMU_INVALID);
+        EXPECT_EQ(config_parse(lines[i], &config_x86, &line, &error, &at), VMMU_INVALID);
         EXPECT(error && error[0]);
     }
 }
@@ -134,11 +136,11 @@ static void test_sizes_know_their_units(void **state)
     const struct config *config = &line.partition[0];
 
     (void)state;
-    EXPECT_EQ(config_parse("memory=4096", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("memory=4096", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(config->memory_bytes, 4096);
-    EXPECT_EQ(config_parse("memory=8k", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("memory=8k", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(config->memory_bytes, 8192);
-    EXPECT_EQ(config_parse("memory=100T", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("memory=100T", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(config->memory_bytes, UINT64_C(100) << 40);
 }
 
@@ -152,7 +154,7 @@ static void test_unknown_words_and_values_are_refused(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        EXPECT_EQ(config_parse(lines[i], &line, &error, &at), VMMU_INVALID);
+        EXPECT_EQ(config_parse(lines[i], &config_x86, &line, &error, &at), VMMU_INVALID);
     }
 }
 
@@ -215,12 +217,12 @@ static void test_processors_are_counted_from_1_to_8(void **state)
     struct config_line line;
 
     (void)state;
-    EXPECT_EQ(config_parse("mmu=shadow", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("mmu=shadow", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(line.partition[0].vp_count, 1);
-    EXPECT_EQ(config_parse("cpus=8", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("cpus=8", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(line.partition[0].vp_count, 8);
     for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        EXPECT_EQ(config_parse(wrong[i], &line, &error, &at), VMMU_INVALID);
+        EXPECT_EQ(config_parse(wrong[i], &config_x86, &line, &error, &at), VMMU_INVALID);
         EXPECT(at == wrong[i]);
     }
 }
@@ -230,8 +232,8 @@ static void test_the_word_partition_begins_the_next_ones_words(void **state)
     struct config_line line;
 
     (void)state;
-    EXPECT_EQ(config_parse("vmmu.elf memory=64M cpus=4 partition mmu=shadow partition memory=32M", &line,
-                           &error, &at),
+    EXPECT_EQ(config_parse("vmmu.elf memory=64M cpus=4 partition mmu=shadow partition memory=32M",
+                           &config_x86, &line, &error, &at),
               VMMU_OK);
     EXPECT_EQ(line.count, 3);
     EXPECT_EQ(line.partition[0].memory_bytes, 64u << 20);
@@ -241,7 +243,7 @@ static void test_the_word_partition_begins_the_next_ones_words(void **state)
     EXPECT(strncmp(line.partition[1].technique, "shadow", line.partition[1].technique_length) == 0);
     EXPECT_EQ(line.partition[2].memory_bytes, 32u << 20);
     EXPECT(strncmp(line.partition[2].technique, "nested", line.partition[2].technique_length) == 0);
-    EXPECT_EQ(config_parse("memory=64M", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("memory=64M", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(line.count, 1);
 }
 
@@ -250,7 +252,7 @@ static void test_a_line_may_begin_with_the_word_partition(void **state)
     struct config_line line;
 
     (void)state;
-    EXPECT_EQ(config_parse("partition memory=32M", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("partition memory=32M", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(line.count, 2);
     EXPECT_EQ(line.partition[0].memory_bytes, 256u << 20);
     EXPECT_EQ(line.partition[1].memory_bytes, 32u << 20);
@@ -264,9 +266,9 @@ static void test_there_are_no_more_than_8_partitions(void **state)
     struct config_line line;
 
     (void)state;
-    EXPECT_EQ(config_parse(most, &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse(most, &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(line.count, 8);
-    EXPECT_EQ(config_parse(more, &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse(more, &config_x86, &line, &error, &at), VMMU_INVALID);
     EXPECT(at == more + sizeof more - sizeof "partition");
 }
 
@@ -275,14 +277,14 @@ static void test_only_the_first_partition_may_be_the_parent(void **state)
     struct config_line line;
 
     (void)state;
-    EXPECT_EQ(config_parse("parent=on partition", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("parent=on partition", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT(line.partition[0].is_parent);
     EXPECT(!line.partition[1].is_parent);
-    EXPECT_EQ(config_parse("memory=64M partition parent=off", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("memory=64M partition parent=off", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT(!line.partition[0].is_parent);
-    EXPECT_EQ(config_parse("memory=64M partition parent=on", &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse("memory=64M partition parent=on", &config_x86, &line, &error, &at), VMMU_INVALID);
     EXPECT_EQ(strcmp(at, "parent=on"), 0);
-    EXPECT_EQ(config_parse("parent=yes", &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse("parent=yes", &config_x86, &line, &error, &at), VMMU_INVALID);
 }
 
 static void test_the_channel_is_the_first_partitions_unless_another_asks_for_it(void **state)
@@ -290,13 +292,14 @@ static void test_the_channel_is_the_first_partitions_unless_another_asks_for_it(
     struct config_line line;
 
     (void)state;
-    EXPECT_EQ(config_parse("memory=64M partition", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("memory=64M partition", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT(line.partition[0].has_channel);
     EXPECT(!line.partition[1].has_channel);
-    EXPECT_EQ(config_parse("memory=64M partition channel=on", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("memory=64M partition channel=on", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT(!line.partition[0].has_channel);
     EXPECT(line.partition[1].has_channel);
-    EXPECT_EQ(config_parse("channel=on partition channel=on memory=64M", &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse("channel=on partition channel=on memory=64M", &config_x86, &line, &error, &at),
+              VMMU_INVALID);
     EXPECT_EQ(strcmp(at, "channel=on memory=64M"), 0);
 }
 
@@ -306,7 +309,7 @@ static void test_policies_not_named_are_the_techniques_own(void **state)
     struct config_line line;
 
     (void)state;
-    EXPECT_EQ(config_parse("memory=64M partition mmu=shadow", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("memory=64M partition mmu=shadow", &config_x86, &line, &error, &at), VMMU_OK);
     EXPECT_EQ(line.partition[0].policy.cr3_cache, VMMU_HYPERV_CACHE_HONOR);
     EXPECT_EQ(line.partition[0].policy.table_cache, VMMU_HYPERV_CACHE_HONOR);
     EXPECT_EQ(line.partition[1].policy.cr3_cache, VMMU_HYPERV_CACHE_IGNORE);
@@ -327,7 +330,7 @@ static void test_every_policy_has_its_name(void **state)
     (void)state;
     EXPECT_EQ(config_parse("parent=on partition mmu=shadow policy=cr3.cache=honor,table.cache=message,"
                            "cr0.cd=message,pat=partition,sharing=off,flush.empty=error",
-                           &line, &error, &at),
+                           &config_x86, &line, &error, &at),
               VMMU_OK);
     EXPECT_EQ(policy->cr3_cache, VMMU_HYPERV_CACHE_HONOR);
     EXPECT_EQ(policy->table_cache, VMMU_HYPERV_CACHE_MESSAGE);
@@ -337,7 +340,7 @@ static void test_every_policy_has_its_name(void **state)
     EXPECT(policy->empty_set_is_error);
     EXPECT_EQ(config_parse("partition policy=table.cache=honor,cr0.cd=honor,pat=vp mmu=shadow "
                            "policy=sharing=on,cr3.cache=ignore,flush.empty=all",
-                           &line, &error, &at),
+                           &config_x86, &line, &error, &at),
               VMMU_OK);
     EXPECT_EQ(policy->cr3_cache, VMMU_HYPERV_CACHE_IGNORE);
     EXPECT_EQ(policy->table_cache, VMMU_HYPERV_CACHE_HONOR);
@@ -345,7 +348,8 @@ static void test_every_policy_has_its_name(void **state)
     EXPECT(!policy->pat_of_partition);
     EXPECT(policy->shadow_sharing);
     EXPECT(!policy->empty_set_is_error);
-    EXPECT_EQ(config_parse("mmu=shadow policy=table.cache=write-back,cr0.cd=ignore", &line, &error, &at),
+    EXPECT_EQ(config_parse("mmu=shadow policy=table.cache=write-back,cr0.cd=ignore", &config_x86, &line,
+                           &error, &at),
               VMMU_OK);
     EXPECT_EQ(line.partition[0].policy.table_cache, VMMU_HYPERV_CACHE_IGNORE);
     EXPECT_EQ(line.partition[0].policy.cr0_cd, VMMU_HYPERV_CACHE_IGNORE);
@@ -362,7 +366,7 @@ static void test_policies_that_there_are_not_are_refused_with_the_word(void **st
 
     (void)state;
     for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        EXPECT_EQ(config_parse(lines[i], &line, &error, &at), VMMU_INVALID);
+        EXPECT_EQ(config_parse(lines[i], &config_x86, &line, &error, &at), VMMU_INVALID);
         EXPECT(error && error[0]);
         EXPECT(at == lines[i]);
     }
@@ -373,12 +377,15 @@ static void test_messages_want_a_parent(void **state)
     struct config_line line;
 
     (void)state;
-    EXPECT_EQ(config_parse("partition policy=cr0.cd=message", &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse("partition policy=cr0.cd=message", &config_x86, &line, &error, &at), VMMU_INVALID);
     EXPECT_EQ(strcmp(at, "policy=cr0.cd=message"), 0);
-    EXPECT_EQ(config_parse("partition mmu=shadow policy=table.cache=message", &line, &error, &at),
+    EXPECT_EQ(
+        config_parse("partition mmu=shadow policy=table.cache=message", &config_x86, &line, &error, &at),
+        VMMU_INVALID);
+    EXPECT_EQ(config_parse("parent=on policy=cr0.cd=message partition", &config_x86, &line, &error, &at),
               VMMU_INVALID);
-    EXPECT_EQ(config_parse("parent=on policy=cr0.cd=message partition", &line, &error, &at), VMMU_INVALID);
-    EXPECT_EQ(config_parse("parent=on partition policy=cr0.cd=message", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("parent=on partition policy=cr0.cd=message", &config_x86, &line, &error, &at),
+              VMMU_OK);
 }
 
 /* The processor takes what the tables say, and the hypervisor does not see it do so. */
@@ -387,11 +394,13 @@ static void test_a_processor_that_walks_the_guests_tables_honours_their_caching(
     struct config_line line;
 
     (void)state;
-    EXPECT_EQ(config_parse("policy=table.cache=write-back mmu=nested", &line, &error, &at), VMMU_INVALID);
-    EXPECT_EQ(config_parse("parent=on partition policy=table.cache=message", &line, &error, &at),
+    EXPECT_EQ(config_parse("policy=table.cache=write-back mmu=nested", &config_x86, &line, &error, &at),
               VMMU_INVALID);
-    EXPECT_EQ(config_parse("policy=table.cache=honor", &line, &error, &at), VMMU_OK);
-    EXPECT_EQ(config_parse("policy=table.cache=write-back mmu=shadow", &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("parent=on partition policy=table.cache=message", &config_x86, &line, &error, &at),
+              VMMU_INVALID);
+    EXPECT_EQ(config_parse("policy=table.cache=honor", &config_x86, &line, &error, &at), VMMU_OK);
+    EXPECT_EQ(config_parse("policy=table.cache=write-back mmu=shadow", &config_x86, &line, &error, &at),
+              VMMU_OK);
 }
 
 static void test_a_module_names_its_partition(void **state)
