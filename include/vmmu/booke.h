@@ -379,12 +379,14 @@ struct vmmu_booke_real {
     uint32_t small_regions;        /* ... and small ones */
     uint16_t sets;                 /* of array 0 */
     uint16_t ways;
+    uint16_t small; /* entries of array 0 */
     uint16_t large; /* entries of array 1 that are the guests' */
     uint16_t next_large;
     uint16_t shadows; /* shadow PIDs, 0 among them */
     uint16_t next_shadow;
-    uint8_t most_size; /* TSIZE of the largest page */
-    uint8_t patience;  /* fills until a large entry may be evicted */
+    uint8_t least_size; /* of array 1: TSIZE */
+    uint8_t most_size;
+    uint8_t patience; /* fills until a large entry may be evicted */
 };
 
 /* Bytes of memory, aligned to 8: of a processor's TLB; and of what one VP needs besides. 0 if the configuration cannot be. */

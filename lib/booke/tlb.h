@@ -65,4 +65,8 @@ bool vmmu_booke_decode(const struct vmmu_booke_config *config, unsigned which,
 /* The lowest index of an entry that answers, or -1. */
 int vmmu_booke_find(const struct vmmu_booke *booke, uint32_t ea, const struct vmmu_booke_key *key);
 
+/* What @access to @ea comes to by entry @index, which answers it. */
+struct vmmu_booke_result vmmu_booke_by_entry(const struct vmmu_booke *booke, unsigned index, uint32_t ea,
+                                             struct vmmu_booke_access access);
+
 #endif

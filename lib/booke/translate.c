@@ -53,19 +53,18 @@ static vmmu_gpa translated(const struct vmmu_booke_entry *entry, uint32_t ea, ui
     return (vmmu_gpa){ (frame & ~(page_bytes - 1)) | (ea & (page_bytes - 1)) };
 }
 
-struct vmmu_booke_result vmmu_booke_translate(const struct vmmu_booke *booke, uint32_t ea,
-                                              struct vmmu_booke_access access)
+static struct vmmu_booke_result missed(struct vmmu_booke_access access)
 {
-    const struct vmmu_booke_key key = booke_key(access.space, booke->pid[0], booke->pid[1], booke->pid[2]);
-    const int index = vmmu_booke_find(booke, ea, &key);
-    struct vmmu_booke_result result = { .verdict = VMMU_BOOKE_MISS };
-    const struct vmmu_booke_entry *entry;
+    return (struct vmmu_booke_result){ .verdict = VMMU_BOOKE_MISS,
+                                       .esr = access.kind == VMMU_BOOKE_STORE ? VMMU_ESR_ST : 0 };
+}
 
-    result.esr = access.kind == VMMU_BOOKE_STORE ? VMMU_ESR_ST : 0;
-    if (index < 0) {
-        return result;
-    }
-    entry = &booke->entries[index];
+struct vmmu_booke_result vmmu_booke_by_entry(const struct vmmu_booke *booke, unsigned index, uint32_t ea,
+                                             struct vmmu_booke_access access)
+{
+    const struct vmmu_booke_entry *const entry = &booke->entries[index];
+    struct vmmu_booke_result result = missed(access);
+
     result.index = (uint16_t)index;
     if ((entry->mas3 & needed(access)) == 0) {
         result.verdict = VMMU_BOOKE_REFUSED;
@@ -77,4 +76,13 @@ struct vmmu_booke_result vmmu_booke_translate(const struct vmmu_booke *booke, ui
     result.gpa = translated(entry, ea, result.page_bytes);
     result.attributes = entry->mas2 & VMMU_MAS4_ATTRIBUTES;
     return result;
+}
+
+struct vmmu_booke_result vmmu_booke_translate(const struct vmmu_booke *booke, uint32_t ea,
+                                              struct vmmu_booke_access access)
+{
+    const struct vmmu_booke_key key = booke_key(access.space, booke->pid[0], booke->pid[1], booke->pid[2]);
+    const int index = vmmu_booke_find(booke, ea, &key);
+
+    return index >= 0 ? vmmu_booke_by_entry(booke, (unsigned)index, ea, access) : missed(access);
 }
