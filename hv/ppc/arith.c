@@ -12,16 +12,10 @@ int64_t __ashrdi3(int64_t value, int count);
 
 #define HALF_BITS 32
 
-/* Built of halves: shifting a whole would call the functions below. */
+/* A shift by exactly half is a move, which compilers do by themselves. */
 static uint64_t join(uint32_t high, uint32_t low)
 {
-    union {
-        struct {
-            uint32_t high, low;
-        } halves;
-        uint64_t whole;
-    } value = { .halves = { high, low } };
-    return value.whole;
+    return (uint64_t)high << HALF_BITS | low;
 }
 
 static uint32_t high_of(uint64_t value)
@@ -66,10 +60,16 @@ int64_t __ashrdi3(int64_t value, int count)
     return (int64_t)join((uint32_t)(sign >> count), low >> count | high << (HALF_BITS - count));
 }
 
+static int leading_zeros(uint64_t value)
+{
+    const uint32_t high = high_of(value), low = (uint32_t)value;
+    return high != 0 ? __builtin_clz(high) : HALF_BITS + __builtin_clz(low | 1);
+}
+
 /* Digit by digit in base 2, from the first that can be 1. */
 static uint64_t divide_slowly(uint64_t dividend, uint64_t divisor, uint64_t *rest)
 {
-    const int shift = __builtin_clz(high_of(divisor) | 1) - __builtin_clz(high_of(dividend) | 1);
+    const int shift = leading_zeros(divisor) - leading_zeros(dividend);
     uint64_t quotient = 0;
     for (int i = shift < 0 ? 0 : shift; i >= 0; i--) {
         const uint64_t part = __ashldi3(divisor, i);
