@@ -158,6 +158,7 @@ struct vmmu_booke {
         uint16_t entries;
         uint16_t ways;
         uint16_t sets;
+        uint16_t used;      /* of array 1: no valid entry is its `used`th or a later one */
         uint16_t way_mask;  /* what of ESEL counts: as many bits as the ways need */
         uint8_t page_shift; /* of the least page: a set is chosen by the bits of the address above it */
         uint8_t least_size; /* TSIZE */

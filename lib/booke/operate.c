@@ -3,9 +3,27 @@
  *
  * Invariants: a register holds no bit that the processor has not; a valid entry has a size that its array has, an entry of an array
  * of one size that size, and an entry of an array that cannot protect is not protected. Real entries are made from valid entries
- * only, and the watch hears of it before such an entry changes: nothing here may write an entry in another way than by put().
+ * only, and the watch hears of it before such an entry changes; a lookup sees the entries of array 1 up to the last valid one: nothing
+ * here may write an entry in another way than by put().
  */
 #include "lib/booke/tlb.h"
+
+/* After entry @index was written: how many of array 1 a lookup has to see. */
+static void note_used(struct vmmu_booke *booke, unsigned index)
+{
+    struct vmmu_booke_array *const array = &booke->array[1];
+    const unsigned upto = index + 1U - array->first;
+
+    if (index < array->first) {
+        return;
+    }
+    if (booke_is_valid(&booke->entries[index]) && upto > array->used) {
+        array->used = (uint16_t)upto;
+    }
+    while (array->used > 0 && !booke_is_valid(&booke->entries[array->first + array->used - 1U])) {
+        array->used--;
+    }
+}
 
 /* Entry @index becomes @mas1, @mas2, @mas3 and @mas7, unless it is just that already. */
 static void put(struct vmmu_booke *booke, unsigned index, const struct vmmu_booke_mas *mas)
@@ -23,6 +41,7 @@ static void put(struct vmmu_booke *booke, unsigned index, const struct vmmu_book
     entry->mas2 = mas->mas2;
     entry->mas3 = mas->mas3;
     entry->mas7 = (uint16_t)mas->mas7;
+    note_used(booke, index);
 }
 
 /* --- invalidation --- */

@@ -1,7 +1,7 @@
 /*
  * Where an access goes, by the guest's own TLB.
  *
- * Two arrays are looked up: one set of the first, and all of the second. Of several entries that answer, which is the guest's
+ * Two arrays are looked up: one set of the first, and of the second all up to its last valid entry. Of several entries that answer, which is the guest's
  * mistake, the one of the lowest index counts: a processor may then do anything, we always the same.
  */
 #include "lib/booke/tlb.h"
@@ -25,7 +25,7 @@ int vmmu_booke_find(const struct vmmu_booke *booke, uint32_t ea, const struct vm
     const struct vmmu_booke_array *const full = &booke->array[1];
     const int index = find_among(booke, booke_set_first(sets, ea), sets->ways, ea, key);
 
-    return index >= 0 ? index : find_among(booke, full->first, full->ways, ea, key);
+    return index >= 0 ? index : find_among(booke, full->first, full->used, ea, key);
 }
 
 /* The right that an access needs: of the supervisor, by kind. Those of problem state stand one bit higher in MAS3. */

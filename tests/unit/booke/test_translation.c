@@ -172,6 +172,25 @@ static void test_of_several_entries_that_match_the_lowest_index_counts(void **st
     EXPECT_EQ(virtual_load(&mmu, false, 0), REFUSED); /* it counts though it refuses */
 }
 
+static void test_any_entry_of_tlb1_is_found_whichever_others_come_and_go(void **state)
+{
+    (void)state;
+    for (uint32_t last = 0; last < 16; last++) {
+        for (uint32_t i = 0; i <= last; i++) {
+            (void)virtual_write(&mmu, ENTRY(i), V | TSIZE(1), i << 12, i << 16 | ALL_RIGHTS);
+        }
+        EXPECT_EQ(virtual_load(&mmu, false, last << 12), last << 16);
+        (void)virtual_write(&mmu, ENTRY(last), 0, 0, 0);
+        vmmu_booke_invalidate(&mmu.booke, 0x0000 | 8);
+        EXPECT_EQ(virtual_load(&mmu, false, last << 12), MISSED);
+        EXPECT_EQ(virtual_load(&mmu, false, 0), MISSED);
+        for (uint32_t i = 1; i < last; i++) {
+            EXPECT_EQ(virtual_load(&mmu, false, i << 12), i << 16);
+        }
+        vmmu_booke_invalidate(&mmu.booke, 8 | 4);
+    }
+}
+
 static void test_translation_changes_nothing(void **state)
 {
     const struct vmmu_booke_mas before = {
@@ -202,6 +221,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_refused_or_missing_store_sets_st_and_loads_and_fetches_do_not, start),
         cmocka_unit_test_setup(test_a_hit_tells_the_entry_and_its_attributes, start),
         cmocka_unit_test_setup(test_of_several_entries_that_match_the_lowest_index_counts, start),
+        cmocka_unit_test_setup(test_any_entry_of_tlb1_is_found_whichever_others_come_and_go, start),
         cmocka_unit_test_setup(test_translation_changes_nothing, start),
     };
 
