@@ -10,7 +10,7 @@ from vmlib import cpio, debian, guests, places
 BENCH = places.TREE / "bench"
 
 # How the emulator's plugins are compiled.
-_PLUGIN = ["gcc", "-O2", "-shared", "-fPIC", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", f"-I{places.TREE}/include",
+PLUGIN = ["gcc", "-O2", "-shared", "-fPIC", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", f"-I{places.TREE}/include",
            f"-I{places.TREE}"]
 
 
@@ -36,7 +36,7 @@ def folder():
 def prepare(machine, guest_words):
     """Build what is missing or older than its source, for @machine; the guest is told @guest_words."""
     guest = guests.find(machine.guest)
-    plugin = _built("count.so", [BENCH / "count.c", BENCH / "hypervisor.c", BENCH / "guest_tables.c"], _headers(), _PLUGIN)
+    plugin = built("count.so", [BENCH / "count.c", BENCH / "hypervisor.c", BENCH / "guest_tables.c"], _headers(), PLUGIN)
     program = workload(guest.architecture)
     kernel = guests.prepare(guest).kernel
     initrd = folder() / f"initrd-{guest.architecture}.cpio"
@@ -51,7 +51,7 @@ def recorder():
     sources = [*(vpid / f"{name}.c" for name in ("record", "registers", "tables", "trace")),
                BENCH / "hypervisor.c", BENCH / "guest_tables.c",
                *(path for room in ("format", "insn", "mode", "walk") for path in sorted((library / room).glob("*.c")))]
-    return _built("record.so", sources, [*vpid.glob("*.h"), *_headers()], _PLUGIN)
+    return built("record.so", sources, [*vpid.glob("*.h"), *_headers()], PLUGIN)
 
 
 def _headers():
@@ -60,7 +60,7 @@ def _headers():
             for path in places.TREE.glob(pattern)]
 
 
-def _built(name, sources, headers, compiler):
+def built(name, sources, headers, compiler):
     out = folder() / name
     if not out.exists() or any(path.stat().st_mtime > out.stat().st_mtime for path in [*sources, *headers]):
         subprocess.run([*compiler, "-o", str(out), *map(str, sources)], check=True)
@@ -71,7 +71,7 @@ def workload(architecture):
     options = ["-O2", "-D_GNU_SOURCE", "-static", "-no-pie", "-s", "-Wall", "-Wextra", "-Werror"]
     source, headers = BENCH / "guest" / "workload.c", [BENCH / "mark.h"]
     if architecture == "amd64":
-        return _built("workload-amd64", [source], headers,
+        return built("workload-amd64", [source], headers,
                       ["musl-gcc", *options, "-idirafter", "/usr/include",
                        "-idirafter", "/usr/include/x86_64-linux-gnu"])
     # Debian's compiler makes 32-bit code; what else that takes comes from packages of that architecture, unpacked only.
@@ -82,7 +82,7 @@ def workload(architecture):
     library = musl / "lib" / f"{architecture}-linux-musl"
     own = subprocess.run(["gcc", "-print-file-name=include"], check=True, text=True,
                          stdout=subprocess.PIPE).stdout.strip()
-    return _built(f"workload-{architecture}",
+    return built(f"workload-{architecture}",
                   [library / "crt1.o", library / "crti.o", source, library / "libc.a",
                    next(support.rglob("libgcc.a")), library / "crtn.o"], headers,
                   ["gcc", "-m32", "-march=i686", "-fno-pie", "-fno-stack-protector", *options, "-nostdlib", "-nostdinc",
