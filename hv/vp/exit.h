@@ -35,9 +35,8 @@ enum exit_kind {
     EXIT_X86_PAUSE,       /* it spins, while others could run */
     EXIT_X86_SPACES, /* the guest flushes by itself what it has cached of one space: others have been seen to */
 
-    EXIT_PPC_ATTENTION,   /* the VP's attention asks for more than its own loop does */
-    EXIT_PPC_INSTRUCTION, /* one that is to be performed under the partition's lock */
-    EXIT_PPC_TLB,         /* likewise an access that found no translation */
+    EXIT_PPC_TIMER, /* a timer of the guest's has been set: the machine's may have to fire sooner */
+    EXIT_PPC_PAGE,  /* an access that no entry of the TLB can serve: the instruction is to be performed on memory */
 
     EXIT_KINDS
 };

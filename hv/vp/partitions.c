@@ -24,16 +24,21 @@ struct partition *partition_at(unsigned index)
 
 /* --- memory --- */
 
-/* The alignment that lets the largest pages map a piece of that size. */
-static uint64_t best_alignment(uint64_t size_bytes)
-{
-    return size_bytes >= VMMU_1G_BYTES ? VMMU_1G_BYTES : VMMU_2M_BYTES;
-}
-
+/*
+ * Aligned as well as can be, up to its own size: every kind of page that there is on some processor (4 MiB, 256 MiB ...) can map
+ * it, if it begins where the guest has such a page, too.
+ */
 static bool take_piece(uint64_t size_bytes, vmmu_hpa *at)
 {
-    return memory_take(size_bytes, best_alignment(size_bytes), false, at) ||
-           memory_take(size_bytes, VMMU_2M_BYTES, false, at);
+    uint64_t alignment = VMMU_1G_BYTES;
+
+    while (alignment > size_bytes && alignment > VMMU_2M_BYTES) {
+        alignment /= 2;
+    }
+    while (alignment > VMMU_2M_BYTES && !memory_take(size_bytes, alignment, false, at)) {
+        alignment /= 2;
+    }
+    return alignment > VMMU_2M_BYTES || memory_take(size_bytes, VMMU_2M_BYTES, false, at);
 }
 
 /*

@@ -39,9 +39,8 @@ const char *const exit_names[EXIT_KINDS] = {
     [EXIT_X86_INVLPG] = "invlpg",
     [EXIT_X86_PAUSE] = "pause",
     [EXIT_X86_SPACES] = "spaces",
-    [EXIT_PPC_ATTENTION] = "attention",
-    [EXIT_PPC_INSTRUCTION] = "instruction",
-    [EXIT_PPC_TLB] = "tlb",
+    [EXIT_PPC_TIMER] = "timer",
+    [EXIT_PPC_PAGE] = "page",
 };
 
 static void trace_exit(struct vp *vp, const struct exit *exit)

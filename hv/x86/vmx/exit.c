@@ -229,9 +229,8 @@ static bool has_length(const struct exit *exit)
     case EXIT_X86_RDPMC:
     case EXIT_X86_PAGE_FAULT:
     case EXIT_X86_SPACES:
-    case EXIT_PPC_ATTENTION:
-    case EXIT_PPC_INSTRUCTION:
-    case EXIT_PPC_TLB:
+    case EXIT_PPC_TIMER:
+    case EXIT_PPC_PAGE:
     case EXIT_KINDS: break;
     }
     return false;

@@ -121,9 +121,8 @@ enum vp_next arch_vp_exit(struct vp *vp, const struct exit *exit)
     case EXIT_MEMORY:
     case EXIT_MACHINE_CHECK:
     case EXIT_DEAD:
-    case EXIT_PPC_ATTENTION:
-    case EXIT_PPC_INSTRUCTION:
-    case EXIT_PPC_TLB:
+    case EXIT_PPC_TIMER:
+    case EXIT_PPC_PAGE:
     case EXIT_KINDS: break;
     }
     host_panic("exit %u is not for x86 to decide\n", exit->kind);
