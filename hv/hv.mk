@@ -5,7 +5,7 @@ HV         := $(BUILD)/hv
 # What is one processor's: techniques of its MMU, formats of its guests and its loaders, devices of its machines. The rest
 # of these rooms is both's.
 HV_NEUTRAL_ROOMS := hv/boot hv/vp hv/mmu hv/dev hv/guest hv/monitor
-HV_PPC_FILES     := hv/boot/bundle% hv/boot/fdt_boot% hv/mmu/booke% hv/dev/mpic% hv/dev/e500% hv/guest/e500% hv/guest/fdt% \
+HV_PPC_FILES     := hv/boot/bundle% hv/boot/fdt_boot% hv/mmu/booke% hv/dev/mpic% hv/dev/e500% hv/guest/e500% hv/guest/fdt% hv/guest/uimage% \
                     hv/monitor/booke%
 HV_X86_FILES     := hv/boot/multiboot% hv/boot/rsdp% hv/mmu/nested% hv/mmu/shadow% hv/mmu/x86% hv/monitor/shadow% \
                     hv/dev/acpi_pm% hv/dev/calendar% hv/dev/ioapic% hv/dev/lapic% hv/dev/pc.c hv/dev/pc_% hv/dev/pic% \
@@ -84,6 +84,14 @@ $(HVP)/%.c.o: %.c hv/hv.mk
 $(HVP)/%.S.o: %.S hv/hv.mk
 	@mkdir -p $(@D)
 	$(Q)$(PPC)gcc $(HVP_FLAGS) -MMD -MP -c $< -o $@
+
+# The guest's device tree, which is part of the image.
+$(HVP)/e500.dtb: hv/guest/e500.dts
+	@mkdir -p $(@D)
+	$(Q)dtc -q -O dtb -o $@ $<
+
+$(HVP)/hv/guest/e500_blob.S.o: $(HVP)/e500.dtb
+$(HVP)/hv/guest/e500_blob.S.o: HVP_FLAGS += -Wa,-I$(HVP)
 
 $(HVP)/hv.ld: hv/ppc/hv.ld hv/ppc/layout.h
 	@mkdir -p $(@D)

@@ -1,16 +1,17 @@
 /*
  * Guests of the e500 machine: their memory, how images come into it, and how the first VP starts.
  *
- * Trusts nothing in an image; what holds for all loaders is in start.h. Images are ELF (32 bits, big-endian: a Linux vmlinux,
- * U-Boot, anything with fixed addresses), a U-Boot legacy image ("uImage") that is not compressed, or raw bytes that run at
- * address 0. A module that is a uImage of a kernel is left in memory for the boot loader that runs first, told by
- * /chosen/qemu,boot-kernel; all others are joined as the initrd.
+ * Trusts nothing in an image; on failure *error is a sentence, and guest memory may hold part of the image.
+ *
+ * Images are ELF (32 bits, big-endian: a Linux vmlinux, U-Boot, anything with fixed addresses), a U-Boot legacy image
+ * ("uImage") that is not compressed, or raw bytes that run at address 0. A payload is left in memory for a boot loader that runs
+ * first, which is told by /chosen/qemu,boot-kernel; modules are joined as the initrd.
  */
 #ifndef HV_GUEST_E500_H
 #define HV_GUEST_E500_H
 
+#include "hv/guest/images.h"
 #include "hv/guest/memory.h"
-#include "hv/guest/start.h"
 
 #define GUEST_E500_MAX_BYTES UINT64_C(0x80000000) /* 2 GiB */
 #define GUEST_E500_MAP_BYTES UINT32_C(0x04000000) /* the initial mapping: 64 MiB at 0 */
@@ -36,8 +37,13 @@ struct e500_machine {
     uint32_t clock_hz;    /* of the cores, for people */
     uint32_t platform_hz; /* of the bus: struct e500_config; also the UARTs' clock */
     unsigned vps;
-    uint8_t serial_ports; /* bit n: COM(n+1) is there; the others leave the tree */
+    uint8_t serial_ports;      /* bit n: COM(n+1) is there; the others leave the tree */
+    const uint32_t *hypercall; /* four instructions: KVM's paravirtual call; NULL: it is not announced */
 };
+
+/* The compiled hv/guest/e500.dts, where the build has put it. */
+extern const uint8_t e500_device_tree[];
+extern const uint8_t e500_device_tree_end[];
 
 /**
  * Lay out @bytes of memory, all from address 0.

@@ -11,6 +11,7 @@
 #define ELF_CLASS32      1
 #define ELF_CLASS64      2
 #define ELF_LITTLE       1
+#define ELF_BIG          2
 #define ELF_EXECUTABLE   2
 #define SEGMENT_LOAD     1
 #define SEGMENTS_MAXIMUM 64
@@ -37,9 +38,23 @@ struct segment {
     uint64_t memory_bytes;
 };
 
-static uint64_t word(const struct elf *elf, const uint8_t *at)
+static uint16_t half(const struct elf *elf, const uint8_t *at)
 {
-    return elf->is64 ? get64(at) : get32(at);
+    return elf->is_big_endian ? get_big16(at) : get16(at);
+}
+
+static uint32_t word(const struct elf *elf, const uint8_t *at)
+{
+    return elf->is_big_endian ? get_big32(at) : get32(at);
+}
+
+/* As wide as the class has addresses. */
+static uint64_t address(const struct elf *elf, const uint8_t *at)
+{
+    if (!elf->is64) {
+        return word(elf, at);
+    }
+    return elf->is_big_endian ? get_big64(at) : get64(at);
 }
 
 bool elf_is_image(const struct guest_blob *blob)
@@ -61,16 +76,22 @@ enum vmmu_status elf_open(const struct guest_blob *blob, struct elf *elf, const 
 
     *elf = (struct elf){ .blob = blob, .is64 = elf_is_64bit(blob) };
     class = &classes[elf->is64];
-    if (!elf_is_image(blob) || bytes[5] != ELF_LITTLE || (!elf->is64 && bytes[4] != ELF_CLASS32)) {
-        *error = "the image is not a little-endian ELF file";
+    if (!elf_is_image(blob) || (bytes[5] != ELF_LITTLE && bytes[5] != ELF_BIG) ||
+        (!elf->is64 && bytes[4] != ELF_CLASS32)) {
+        *error = "the image is not an ELF file";
         return VMMU_INVALID;
     }
-    elf->machine = get16(bytes + 18);
-    elf->entry = word(elf, bytes + class->entry);
-    elf->segments_at = word(elf, bytes + class->segments_at);
-    elf->segment_bytes = get16(bytes + class->segment_bytes_at);
-    elf->segments = get16(bytes + class->segments);
-    if (get16(bytes + 16) != ELF_EXECUTABLE) {
+    elf->is_big_endian = bytes[5] == ELF_BIG;
+    elf->machine = half(elf, bytes + 18);
+    if (elf->is_big_endian != (elf->machine == ELF_MACHINE_PPC)) {
+        *error = "the ELF file's byte order is not that of its processor";
+        return VMMU_INVALID;
+    }
+    elf->entry = address(elf, bytes + class->entry);
+    elf->segments_at = address(elf, bytes + class->segments_at);
+    elf->segment_bytes = half(elf, bytes + class->segment_bytes_at);
+    elf->segments = half(elf, bytes + class->segments);
+    if (half(elf, bytes + 16) != ELF_EXECUTABLE) {
         *error = "the ELF file is not an executable with fixed addresses";
         return VMMU_INVALID;
     }
@@ -92,13 +113,13 @@ static bool loadable(const struct elf *elf, unsigned index, struct segment *segm
     const uint8_t *at = elf->blob->bytes + elf->segments_at + (uint64_t)index * elf->segment_bytes;
 
     *segment = (struct segment){
-        .offset = word(elf, at + class->offset),
-        .vaddr = word(elf, at + class->vaddr),
-        .paddr = word(elf, at + class->paddr),
-        .file_bytes = word(elf, at + class->filesz),
-        .memory_bytes = word(elf, at + class->memsz),
+        .offset = address(elf, at + class->offset),
+        .vaddr = address(elf, at + class->vaddr),
+        .paddr = address(elf, at + class->paddr),
+        .file_bytes = address(elf, at + class->filesz),
+        .memory_bytes = address(elf, at + class->memsz),
     };
-    return get32(at) == SEGMENT_LOAD && segment->memory_bytes != 0;
+    return word(elf, at) == SEGMENT_LOAD && segment->memory_bytes != 0;
 }
 
 static enum vmmu_status load_segment(const struct elf *elf, const struct segment *segment,

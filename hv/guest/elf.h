@@ -1,20 +1,22 @@
 /*
- * ELF images, checked field by field; both classes, little-endian.
+ * ELF images, checked field by field; both classes, both byte orders.
  *
  * Spec: System V ABI "ELF Header", "Program Header".
  */
 #ifndef HV_GUEST_ELF_H
 #define HV_GUEST_ELF_H
 
+#include "hv/guest/images.h"
 #include "hv/guest/pieces.h"
-#include "hv/guest/start.h"
 
 #define ELF_MACHINE_386    3
+#define ELF_MACHINE_PPC    20
 #define ELF_MACHINE_X86_64 62
 
 struct elf {
     const struct guest_blob *blob;
     bool is64;
+    bool is_big_endian;
     uint16_t machine;
     uint16_t segments;
     uint16_t segment_bytes;

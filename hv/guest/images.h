@@ -36,6 +36,7 @@ struct guest_boot {
     const char *command_line; /* may be NULL */
     unsigned modules;         /* initrds, joined in order; or multiboot modules */
     struct guest_blob module[GUEST_MODULES];
+    struct guest_blob payload; /* left in memory for a boot loader that is the kernel; size 0: none */
     enum guest_linux_entry linux_entry; /* of a PC's Linux */
     uint64_t rsdp; /* where a PC's firmware tables have the RSDP, for boot_params; 0: none */
 };

@@ -3,10 +3,16 @@
 
 #define ADDRESS_LIMIT BIT64(52)
 
+void pieces_start_empty(struct pieces *pieces, const struct guest_memory *memory,
+                        const struct guest_layout *layout)
+{
+    *pieces = (struct pieces){ .memory = memory, .layout = layout };
+}
+
 void pieces_start(struct pieces *pieces, const struct guest_memory *memory, const struct guest_layout *layout)
 {
-    *pieces =
-        (struct pieces){ .memory = memory, .layout = layout, .count = 1, .piece = { { 0, PLACE_END } } };
+    pieces_start_empty(pieces, memory, layout);
+    pieces->piece[pieces->count++] = (struct piece){ 0, PLACE_END };
 }
 
 static const struct piece *overlapped(const struct pieces *pieces, uint64_t base, uint64_t end)

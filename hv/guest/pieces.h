@@ -38,6 +38,10 @@ enum {
 void pieces_start(struct pieces *pieces, const struct guest_memory *memory,
                   const struct guest_layout *layout);
 
+/* Nothing claimed at all: for loaders without places of their own. */
+void pieces_start_empty(struct pieces *pieces, const struct guest_memory *memory,
+                        const struct guest_layout *layout);
+
 /**
  * Claim [base, base + size). Returns our pointer to it, or NULL with *error a sentence: not all of it is
  * RAM, or something is there.
