@@ -3,17 +3,47 @@
  *
  * All of them come with MSR[PR], [IS], [DS] and [EE] clear, so in the hypervisor's own address space. External ones and the
  * decrementer's are taken on the stack that they meet, which stands whenever they are let in; the others may come from
- * anywhere, a stack that has overflown among them, and have a stack of their own.
+ * anywhere, a stack that has overflown among them, and have a stack of their own. Those of a guest are taken on the stack of
+ * e500_enter, which runs it.
  *
  * Spec: Book E "Interrupts and Exceptions", "Interrupt Processing"; EREF "Interrupt Vector Offset Registers".
  */
+#include "hv/ppc/core/core.h"
 #include "hv/ppc/frame.h"
 #include "hv/ppc/spr.h"
+
+/* The stack frame of e500_enter, which stands while the guest runs. */
+#define ENTER_BYTES 96
+#define ENTER_GPR14 8
+#define ENTER_CR    80
+#define LR_SAVE     4 /* in the caller's frame */
 
     .section .text.vectors, "ax"
     .balign 65536               /* IVPR holds the upper half of the addresses */
 
-/* Save everything in a frame at r1, whose interrupted value is in SPRG0; then on to @after. */
+/*
+ * The first of each: r1 goes to SPRG0, CR to SPRG2; on to guest_trap with r4 = number, r5 = where it was, if a guest ran, which is
+ * always in problem state and where SPRG1 points to its struct ppc_core.
+ */
+.macro BEGIN number, return0, return1
+    .balign 16
+vector_\number:
+    mtspr   SPR_SPRG0, %r1
+    mfcr    %r1
+    mtspr   SPR_SPRG2, %r1
+    mfspr   %r1, \return1
+    andi.   %r1, %r1, MSR_PR
+    beq     1f
+    mfspr   %r1, SPR_SPRG1
+    stmw    %r0, CORE_GPR(%r1)
+    li      %r4, \number
+    mfspr   %r5, \return0
+    b       guest_trap
+1:  mfspr   %r1, SPR_SPRG2
+    mtcr    %r1
+.endm
+
+/* Save everything in a frame at r1, whose interrupted value is in SPRG0; then on to interrupt_common. */
 .macro SAVE number, return0, return1
     stmw    %r0, FRAME_GPR(%r1)
     mfspr   %r4, \return0
@@ -23,17 +53,14 @@
 .endm
 
 .macro ON_STACK number
-    .balign 16
-vector_\number:
-    mtspr   SPR_SPRG0, %r1
+    BEGIN   \number, SPR_SRR0, SPR_SRR1
+    mfspr   %r1, SPR_SPRG0
     addi    %r1, %r1, -FRAME_BYTES
     SAVE    \number, SPR_SRR0, SPR_SRR1
 .endm
 
 .macro ON_FAULT_STACK number, return0=SPR_SRR0, return1=SPR_SRR1
-    .balign 16
-vector_\number:
-    mtspr   SPR_SPRG0, %r1
+    BEGIN   \number, \return0, \return1
     lis     %r1, (fault_stack_top - FRAME_BYTES)@ha
     addi    %r1, %r1, (fault_stack_top - FRAME_BYTES)@l
     SAVE    \number, \return0, \return1
@@ -59,6 +86,70 @@ vector_\number:
     ON_FAULT_STACK 33
     ON_FAULT_STACK 34
     ON_FAULT_STACK 35
+
+/*
+ * A guest has trapped. Most traps are dealt with in e500_trap, and the guest runs on; where not, e500_enter returns.
+ */
+guest_trap:
+    mfspr   %r6, SPR_SPRG0
+    mfspr   %r7, SPR_SPRG2
+    mflr    %r8
+    mfctr   %r9
+    mfxer   %r10
+    stw     %r5, CORE_PC(%r1)
+    stw     %r6, CORE_GPR + 4(%r1)
+    stw     %r7, CORE_CR(%r1)
+    stw     %r8, CORE_LR(%r1)
+    stw     %r9, CORE_CTR(%r1)
+    stw     %r10, CORE_XER(%r1)
+    mr      %r3, %r1
+    lwz     %r1, CORE_HOST_STACK(%r1)
+    bl      e500_trap
+    cmpwi   %r3, 0
+    beq     guest_left
+    mfspr   %r1, SPR_SPRG1
+
+/* The guest whose struct ppc_core r1 points to runs. */
+guest_runs:
+    lwz     %r4, CORE_CR(%r1)
+    lwz     %r5, CORE_LR(%r1)
+    lwz     %r6, CORE_CTR(%r1)
+    lwz     %r7, CORE_XER(%r1)
+    lwz     %r8, CORE_PC(%r1)
+    lwz     %r9, CORE_RUN_MSR(%r1)
+    mtcr    %r4
+    mtlr    %r5
+    mtctr   %r6
+    mtxer   %r7
+    mtspr   SPR_SRR0, %r8
+    mtspr   SPR_SRR1, %r9
+    lwz     %r0, CORE_GPR(%r1)
+    lmw     %r2, CORE_GPR + 8(%r1)
+    lwz     %r1, CORE_GPR + 4(%r1)
+    rfi
+
+/* void e500_enter(struct vp_arch *arch) */
+    .globl e500_enter
+e500_enter:
+    mflr    %r0
+    stw     %r0, LR_SAVE(%r1)
+    stwu    %r1, -ENTER_BYTES(%r1)
+    stmw    %r14, ENTER_GPR14(%r1)
+    mfcr    %r0
+    stw     %r0, ENTER_CR(%r1)
+    stw     %r1, CORE_HOST_STACK(%r3)
+    mtspr   SPR_SPRG1, %r3
+    mr      %r1, %r3
+    b       guest_runs
+
+guest_left:
+    lmw     %r14, ENTER_GPR14(%r1)
+    lwz     %r0, ENTER_CR(%r1)
+    mtcr    %r0
+    addi    %r1, %r1, ENTER_BYTES
+    lwz     %r0, LR_SAVE(%r1)
+    mtlr    %r0
+    blr
 
 /* The frame stands at r1 but for what is here: r4, r5 and r6 say where it was and what came. */
 interrupt_common:

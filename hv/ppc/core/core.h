@@ -60,6 +60,12 @@
 #define PPC_IVPR_BITS   0xffff0000
 #define PPC_IVOR_BITS   0x0000fff0
 
+#ifndef __ASSEMBLER__
+
+#include "hv/ppc/core/timers.h"
+
+#include <vmmu/base.h>
+
 /* Asynchronous interrupts, the most urgent one the lowest bit. Spec: EREF "Interrupt Priorities". */
 enum ppc_pending {
     PPC_PENDING_MACHINE_CHECK = 0x01,
@@ -70,12 +76,6 @@ enum ppc_pending {
     PPC_PENDING_FIXED_INTERVAL = 0x20,
     PPC_PENDING_DECREMENTER = 0x40,
 };
-
-#ifndef __ASSEMBLER__
-
-#include "hv/ppc/core/timers.h"
-
-#include <vmmu/base.h>
 
 /* Where a return instruction finds what an interrupt saved. */
 struct ppc_save {

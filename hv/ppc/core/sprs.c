@@ -15,7 +15,6 @@
 #define DBCR0_BITS    UINT32_C(0x7fff8001)
 #define DBCR12_BITS   UINT32_C(0xffc0ffc0)
 #define SAVED_PC_BITS UINT32_C(0xfffffffc)
-#define PID_RIGHTS    (PPC_SPR_READ | PPC_SPR_WRITE)
 #define BOTH          (PPC_SPR_READ | PPC_SPR_WRITE)
 
 #define IN_CORE(number_, name_, member_, rights_, mask_)                                                     \
@@ -26,7 +25,9 @@
 #define IN_MMU(number_, name_, member_, which_)                                                              \
     {                                                                                                        \
         .number = (number_), .name = (name_), .home = PPC_SPR_MMU, .rights = BOTH,                           \
-        .offset = offsetof(struct vmmu_booke, member_), .which = (which_), .mask = ALL                       \
+        .offset = offsetof(struct vmmu_booke, member_), .which = (which_), .mask = ALL,                      \
+        .changes_spaces =                                                                                    \
+            (which_) == VMMU_BOOKE_PID0 || (which_) == VMMU_BOOKE_PID1 || (which_) == VMMU_BOOKE_PID2        \
     }
 #define ELSEWHERE(number_, name_, home_, rights_)                                                            \
     {                                                                                                        \
@@ -114,7 +115,12 @@ const struct ppc_spr ppc_spr_table[] = {
     IN_CORE(1009, "HID1", hid1, BOTH, HID1_BITS),
     IN_CORE(1010, "L1CSR0", l1csr0, BOTH, L1CSR0_BITS),
     IN_CORE(1011, "L1CSR1", l1csr1, BOTH, L1CSR1_BITS),
-    { .number = 1012, .name = "MMUCSR0", .home = PPC_SPR_MMU, .rights = BOTH, .which = VMMU_BOOKE_MMUCSR0 },
+    { .number = 1012,
+      .name = "MMUCSR0",
+      .home = PPC_SPR_FLUSH,
+      .rights = BOTH,
+      .which = VMMU_BOOKE_MMUCSR0,
+      .changes_spaces = true },
     IN_CORE(1013, "BUCSR", bucsr, BOTH, BUCSR_BITS),
     IN_CORE(1015, "MMUCFG", mmucfg, PPC_SPR_READ, 0),
     IN_CORE(1023, "SVR", svr, PPC_SPR_READ, 0),

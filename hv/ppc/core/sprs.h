@@ -20,7 +20,9 @@ enum ppc_spr_home {
     PPC_SPR_ABSENT,
     PPC_SPR_WORD, /* at `offset` of struct ppc_core; a write stores the bits of `mask` */
     PPC_SPR_MMU, /* at `offset` of struct vmmu_booke, to be written as register `which` of vmmu_booke_set() */
-    PPC_SPR_REAL, /* the processor's own register of that number */
+    PPC_SPR_FLUSH, /* the same, but not kept: what it starts is done at once, and it reads as 0 */
+    PPC_SPR_ZERO,  /* reads as 0; writes are lost */
+    PPC_SPR_REAL,  /* the processor's own register of that number */
     PPC_SPR_DECREMENTER,
     PPC_SPR_TCR,
     PPC_SPR_TSR,
@@ -39,6 +41,7 @@ struct ppc_spr {
     uint8_t rights;
     uint16_t offset;
     uint8_t which;
+    bool changes_spaces; /* translations, or the state that they depend on */
     uint32_t mask;
     const char *name;
 };
