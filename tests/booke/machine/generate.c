@@ -45,26 +45,58 @@ static uint32_t draw_page(struct generator *generator)
     return bases[below(generator, sizeof(bases) / sizeof(bases[0]))] + below(generator, 8) * PAGE;
 }
 
-/* Where a guest goes: mostly where an entry was written, and often to its ends. */
-static uint32_t draw_address(struct generator *generator)
+/* A valid entry of the guest's that an access in @space can match now; some valid one; or NULL. */
+static const struct reference_entry *draw_valid(struct generator *generator,
+                                                const struct reference *reference, bool space)
+{
+    const struct reference_entry *found = NULL;
+    const unsigned start = below(generator, reference->entries);
+
+    for (unsigned i = 0; i < reference->entries; i++) {
+        const struct reference_entry *entry = &reference->entry[(start + i) % reference->entries];
+
+        if (!entry->valid) {
+            continue;
+        }
+        found = entry;
+        if (entry->space == space && (entry->tid == 0 || entry->tid == reference->registers.pid[0])) {
+            break;
+        }
+    }
+    return found;
+}
+
+/* An address in what @extent covers: often at its ends. */
+static uint32_t draw_within(struct generator *generator, struct reference_change extent)
 {
     static const uint32_t offsets[] = { 0, 4, 0xFFC, 0xFFE, 0x800 };
-    const struct reference_change *recent = &generator->recent[below(generator, RECENT)];
-    const uint32_t pages = (recent->last - recent->first) / PAGE + 1;
-    uint32_t page = draw_page(generator);
+    const uint32_t pages = (extent.last - extent.first) / PAGE + 1;
+    uint32_t page;
 
-    if (!once_in(generator, 4)) {
-        switch (below(generator, 4)) {
-        case 0: page = recent->first; break;
-        case 1: page = recent->last & ~(PAGE - 1); break;
-        case 2: page = recent->first + below(generator, pages < 8 ? pages : 8) * PAGE; break;
-        default: page = recent->first + below(generator, pages) * PAGE; break;
-        }
+    switch (below(generator, 4)) {
+    case 0: page = extent.first; break;
+    case 1: page = extent.last & ~(PAGE - 1); break;
+    case 2: page = extent.first + below(generator, pages < 8 ? pages : 8) * PAGE; break;
+    default: page = extent.first + below(generator, pages) * PAGE; break;
     }
     if (once_in(generator, 30)) {
         page += once_in(generator, 2) ? PAGE : -PAGE;
     }
     return page + offsets[below(generator, sizeof(offsets) / sizeof(offsets[0]))];
+}
+
+/* Where a guest goes: mostly where it has an entry for @space; where one was written; or anywhere. */
+static uint32_t draw_address(struct generator *generator, const struct world *world, bool space)
+{
+    const struct reference_entry *entry;
+
+    switch (below(generator, 8)) {
+    case 0: return draw_page(generator) + below(generator, PAGE);
+    case 1: return draw_within(generator, generator->recent[below(generator, RECENT)]);
+    default:
+        entry = draw_valid(generator, world_reference(world, generator->vp), space);
+        return entry ? draw_within(generator, reference_extent(entry)) : draw_page(generator);
+    }
 }
 
 /* Guest-physical memory for a page of that size, aligned to it where that is possible; or something that is none. */
@@ -107,7 +139,7 @@ static uint32_t draw_tid(struct generator *generator, const struct reference *re
 
 static uint32_t draw_pid(struct generator *generator)
 {
-    return once_in(generator, 20) ? any(generator) : below(generator, once_in(generator, 3) ? 40 : 4);
+    return once_in(generator, 30) ? any(generator) : below(generator, once_in(generator, 6) ? 40 : 4);
 }
 
 static void draw_set(struct generator *generator, struct op *op)
@@ -162,9 +194,9 @@ static void draw_mode(struct generator *generator, struct op *op)
 
 static uint32_t draw_rights(struct generator *generator)
 {
-    static const uint32_t kernels[] = { 0x3F, 0x15, 0x33, 0x05, 0x0F, 0x11 };
+    static const uint32_t kernels[] = { 0x3F, 0x3F, 0x15, 0x33, 0x0F, 0x35 };
 
-    return once_in(generator, 3) ? below(generator, 64) : kernels[below(generator, 6)];
+    return once_in(generator, 6) ? below(generator, 64) : kernels[below(generator, 6)];
 }
 
 /* MAS1's size, and MAS2 and MAS3 with MAS7 so that they fit each other, mostly. */
@@ -196,8 +228,11 @@ static void draw_new_entry(struct generator *generator, const struct world *worl
     op->value =
         put(large, 35, 35) | put(below(generator, large ? 16 : 4), 36, 47) | put(below(generator, 4), 62, 63);
     draw_mapping(generator, world, op, size);
-    op->word[0] |= put(!once_in(generator, 7), 32, 32) | put(once_in(generator, 6), 33, 33) |
-                   put(draw_tid(generator, reference), 34, 47) | put(below(generator, 2), 51, 51);
+    op->word[0] |=
+        put(!once_in(generator, 7), 32, 32) | put(once_in(generator, 6), 33, 33) |
+        put(draw_tid(generator, reference), 34, 47) |
+        put(once_in(generator, 4) ? below(generator, 2) : world_state(world, generator->vp).data_space, 51,
+            51);
     if (once_in(generator, generator->hostile_one_in)) {
         op->word[below(generator, 4)] = any(generator);
         op->value ^= any(generator);
@@ -216,24 +251,28 @@ static void draw_answer(struct generator *generator, const struct world *world, 
     op->word[1] = mas[2];
 }
 
-/* An entry that stands already, a little different or just the same: a right more, another frame, gone. */
-static void draw_change(struct generator *generator, const struct world *world, struct op *op)
+/* The registers that write @entry as it is. */
+static void take_entry(struct generator *generator, const struct reference_entry *entry, struct op *op)
 {
-    const struct reference *reference = world_reference(world, generator->vp);
-    const struct reference_entry *entry = &reference->entry[below(generator, reference->entries)];
+    const unsigned rights = (unsigned)entry->ux << 5 | (unsigned)entry->sx << 4 | (unsigned)entry->uw << 3 |
+                            (unsigned)entry->sw << 2 | (unsigned)entry->ur << 1 | entry->sr;
 
-    for (unsigned i = 0; i < 40 && !entry->valid; i++) {
-        entry = &reference->entry[below(generator, reference->entries)];
-    }
+    op->kind = OP_ENTRY;
     op->value = put(entry->array, 35, 35) | put(entry->way, 36, 47) | put(below(generator, 4), 62, 63);
     op->word[0] = put(entry->valid, 32, 32) | put(entry->protect, 33, 33) | put(entry->tid, 34, 47) |
                   put(entry->space, 51, 51) | put(entry->size, 52, 55);
     op->word[1] = entry->page | entry->attributes;
-    op->word[2] = (uint32_t)entry->frame | put(entry->user_bits, 54, 57) |
-                  put((uint32_t)(entry->ux << 5 | entry->sx << 4 | entry->uw << 3 | entry->sw << 2 |
-                                 entry->ur << 1 | entry->sr),
-                      58, 63);
+    op->word[2] = (uint32_t)entry->frame | put(entry->user_bits, 54, 57) | rights;
     op->word[3] = (uint32_t)(entry->frame >> 32);
+}
+
+/* An entry that stands already, a little different or just the same: a right more, another frame, gone. */
+static void draw_change(struct generator *generator, const struct world *world, struct op *op)
+{
+    const struct reference *reference = world_reference(world, generator->vp);
+    const struct reference_entry *entry = draw_valid(generator, reference, below(generator, 2));
+
+    take_entry(generator, entry ? entry : &reference->entry[below(generator, reference->entries)], op);
     switch (below(generator, 6)) {
     case 0: op->word[0] ^= put(1, 32, 32); break;
     case 1: op->word[0] ^= put(1, 51, 51); break;
@@ -248,23 +287,23 @@ static void draw_entry(struct generator *generator, const struct world *world, s
 {
     op->kind = OP_ENTRY;
     switch (below(generator, 8)) {
-    case 0:
-    case 1:
-    case 2: draw_answer(generator, world, op); break;
-    case 3: draw_change(generator, world, op); break;
+    case 0: draw_answer(generator, world, op); break;
+    case 1: draw_change(generator, world, op); break;
     default: draw_new_entry(generator, world, op); break;
     }
 }
 
 /* --- the rest --- */
 
-static void draw_access(struct generator *generator, struct op *op)
+static void draw_access(struct generator *generator, const struct world *world, struct op *op)
 {
+    const struct vmmu_booke_state state = world_state(world, generator->vp);
     static const enum op_kind kinds[] = { OP_LOAD, OP_LOAD, OP_STORE, OP_FETCH };
 
     op->kind = kinds[below(generator, 4)];
-    op->address = draw_address(generator);
-    op->at = once_in(generator, 8) ? op->address : draw_address(generator);
+    op->address =
+        draw_address(generator, world, op->kind == OP_FETCH ? state.instruction_space : state.data_space);
+    op->at = once_in(generator, 8) ? op->address : draw_address(generator, world, state.instruction_space);
     op->which = once_in(generator, 4) ? below(generator, 128) : below(generator, 4);
     op->value = below(generator, 2);
 }
@@ -279,13 +318,13 @@ static void draw_host(struct generator *generator, const struct world *world, st
     op->value = once_in(generator, 3) ? below(generator, 32) : 6;
 }
 
-static void draw_instruction(struct generator *generator, struct op *op)
+static void draw_instruction(struct generator *generator, const struct world *world, struct op *op)
 {
     static const enum op_kind kinds[] = { OP_READ,       OP_SEARCH, OP_SEARCH, OP_INVALIDATE,
                                           OP_INVALIDATE, OP_LOCAL,  OP_WRITE };
 
     op->kind = kinds[below(generator, 7)];
-    op->address = draw_address(generator);
+    op->address = draw_address(generator, world, below(generator, 2));
     if (op->kind == OP_INVALIDATE) {
         op->address = (op->address & ~(PAGE - 1)) | put(below(generator, 2), 60, 60) |
                       put(once_in(generator, 20), 61, 61);
@@ -295,25 +334,65 @@ static void draw_instruction(struct generator *generator, struct op *op)
     }
 }
 
-void generate(struct generator *generator, const struct world *world, struct op *op)
+/* A fault has just been: mostly a kernel answers it at once, by an entry, or by more rights of the one that refused. */
+static bool draw_reaction(struct generator *generator, const struct world *world, struct op *op)
+{
+    const struct world_counters *counters = world_counters(world);
+    const struct reference *reference = world_reference(world, generator->vp);
+    const bool missed = counters->misses != generator->misses;
+    const bool refused = counters->refused != generator->refusals;
+    const struct vmmu_booke_state state = world_state(world, generator->vp);
+
+    generator->misses = counters->misses;
+    generator->refusals = counters->refused;
+    if (below(generator, 3) == 0) {
+        return false;
+    }
+    if (missed) {
+        op->kind = OP_ENTRY;
+        draw_answer(generator, world, op);
+    } else if (refused) {
+        const bool space = generator->last.kind == OP_FETCH ? state.instruction_space : state.data_space;
+        const int place = reference_match(reference, generator->last.address, space, -1);
+
+        if (place < 0) {
+            return false;
+        }
+        take_entry(generator, &reference->entry[place], op);
+        op->word[2] |= below(generator, 64) | below(generator, 64);
+    }
+    return missed || refused;
+}
+
+static void draw(struct generator *generator, const struct world *world, struct op *op)
 {
     const uint32_t what = below(generator, 200);
 
+    *op = (struct op){ .vp = generator->vp };
+    if (draw_reaction(generator, world, op)) {
+        return;
+    }
     if (once_in(generator, 12)) {
         generator->vp = below(generator, world_vps(world));
+        op->vp = generator->vp;
     }
-    *op = (struct op){ .vp = generator->vp };
-    if (what < 50) {
+    if (what < 36) {
         draw_entry(generator, world, op);
-    } else if (what < 150) {
-        draw_access(generator, op);
-    } else if (what < 166) {
+    } else if (what < 160) {
+        draw_access(generator, world, op);
+    } else if (what < 172) {
         draw_set(generator, op);
-    } else if (what < 178) {
+    } else if (what < 180) {
         draw_mode(generator, op);
     } else if (what < 196) {
-        draw_instruction(generator, op);
+        draw_instruction(generator, world, op);
     } else {
         draw_host(generator, world, op);
     }
+}
+
+void generate(struct generator *generator, const struct world *world, struct op *op)
+{
+    draw(generator, world, op);
+    generator->last = *op;
 }

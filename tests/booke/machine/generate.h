@@ -11,10 +11,13 @@
 
 struct generator {
     struct luck luck;
-    unsigned vp;                            /* who goes on */
-    unsigned mixed_one_in;                  /* modes where IS is not DS */
-    unsigned pids_one_in;                   /* PID1 and PID2 in use */
-    unsigned hostile_one_in;                /* entries that no kernel would write */
+    unsigned vp;             /* who goes on */
+    uint64_t misses;         /* until now: a kernel answers one that has just been */
+    unsigned mixed_one_in;   /* modes where IS is not DS */
+    unsigned pids_one_in;    /* PID1 and PID2 in use */
+    unsigned hostile_one_in; /* entries that no kernel would write */
+    uint64_t refusals;       /* likewise */
+    struct op last;
     struct reference_change recent[RECENT]; /* where entries were written */
 };
 

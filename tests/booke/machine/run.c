@@ -48,6 +48,15 @@ static bool step(struct world *world, const struct op *op, uint32_t checks, stru
 
 /* --- runs --- */
 
+/* Chance of its own for each seed and purpose: neighbours among seeds are no neighbours in what is drawn. */
+static struct luck stream(uint64_t seed, uint64_t purpose)
+{
+    struct luck luck = luck_from(seed);
+
+    luck.state = luck_next(&luck) + purpose;
+    return luck_from(luck_next(&luck));
+}
+
 static void add_counters(struct world_counters *sum, const struct world_counters *counters)
 {
     uint64_t *to = (uint64_t *)sum;
@@ -67,7 +76,7 @@ static enum vmmu_status run_world(const struct run *run, struct run_result *resu
     if (!world) {
         return VMMU_NO_MEMORY;
     }
-    generator_init(&generator, result->setting.seed);
+    generator_init(&generator, stream(result->setting.seed, 2).state);
     for (result->script_ops = 0;
          fine && result->script_ops < (long)RUN_WORLD_OPS && result->ops < run->ops;) {
         struct op *op = &result->script[result->script_ops++];
@@ -84,7 +93,7 @@ static enum vmmu_status run_world(const struct run *run, struct run_result *resu
 
 enum vmmu_status run_random(const struct run *run, struct run_result *result)
 {
-    struct luck luck = luck_from(run->seed);
+    struct luck luck = stream(run->seed, 1);
     enum vmmu_status status = VMMU_OK;
 
     catch_crashes();

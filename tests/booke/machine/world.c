@@ -362,6 +362,11 @@ unsigned world_processors(const struct world *world)
     return world->cpus;
 }
 
+struct vmmu_booke_state world_state(const struct world *world, unsigned vp)
+{
+    return world->vp[vp % world->vps].state;
+}
+
 const struct reference *world_reference(const struct world *world, unsigned vp)
 {
     return &world->vp[vp % world->vps].reference;

@@ -79,6 +79,7 @@ const struct world_counters *world_counters(const struct world *world);
 /* For generators: how many there are; what the guest of a VP believes, and where its memory is. */
 unsigned world_vps(const struct world *world);
 unsigned world_processors(const struct world *world);
+struct vmmu_booke_state world_state(const struct world *world, unsigned vp);
 const struct reference *world_reference(const struct world *world, unsigned vp);
 const struct host_memory *world_memory(const struct world *world, unsigned vp);
 

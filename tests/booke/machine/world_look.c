@@ -345,8 +345,14 @@ void world_look(struct world *world)
 
 /* --- thrift --- */
 
+/* Whether an entry had to go: a virtual one there has changed, or its shadow PID was taken. */
 static bool is_caused(const struct world *world, const struct real_entry *gone)
 {
+    for (unsigned i = 0; i < world->cpus; i++) {
+        if (world->cpu[i].generation != world->cpu[i].real.generation) {
+            return true;
+        }
+    }
     for (unsigned i = 0; i < world->vps; i++) {
         if (is_touched(&world->vp[i].reference, gone->first, gone->last)) {
             return true;
