@@ -292,7 +292,9 @@ void vmmu_booke_miss(struct vmmu_booke *booke, uint32_t ea, struct vmmu_booke_ac
 /* The page that an entry maps: 4 KiB to 4 GiB and more. */
 static inline uint64_t vmmu_booke_entry_bytes(const struct vmmu_booke_entry *entry)
 {
-    return UINT64_C(1024) << 2 * (entry->mas1 >> VMMU_MAS1_TSIZE_SHIFT & 0xf);
+    const unsigned shift = 2 * (entry->mas1 >> VMMU_MAS1_TSIZE_SHIFT & 0xf) + 10;
+
+    return shift < 32 ? UINT32_C(1) << shift : BIT64(shift);
 }
 
 /* --- the real TLB --- */

@@ -4,57 +4,59 @@
  * Invariants: a register holds no bit that the processor has not; a valid entry has a size that its array has, an entry of an array
  * of one size that size, and an entry of an array that cannot protect is not protected. Real entries are made from valid entries
  * only, and the watch hears of it before such an entry changes; a lookup sees the entries of array 1 up to the last valid one: nothing
- * here may write an entry in another way than by put().
+ * may write an entry but put() and invalidate_entry().
  */
 #include "lib/booke/tlb.h"
 
-/* After entry @index was written: how many of array 1 a lookup has to see. */
+/* After entry @index, which is of array 1, was written: how many of that a lookup has to see. */
 static void note_used(struct vmmu_booke *booke, unsigned index)
 {
     struct vmmu_booke_array *const array = &booke->array[1];
-    const unsigned upto = index + 1U - array->first;
 
-    if (index < array->first) {
-        return;
-    }
-    if (booke_is_valid(&booke->entries[index]) && upto > array->used) {
-        array->used = (uint16_t)upto;
+    if (booke_is_valid(&booke->entries[index]) && index - array->first >= array->used) {
+        array->used = (uint16_t)(index - array->first + 1);
     }
     while (array->used > 0 && !booke_is_valid(&booke->entries[array->first + array->used - 1U])) {
         array->used--;
     }
 }
 
-/* Entry @index becomes @mas1, @mas2, @mas3 and @mas7, unless it is just that already. */
-static void put(struct vmmu_booke *booke, unsigned index, const struct vmmu_booke_mas *mas)
+static inline void announce(struct vmmu_booke *booke, unsigned index)
+{
+    if (booke->entries[index].made != 0 && booke_is_valid(&booke->entries[index])) {
+        booke->watch.changing(booke->watch.context, booke, index);
+    }
+}
+
+/* Entry @index becomes @mas1, and MAS2, MAS3 and MAS7 as they are, unless it is just that already. */
+static inline void put(struct vmmu_booke *booke, unsigned index, uint32_t mas1)
 {
     struct vmmu_booke_entry *const entry = &booke->entries[index];
+    const struct vmmu_booke_mas *const mas = &booke->mas;
 
-    if (entry->mas1 == mas->mas1 && entry->mas2 == mas->mas2 && entry->mas3 == mas->mas3 &&
+    if (entry->mas3 == mas->mas3 && entry->mas2 == mas->mas2 && entry->mas1 == mas1 &&
         entry->mas7 == mas->mas7) {
         return;
     }
-    if (booke_is_valid(entry) && entry->made != 0) {
-        booke->watch.changing(booke->watch.context, booke, index);
-    }
-    entry->mas1 = mas->mas1;
+    announce(booke, index);
+    entry->mas1 = mas1;
     entry->mas2 = mas->mas2;
     entry->mas3 = mas->mas3;
     entry->mas7 = (uint16_t)mas->mas7;
-    note_used(booke, index);
+    if (index >= booke->array[1].first) {
+        note_used(booke, index);
+    }
 }
 
 /* --- invalidation --- */
 
 static void invalidate_entry(struct vmmu_booke *booke, unsigned index)
 {
-    const struct vmmu_booke_entry *const entry = &booke->entries[index];
-
-    put(booke, index,
-        &(struct vmmu_booke_mas){ .mas1 = entry->mas1 & ~VMMU_MAS1_VALID,
-                                  .mas2 = entry->mas2,
-                                  .mas3 = entry->mas3,
-                                  .mas7 = entry->mas7 });
+    announce(booke, index);
+    booke->entries[index].mas1 &= ~VMMU_MAS1_VALID;
+    if (index >= booke->array[1].first) {
+        note_used(booke, index);
+    }
 }
 
 static inline bool is_open(const struct vmmu_booke_entry *entry)
@@ -66,11 +68,13 @@ static inline bool is_open(const struct vmmu_booke_entry *entry)
 static void invalidate_where(struct vmmu_booke *booke, const struct vmmu_booke_array *array, uint32_t mask,
                              uint32_t value)
 {
-    const unsigned end = array->first + array->entries;
+    const struct vmmu_booke_entry *const end = booke->entries + array->first + array->entries;
+    const uint32_t looked_at = mask | VMMU_MAS1_VALID | VMMU_MAS1_IPROT;
+    const uint32_t found = value | VMMU_MAS1_VALID;
 
-    for (unsigned i = array->first; i < end; i++) {
-        if (is_open(&booke->entries[i]) && (booke->entries[i].mas1 & mask) == value) {
-            invalidate_entry(booke, i);
+    for (const struct vmmu_booke_entry *at = booke->entries + array->first; at < end; at++) {
+        if ((at->mas1 & looked_at) == found) {
+            invalidate_entry(booke, (unsigned)(at - booke->entries));
         }
     }
 }
@@ -170,10 +174,9 @@ static const struct vmmu_booke_array *array_of(const struct vmmu_booke *booke, u
     return &booke->array[selects >> VMMU_MAS0_TLBSEL_SHIFT & (VMMU_BOOKE_ARRAYS - 1)];
 }
 
-/* Index of the entry that MAS0, and in array 0 MAS2, name; -1 if there are fewer ways than that. */
-static int named(const struct vmmu_booke *booke)
+/* Index of the entry of @array that MAS0, and in array 0 MAS2, name; -1 if there are fewer ways than that. */
+static inline int named(const struct vmmu_booke *booke, const struct vmmu_booke_array *array)
 {
-    const struct vmmu_booke_array *const array = array_of(booke, booke->mas.mas0);
     const uint32_t way = booke->mas.mas0 >> VMMU_MAS0_ESEL_SHIFT & array->way_mask;
 
     return way < array->ways ? (int)(booke_set_first(array, booke->mas.mas2) + way) : -1;
@@ -202,14 +205,12 @@ static uint32_t held(const struct vmmu_booke_array *array, uint32_t mas1)
 int vmmu_booke_write(struct vmmu_booke *booke)
 {
     const struct vmmu_booke_array *const array = array_of(booke, booke->mas.mas0);
-    const int index = named(booke);
-    struct vmmu_booke_mas mas = booke->mas;
+    const int index = named(booke, array);
 
     if (index < 0) {
         return -1;
     }
-    mas.mas1 = held(array, mas.mas1);
-    put(booke, (unsigned)index, &mas);
+    put(booke, (unsigned)index, held(array, booke->mas.mas1));
     if (array->first == 0) {
         const uint32_t next = booke->mas.mas0 & array->way_mask;
 
@@ -238,7 +239,7 @@ static void show(struct vmmu_booke *booke, const struct vmmu_booke_entry *entry)
 void vmmu_booke_read(struct vmmu_booke *booke)
 {
     const struct vmmu_booke_array *const array = array_of(booke, booke->mas.mas0);
-    const int index = named(booke);
+    const int index = named(booke, array);
 
     if (array->first == 0) {
         booke->mas.mas0 = (booke->mas.mas0 & ~(uint32_t)array->way_mask) |

@@ -38,12 +38,13 @@ static inline bool booke_covers(const struct vmmu_booke_entry *entry, uint32_t e
     return (entry->mas2 ^ ea) >> 2 * booke_tsize(entry->mas1) >> 10 == 0;
 }
 
+/* The address first: it is what most entries differ in. */
 static inline bool booke_answers(const struct vmmu_booke_entry *entry, uint32_t ea,
                                  const struct vmmu_booke_key *key)
 {
     const uint32_t tid = entry->mas1 & VMMU_MAS1_TID;
 
-    return (entry->mas1 & (VMMU_MAS1_VALID | VMMU_MAS1_TS)) == key->state && booke_covers(entry, ea) &&
+    return booke_covers(entry, ea) && (entry->mas1 & (VMMU_MAS1_VALID | VMMU_MAS1_TS)) == key->state &&
            (tid == 0 || tid == key->tid[0] || tid == key->tid[1] || tid == key->tid[2]);
 }
 

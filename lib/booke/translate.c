@@ -6,83 +6,95 @@
  */
 #include "lib/booke/tlb.h"
 
-static int find_among(const struct vmmu_booke *booke, unsigned first, unsigned ways, uint32_t ea,
-                      const struct vmmu_booke_key *key)
+/*
+ * The first of the entries from @index up to @end that answers, or -1. Inlined, as what calls it is: this and what follows run at
+ * each miss of the real TLB, and a key in registers halves it.
+ */
+static inline int find_among(const struct vmmu_booke_entry *entries, unsigned index, unsigned end,
+                             uint32_t ea, const struct vmmu_booke_key *key)
 {
-    const struct vmmu_booke_entry *entry = &booke->entries[first];
-
-    for (unsigned i = 0; i < ways; i++, entry++) {
-        if (booke_answers(entry, ea, key)) {
-            return (int)(first + i);
+    for (; index < end; index++) {
+        if (booke_answers(&entries[index], ea, key)) {
+            return (int)index;
         }
     }
     return -1;
 }
 
-int vmmu_booke_find(const struct vmmu_booke *booke, uint32_t ea, const struct vmmu_booke_key *key)
+static inline int find(const struct vmmu_booke *booke, uint32_t ea, const struct vmmu_booke_key *key)
 {
     const struct vmmu_booke_array *const sets = &booke->array[0];
     const struct vmmu_booke_array *const full = &booke->array[1];
-    const int index = find_among(booke, booke_set_first(sets, ea), sets->ways, ea, key);
+    const unsigned set = booke_set_first(sets, ea);
+    const int index = find_among(booke->entries, set, set + sets->ways, ea, key);
 
-    return index >= 0 ? index : find_among(booke, full->first, full->used, ea, key);
+    return index >= 0 ? index : find_among(booke->entries, full->first, full->first + full->used, ea, key);
 }
 
-/* The right that an access needs: of the supervisor, by kind. Those of problem state stand one bit higher in MAS3. */
-static uint32_t needed(struct vmmu_booke_access access)
+int vmmu_booke_find(const struct vmmu_booke *booke, uint32_t ea, const struct vmmu_booke_key *key)
 {
-    uint32_t right = 0;
-
-    switch (access.kind) {
-    case VMMU_BOOKE_LOAD: right = VMMU_MAS3_SR; break;
-    case VMMU_BOOKE_STORE: right = VMMU_MAS3_SW; break;
-    case VMMU_BOOKE_FETCH: right = VMMU_MAS3_SX; break;
-    }
-    return access.problem ? right << 1 : right;
+    return find(booke, ea, key);
 }
 
-_Static_assert(VMMU_MAS3_UR == VMMU_MAS3_SR << 1 && VMMU_MAS3_UW == VMMU_MAS3_SW << 1 &&
+/* The right that an access needs: of the supervisor by kind, in the order of the kinds; that of problem state one bit higher. */
+static inline uint32_t needed(struct vmmu_booke_access access)
+{
+    return (uint32_t)VMMU_MAS3_SR << 2 * access.kind << access.problem;
+}
+
+_Static_assert(VMMU_MAS3_SR << 2 * VMMU_BOOKE_LOAD == VMMU_MAS3_SR &&
+                   VMMU_MAS3_SR << 2 * VMMU_BOOKE_STORE == VMMU_MAS3_SW &&
+                   VMMU_MAS3_SR << 2 * VMMU_BOOKE_FETCH == VMMU_MAS3_SX &&
+                   VMMU_MAS3_UR == VMMU_MAS3_SR << 1 && VMMU_MAS3_UW == VMMU_MAS3_SW << 1 &&
                    VMMU_MAS3_UX == VMMU_MAS3_SX << 1,
-               "rights of problem state one bit above the supervisor's");
+               "two bits for each kind of access, the supervisor's and that of problem state");
 
-/* The bits of the offset are the address's own, whatever the entry has there. */
-static vmmu_gpa translated(const struct vmmu_booke_entry *entry, uint32_t ea, uint64_t page_bytes)
+#define TSIZE_4G 11
+
+/* The bits of the offset are the address's own, whatever the entry has there. In words, which a 32-bit processor has. */
+static inline vmmu_gpa translated(const struct vmmu_booke_entry *entry, uint32_t ea)
 {
-    const uint64_t frame = (uint64_t)entry->mas7 << 32 | (entry->mas3 & VMMU_MAS3_RPN);
+    const unsigned size = booke_tsize(entry->mas1);
+    const uint32_t frame_mask = UINT32_MAX << 2 * size << 10;
+    const uint32_t high = size <= TSIZE_4G ? entry->mas7 : entry->mas7 & UINT32_MAX << 2 * (size - TSIZE_4G);
 
-    return (vmmu_gpa){ (frame & ~(page_bytes - 1)) | (ea & (page_bytes - 1)) };
+    return (vmmu_gpa){ (uint64_t)high << 32 | (entry->mas3 & frame_mask) | (ea & ~frame_mask) };
 }
 
-static struct vmmu_booke_result missed(struct vmmu_booke_access access)
+static inline uint32_t syndrome(struct vmmu_booke_access access)
 {
-    return (struct vmmu_booke_result){ .verdict = VMMU_BOOKE_MISS,
-                                       .esr = access.kind == VMMU_BOOKE_STORE ? VMMU_ESR_ST : 0 };
+    return access.kind == VMMU_BOOKE_STORE ? VMMU_ESR_ST : 0;
+}
+
+static inline struct vmmu_booke_result by_entry(const struct vmmu_booke *booke, unsigned index, uint32_t ea,
+                                                struct vmmu_booke_access access)
+{
+    const struct vmmu_booke_entry *const entry = &booke->entries[index];
+
+    if ((entry->mas3 & needed(access)) == 0) {
+        return (struct vmmu_booke_result){ .verdict = VMMU_BOOKE_REFUSED,
+                                           .index = (uint16_t)index,
+                                           .esr = syndrome(access) };
+    }
+    return (struct vmmu_booke_result){ .verdict = VMMU_BOOKE_HIT,
+                                       .index = (uint16_t)index,
+                                       .gpa = translated(entry, ea),
+                                       .page_bytes = vmmu_booke_entry_bytes(entry),
+                                       .attributes = entry->mas2 & VMMU_MAS4_ATTRIBUTES };
 }
 
 struct vmmu_booke_result vmmu_booke_by_entry(const struct vmmu_booke *booke, unsigned index, uint32_t ea,
                                              struct vmmu_booke_access access)
 {
-    const struct vmmu_booke_entry *const entry = &booke->entries[index];
-    struct vmmu_booke_result result = missed(access);
-
-    result.index = (uint16_t)index;
-    if ((entry->mas3 & needed(access)) == 0) {
-        result.verdict = VMMU_BOOKE_REFUSED;
-        return result;
-    }
-    result.verdict = VMMU_BOOKE_HIT;
-    result.esr = 0;
-    result.page_bytes = vmmu_booke_entry_bytes(entry);
-    result.gpa = translated(entry, ea, result.page_bytes);
-    result.attributes = entry->mas2 & VMMU_MAS4_ATTRIBUTES;
-    return result;
+    return by_entry(booke, index, ea, access);
 }
 
 struct vmmu_booke_result vmmu_booke_translate(const struct vmmu_booke *booke, uint32_t ea,
                                               struct vmmu_booke_access access)
 {
     const struct vmmu_booke_key key = booke_key(access.space, booke->pid[0], booke->pid[1], booke->pid[2]);
-    const int index = vmmu_booke_find(booke, ea, &key);
+    const int index = find(booke, ea, &key);
 
-    return index >= 0 ? vmmu_booke_by_entry(booke, (unsigned)index, ea, access) : missed(access);
+    return index >= 0 ? by_entry(booke, (unsigned)index, ea, access)
+                      : (struct vmmu_booke_result){ .verdict = VMMU_BOOKE_MISS, .esr = syndrome(access) };
 }

@@ -53,6 +53,20 @@ static void test_a_page_of_4g_maps_every_effective_address(void **state)
     EXPECT_EQ(translate(0, VMMU_BOOKE_LOAD, false).page_bytes, UINT64_C(0x100000000));
 }
 
+static void test_a_page_of_more_than_4g_ignores_rpn_bits_of_mas7_too(void **state)
+{
+    const struct vmmu_booke_config config = { { 0x04110200, 0x101dc010 }, 3, 8, 36 };
+
+    (void)state;
+    virtual_start_as(&mmu, &config);
+    (void)virtual_write(&mmu, ENTRY(0), V | TSIZE(12), 0x12345000, UINT64_C(0x789abc000) | ALL_RIGHTS);
+    EXPECT_EQ(virtual_load(&mmu, false, 0xfedcba98), UINT64_C(0x4fedcba98));
+    EXPECT_EQ(translate(0, VMMU_BOOKE_LOAD, false).page_bytes, UINT64_C(0x400000000));
+    (void)virtual_write(&mmu, ENTRY(0), V | TSIZE(13), 0x12345000, UINT64_C(0xf89abc000) | ALL_RIGHTS);
+    EXPECT_EQ(virtual_load(&mmu, false, 0xfedcba98), UINT64_C(0x0fedcba98));
+    EXPECT_EQ(translate(0, VMMU_BOOKE_LOAD, false).page_bytes, UINT64_C(0x1000000000));
+}
+
 static void test_a_page_of_tlb0_maps_4k_anywhere_in_36_bits(void **state)
 {
     (void)state;
@@ -212,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_a_page_of_each_size_maps_its_bytes_and_no_others, start),
         cmocka_unit_test_setup(test_a_page_of_4g_maps_every_effective_address, start),
+        cmocka_unit_test_setup(test_a_page_of_more_than_4g_ignores_rpn_bits_of_mas7_too, start),
         cmocka_unit_test_setup(test_a_page_of_tlb0_maps_4k_anywhere_in_36_bits, start),
         cmocka_unit_test_setup(test_an_entry_that_is_not_valid_does_not_match, start),
         cmocka_unit_test_setup(test_ts_is_compared_with_the_address_space_of_the_access, start),
