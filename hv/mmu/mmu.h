@@ -21,25 +21,33 @@ enum mmu_verdict {
 /* One way to make guest memory. What may be NULL says so. */
 struct mmu_technique {
     const char *name;
-    size_t state_bytes; /* of what begins with its struct mmu */
-    const char *(*create)(
-        struct partition *partition); /* NULL, or why not; the state is zeroed but for struct mmu */
-    enum mmu_verdict (*fault)(struct vp *vp, const struct exit_memory *memory);
-    bool (*map)(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights); /* one page */
-    bool (*unmap)(struct partition *partition, vmmu_gpa gpa);                              /* one page */
-    bool (*reaches)(const struct mmu *mmu, vmmu_gpa gpa); /* it can translate such an address */
-    void (*wrote)(struct partition *partition, vmmu_gpa gpa, uint32_t bytes); /* may be NULL */
-    void (*drop_all)(
-        struct partition *partition); /* NULL: nothing is made that could be dropped and made again */
+    size_t state_bytes; /* of what begins with its struct mmu, zeroed but for that when it is created */
 
-    /* For people. */
-    void (*report)(const struct partition *partition, struct json *json); /* members of the object "mmu" */
-    void (*state)(const struct partition *partition,
-                  struct json *json); /* members of the partition's state */
+    /* NULL, or why not. */
+    const char *(*create)(struct partition *partition);
+    enum mmu_verdict (*fault)(struct vp *vp, const struct exit_memory *memory);
+
+    /* What shows at a page has changed. */
+    bool (*map)(struct partition *partition, vmmu_gpa gpa, vmmu_hpa page, uint8_t rights);
+    bool (*unmap)(struct partition *partition, vmmu_gpa gpa);
+
+    /* Whether it can translate such an address. */
+    bool (*reaches)(const struct mmu *mmu, vmmu_gpa gpa);
+
+    /* The hypervisor has written there. May be NULL. */
+    void (*wrote)(struct partition *partition, vmmu_gpa gpa, uint32_t bytes);
+
+    /* Drop what has been made for the guest, and can be made again. NULL: there is nothing of the kind. */
+    void (*drop_all)(struct partition *partition);
+
+    /* For people: members of the object "mmu" and of the partition's state; text; a document, or an element of a list. */
+    void (*report)(const struct partition *partition, struct json *json);
+    void (*state)(const struct partition *partition, struct json *json);
     void (*walk)(const struct vp *vp, vmmu_gva va, const struct format_sink *sink);
     void (*counters)(const struct partition *partition, const struct format_sink *sink);
-    void (*tlb)(const struct vp *vp,
-                struct json *json); /* a VP's document, an element of a list; may be NULL */
+    void (*tlb)(const struct vp *vp, struct json *json); /* may be NULL */
+
+    /* Whether one of its tables is in that page of the machine's. */
     bool (*has_table)(const struct mmu *mmu, vmmu_hpa page);
 };
 

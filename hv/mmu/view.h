@@ -16,7 +16,7 @@ void mmu_walk(const struct vp *vp, vmmu_gva va, const struct format_sink *sink);
 /* What the technique counts of what it makes, as text. */
 void mmu_counters(const struct partition *partition, const struct format_sink *sink);
 
-/* An element of a list: the VP's TLB, as the guest wrote it and as the processor has it. False: the technique keeps none. */
+/* A document, or an element of a list: the VP's TLB, as the guest wrote it and as the processor has it. False: the technique keeps none. */
 bool mmu_tlb(const struct vp *vp, struct json *json);
 
 /*

@@ -104,14 +104,31 @@ static void say_shadow(struct partition *partition, struct answer *answer)
     mmu_counters(partition, &control_text);
 }
 
+/* The VP that the request is about, or NULL, which is said. */
+static const struct vp *vp_of(const struct partition *partition, const struct answer *answer)
+{
+    if (answer->request->vp >= partition->vp_count) {
+        say("there is no VP %u\n", answer->request->vp);
+        return NULL;
+    }
+    return partition->vps[answer->request->vp];
+}
+
 static void say_walk(struct partition *partition, struct answer *answer)
 {
-    const struct request *request = answer->request;
+    const struct vp *vp = vp_of(partition, answer);
 
-    if (request->vp < partition->vp_count) {
-        mmu_walk(partition->vps[request->vp], request->va, &control_text);
-    } else {
-        say("there is no VP %u\n", request->vp);
+    if (vp) {
+        mmu_walk(vp, answer->request->va, &control_text);
+    }
+}
+
+static void add_tlb(struct partition *partition, struct answer *answer)
+{
+    const struct vp *vp = vp_of(partition, answer);
+
+    if (vp && !mmu_tlb(vp, &answer->json)) {
+        say("the TLB is the processor's own\n");
     }
 }
 
@@ -331,15 +348,18 @@ static void answer_about(unsigned first, unsigned end, struct answer *answer)
     case REQUEST_CONSOLE_READ: for_each(first, end, answer, add_console); break;
     case REQUEST_SHADOW: for_each(first, end, answer, say_shadow); break;
     case REQUEST_WALK: for_each(first, end, answer, say_walk); break;
+    case REQUEST_TLB: for_each(first, end, answer, add_tlb); break;
     case REQUEST_STOP: answer_stop(first, end, answer); break;
     case REQUEST_GO: answer_go(first, end, answer); break;
     case REQUEST_CONSOLE: for_each(first, end, answer, say_focus); break;
     case REQUEST_READ: answer_read(answer->request); break;
     case REQUEST_PAGES: answer_pages(answer->request); break;
     case REQUEST_UNKNOWN:
-        say("requests are: stats, counters, shadow, walk ADDRESS [VP], stop, go, state, read ADDRESS COUNT, "
-            "pages ADDRESS COUNT, partitions, console N, console-read N; the first six take the number of a "
-            "partition behind all else\n");
+        say("requests are: stats, counters, shadow, walk ADDRESS [VP], tlb [VP], stop, go, state, read "
+            "ADDRESS "
+            "COUNT, pages ADDRESS COUNT, partitions, console N, console-read N; the first seven take the "
+            "number of "
+            "a partition behind all else\n");
         break;
     }
     end_line();

@@ -60,18 +60,26 @@ static bool take_number(const char **at, unsigned base, uint64_t most, uint64_t 
     return true;
 }
 
-static struct request read_walk(const char *at)
+/* What is left of a request names a VP: [VP [N]]. */
+static struct request read_vp(const char *at, enum request_kind kind)
 {
-    struct request request = { .kind = REQUEST_UNKNOWN };
     uint64_t vp = 0;
     uint64_t partition = 0;
 
-    if (take_number(&at, 16, UINT64_MAX, &request.va.v) && (!*at || take_number(&at, 10, UINT32_MAX, &vp)) &&
-        (!*at || take_number(&at, 10, REQUEST_ALL - 1, &partition)) && !*at) {
-        request.kind = REQUEST_WALK;
-        request.vp = (unsigned)vp;
-        request.partition = (uint32_t)partition;
+    if ((*at && !take_number(&at, 10, UINT32_MAX, &vp)) ||
+        (*at && !take_number(&at, 10, REQUEST_ALL - 1, &partition)) || *at) {
+        return (struct request){ .kind = REQUEST_UNKNOWN };
     }
+    return (struct request){ .kind = kind, .vp = (unsigned)vp, .partition = (uint32_t)partition };
+}
+
+static struct request read_walk(const char *at)
+{
+    vmmu_gva va;
+    const bool has_va = take_number(&at, 16, UINT64_MAX, &va.v);
+    struct request request = read_vp(at, has_va ? REQUEST_WALK : REQUEST_UNKNOWN);
+
+    request.va = va;
     return request;
 }
 
@@ -122,6 +130,9 @@ static struct request read_line(const char *at)
 
     if (take_word(&at, "walk")) {
         return read_walk(at);
+    }
+    if (take_word(&at, "tlb")) {
+        return read_vp(at, REQUEST_TLB);
     }
     if (take_word(&at, "read")) {
         return read_memory(at, REQUEST_READ);

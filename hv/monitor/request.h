@@ -3,10 +3,11 @@
  *
  *   stats [N]           the document about partition N, or of all of them
  *   counters [N]        the same without registers, code and trace: a tenth of it
- *   shadow [N]          the counters of shadow tables
+ *   shadow [N]          the counters of what is made for guests to translate by: shadow tables, entries of the TLB
  *   walk ADDRESS [VP [N]]
- *                       a guest-virtual address, in hexadecimal, through the guest's tables and through ours; of VP 0 of partition
- *                       0 unless said
+ *                       a guest-virtual address, in hexadecimal, through the guest's tables (or its TLB) and through ours; of VP 0 of
+ *                       partition 0 unless said
+ *   tlb [VP [N]]        all entries of the TLB that a guest writes itself, and what the processor has of them
  *   stop [N]            the VPs of partition N, or all, do not run on
  *   go [N]              and now they do
  *   state               the document of all that a translation depends on: docs/dump.md
@@ -32,6 +33,7 @@ enum request_kind {
     REQUEST_COUNTERS,
     REQUEST_SHADOW,
     REQUEST_WALK,
+    REQUEST_TLB,
     REQUEST_STOP,
     REQUEST_GO,
     REQUEST_STATE,
@@ -47,7 +49,7 @@ struct request {
     enum request_kind kind;
     uint32_t partition; /* where it is about one; REQUEST_ALL if none was named */
     vmmu_gva va;        /* REQUEST_WALK */
-    unsigned vp;        /* REQUEST_WALK */
+    unsigned vp;        /* REQUEST_WALK, REQUEST_TLB */
     vmmu_hpa at;        /* REQUEST_READ, REQUEST_PAGES */
     unsigned count;     /* of these: from 1 to REQUEST_COUNT_MOST */
 };

@@ -45,6 +45,19 @@ static void test_a_request_is_a_word_on_a_line(void **state)
     EXPECT_EQ(ask("g\n").kind, REQUEST_UNKNOWN);
 }
 
+static void test_tlb_is_of_the_first_vp_unless_one_is_named(void **state)
+{
+    (void)state;
+    EXPECT_EQ(ask("tlb\n").kind, REQUEST_TLB);
+    EXPECT_EQ(ask("tlb\n").vp, 0);
+    EXPECT_EQ(ask("tlb\n").partition, 0);
+    EXPECT_EQ(ask("tlb 3\n").vp, 3);
+    EXPECT_EQ(ask("tlb 3 2\n").partition, 2);
+    EXPECT_EQ(ask("tlb 3 2 1\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("tlb x\n").kind, REQUEST_UNKNOWN);
+    EXPECT_EQ(ask("tlbs\n").kind, REQUEST_UNKNOWN);
+}
+
 static void test_what_is_not_about_one_partition_is_about_all(void **state)
 {
     static const char *const plain[] = { "stats\n", "counters\n", "shadow\n", "stop\n", "go\n" };
@@ -213,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_is_a_word_on_a_line),
+        cmocka_unit_test(test_tlb_is_of_the_first_vp_unless_one_is_named),
         cmocka_unit_test(test_what_is_not_about_one_partition_is_about_all),
         cmocka_unit_test(test_a_partition_is_a_number),
         cmocka_unit_test(test_a_console_is_somebodys),
