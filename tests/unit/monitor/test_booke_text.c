@@ -136,7 +136,7 @@ static void test_an_entry_that_was_never_used_has_none_beside_it(void **state)
 
     (void)state;
     booke_text_walk(&sink, &view, 0x20003010);
-    EXPECT(strstr(text, "guest  TLB0   3.1   ea 20003000     4K  gpa 000007000  user ---  super rw-"));
+    EXPECT(strstr(text, "guest  TLB0   3.1   ea 20003000     4K  gpa 000007000  user ---  super rwx"));
     EXPECT(strstr(text, "real   none: made when it is used\n"));
     EXPECT(strstr(text, "load   no right: data storage interrupt\n"));
 }
