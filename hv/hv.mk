@@ -5,12 +5,12 @@ HV         := $(BUILD)/hv
 # What is one processor's: techniques of its MMU, formats of its guests and its loaders, devices of its machines. The rest
 # of these rooms is both's.
 HV_NEUTRAL_ROOMS := hv/boot hv/vp hv/mmu hv/dev hv/guest hv/monitor
-HV_PPC_FILES     := hv/boot/bundle% hv/boot/fdt_boot% hv/mmu/booke% hv/dev/mpic% hv/dev/e500% hv/guest/e500% hv/guest/fdt% hv/guest/uimage% \
-                    hv/monitor/booke%
+HV_PPC_FILES     := hv/boot/bundle% hv/boot/fdt_boot% hv/mmu/booke% hv/dev/mpic% hv/dev/e500% hv/guest/config_e500% \
+                    hv/guest/e500% hv/guest/fdt% hv/guest/uimage% hv/monitor/booke%
 HV_X86_FILES     := hv/boot/multiboot% hv/boot/rsdp% hv/mmu/nested% hv/mmu/shadow% hv/mmu/x86% hv/monitor/shadow% \
                     hv/dev/acpi_pm% hv/dev/calendar% hv/dev/ioapic% hv/dev/lapic% hv/dev/pc.c hv/dev/pc_% hv/dev/pic% \
-                    hv/dev/pit% hv/dev/rtc% hv/guest/acpi% hv/guest/aml% hv/guest/config_% hv/guest/firmware% \
-                    hv/guest/linux% hv/guest/mp.c hv/guest/multiboot% hv/guest/start.c hv/guest/tables%
+                    hv/dev/pit% hv/dev/rtc% hv/guest/acpi% hv/guest/aml% hv/guest/config_policy% hv/guest/config_x86% \
+                    hv/guest/firmware% hv/guest/linux% hv/guest/mp.c hv/guest/multiboot% hv/guest/start.c hv/guest/tables%
 HV_ALL_NEUTRAL   := $(sort $(shell find $(HV_NEUTRAL_ROOMS) -name '*.c' -o -name '*.S' 2>/dev/null))
 
 HV_SOURCES := $(filter-out $(HV_PPC_FILES),$(HV_ALL_NEUTRAL)) \

@@ -144,13 +144,17 @@ enum vmmu_status config_parse(const char *words, const struct config_arch *arch,
 
 static bool parse_role(struct word word, enum config_role *role)
 {
-    if (word_is(word, "kernel")) {
-        *role = CONFIG_ROLE_KERNEL;
-        return true;
-    }
-    if (word_is(word, "initrd")) {
-        *role = CONFIG_ROLE_INITRD;
-        return true;
+    static const char *const names[] = {
+        [CONFIG_ROLE_KERNEL] = "kernel",
+        [CONFIG_ROLE_INITRD] = "initrd",
+        [CONFIG_ROLE_PAYLOAD] = "payload",
+    };
+
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (word_is(word, names[i])) {
+            *role = (enum config_role)i;
+            return true;
+        }
     }
     return false;
 }
@@ -199,7 +203,7 @@ enum vmmu_status config_parse_module(const char *words, bool first, struct confi
         /* The file name, as some loaders pass it; then a role, if one is given. */
         word = word_next(&rest);
         if (word.length && !parse_role(word, &module->role)) {
-            *error = "a module's words begin with kernel or initrd";
+            *error = "a module's words begin with kernel, initrd or payload";
             *at = word.text;
             return VMMU_INVALID;
         }

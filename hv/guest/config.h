@@ -33,6 +33,9 @@ struct config {
     uint32_t pool_pages; /* of shadow pages; 0: as the technique has it */
     bool stop_port;      /* a guest that writes to PC_PORT_DEBUG_STOP is held */
     bool record_entries; /* a test: each entry into a guest is recorded, where the backend can */
+
+    /* Of PowerPC (config_e500.h). */
+    bool paravirtual; /* a guest that knows KVM's interface finds it */
 };
 
 /* What the hypervisor's whole line asks for. */
@@ -76,7 +79,11 @@ VMMU_MUST_USE
 enum vmmu_status config_parse(const char *words, const struct config_arch *arch, struct config_line *line,
                               const char **error, const char **at);
 
-enum config_role { CONFIG_ROLE_KERNEL, CONFIG_ROLE_INITRD };
+enum config_role {
+    CONFIG_ROLE_KERNEL,
+    CONFIG_ROLE_INITRD,
+    CONFIG_ROLE_PAYLOAD, /* what the kernel, itself a boot loader, is to start */
+};
 
 struct config_module {
     enum config_role role;
@@ -87,7 +94,7 @@ struct config_module {
 
 /**
  * Read a module's words: [FILE] kernel [partition=NUMBER] [protocol=linux|multiboot|epapr] [-- COMMAND LINE], or
- * [FILE] initrd [partition=NUMBER] [-- WORDS]. Without a role the first module is the kernel and later ones are
+ * [FILE] initrd|payload [partition=NUMBER] [-- WORDS]. Without a role the first module is the kernel and later ones are
  * initrds: @first says which. Without a number it is partition 0's.
  *
  * Returns as config_parse() does.

@@ -117,6 +117,10 @@ static enum vmmu_status load_by_format(const struct guest_memory *memory, const 
 enum vmmu_status guest_load(const struct guest_memory *memory, const struct guest_layout *layout,
                             const struct guest_boot *boot, struct guest_start *start, const char **error)
 {
+    if (boot->payload.size != 0) {
+        *error = "no guest of this machine takes a payload";
+        return VMMU_INVALID;
+    }
     switch (boot->protocol) {
     case CONFIG_PROTOCOL_ANY: return load_by_format(memory, layout, boot, start, error);
     case CONFIG_PROTOCOL_MULTIBOOT: return guest_load_multiboot(memory, layout, boot, start, error);

@@ -55,7 +55,8 @@ static void read_module(const struct boot_module *from, const struct config_modu
                                      .size = from->size_bytes,
                                      .command_line = module->command_line };
 
-    if (module->role == CONFIG_ROLE_KERNEL) {
+    switch (module->role) {
+    case CONFIG_ROLE_KERNEL:
         if (loading->has_kernel) {
             refuse("two modules call themselves the kernel of one partition", from->words);
         }
@@ -63,10 +64,19 @@ static void read_module(const struct boot_module *from, const struct config_modu
         loading->boot.kernel = blob;
         loading->boot.command_line = module->command_line;
         loading->boot.protocol = module->protocol;
-    } else if (loading->boot.modules == GUEST_MODULES) {
-        refuse("there are too many modules", from->words);
-    } else {
+        break;
+    case CONFIG_ROLE_INITRD:
+        if (loading->boot.modules == GUEST_MODULES) {
+            refuse("there are too many modules", from->words);
+        }
         loading->boot.module[loading->boot.modules++] = blob;
+        break;
+    case CONFIG_ROLE_PAYLOAD:
+        if (loading->boot.payload.size) {
+            refuse("two modules are the payload of one partition", from->words);
+        }
+        loading->boot.payload = blob;
+        break;
     }
 }
 

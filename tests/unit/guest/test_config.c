@@ -1,4 +1,5 @@
 /* The hypervisor's command line and its modules' words. */
+#include "hv/guest/config_e500.h"
 #include "hv/guest/config_x86.h"
 
 #include <string.h>
@@ -425,6 +426,62 @@ static void test_a_module_names_its_partition(void **state)
     }
 }
 
+static void test_words_of_one_architecture_are_unknown_to_the_other(void **state)
+{
+    static const char *const of_x86[] = { "policy=pat=vp", "enlightenments=off", "firmware=mp",
+                                          "pool=96",       "record=entries",     "stop-port=on" };
+    struct config_line line;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof of_x86 / sizeof of_x86[0]; i++) {
+        EXPECT_EQ(config_parse(of_x86[i], &config_e500, &line, &error, &at), VMMU_INVALID);
+        EXPECT_EQ(strcmp(error, CONFIG_UNKNOWN_WORD), 0);
+        EXPECT(at == of_x86[i]);
+    }
+    EXPECT_EQ(config_parse("paravirtual=off", &config_x86, &line, &error, &at), VMMU_INVALID);
+}
+
+static void test_an_e500_is_paravirtual_unless_that_is_turned_off(void **state)
+{
+    struct config_line line;
+
+    (void)state;
+    EXPECT_EQ(
+        config_parse("memory=64M cpus=2 drop=7 partition paravirtual=off", &config_e500, &line, &error, &at),
+        VMMU_OK);
+    EXPECT_EQ(line.count, 2);
+    EXPECT(line.partition[0].paravirtual);
+    EXPECT_EQ(line.partition[0].vp_count, 2);
+    EXPECT_EQ(line.partition[0].drop_exits, 7);
+    EXPECT(!line.partition[1].paravirtual);
+    EXPECT_EQ(config_parse("paravirtual=maybe", &config_e500, &line, &error, &at), VMMU_INVALID);
+}
+
+static void test_an_e500_has_no_parents(void **state)
+{
+    struct config_line line;
+
+    (void)state;
+    EXPECT_EQ(config_parse("parent=on partition", &config_e500, &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse("parent=off partition", &config_e500, &line, &error, &at), VMMU_OK);
+}
+
+static void test_a_module_may_be_what_the_kernel_starts(void **state)
+{
+    struct config_module module;
+
+    (void)state;
+    EXPECT_EQ(config_parse_module("payload", true, &module, &error, &at), VMMU_OK);
+    EXPECT_EQ(module.role, CONFIG_ROLE_PAYLOAD);
+    EXPECT_EQ(module.partition, 0);
+    EXPECT_EQ(config_parse_module("uImage payload partition=1", false, &module, &error, &at), VMMU_OK);
+    EXPECT_EQ(module.role, CONFIG_ROLE_PAYLOAD);
+    EXPECT_EQ(module.partition, 1);
+    EXPECT_EQ(config_parse_module("payload protocol=epapr", false, &module, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(config_parse_module("kernel protocol=epapr", false, &module, &error, &at), VMMU_OK);
+    EXPECT_EQ(module.protocol, CONFIG_PROTOCOL_EPAPR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +511,10 @@ int main(void)
         cmocka_unit_test(test_messages_want_a_parent),
         cmocka_unit_test(test_a_processor_that_walks_the_guests_tables_honours_their_caching),
         cmocka_unit_test(test_a_module_names_its_partition),
+        cmocka_unit_test(test_words_of_one_architecture_are_unknown_to_the_other),
+        cmocka_unit_test(test_an_e500_is_paravirtual_unless_that_is_turned_off),
+        cmocka_unit_test(test_an_e500_has_no_parents),
+        cmocka_unit_test(test_a_module_may_be_what_the_kernel_starts),
     };
 
     return RUN_TESTS(tests);
