@@ -6,7 +6,7 @@
 
 #include "hv/boot/boot.h"
 
-/* A region more, joined with the last one if it follows it and is of its kind. Nothing for 0 bytes. False: there is no room. */
+/* A region more, joined with the last one if it follows it and is of its kind. Nothing for 0 bytes. False: no room. */
 VMMU_MUST_USE
 bool collect_region(struct boot_info *info, uint64_t base, uint64_t size_bytes, enum boot_region_kind kind);
 

@@ -3,6 +3,7 @@
  * needs; the layouts are therefore lists of offsets and not structures laid over the loader's memory.
  */
 #include "hv/boot/multiboot.h"
+#include "hv/boot/collect.h"
 #include "hv/boot/rsdp.h"
 
 #define KIB                UINT64_C(1024)
@@ -131,22 +132,7 @@ static enum boot_region_kind kind_of(uint32_t type)
 
 static enum boot_outcome add_region(struct boot_info *info, uint64_t base, uint64_t size_bytes, uint32_t type)
 {
-    const enum boot_region_kind kind = kind_of(type);
-    const uint64_t most = UINT64_MAX - base;
-    const uint64_t size = size_bytes < most ? size_bytes : most;
-    if (size == 0) {
-        return BOOT_FOUND;
-    }
-    struct boot_region *last = info->region_count != 0 ? &info->regions[info->region_count - 1] : NULL;
-    if (last != NULL && last->kind == kind && last->base.v + last->size_bytes == base) {
-        last->size_bytes += size;
-        return BOOT_FOUND;
-    }
-    if (info->region_count == BOOT_REGIONS_MAX) {
-        return BOOT_TOO_MUCH;
-    }
-    info->regions[info->region_count++] = (struct boot_region){ { base }, size, kind };
-    return BOOT_FOUND;
+    return collect_region(info, base, size_bytes, kind_of(type)) ? BOOT_FOUND : BOOT_TOO_MUCH;
 }
 
 /* @words has room for the string at @text, which ends after @limit_bytes at the latest. */
