@@ -111,7 +111,7 @@ const struct ppc_spr ppc_spr_table[] = {
     IN_CORE(689, "TLB1CFG", tlb1cfg, PPC_SPR_READ, 0),
     IN_CORE(702, "EPR", epr, PPC_SPR_READ, 0),
     IN_MMU(944, "MAS7", mas.mas7, VMMU_BOOKE_MAS7),
-    IN_CORE(1008, "HID0", hid0, BOTH, HID0_BITS),
+    { .number = 1008, .name = "HID0", .home = PPC_SPR_HID0, .rights = BOTH, .mask = HID0_BITS },
     IN_CORE(1009, "HID1", hid1, BOTH, HID1_BITS),
     IN_CORE(1010, "L1CSR0", l1csr0, BOTH, L1CSR0_BITS),
     IN_CORE(1011, "L1CSR1", l1csr1, BOTH, L1CSR1_BITS),

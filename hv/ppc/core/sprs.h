@@ -27,6 +27,7 @@ enum ppc_spr_home {
     PPC_SPR_TCR,
     PPC_SPR_TSR,
     PPC_SPR_DBCR0,
+    PPC_SPR_HID0, /* EN_MAS7_UPDATE is the MMU's, too */
     PPC_SPR_DBSR, /* writes clear what they set */
     PPC_SPR_MCSR, /* likewise */
     PPC_SPR_TIME, /* writes are lost: the time base is everybody's */

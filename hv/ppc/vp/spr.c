@@ -44,6 +44,7 @@ bool ppc_move_from(struct vp_arch *arch, unsigned number, uint32_t *value)
     case PPC_SPR_TCR: *value = arch->core.timers.tcr; break;
     case PPC_SPR_TSR: *value = read_tsr(arch); break;
     case PPC_SPR_DBCR0: *value = arch->core.dbcr0; break;
+    case PPC_SPR_HID0: *value = arch->core.hid0; break;
     case PPC_SPR_DBSR: *value = arch->core.dbsr; break;
     case PPC_SPR_MCSR: *value = arch->core.mcsr; break;
     case PPC_SPR_ZERO:
@@ -110,6 +111,10 @@ bool ppc_move_to(struct vp_arch *arch, unsigned number, uint32_t value)
     case PPC_SPR_TCR: ppc_tcr_write(timers, timebase(), value); return timers_changed(arch);
     case PPC_SPR_TSR: ppc_tsr_clear(timers, timebase(), value); return timers_changed(arch);
     case PPC_SPR_DBCR0: return write_dbcr0(arch, spr, value);
+    case PPC_SPR_HID0:
+        arch->core.hid0 = value & spr->mask;
+        vmmu_booke_set(arch->booke, VMMU_BOOKE_HID0, value);
+        return true;
     case PPC_SPR_DBSR: return write_dbsr(arch, value);
     case PPC_SPR_MCSR: arch->core.mcsr &= ~value; return true;
     case PPC_SPR_ZERO:
