@@ -96,7 +96,7 @@ static bool add_processor(struct fdt_editor *editor, unsigned index)
 
         if (!fdt_find(&editor->fdt, CPU, &first))
             return false;
-        value = fdt_property(&editor->fdt, first, copied[i]);
+        value = fdt_find_property(&editor->fdt, first, copied[i]);
         if (value.bytes != NULL && value.count <= sizeof(bytes)) {
             __builtin_memcpy(bytes, value.bytes, value.count);
             fdt_set(editor, node, copied[i], bytes, value.count);

@@ -305,7 +305,8 @@ bool fdt_next_compatible(const struct fdt *fdt, const char *compatible, struct f
     while (token.kind != FDT_END) {
         token = fdt_token_sound(fdt, token.next);
         if (token.kind == FDT_BEGIN_NODE) {
-            const struct fdt_value value = fdt_property(fdt, (struct fdt_node){ token.at }, "compatible");
+            const struct fdt_value value =
+                fdt_find_property(fdt, (struct fdt_node){ token.at }, "compatible");
 
             if (lists(&value, compatible)) {
                 *node = (struct fdt_node){ token.at };
@@ -333,7 +334,7 @@ bool fdt_property_token(const struct fdt *fdt, struct fdt_node node, const char 
     return false;
 }
 
-struct fdt_value fdt_property(const struct fdt *fdt, struct fdt_node node, const char *name)
+struct fdt_value fdt_find_property(const struct fdt *fdt, struct fdt_node node, const char *name)
 {
     struct fdt_token token;
 
@@ -342,7 +343,7 @@ struct fdt_value fdt_property(const struct fdt *fdt, struct fdt_node node, const
 
 const char *fdt_text(const struct fdt *fdt, struct fdt_node node, const char *name)
 {
-    const struct fdt_value value = fdt_property(fdt, node, name);
+    const struct fdt_value value = fdt_find_property(fdt, node, name);
 
     return value.count != 0 && bounded_length(value.bytes, value.count) == value.count - 1
                ? (const char *)value.bytes
@@ -351,7 +352,7 @@ const char *fdt_text(const struct fdt *fdt, struct fdt_node node, const char *na
 
 bool fdt_cell(const struct fdt *fdt, struct fdt_node node, const char *name, unsigned index, uint32_t *cell)
 {
-    const struct fdt_value value = fdt_property(fdt, node, name);
+    const struct fdt_value value = fdt_find_property(fdt, node, name);
 
     if (index >= value.count / 4)
         return false;
@@ -373,7 +374,7 @@ static bool number_at(const uint8_t *bytes, uint32_t cells, uint64_t *number)
 
 bool fdt_number(const struct fdt *fdt, struct fdt_node node, const char *name, uint64_t *number)
 {
-    const struct fdt_value value = fdt_property(fdt, node, name);
+    const struct fdt_value value = fdt_find_property(fdt, node, name);
 
     return (value.count == 4 || value.count == 8) && number_at(value.bytes, value.count / 4, number);
 }
@@ -388,7 +389,7 @@ static uint32_t cells_of(const struct fdt *fdt, struct fdt_node node, const char
 bool fdt_reg(const struct fdt *fdt, struct fdt_node parent, struct fdt_node node, unsigned index,
              struct fdt_range *range)
 {
-    const struct fdt_value value = fdt_property(fdt, node, "reg");
+    const struct fdt_value value = fdt_find_property(fdt, node, "reg");
     const uint32_t base = cells_of(fdt, parent, "#address-cells", DEFAULT_ADDRESS_CELLS);
     const uint32_t size = cells_of(fdt, parent, "#size-cells", DEFAULT_SIZE_CELLS);
     const uint64_t pair = 4 * ((uint64_t)base + size);

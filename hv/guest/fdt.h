@@ -63,7 +63,7 @@ bool fdt_find(const struct fdt *fdt, const char *path, struct fdt_node *node);
 /* The first node, in the tree's order, behind *node whose `compatible` lists @compatible. Start at the root, which is not looked at. */
 bool fdt_next_compatible(const struct fdt *fdt, const char *compatible, struct fdt_node *node);
 
-struct fdt_value fdt_property(const struct fdt *fdt, struct fdt_node node, const char *name);
+struct fdt_value fdt_find_property(const struct fdt *fdt, struct fdt_node node, const char *name);
 
 /* A property that is one text; NULL if there is none or it is not terminated. */
 const char *fdt_text(const struct fdt *fdt, struct fdt_node node, const char *name);
