@@ -1,6 +1,8 @@
-# The hypervisor: build/vmmu.elf, what boot loaders load; build/vmmu64.elf, the same with debug information.
+# The hypervisor: build/vmmu.elf for x86-64 and build/vmmu-ppc.elf for PowerPC, what boot loaders load; build/vmmu64.elf and
+# build/vmmu-ppc-debug.elf, the same with debug information. The second one is built where there is a compiler for it.
 
 HV         := $(BUILD)/hv
+PPC        := powerpc-linux-gnu-
 
 # What is one processor's: techniques of its MMU, formats of its guests and its loaders, devices of its machines. The rest
 # of these rooms is both's.
@@ -27,7 +29,7 @@ HV_LINK  := $(HV_CODE) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-i
             -Wl,-z,noexecstack -Wl,--fatal-warnings
 
 .PHONY: hv
-hv: $(BUILD)/vmmu.elf
+hv: $(BUILD)/vmmu.elf $(if $(shell command -v $(PPC)gcc),$(BUILD)/vmmu-ppc.elf)
 
 # What runs at the start, at the end or for people is made small: the file's size has a limit (layout.h).
 $(HV)/hv/boot/%.o $(HV)/hv/guest/%.o $(HV)/hv/monitor/%.o $(HV)/hv/x86/policy/%.o: HV_SIZE = -Os
@@ -57,7 +59,6 @@ $(BUILD)/vmmu64.elf: $(HV_OBJECTS) $(HV)/hv.ld
 
 # --- PowerPC ----------------------------------------------------------------------------------------------------------
 
-PPC         := powerpc-linux-gnu-
 HVP         := $(BUILD)/hv-ppc
 HVP_SOURCES := $(filter-out $(HV_X86_FILES),$(HV_ALL_NEUTRAL)) \
                $(sort $(shell find hv/ppc -name '*.c' -o -name '*.S' 2>/dev/null)) $(filter-out lib/x86/%,$(LIB_SOURCES))
