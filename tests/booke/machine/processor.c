@@ -80,15 +80,13 @@ int processor_decode(const struct processor *processor, const struct vmmu_booke_
         return -1;
     }
     *wrong = complaint(geometry, entry, size, array);
-    if (*wrong) {
-        return -1;
-    }
+    entry->first = (uint32_t)(entry->first / size_bytes(size) * size_bytes(size));
+    entry->real = entry->real / size_bytes(size) * size_bytes(size);
     entry->last = (uint32_t)(entry->first + (size_bytes(size) - 1));
     place = array == 0 ? field(entry->first, 32, 51) % geometry->sets * geometry->ways + way
                        : geometry->sets * geometry->ways + way;
     if (place >= processor->entries - processor->kept) {
         *wrong = "an entry of the hypervisor's own";
-        return -1;
     }
     return (int)place;
 }

@@ -35,8 +35,8 @@ struct processor {
 void processor_init(struct processor *processor, const struct geometry *geometry, unsigned kept);
 
 /*
- * Where tlbwe of these registers would write, and what. Returns the place; or -1 and *wrong, a sentence: something that the manuals
- * leave undefined, or the hypervisor's own entry.
+ * Where tlbwe of these registers writes, and what; -1: nowhere. *wrong is NULL, or a sentence: something that the manuals leave
+ * undefined, where bits in the way are ignored here; or the hypervisor's own entry.
  */
 int processor_decode(const struct processor *processor, const struct vmmu_booke_mas *mas,
                      struct real_entry *entry, const char **wrong);

@@ -8,19 +8,10 @@
 #include <string.h>
 
 const char *const check_names[CHECKS] = {
-    [CHECK_REGISTERS] = "registers",
-    [CHECK_TRANSLATE] = "translate",
-    [CHECK_ACCESS] = "access",
-    [CHECK_STALE] = "stale",
-    [CHECK_ISOLATION] = "isolation",
-    [CHECK_DOUBLE] = "double",
-    [CHECK_OWN] = "own",
-    [CHECK_PRIVILEGE] = "privilege",
-    [CHECK_EXIT] = "exit",
-    [CHECK_PROGRESS] = "progress",
-    [CHECK_SIZE] = "size",
-    [CHECK_THRIFT] = "thrift",
-    [CHECK_SLOTS] = "slots",
+    [CHECK_REGISTERS] = "registers", [CHECK_TRANSLATE] = "translate", [CHECK_ACCESS] = "access",
+    [CHECK_ISOLATION] = "isolation", [CHECK_DOUBLE] = "double",       [CHECK_OWN] = "own",
+    [CHECK_PRIVILEGE] = "privilege", [CHECK_EXIT] = "exit",           [CHECK_PROGRESS] = "progress",
+    [CHECK_SIZE] = "size",           [CHECK_THRIFT] = "thrift",       [CHECK_SLOTS] = "slots",
     [CHECK_CRASH] = "crash",
 };
 
@@ -154,6 +145,18 @@ static bool is_loaded(const struct cpu *cpu, const struct vp *vp)
            memcmp(cpu->loaded_pid, vp->booke.pid, sizeof(cpu->loaded_pid)) == 0;
 }
 
+/* Entered once more, a VP keeps its shadow PIDs. */
+static void look_for_same(struct world *world, struct vp *vp, const struct vmmu_booke_pids *pids)
+{
+    const struct vmmu_booke_pids again =
+        vmmu_booke_enter(&vp->booke, &world->cpu[vp->processor].real, vp->state);
+
+    if (memcmp(&again, pids, sizeof(again)) != 0) {
+        world_report(world, CHECK_THRIFT, "vp %u is entered again, and has other shadow PIDs",
+                     (unsigned)(vp - world->vp));
+    }
+}
+
 void world_load(struct world *world, struct vp *vp)
 {
     struct cpu *cpu = &world->cpu[vp->processor];
@@ -171,6 +174,7 @@ void world_load(struct world *world, struct vp *vp)
     }
     cpu->loaded = vp;
     cpu->loaded_state = vp->state;
+    look_for_same(world, vp, &pids);
     cpu->generation = cpu->real.generation;
     memcpy(cpu->loaded_pid, vp->booke.pid, sizeof(cpu->loaded_pid));
     for (unsigned i = 0; i < world->host.pids; i++) {

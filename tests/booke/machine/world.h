@@ -18,8 +18,7 @@
 enum check {
     CHECK_REGISTERS, /* MAS or PID registers are not what the instruction or the TLB error leaves there */
     CHECK_TRANSLATE, /* a translation as data, or a fault that a guest is to get, is not the reference's */
-    CHECK_ACCESS, /* the real TLB takes an access to where the guest's own does not, or permits what it refuses */
-    CHECK_STALE,     /* a real entry is left whose virtual one has gone or changed, or whose memory has */
+    CHECK_ACCESS,    /* a real entry takes an access to where the guest's own does not, or not any more */
     CHECK_ISOLATION, /* a real entry reaches beyond the partition's memory, or has a right that the host keeps */
     CHECK_DOUBLE,    /* two real entries match one access */
     CHECK_OWN,       /* TS = 0, TID 0, the hypervisor's own entries, or what a processor leaves undefined */

@@ -129,9 +129,11 @@ static void on_write(void *context, const struct vmmu_booke_mas *mas)
 
     world->writes++;
     world->counters.writes++;
-    if (place < 0) {
+    if (wrong) {
         world_report(world, CHECK_OWN, "MAS0 0x%x MAS1 0x%x MAS2 0x%x: tlbwe writes %s", mas->mas0, mas->mas1,
                      mas->mas2, wrong);
+    }
+    if (place < 0) {
         return;
     }
     const struct real_entry before = cpu->model.entry[place];
@@ -171,7 +173,7 @@ static void look_at_point(struct world *world, const struct vp *vp, const struct
                                          entry->attributes & 1 };
 
         if (processor_allows(entry, passage.kind) && !world_permits(world, vp, &passage)) {
-            world_report(world, CHECK_STALE, "vp %u: 0x%x still goes to 0x%llx, MAS3 0x%x",
+            world_report(world, CHECK_ACCESS, "vp %u: 0x%x still goes to 0x%llx, MAS3 0x%x",
                          number_of(world, vp), ea, (unsigned long long)passage.hpa, entry->mas3);
         }
     }
@@ -238,7 +240,7 @@ static void look_at_origin(struct world *world, const struct cpu *cpu, const str
     const struct vp *vp = vp_of(world, slot->from);
 
     if (!vp || &world->cpu[vp->processor] != cpu || slot->index >= vp->reference.entries) {
-        world_report(world, CHECK_STALE, "0x%x still goes to 0x%llx, for nobody who is here", entry->first,
+        world_report(world, CHECK_ACCESS, "0x%x still goes to 0x%llx, for nobody who is here", entry->first,
                      (unsigned long long)entry->real);
         return;
     }
@@ -253,7 +255,7 @@ static void look_at_origin(struct world *world, const struct cpu *cpu, const str
         (entry->uw && !((from->uw || from->sw) && bank->write)) ||
         (entry->ux && !((from->ux || from->sx) && bank->execute)) || (entry->ur && !(from->ur || from->sr))) {
         world_report(
-            world, CHECK_STALE, "vp %u: 0x%x still goes to 0x%llx, MAS3 0x%x, by an entry %u that was",
+            world, CHECK_ACCESS, "vp %u: 0x%x still goes to 0x%llx, MAS3 0x%x, by an entry %u that was",
             number_of(world, vp), entry->first, (unsigned long long)entry->real, entry->mas3, slot->index);
     }
 }
