@@ -3,19 +3,18 @@
 #include "hv/ppc/core/core.h"
 #include <vmmu/booke.h>
 
-#define ALL           UINT32_MAX
+#define ALL         UINT32_MAX
 
 /* Bits that a write leaves 0 start a flash operation, done when they are read: L1CSRn[CFI, CLFC], BUCSR[BBFI]. */
-#define L1CSR0_BITS   UINT32_C(0x00019e01)
-#define L1CSR1_BITS   UINT32_C(0x00019e01)
-#define BUCSR_BITS    UINT32_C(0x01000001)
+#define L1CSR0_BITS UINT32_C(0x00019e01)
+#define L1CSR1_BITS UINT32_C(0x00019e01)
+#define BUCSR_BITS  UINT32_C(0x01000001)
 
-#define HID0_BITS     UINT32_C(0xe0f66181)
-#define HID1_BITS     UINT32_C(0x7e1fffff)
-#define DBCR0_BITS    UINT32_C(0x7fff8001)
-#define DBCR12_BITS   UINT32_C(0xffc0ffc0)
-#define SAVED_PC_BITS UINT32_C(0xfffffffc)
-#define BOTH          (PPC_SPR_READ | PPC_SPR_WRITE)
+#define HID0_BITS   UINT32_C(0xe0f66181)
+#define HID1_BITS   UINT32_C(0x7e1fffff)
+#define DBCR0_BITS  UINT32_C(0x7fff8001)
+#define DBCR12_BITS UINT32_C(0xffc0ffc0)
+#define BOTH        (PPC_SPR_READ | PPC_SPR_WRITE)
 
 #define IN_CORE(number_, name_, member_, rights_, mask_)                                                     \
     {                                                                                                        \
@@ -38,11 +37,11 @@
 const struct ppc_spr ppc_spr_table[] = {
     { .home = PPC_SPR_ABSENT },
     ELSEWHERE(22, "DEC", PPC_SPR_DECREMENTER, BOTH),
-    IN_CORE(26, "SRR0", save[PPC_CLASS_BASE].pc, BOTH, SAVED_PC_BITS),
+    IN_CORE(26, "SRR0", save[PPC_CLASS_BASE].pc, BOTH, ALL),
     IN_CORE(27, "SRR1", save[PPC_CLASS_BASE].msr, BOTH, ALL),
     IN_MMU(48, "PID0", pid[0], VMMU_BOOKE_PID0),
     IN_CORE(54, "DECAR", timers.decar, PPC_SPR_WRITE, ALL),
-    IN_CORE(58, "CSRR0", save[PPC_CLASS_CRITICAL].pc, BOTH, SAVED_PC_BITS),
+    IN_CORE(58, "CSRR0", save[PPC_CLASS_CRITICAL].pc, BOTH, ALL),
     IN_CORE(59, "CSRR1", save[PPC_CLASS_CRITICAL].msr, BOTH, ALL),
     IN_CORE(61, "DEAR", dear, BOTH, ALL),
     IN_CORE(62, "ESR", esr, BOTH, ALL),
@@ -63,8 +62,8 @@ const struct ppc_spr ppc_spr_table[] = {
     ELSEWHERE(308, "DBCR0", PPC_SPR_DBCR0, BOTH),
     IN_CORE(309, "DBCR1", dbcr1, BOTH, DBCR12_BITS),
     IN_CORE(310, "DBCR2", dbcr2, BOTH, DBCR12_BITS),
-    IN_CORE(312, "IAC1", iac1, BOTH, SAVED_PC_BITS),
-    IN_CORE(313, "IAC2", iac2, BOTH, SAVED_PC_BITS),
+    IN_CORE(312, "IAC1", iac1, BOTH, ALL),
+    IN_CORE(313, "IAC2", iac2, BOTH, ALL),
     IN_CORE(316, "DAC1", dac1, BOTH, ALL),
     IN_CORE(317, "DAC2", dac2, BOTH, ALL),
     ELSEWHERE(336, "TSR", PPC_SPR_TSR, BOTH),
@@ -93,11 +92,11 @@ const struct ppc_spr ppc_spr_table[] = {
     IVOR(529, 33),
     IVOR(530, 34),
     IVOR(531, 35),
-    IN_CORE(570, "MCSRR0", save[PPC_CLASS_MACHINE_CHECK].pc, BOTH, SAVED_PC_BITS),
+    IN_CORE(570, "MCSRR0", save[PPC_CLASS_MACHINE_CHECK].pc, BOTH, ALL),
     IN_CORE(571, "MCSRR1", save[PPC_CLASS_MACHINE_CHECK].msr, BOTH, ALL),
     ELSEWHERE(572, "MCSR", PPC_SPR_MCSR, BOTH),
     IN_CORE(573, "MCAR", mcar, PPC_SPR_READ, 0),
-    IN_CORE(574, "DSRR0", save[PPC_CLASS_DEBUG].pc, BOTH, SAVED_PC_BITS),
+    IN_CORE(574, "DSRR0", save[PPC_CLASS_DEBUG].pc, BOTH, ALL),
     IN_CORE(575, "DSRR1", save[PPC_CLASS_DEBUG].msr, BOTH, ALL),
     IN_MMU(624, "MAS0", mas.mas0, VMMU_BOOKE_MAS0),
     IN_MMU(625, "MAS1", mas.mas1, VMMU_BOOKE_MAS1),

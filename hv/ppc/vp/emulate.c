@@ -144,8 +144,10 @@ enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit)
     uint32_t word;
 
     if (exit->memory.execute) {
-        ppc_give_up(arch, "the guest executes at %08x, where no memory is", arch->core.pc);
-        return VP_STOP;
+        /* Zero is what it reads there, and no instruction. */
+        arch->counts[PPC_COUNT_FETCHED_NOTHING]++;
+        ppc_program(arch, PPC_ESR_PIL);
+        return VP_RESUME;
     }
     if (!ppc_fetch(arch, &word)) {
         return VP_RESUME;

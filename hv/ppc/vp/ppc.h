@@ -19,12 +19,13 @@
 
 /* What is counted, besides the vectors of traps and the privileged instructions. */
 enum ppc_count {
-    PPC_COUNT_DATA_FILLED,  /* data TLB errors that the guest's own TLB had an entry for */
-    PPC_COUNT_FETCH_FILLED, /* likewise of fetches */
-    PPC_COUNT_ANSWERED,     /* entries made at the guest's tlbwe, of the miss that it answers */
-    PPC_COUNT_SPACES,       /* writes of the processor's PID registers */
-    PPC_COUNT_INSN_MISSED,  /* trapped instructions that had to be read by translating for them */
-    PPC_COUNT_SPE,          /* the SPE's state has been brought in */
+    PPC_COUNT_DATA_FILLED,     /* data TLB errors that the guest's own TLB had an entry for */
+    PPC_COUNT_FETCH_FILLED,    /* likewise of fetches */
+    PPC_COUNT_ANSWERED,        /* entries made at the guest's tlbwe, of the miss that it answers */
+    PPC_COUNT_SPACES,          /* writes of the processor's PID registers */
+    PPC_COUNT_INSN_MISSED,     /* trapped instructions that had to be read by translating for them */
+    PPC_COUNT_FETCHED_NOTHING, /* fetches of what is no memory */
+    PPC_COUNT_SPE,             /* the SPE's state has been brought in */
     PPC_COUNTS
 };
 

@@ -42,6 +42,7 @@ static const char *const count_names[PPC_COUNTS] = {
     [PPC_COUNT_ANSWERED] = "tlbwe-filled",
     [PPC_COUNT_SPACES] = "space-changes",
     [PPC_COUNT_INSN_MISSED] = "instructions-translated",
+    [PPC_COUNT_FETCHED_NOTHING] = "fetches-of-nothing",
     [PPC_COUNT_SPE] = "spe-switches",
 };
 
