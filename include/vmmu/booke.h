@@ -448,7 +448,7 @@ enum vmmu_booke_fill {
 /**
  * Translate @attempt, and make a real entry for it if the guest's own TLB allows it: the largest page that fits the guest's page,
  * its memory and the processor, in a free place or over the next victim. A smaller one where the guest's entries overlap, or where
- * all large entries are in use and turned over too fast. @result is set always.
+ * all large entries are in use and turned over too fast. @result is set if no entry was made.
  */
 enum vmmu_booke_fill vmmu_booke_fill(struct vmmu_booke *booke, struct vmmu_booke_real *real,
                                      const struct vmmu_booke_attempt *attempt,

@@ -20,10 +20,11 @@
 struct wish {
     struct vmmu_booke *booke;
     struct vmmu_booke_real *real;
-    struct booke_space space;
-    uint32_t ea;
-    uint64_t hpa; /* of the 4 KiB page of @ea */
+    uint32_t ea;         /* of its 4 KiB page */
+    uint32_t guest_page; /* what that is for the guest, in pages */
+    uint32_t page;       /* ... and for the machine */
     uint32_t rights;
+    struct booke_space space;
     unsigned tsize;
     uint16_t index; /* of the virtual entry */
     uint8_t attributes;
@@ -75,6 +76,12 @@ static void shrink_beside(struct wish *wish, unsigned first, unsigned count)
     }
 }
 
+static void remove_overlapped(struct vmmu_booke_real *real, unsigned place)
+{
+    vmmu_booke_remove(real, place);
+    real->counters.overlapped++;
+}
+
 /* Remove what of slots [first, first + count) overlaps the wish. */
 static void clear(const struct wish *wish, unsigned first, unsigned count)
 {
@@ -82,8 +89,7 @@ static void clear(const struct wish *wish, unsigned first, unsigned count)
 
     for (unsigned i = first; i < first + count; i++) {
         if (wish->real->slots[i].from != NULL && overlaps(wish, &wish->real->slots[i], offset_mask)) {
-            vmmu_booke_remove(wish->real, i);
-            wish->real->counters.overlapped++;
+            remove_overlapped(wish->real, i);
         }
     }
 }
@@ -115,7 +121,8 @@ static bool small_ones_may_meet(const struct wish *wish)
 
 /* --- writing --- */
 
-static void count_out(struct vmmu_booke_real *real, const struct vmmu_booke_slot *slot, bool overlapped)
+static inline void count_out(struct vmmu_booke_real *real, const struct vmmu_booke_slot *slot,
+                             bool overlapped)
 {
     if (slot->from == NULL) {
         return;
@@ -128,58 +135,67 @@ static void count_out(struct vmmu_booke_real *real, const struct vmmu_booke_slot
     }
 }
 
-/* The wish becomes slot @place; what that held has been counted out. */
-static void make(const struct wish *wish, unsigned place)
+/* The wish becomes slot @place, which MAS0 calls @name; what that held has been counted out. */
+static inline void make(const struct wish *wish, unsigned place, uint32_t name)
 {
     struct vmmu_booke_real *const real = wish->real;
     const uint32_t offset_mask = booke_offset_mask(wish->tsize);
-
-    real->slots[place] = (struct vmmu_booke_slot){
-        .from = wish->booke,
+    const struct vmmu_booke_mas mas = {
+        .mas0 = name,
         .mas1 = VMMU_MAS1_VALID | (uint32_t)wish->space.shadow << VMMU_MAS1_TID_SHIFT | VMMU_MAS1_TS |
                 (uint32_t)wish->tsize << VMMU_MAS1_TSIZE_SHIFT,
         .mas2 = (wish->ea & ~offset_mask) | wish->attributes,
-        .mas3 = ((uint32_t)wish->hpa & ~offset_mask) | wish->rights,
-        .mas7 = (uint8_t)(wish->hpa >> 32),
-        .index = wish->index,
-        .group = wish->space.group,
+        .mas3 = (wish->page << SMALL_SHIFT & ~offset_mask) | wish->rights,
+        .mas7 = wish->page >> (32 - SMALL_SHIFT),
     };
+
+    real->slots[place] = (struct vmmu_booke_slot){ .from = wish->booke,
+                                                   .mas1 = mas.mas1,
+                                                   .mas2 = mas.mas2,
+                                                   .mas3 = mas.mas3,
+                                                   .mas7 = (uint8_t)mas.mas7,
+                                                   .index = wish->index,
+                                                   .group = wish->space.group };
     wish->booke->entries[wish->index].made++;
     real->patience -= real->patience != 0;
-    vmmu_booke_put(real, place);
+    real->host.write(real->host.context, &mas);
+}
+
+/* In @way of @set of array 0; what that holds is evicted, or written over if it was @overlapped. */
+static inline void make_small_at(const struct wish *wish, unsigned set, unsigned way, bool overlapped)
+{
+    struct vmmu_booke_real *const real = wish->real;
+    const unsigned place = set * real->ways + way;
+
+    count_out(real, &real->slots[place], overlapped);
+    real->next_way[set] = (uint8_t)(way + 1 < real->ways ? way + 1 : 0);
+    real->small_regions |= UINT32_C(1) << (wish->ea >> REGION_SHIFT);
+    real->counters.filled[0]++;
+    make(wish, place, (uint32_t)way << VMMU_MAS0_ESEL_SHIFT);
 }
 
 static void make_small(const struct wish *wish)
 {
     struct vmmu_booke_real *const real = wish->real;
-    const uint32_t set = wish->ea >> SMALL_SHIFT & (real->sets - 1U);
-    const uint32_t region = UINT32_C(1) << (wish->ea >> REGION_SHIFT);
+    const unsigned set = booke_real_set(real, wish->ea);
     const unsigned first = set * real->ways;
     unsigned same = NO_PLACE;
-    unsigned place = first + real->next_way[set];
+    unsigned way = real->next_way[set];
 
-    for (unsigned i = first; i < first + real->ways; i++) {
-        const struct vmmu_booke_slot *const slot = &real->slots[i];
+    for (unsigned i = 0; i < real->ways; i++) {
+        const struct vmmu_booke_slot *const slot = &real->slots[first + i];
 
         if (slot->from == NULL) {
-            place = i;
+            way = i;
         } else if (((slot->mas2 ^ wish->ea) & VMMU_MAS2_EPN) == 0 && may_meet(wish, slot)) {
             if (same != NO_PLACE) {
-                vmmu_booke_remove(real, same);
-                real->counters.overlapped++;
+                remove_overlapped(real, first + same);
             }
             same = i;
         }
     }
-    if ((real->large_regions & region) != 0) {
-        clear(wish, real->small, real->large);
-    }
-    place = same != NO_PLACE ? same : place;
-    count_out(real, &real->slots[place], same != NO_PLACE);
-    real->next_way[set] = (uint8_t)(place + 1 - first < real->ways ? place + 1 - first : 0);
-    real->small_regions |= region;
-    real->counters.filled[0]++;
-    make(wish, place);
+    clear(wish, real->small, real->large);
+    make_small_at(wish, set, same != NO_PLACE ? same : way, same != NO_PLACE);
 }
 
 /* A place in array 1: free, or to be; then the next in turn, unless it was just another one's. */
@@ -217,26 +233,25 @@ static void make_large(struct wish *wish, unsigned place)
     count_out(real, &real->slots[real->small + place], false);
     real->next_large = (uint16_t)(place + 1 < real->large ? place + 1 : 0);
     real->counters.filled[1]++;
-    make(wish, real->small + place);
+    make(wish, real->small + place, booke_large_name(real, real->small + place));
     real->large_regions = regions_of(real, real->small, real->large);
 }
 
 /* --- how large --- */
 
-/* The largest page, up to the guest's, that the memory of @piece, and where it is, allow. */
-static unsigned fitting_size(const struct vmmu_booke_real *real, const struct vmmu_booke_piece *piece,
-                             uint64_t gpa, unsigned most)
+/* The largest page, up to the guest's, that the memory, and where it is, allow. */
+static unsigned fitting_size(const struct wish *wish, const struct booke_memory *memory, unsigned most)
 {
-    const uint64_t before = gpa - piece->gpa.v;
-    const uint64_t displaced = piece->hpa.v ^ piece->gpa.v;
+    const struct vmmu_booke_real *const real = wish->real;
+    const uint32_t before = wish->guest_page - memory->first;
     unsigned tsize = most < real->most_size ? most : real->most_size;
 
     for (; tsize > SMALL_SIZE && tsize >= real->least_size; tsize--) {
-        const uint64_t offset_mask = booke_offset_mask(tsize);
-        const uint64_t offset = gpa & offset_mask;
+        const uint32_t offset_mask = booke_offset_mask(tsize) >> SMALL_SHIFT;
+        const uint32_t offset = wish->guest_page & offset_mask;
 
-        if ((displaced & offset_mask) == 0 && offset <= before &&
-            piece->size_bytes - (before - offset) > offset_mask) {
+        if ((memory->moved & offset_mask) == 0 && offset <= before &&
+            memory->pages - (before - offset) > offset_mask) {
             return tsize;
         }
     }
@@ -255,11 +270,11 @@ static bool shrink_beside_instruction(struct wish *wish, uint32_t at)
     return true;
 }
 
-/* Fill with what may be a large page: as large as nothing else is in its way. */
-static void fill_large(struct wish *wish)
+/* Make a large page, as large as nothing else is in its way. Returns whether it has come to that. */
+static bool fill_large(struct wish *wish)
 {
     struct vmmu_booke_real *const real = wish->real;
-    unsigned place = NO_PLACE;
+    unsigned place;
 
     shrink_beside(wish, real->small, real->large);
     if (small_ones_may_meet(wish)) {
@@ -268,80 +283,97 @@ static void fill_large(struct wish *wish)
 
         shrink_beside(wish, first, count);
     }
-    if (wish->tsize > SMALL_SIZE && wish->tsize >= real->least_size) {
-        place = large_place(wish);
+    if (wish->tsize == SMALL_SIZE || wish->tsize < real->least_size) {
+        return false;
     }
+    place = large_place(wish);
     if (place != NO_PLACE) {
         make_large(wish, place);
-        return;
     }
-    wish->tsize = SMALL_SIZE;
-    make_small(wish);
+    return place != NO_PLACE;
 }
 
-/* --- rights --- */
+/* --- memory --- */
 
-/* What the guest's entry and the memory give to an access in @state, as rights of problem state; and reading for the hypervisor. */
-static uint32_t rights_of(const struct vmmu_booke_entry *entry, const struct vmmu_booke_piece *piece,
-                          const struct vmmu_booke_attempt *attempt)
+/* In pages that are wholly in it. Of none, if pages of the guest are not pages of the machine. */
+static struct booke_memory memory_from(const struct vmmu_booke_piece *piece)
 {
-    const uint32_t problem = VMMU_MAS3_UX | VMMU_MAS3_UW | VMMU_MAS3_UR;
-    uint32_t rights = (attempt->state.problem ? entry->mas3 : entry->mas3 << 1) & problem;
+    const uint64_t first = (piece->gpa.v + VMMU_PAGE_BYTES - 1) >> VMMU_PAGE_SHIFT;
+    const uint64_t end = (piece->gpa.v + piece->size_bytes) >> VMMU_PAGE_SHIFT;
+    const bool fits = ((piece->gpa.v ^ piece->hpa.v) & (VMMU_PAGE_BYTES - 1)) == 0 && first < end;
+    const uint64_t pages = end - first < UINT32_MAX ? end - first : UINT32_MAX;
+    const uint64_t moved = (piece->hpa.v >> VMMU_PAGE_SHIFT) - (piece->gpa.v >> VMMU_PAGE_SHIFT);
 
-    rights &= ~((piece->write ? 0 : VMMU_MAS3_UW) | (piece->execute ? 0 : VMMU_MAS3_UX));
-    if (!booke_is_split(attempt->state)) {
-        return rights | ((rights & (VMMU_MAS3_UX | VMMU_MAS3_UR)) != 0 ? VMMU_MAS3_SR : 0);
+    return (struct booke_memory){ .first = (uint32_t)first,
+                                  .pages = fits ? (uint32_t)pages : 0,
+                                  .moved = (uint32_t)moved,
+                                  .rights = VMMU_MAS3_UR | (piece->write ? VMMU_MAS3_UW : 0) |
+                                            (piece->execute ? VMMU_MAS3_UX : 0) };
+}
+
+static bool ask_for_memory(struct vmmu_booke *booke, const struct vmmu_booke_real *real, uint32_t page)
+{
+    const vmmu_gpa gpa = { (uint64_t)page << VMMU_PAGE_SHIFT };
+    struct vmmu_booke_piece piece;
+
+    if (!real->host.memory(real->host.context, booke, gpa, &piece)) {
+        return false;
     }
-    return attempt->kind == VMMU_BOOKE_FETCH ? (rights & VMMU_MAS3_UX) | VMMU_MAS3_SR
-                                             : rights & (VMMU_MAS3_UW | VMMU_MAS3_UR);
+    booke->spaces->memory = memory_from(&piece);
+    return true;
 }
 
-static uint32_t needed(enum vmmu_booke_kind kind)
+/* Whether @page lies in @memory; what lies before it comes out larger than any size. */
+static inline bool holds(const struct booke_memory *memory, uint32_t page)
 {
-    static const uint8_t right[] = {
-        [VMMU_BOOKE_LOAD] = VMMU_MAS3_UR, [VMMU_BOOKE_STORE] = VMMU_MAS3_UW, [VMMU_BOOKE_FETCH] = VMMU_MAS3_UX
-    };
-
-    return right[kind];
+    return page - memory->first < memory->pages;
 }
 
-/* --- filling --- */
-
-static inline bool covers(const struct vmmu_booke_piece *piece, uint64_t page)
+/* The memory that @page lies in, or NULL. */
+static inline const struct booke_memory *memory_of(struct vmmu_booke *booke,
+                                                   const struct vmmu_booke_real *real, uint32_t page)
 {
-    return page - piece->gpa.v < piece->size_bytes && /* what lies before comes out larger than any size */
-           piece->size_bytes - (page - piece->gpa.v) >= VMMU_PAGE_BYTES;
+    const struct booke_memory *const last = &booke->spaces->memory;
+
+    return holds(last, page) || (ask_for_memory(booke, real, page) && holds(last, page)) ? last : NULL;
 }
 
-/* The memory that holds the whole of @page, or NULL. */
-static const struct vmmu_booke_piece *memory_of(struct vmmu_booke *booke, const struct vmmu_booke_real *real,
-                                                uint64_t page)
-{
-    struct vmmu_booke_piece *const last = &booke->spaces->piece;
-
-    if (!covers(last, page)) {
-        struct vmmu_booke_piece piece;
-
-        if (!real->host.memory(real->host.context, booke, (vmmu_gpa){ page }, &piece) ||
-            !covers(&piece, page)) {
-            return NULL;
-        }
-        *last = piece;
-    }
-    return last;
-}
-
-static bool is_owned(const struct wish *wish)
+static inline bool is_owned(const struct wish *wish)
 {
     const struct vmmu_booke_host *const host = &wish->real->host;
-    const uint64_t offset_mask = booke_offset_mask(wish->tsize);
+    const uint32_t offset_mask = booke_offset_mask(wish->tsize);
+    const uint64_t first = (uint64_t)(wish->page & ~(offset_mask >> SMALL_SHIFT)) << VMMU_PAGE_SHIFT;
 
-    if (host->owns(host->context, wish->booke, (vmmu_hpa){ wish->hpa & ~offset_mask }, offset_mask + 1)) {
+    if (host->owns(host->context, wish->booke, (vmmu_hpa){ first }, (uint64_t)offset_mask + 1)) {
         return true;
     }
     host->violated(host->context, wish->booke,
                    "an entry of the real TLB would have mapped memory that is not the partition's");
     return false;
+}
+
+/* --- filling --- */
+
+/* Rights of problem state, with reading for the hypervisor where the guest may read or fetch. */
+static inline uint32_t with_reading(uint32_t rights)
+{
+    return (rights & (VMMU_MAS3_UX | VMMU_MAS3_UR)) != 0 ? rights | VMMU_MAS3_SR : rights;
+}
+
+/* What of @rights an entry has that is for fetches or for data alone. */
+static inline uint32_t split_rights(uint32_t rights, enum vmmu_booke_kind kind)
+{
+    return kind == VMMU_BOOKE_FETCH ? with_reading(rights & VMMU_MAS3_UX)
+                                    : rights & (VMMU_MAS3_UW | VMMU_MAS3_UR);
+}
+
+/* The page of 4 KiB that @ea is in for the guest, by @entry, which answers it. */
+static inline uint32_t guest_page_of(const struct vmmu_booke_entry *entry, uint32_t ea)
+{
+    const uint32_t offset_mask = booke_offset_mask(booke_tsize(entry->mas1)) >> SMALL_SHIFT;
+    const uint32_t frame = (uint32_t)entry->mas7 << (32 - SMALL_SHIFT) | entry->mas3 >> SMALL_SHIFT;
+
+    return (frame & ~offset_mask) | (ea >> SMALL_SHIFT & offset_mask);
 }
 
 /* Make the entry that is wished for, no larger than wish->tsize. */
@@ -350,52 +382,120 @@ static enum vmmu_booke_fill grant(struct wish *wish, unsigned guest_size)
     if (!is_owned(wish)) {
         return VMMU_BOOKE_DENIED;
     }
-    if (wish->tsize > SMALL_SIZE) {
-        fill_large(wish);
-    } else {
+    if (wish->tsize == SMALL_SIZE || !fill_large(wish)) {
+        wish->tsize = SMALL_SIZE;
         make_small(wish);
     }
-    wish->real->counters.split += wish->tsize < guest_size;
+    if (wish->tsize < guest_size) {
+        wish->real->counters.split++;
+    }
     return VMMU_BOOKE_FILLED;
 }
 
-/* Make an entry for @attempt, which the guest's own TLB allows by @result. */
-static enum vmmu_booke_fill fill(struct vmmu_booke *booke, struct vmmu_booke_real *real,
-                                 const struct vmmu_booke_attempt *attempt,
-                                 const struct vmmu_booke_result *result)
+/* Make an entry for @attempt by virtual entry @index, which answers it. */
+static enum vmmu_booke_fill fill_fully(struct vmmu_booke *booke, struct vmmu_booke_real *real,
+                                       const struct vmmu_booke_attempt *attempt, unsigned index)
 {
-    const struct vmmu_booke_entry *const entry = &booke->entries[result->index];
-    const bool beside = booke_is_split(attempt->state) && attempt->kind != VMMU_BOOKE_FETCH;
-    const uint64_t page = result->gpa.v & ~(VMMU_PAGE_BYTES - 1);
-    const struct vmmu_booke_piece *const piece = memory_of(booke, real, page);
+    const struct vmmu_booke_entry *const entry = &booke->entries[index];
+    const bool split = booke_is_split(attempt->state);
+    const uint32_t needed = (uint32_t)VMMU_MAS3_UR << 2 * attempt->kind;
+    const uint32_t given = attempt->state.problem ? entry->mas3 : entry->mas3 << 1;
     const unsigned guest_size = booke_tsize(entry->mas1);
-    struct wish wish;
+    const struct booke_memory *memory;
+    struct wish wish = { .booke = booke,
+                         .real = real,
+                         .ea = attempt->ea & VMMU_MAS2_EPN,
+                         .guest_page = guest_page_of(entry, attempt->ea),
+                         .tsize = SMALL_SIZE,
+                         .index = (uint16_t)index,
+                         .attributes = (uint8_t)((entry->mas2 & ATTRIBUTES_KEPT) | VMMU_MAS2_M) };
 
-    if (piece == NULL) {
+    if ((given & needed) == 0) {
+        return VMMU_BOOKE_FAULT;
+    }
+    memory = memory_of(booke, real, wish.guest_page);
+    if (memory == NULL) {
         return VMMU_BOOKE_DEVICE;
     }
-    wish = (struct wish){ .booke = booke,
-                          .real = real,
-                          .ea = attempt->ea & VMMU_MAS2_EPN,
-                          .hpa = piece->hpa.v + (page - piece->gpa.v),
-                          .rights = rights_of(entry, piece, attempt),
-                          .tsize = SMALL_SIZE,
-                          .index = result->index,
-                          .attributes = (uint8_t)((entry->mas2 & ATTRIBUTES_KEPT) | VMMU_MAS2_M) };
-    if ((wish.rights & needed(attempt->kind)) == 0) {
+    if ((memory->rights & needed) == 0) {
         return VMMU_BOOKE_DENIED;
     }
-    if (guest_size > SMALL_SIZE) {
-        wish.tsize = fitting_size(real, piece, page, guest_size);
+    wish.page = wish.guest_page + memory->moved;
+    wish.rights =
+        split ? split_rights(given & memory->rights, attempt->kind) : with_reading(given & memory->rights);
+    if (guest_size != SMALL_SIZE) {
+        wish.tsize = fitting_size(&wish, memory, guest_size);
     }
-    if (beside && !shrink_beside_instruction(&wish, attempt->at)) {
+    if (split && attempt->kind != VMMU_BOOKE_FETCH && !shrink_beside_instruction(&wish, attempt->at)) {
         return VMMU_BOOKE_CLASH;
     }
-    wish.space = vmmu_booke_space(booke, real, attempt->state, booke_tid(entry));
+    wish.space = booke_space(booke, real, attempt->state, booke_tid(entry));
     return grant(&wish, guest_size);
 }
 
-static struct vmmu_booke_access access_of(const struct vmmu_booke_attempt *attempt)
+/* The way of a set for a new page at @ea: free, or the next in turn. NO_PLACE if another of @booke's is at that address. */
+static inline unsigned quick_way(const struct vmmu_booke *booke, const struct vmmu_booke_real *real,
+                                 uint32_t ea, unsigned set)
+{
+    const struct vmmu_booke_slot *slot = &real->slots[set * real->ways];
+    unsigned free = real->next_way[set];
+
+    for (unsigned way = 0; way < real->ways; way++, slot++) {
+        if (slot->from == NULL) {
+            free = way;
+        } else if (((slot->mas2 ^ ea) & VMMU_MAS2_EPN) == 0 && slot->from == booke) {
+            return NO_PLACE;
+        }
+    }
+    return free;
+}
+
+/*
+ * The same in half of the instructions, for what is most frequent by far: a page of 4 KiB in a plain space, whose shadow PID and
+ * memory are known, and nothing else at its address. Returns false, and has changed nothing, if it is not that.
+ */
+static inline bool fill_quickly(struct vmmu_booke *booke, struct vmmu_booke_real *real,
+                                const struct vmmu_booke_attempt *attempt, unsigned index)
+{
+    const struct vmmu_booke_entry *const entry = &booke->entries[index];
+    const struct booke_memory *const memory = &booke->spaces->memory;
+    const uint32_t needed = (uint32_t)VMMU_MAS3_UR << 2 * attempt->kind;
+    const uint32_t rights = (attempt->state.problem ? entry->mas3 : entry->mas3 << 1) & memory->rights;
+    const uint8_t group = booke_group(attempt->state);
+    uint8_t *const cell = &booke_plain_cells(booke, group)[booke_tid(entry)];
+    const unsigned set = booke_real_set(real, attempt->ea);
+    struct wish wish = { .booke = booke, .real = real, .tsize = SMALL_SIZE, .index = (uint16_t)index };
+    unsigned way;
+
+    wish.guest_page = (uint32_t)entry->mas7 << (32 - SMALL_SHIFT) | entry->mas3 >> SMALL_SHIFT;
+    wish.page = wish.guest_page + memory->moved;
+    wish.ea = attempt->ea & VMMU_MAS2_EPN;
+    if (booke_tsize(entry->mas1) != SMALL_SIZE || (rights & needed) == 0 ||
+        booke_is_private(booke, attempt->state) || !booke_has_shadow(real, cell) ||
+        !holds(memory, wish.guest_page) || (real->large_regions >> (wish.ea >> REGION_SHIFT) & 1) != 0) {
+        return false;
+    }
+    way = quick_way(booke, real, wish.ea, set);
+    if (way == NO_PLACE ||
+        !real->host.owns(real->host.context, booke, (vmmu_hpa){ (uint64_t)wish.page << VMMU_PAGE_SHIFT },
+                         VMMU_PAGE_BYTES)) {
+        return false;
+    }
+    wish.rights = with_reading(rights);
+    wish.attributes = (uint8_t)((entry->mas2 & ATTRIBUTES_KEPT) | VMMU_MAS2_M);
+    wish.space = (struct booke_space){ .shadow = *cell, .group = group };
+    make_small_at(&wish, set, way, false);
+    return true;
+}
+
+static inline enum vmmu_booke_fill fill(struct vmmu_booke *booke, struct vmmu_booke_real *real,
+                                        const struct vmmu_booke_attempt *attempt, unsigned index)
+{
+    return fill_quickly(booke, real, attempt, index) ? VMMU_BOOKE_FILLED
+                                                     : fill_fully(booke, real, attempt, index);
+}
+
+static inline struct vmmu_booke_access access_of(const struct vmmu_booke_attempt *attempt)
 {
     return (struct vmmu_booke_access){ .kind = attempt->kind,
                                        .space = attempt->kind == VMMU_BOOKE_FETCH
@@ -404,24 +504,36 @@ static struct vmmu_booke_access access_of(const struct vmmu_booke_attempt *attem
                                        .problem = attempt->state.problem };
 }
 
+static inline struct vmmu_booke_key key_of(const struct vmmu_booke *booke,
+                                           const struct vmmu_booke_attempt *attempt)
+{
+    return booke_key(access_of(attempt).space, booke->pid[0], booke->pid[1], booke->pid[2]);
+}
+
 enum vmmu_booke_fill vmmu_booke_fill(struct vmmu_booke *booke, struct vmmu_booke_real *real,
                                      const struct vmmu_booke_attempt *attempt,
                                      struct vmmu_booke_result *result)
 {
-    *result = vmmu_booke_translate(booke, attempt->ea, access_of(attempt));
-    return result->verdict == VMMU_BOOKE_HIT ? fill(booke, real, attempt, result) : VMMU_BOOKE_FAULT;
+    const struct vmmu_booke_key key = key_of(booke, attempt);
+    const int index = booke_find(booke, attempt->ea, &key);
+    enum vmmu_booke_fill how;
+
+    if (index < 0) {
+        *result = booke_missed(access_of(attempt));
+        return VMMU_BOOKE_FAULT;
+    }
+    how = fill(booke, real, attempt, (unsigned)index);
+    if (how != VMMU_BOOKE_FILLED) {
+        *result = vmmu_booke_by_entry(booke, (unsigned)index, attempt->ea, access_of(attempt));
+    }
+    return how;
 }
 
 bool vmmu_booke_fill_written(struct vmmu_booke *booke, struct vmmu_booke_real *real,
                              const struct vmmu_booke_attempt *missed, unsigned index)
 {
-    const struct vmmu_booke_access access = access_of(missed);
-    const struct vmmu_booke_key key = booke_key(access.space, booke->pid[0], booke->pid[1], booke->pid[2]);
-    struct vmmu_booke_result result;
+    const struct vmmu_booke_key key = key_of(booke, missed);
 
-    if (booke_is_split(missed->state) || !booke_answers(&booke->entries[index], missed->ea, &key)) {
-        return false;
-    }
-    result = vmmu_booke_by_entry(booke, index, missed->ea, access);
-    return result.verdict == VMMU_BOOKE_HIT && fill(booke, real, missed, &result) == VMMU_BOOKE_FILLED;
+    return !booke_is_split(missed->state) && booke_answers(&booke->entries[index], missed->ea, &key) &&
+           fill(booke, real, missed, index) == VMMU_BOOKE_FILLED;
 }

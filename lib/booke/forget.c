@@ -3,31 +3,28 @@
  */
 #include "lib/booke/real.h"
 
-void vmmu_booke_put(struct vmmu_booke_real *real, unsigned place)
+/* The same, of a slot that MAS0 calls @name. */
+static inline void remove_named(struct vmmu_booke_real *real, unsigned place, uint32_t name)
 {
-    const struct vmmu_booke_slot *const slot = &real->slots[place];
-    struct vmmu_booke_mas mas = {
-        .mas1 = slot->mas1, .mas2 = slot->mas2, .mas3 = slot->mas3, .mas7 = slot->mas7
-    };
+    struct vmmu_booke_slot *const slot = &real->slots[place];
+    const struct vmmu_booke_mas mas = { .mas0 = name,
+                                        .mas1 = slot->mas1 & ~VMMU_MAS1_VALID,
+                                        .mas2 = slot->mas2 };
 
-    if (place < real->small) {
-        const unsigned set = slot->mas2 >> SMALL_SHIFT & (real->sets - 1U);
-
-        mas.mas0 = (uint32_t)(place - set * real->ways) << VMMU_MAS0_ESEL_SHIFT;
-    } else {
-        mas.mas0 = UINT32_C(1) << VMMU_MAS0_TLBSEL_SHIFT | (place - real->small) << VMMU_MAS0_ESEL_SHIFT;
-    }
     real->host.write(real->host.context, &mas);
+    slot->from->entries[slot->index].made--;
+    slot->from = NULL;
 }
 
 void vmmu_booke_remove(struct vmmu_booke_real *real, unsigned place)
 {
-    struct vmmu_booke_slot *const slot = &real->slots[place];
+    if (place < real->small) {
+        const unsigned first = booke_real_set(real, real->slots[place].mas2) * real->ways;
 
-    slot->mas1 &= ~VMMU_MAS1_VALID;
-    vmmu_booke_put(real, place);
-    slot->from->entries[slot->index].made--;
-    slot->from = NULL;
+        remove_named(real, place, (uint32_t)(place - first) << VMMU_MAS0_ESEL_SHIFT);
+        return;
+    }
+    remove_named(real, place, booke_large_name(real, place));
 }
 
 void vmmu_booke_remove_shadow(struct vmmu_booke_real *real, uint8_t shadow)
@@ -55,16 +52,30 @@ static void remove_made(struct vmmu_booke_real *real, const struct vmmu_booke *b
     }
 }
 
-/* What was made from a page of 4 KiB is all in one set; of a larger one, in array 1 most likely. */
+/* What was made from a page of 4 KiB is all in one set. */
+static void remove_made_small(struct vmmu_booke_real *real, const struct vmmu_booke *booke, unsigned index)
+{
+    const struct vmmu_booke_entry *const entry = &booke->entries[index];
+    unsigned place = booke_real_set(real, entry->mas2) * real->ways;
+
+    for (unsigned way = 0; way < real->ways; way++, place++) {
+        if (real->slots[place].from == booke && real->slots[place].index == index) {
+            remove_named(real, place, (uint32_t)way << VMMU_MAS0_ESEL_SHIFT);
+            real->counters.removed++;
+            if (entry->made == 0) {
+                return;
+            }
+        }
+    }
+}
+
+/* Of a larger page, it is in array 1 most likely. */
 void vmmu_booke_changing(void *context, struct vmmu_booke *booke, unsigned index)
 {
     struct vmmu_booke_real *const real = context;
-    const struct vmmu_booke_entry *const entry = &booke->entries[index];
 
-    if (booke_tsize(entry->mas1) == SMALL_SIZE) {
-        const unsigned set = entry->mas2 >> SMALL_SHIFT & (real->sets - 1U);
-
-        remove_made(real, booke, index, set * real->ways, real->ways);
+    if (booke_tsize(booke->entries[index].mas1) == SMALL_SIZE) {
+        remove_made_small(real, booke, index);
         return;
     }
     remove_made(real, booke, index, real->small, real->large);
@@ -97,7 +108,7 @@ void vmmu_booke_forget(struct vmmu_booke *booke, struct vmmu_booke_real *real, v
     if (size_bytes == 0) {
         return;
     }
-    booke->spaces->piece.size_bytes = 0;
+    booke->spaces->memory.pages = 0;
     for (unsigned i = 0; i < slots; i++) {
         if (real->slots[i].from == booke && meets(&real->slots[i], gpa.v, last)) {
             vmmu_booke_remove(real, i);

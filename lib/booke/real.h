@@ -21,13 +21,21 @@
 #define SMALL_SHIFT    12
 #define REGION_SHIFT   27 /* 32 regions of the address space */
 
+/* Memory that is contiguous, counted in pages of 4 KiB, of which physical addresses have fewer than 2^32. */
+struct booke_memory {
+    uint32_t first; /* the guest's */
+    uint32_t pages;
+    uint32_t moved;  /* from the guest's pages to the machine's, modulo 2^32 */
+    uint32_t rights; /* that it gives, as MAS3 has those of problem state */
+};
+
 /*
  * A VP's spaces. A plain one is that of an address space, a privilege and a TID, and is kept at (group << pid_bits) + TID. A private
  * one is that of a whole state that plain ones cannot serve: where fetches and data have two address spaces, or TIDs come from
  * more than one PID register.
  */
 struct vmmu_booke_spaces {
-    struct vmmu_booke_piece piece; /* the memory that was asked for last; of no size: none */
+    struct booke_memory memory; /* what was asked for last; of no pages: none */
     uint64_t private_key[PRIVATE_SPACES];
     uint8_t private_shadow[PRIVATE_SPACES];
     uint8_t next_private;
@@ -84,15 +92,64 @@ static inline uint32_t booke_regions(uint32_t ea, uint32_t offset_mask)
     return UINT32_MAX << first & UINT32_MAX >> (31 - last);
 }
 
-/*
- * The space that entries of @tid are made in for @booke in @state, with a shadow PID, which may be taken from another space, even
- * one that is loaded: real->generation tells.
- */
-struct booke_space vmmu_booke_space(struct vmmu_booke *booke, struct vmmu_booke_real *real,
-                                    struct vmmu_booke_state state, uint32_t tid);
+/* Whether the space that keeps its shadow PID at @cell has it still. */
+static inline bool booke_has_shadow(const struct vmmu_booke_real *real, const uint8_t *cell)
+{
+    return real->owners[*cell] == cell;
+}
 
-/* Write what slot @place says. */
-void vmmu_booke_put(struct vmmu_booke_real *real, unsigned place);
+static inline uint8_t booke_group(struct vmmu_booke_state state)
+{
+    return (uint8_t)((state.data_space ? 2 : 0) | (state.problem ? 1 : 0));
+}
+
+/* Where the plain spaces of a group are kept, by TID. */
+static inline uint8_t *booke_plain_cells(const struct vmmu_booke *booke, uint8_t group)
+{
+    return &booke->spaces->shadow[(size_t)group << booke->config.pid_bits];
+}
+
+/* A shadow PID for the space that keeps it at @cell and has none; it may be taken from another: real->generation tells. */
+uint8_t vmmu_booke_take(struct vmmu_booke_real *real, uint8_t *cell);
+
+static inline uint8_t booke_shadow_at(struct vmmu_booke_real *real, uint8_t *cell)
+{
+    return booke_has_shadow(real, cell) ? *cell : vmmu_booke_take(real, cell);
+}
+
+/* The private space of @booke in @state. */
+struct booke_space vmmu_booke_private_space(struct vmmu_booke *booke, struct vmmu_booke_real *real,
+                                            struct vmmu_booke_state state);
+
+/* The space that entries of @tid are made in for @booke in @state. */
+static inline struct booke_space booke_space(struct vmmu_booke *booke, struct vmmu_booke_real *real,
+                                             struct vmmu_booke_state state, uint32_t tid)
+{
+    const uint8_t group = booke_group(state);
+    uint8_t *const cells = booke_plain_cells(booke, group);
+    uint8_t shadow;
+
+    if (booke_is_private(booke, state)) {
+        return vmmu_booke_private_space(booke, real, state);
+    }
+    shadow = booke_shadow_at(real, &cells[tid]);
+    return (struct booke_space){ .shadow = shadow,
+                                 .partner = booke_has_shadow(real, &cells[0]) ? cells[0] : 0,
+                                 .group = group,
+                                 .with_all = tid == 0 };
+}
+
+/* What MAS0 calls slot @place of array 1. */
+static inline uint32_t booke_large_name(const struct vmmu_booke_real *real, unsigned place)
+{
+    return UINT32_C(1) << VMMU_MAS0_TLBSEL_SHIFT | (uint32_t)(place - real->small) << VMMU_MAS0_ESEL_SHIFT;
+}
+
+/* The set of array 0 that @ea is in. */
+static inline unsigned booke_real_set(const struct vmmu_booke_real *real, uint32_t ea)
+{
+    return ea >> SMALL_SHIFT & (real->sets - 1U);
+}
 
 /* Slot @place, which is valid, becomes invalid, and its entry with it. */
 void vmmu_booke_remove(struct vmmu_booke_real *real, unsigned place);

@@ -7,8 +7,7 @@
  */
 #include "lib/booke/real.h"
 
-/* A shadow PID for the space that keeps it at @cell. */
-static uint8_t take(struct vmmu_booke_real *real, uint8_t *cell)
+uint8_t vmmu_booke_take(struct vmmu_booke_real *real, uint8_t *cell)
 {
     const uint16_t shadow = real->next_shadow;
 
@@ -21,29 +20,6 @@ static uint8_t take(struct vmmu_booke_real *real, uint8_t *cell)
     real->owners[shadow] = cell;
     *cell = (uint8_t)shadow;
     return *cell;
-}
-
-static inline bool has_shadow(const struct vmmu_booke_real *real, const uint8_t *cell)
-{
-    return real->owners[*cell] == cell;
-}
-
-static inline uint8_t shadow_at(struct vmmu_booke_real *real, uint8_t *cell)
-{
-    return has_shadow(real, cell) ? *cell : take(real, cell);
-}
-
-/* --- plain spaces --- */
-
-static inline uint8_t group_of(struct vmmu_booke_state state)
-{
-    return (uint8_t)((state.data_space ? 2 : 0) + (state.problem ? 1 : 0));
-}
-
-/* Where the plain spaces of a group are kept, by TID. */
-static inline uint8_t *plain_cells(const struct vmmu_booke *booke, uint8_t group)
-{
-    return &booke->spaces->shadow[(size_t)group << booke->config.pid_bits];
 }
 
 /* --- private spaces --- */
@@ -66,7 +42,7 @@ static unsigned replace_private(struct vmmu_booke_real *real, struct vmmu_booke_
     uint8_t *const cell = &spaces->private_shadow[which];
 
     spaces->next_private = (uint8_t)((which + 1) % PRIVATE_SPACES);
-    if (has_shadow(real, cell)) {
+    if (booke_has_shadow(real, cell)) {
         vmmu_booke_remove_shadow(real, *cell);
         real->owners[*cell] = NULL;
         real->generation++;
@@ -75,8 +51,8 @@ static unsigned replace_private(struct vmmu_booke_real *real, struct vmmu_booke_
     return which;
 }
 
-static struct booke_space private_space(struct vmmu_booke *booke, struct vmmu_booke_real *real,
-                                        struct vmmu_booke_state state)
+struct booke_space vmmu_booke_private_space(struct vmmu_booke *booke, struct vmmu_booke_real *real,
+                                            struct vmmu_booke_state state)
 {
     struct vmmu_booke_spaces *const spaces = booke->spaces;
     const uint64_t key = private_key(booke, state);
@@ -88,29 +64,11 @@ static struct booke_space private_space(struct vmmu_booke *booke, struct vmmu_bo
     if (which == PRIVATE_SPACES) {
         which = replace_private(real, spaces, key);
     }
-    return (struct booke_space){ .shadow = shadow_at(real, &spaces->private_shadow[which]),
+    return (struct booke_space){ .shadow = booke_shadow_at(real, &spaces->private_shadow[which]),
                                  .group = (uint8_t)(PLAIN_GROUPS + which) };
 }
 
-/* --- both --- */
-
-struct booke_space vmmu_booke_space(struct vmmu_booke *booke, struct vmmu_booke_real *real,
-                                    struct vmmu_booke_state state, uint32_t tid)
-{
-    const uint8_t group = group_of(state);
-    uint8_t *cells;
-    uint8_t shadow;
-
-    if (booke_is_private(booke, state)) {
-        return private_space(booke, real, state);
-    }
-    cells = plain_cells(booke, group);
-    shadow = shadow_at(real, &cells[tid]);
-    return (struct booke_space){ .shadow = shadow,
-                                 .partner = has_shadow(real, &cells[0]) ? cells[0] : 0,
-                                 .group = group,
-                                 .with_all = tid == 0 };
-}
+/* --- entering --- */
 
 struct vmmu_booke_pids vmmu_booke_enter(struct vmmu_booke *booke, struct vmmu_booke_real *real,
                                         struct vmmu_booke_state state)
@@ -119,14 +77,14 @@ struct vmmu_booke_pids vmmu_booke_enter(struct vmmu_booke *booke, struct vmmu_bo
     uint8_t own;
 
     if (booke_is_private(booke, state)) {
-        return (struct vmmu_booke_pids){ .pid = { private_space(booke, real, state).shadow } };
+        return (struct vmmu_booke_pids){ .pid = { vmmu_booke_private_space(booke, real, state).shadow } };
     }
-    cells = plain_cells(booke, group_of(state));
-    own = shadow_at(real, &cells[booke->pid[0]]);
-    if (!has_shadow(real, &cells[0])) {
+    cells = booke_plain_cells(booke, booke_group(state));
+    own = booke_shadow_at(real, &cells[booke->pid[0]]);
+    if (!booke_has_shadow(real, &cells[0])) {
         /* What is taken for TID 0 may be that of the other, which then gets the next. */
-        take(real, &cells[0]);
-        own = shadow_at(real, &cells[booke->pid[0]]);
+        vmmu_booke_take(real, &cells[0]);
+        own = booke_shadow_at(real, &cells[booke->pid[0]]);
     }
     return (struct vmmu_booke_pids){ .pid = { own, cells[0] } };
 }

@@ -63,8 +63,42 @@ static inline unsigned booke_set_first(const struct vmmu_booke_array *array, uin
 bool vmmu_booke_decode(const struct vmmu_booke_config *config, unsigned which,
                        struct vmmu_booke_array *array);
 
+/*
+ * The first of the entries from @index up to @end that answers, or -1. Inlined, as what calls it is: these run at each
+ * miss of the real TLB, and a key in registers halves them.
+ */
+static inline int booke_find_among(const struct vmmu_booke_entry *entries, unsigned index, unsigned end,
+                                   uint32_t ea, const struct vmmu_booke_key *key)
+{
+    for (; index < end; index++) {
+        if (booke_answers(&entries[index], ea, key)) {
+            return (int)index;
+        }
+    }
+    return -1;
+}
+
 /* The lowest index of an entry that answers, or -1. */
+static inline int booke_find(const struct vmmu_booke *booke, uint32_t ea, const struct vmmu_booke_key *key)
+{
+    const struct vmmu_booke_array *const sets = &booke->array[0];
+    const struct vmmu_booke_array *const full = &booke->array[1];
+    const unsigned set = booke_set_first(sets, ea);
+    const int index = booke_find_among(booke->entries, set, set + sets->ways, ea, key);
+
+    return index >= 0 ? index
+                      : booke_find_among(booke->entries, full->first, full->first + full->used, ea, key);
+}
+
+/* The same, not inlined: for what runs less often. */
 int vmmu_booke_find(const struct vmmu_booke *booke, uint32_t ea, const struct vmmu_booke_key *key);
+
+/* What comes of @access where no entry answers. */
+static inline struct vmmu_booke_result booke_missed(struct vmmu_booke_access access)
+{
+    return (struct vmmu_booke_result){ .verdict = VMMU_BOOKE_MISS,
+                                       .esr = access.kind == VMMU_BOOKE_STORE ? VMMU_ESR_ST : 0 };
+}
 
 /* What @access to @ea comes to by entry @index, which answers it. */
 struct vmmu_booke_result vmmu_booke_by_entry(const struct vmmu_booke *booke, unsigned index, uint32_t ea,

@@ -6,34 +6,9 @@
  */
 #include "lib/booke/tlb.h"
 
-/*
- * The first of the entries from @index up to @end that answers, or -1. Inlined, as what calls it is: this and what follows run at
- * each miss of the real TLB, and a key in registers halves it.
- */
-static inline int find_among(const struct vmmu_booke_entry *entries, unsigned index, unsigned end,
-                             uint32_t ea, const struct vmmu_booke_key *key)
-{
-    for (; index < end; index++) {
-        if (booke_answers(&entries[index], ea, key)) {
-            return (int)index;
-        }
-    }
-    return -1;
-}
-
-static inline int find(const struct vmmu_booke *booke, uint32_t ea, const struct vmmu_booke_key *key)
-{
-    const struct vmmu_booke_array *const sets = &booke->array[0];
-    const struct vmmu_booke_array *const full = &booke->array[1];
-    const unsigned set = booke_set_first(sets, ea);
-    const int index = find_among(booke->entries, set, set + sets->ways, ea, key);
-
-    return index >= 0 ? index : find_among(booke->entries, full->first, full->first + full->used, ea, key);
-}
-
 int vmmu_booke_find(const struct vmmu_booke *booke, uint32_t ea, const struct vmmu_booke_key *key)
 {
-    return find(booke, ea, key);
+    return booke_find(booke, ea, key);
 }
 
 /* The right that an access needs: of the supervisor by kind, in the order of the kinds; that of problem state one bit higher. */
@@ -93,8 +68,7 @@ struct vmmu_booke_result vmmu_booke_translate(const struct vmmu_booke *booke, ui
                                               struct vmmu_booke_access access)
 {
     const struct vmmu_booke_key key = booke_key(access.space, booke->pid[0], booke->pid[1], booke->pid[2]);
-    const int index = find(booke, ea, &key);
+    const int index = booke_find(booke, ea, &key);
 
-    return index >= 0 ? by_entry(booke, (unsigned)index, ea, access)
-                      : (struct vmmu_booke_result){ .verdict = VMMU_BOOKE_MISS, .esr = syndrome(access) };
+    return index >= 0 ? by_entry(booke, (unsigned)index, ea, access) : booke_missed(access);
 }
