@@ -33,7 +33,7 @@ uint64_t clock_origin(void);
 
 /* --- the steps of the start --- */
 
-/* Set the interrupt vectors and MSR: interrupts of the hypervisor's own code are reported from here on. */
+/* Set the interrupt vectors: interrupts of the hypervisor's own code are reported from here on. */
 void vectors_init(void);
 
 /* Find the two serial ports and set them to 115200 8N1, without interrupts yet: host_print works from here on. */

@@ -40,11 +40,12 @@ image_start:
     lis     %r10, linked@ha
     addi    %r10, %r10, linked@l
     mtspr   SPR_SRR0, %r10
-    li      %r10, 0
+    li      %r10, MSR_ME
     mtspr   SPR_SRR1, %r10
     rfi
 
 linked:
+    li      %r10, 0
     lis     %r8, image_file_end@ha
     addi    %r8, %r8, image_file_end@l
     lis     %r9, image_end@ha

@@ -47,7 +47,6 @@ void vectors_init(void)
     SET_SPE(VECTOR_SPE_ROUND);
     SET_SPE(VECTOR_MONITOR);
     SPR_WRITE(SPR_TCR, 0);
-    __asm__ volatile("mtmsr %0" : : "r"(MSR_ME) : "memory");
     isync();
 }
 
@@ -103,6 +102,14 @@ void print_return_addresses(uint32_t stack)
     host_print("\n");
 }
 
+/* Whether a frame more was wanted, and would have come to lie in the code below. */
+static bool has_overflown(const struct ppc_frame *frame)
+{
+    const uint32_t stack = frame->gpr[1];
+    return frame->vector == VECTOR_DATA_STORAGE && frame->dear < (uintptr_t)image_data &&
+           stack >= frame->dear && stack - frame->dear < LAYOUT_STACK_BYTES;
+}
+
 static void report(const struct ppc_frame *frame)
 {
     host_print("\nvmmu: %s (IVOR%u) in the hypervisor, ESR %x\n", name_of(frame->vector), frame->vector,
@@ -114,7 +121,7 @@ static void report(const struct ppc_frame *frame)
                    frame->gpr[i + 1], i + 2, frame->gpr[i + 2], i + 3, frame->gpr[i + 3]);
     }
     print_return_addresses(frame->gpr[1]);
-    if ((uintptr_t)image_data - frame->dear <= LAYOUT_TEXT_BYTES && frame->gpr[1] <= (uintptr_t)image_data) {
+    if (has_overflown(frame)) {
         host_print("  the stack has overflown\n");
     }
 }
