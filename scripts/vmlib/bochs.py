@@ -12,6 +12,7 @@ from . import disk, hosts, machine as machines, places, sizes
 
 # The session relays between the terminal and the console's line.
 OWN_TERMINAL = False
+LETTERS = False
 # Of the screen.
 ENVIRONMENT = {"TERM": "vt100"}
 

@@ -6,8 +6,8 @@ import pathlib
 import subprocess
 import sys
 
-from . import (guests, hosts, images, loads, machine, options, outcome, partitions, places, progress, session, sizes,
-               status)
+from . import (guests, hosts, images, loads, machine, options, outcome, partitions, places, progress, prompt, session,
+               sizes, status)
 
 CONSOLE_LINES = 20
 
@@ -18,6 +18,8 @@ def main(words):
         chosen = options.parse(words)
         if getattr(chosen, "quiet", False):
             progress.silence()
+        if chosen.job in ("shell", "run"):
+            chosen.guest = chosen.guest or _default_guest(chosen)
         return {"shell": shell, "run": run, "boot": boot, "list": list_all}[chosen.job](chosen)
     except status.Failure as failure:
         progress.warn(str(failure))
@@ -36,6 +38,8 @@ def main(words):
 def shell(chosen):
     """An interactive guest: on a terminal as it is, else with standard input typed in."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if chosen.guest in images.IMAGES:
+        return _shell_of_loader(chosen, terminal)
     built = _guest_machine(chosen, loads.shell_work(terminal))
     progress.say(f"booting {_title(chosen)}; `poweroff` leaves" + (", Ctrl-A x ends all" if terminal else ""))
     if terminal:
@@ -50,7 +54,9 @@ def shell(chosen):
 
 def run(chosen):
     """One command in a guest."""
-    built = _guest_machine(chosen, loads.run_work(chosen.command))
+    if chosen.guest in images.IMAGES:
+        return _run_in_loader(chosen)
+    built = _guest_machine(chosen, loads.run_work(chosen.command, _lines(chosen)))
     built.record_status = built.native
     progress.say(f"booting {_title(chosen)}")
     sinks = {"output": _writer(sys.stdout), "errors": _writer(sys.stderr)}
@@ -70,14 +76,11 @@ def run(chosen):
 def boot(chosen):
     """Any image of the user's, or one of Debian's."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    image = images.find(chosen.image) if chosen.image else None
-    kernel = None if image else loads.existing(chosen.kernel, "--kernel")
-    built = _machine(chosen, loads.IMAGE_LEAST, loads.IMAGE_MOST)
-    guest = built.first
-    guest.kernel = images.prepare(image) if image else kernel
-    guest.command_line = " ".join(word for word in (image.words if image else "", chosen.append) if word)
-    guest.protocol = chosen.protocol or (image.protocol if image else "linux")
-    loads.add_initrds(guest, chosen.initrd)
+    if chosen.guest in guests.GUESTS:
+        built = _guest_of_boot(chosen, terminal)
+    else:
+        named = chosen.image or chosen.guest
+        built = _image_machine(chosen, images.find(named) if named else None)
     if terminal:
         progress.say("Ctrl-A x ends the machine")
     run_session = session.Session(built, terminal=terminal, sinks={"console": _writer(sys.stdout)})
@@ -97,18 +100,104 @@ def list_all(_):
              for guest in guests.GUESTS.values()]
     rows += [("image", image.name, "prepared" if images.installed(image) else "not fetched yet", image.says)
              for image in images.IMAGES.values()]
-    rows.append(("hypervisor", str(places.HYPERVISOR.relative_to(places.TREE)),
-                 "built" if places.HYPERVISOR.exists() else "not built: make hv", ""))
+    rows += [("hypervisor", str(path.relative_to(places.TREE)), "built" if path.exists() else f"not built: make {rule}", "")
+             for path, rule in ((places.HYPERVISOR, "hv"), (places.HYPERVISOR_PPC, "hv-ppc"))]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         print("  ".join([cell.ljust(width) for cell, width in zip(row, widths)] + [row[3]]).rstrip())
     return 0
 
 
+def _default_guest(chosen):
+    """The guest for the host. What is yet to be built from sources gives way to a boot loader, which has a shell as well."""
+    host = hosts.find(chosen.host, chosen.mmu)
+    name = guests.DEFAULT_GUESTS[host.family]
+    loader = next((image.name for image in images.IMAGES.values() if image.prompt and image.family == host.family), None)
+    return loader if loader and chosen.job == "shell" and not guests.installed(guests.find(name)) else name
+
+
+def _lines(chosen):
+    """Over what a command's output and errors come, where that is not the usual."""
+    host = hosts.find(chosen.host, chosen.mmu)
+    return loads.LETTERS if chosen.mmu == hosts.NATIVE and host.family == hosts.E500 else ""
+
+
+def _loader_machine(chosen):
+    """A machine that boots an image with a prompt, and the prompt."""
+    image = images.find(chosen.guest)
+    if not image.prompt:
+        raise status.refuse(f"{image.name} has no shell: boot it by scripts/vm boot --image {image.name}")
+    for option, wanted in (("--file", chosen.file), ("--packages", chosen.packages)):
+        if wanted:
+            raise status.refuse(f"{option} is for guests with a file system: {image.name} has none")
+    return _image_machine(chosen, image), image.prompt.encode()
+
+
+def _shell_of_loader(chosen, terminal):
+    """An interactive boot loader: on a terminal as it is, else with the lines of standard input typed in."""
+    built, sign = _loader_machine(chosen)
+    progress.say(f"booting {_title(chosen)}; `{prompt.LAST.decode()}` leaves" + (", Ctrl-A x ends all" if terminal else ""))
+    if terminal:
+        run_session = session.Session(built, terminal=True)
+    else:
+        typist = prompt.Typist(sign, prompt.lines_of(sys.stdin.fileno()))
+        run_session = session.Session(built, typist=typist, sinks={"console": _both(_writer(sys.stdout), typist.hear)})
+    ended = _run(run_session, chosen)
+    return outcome.together(outcome.image_status(ended), ended, outcome.image_value)
+
+
+def _run_in_loader(chosen):
+    """One line of a boot loader's."""
+    built, sign = _loader_machine(chosen)
+    line = prompt.line_of(chosen.command)
+    progress.say(f"booting {_title(chosen)}")
+    typist = prompt.Typist(sign, iter((line, prompt.ASK_STATUS)))
+    said = []
+    hear = _both(said.append, typist.hear)
+    run_session = session.Session(built, typist=typist, sinks={"console": _both(_writer(sys.stderr), hear) if chosen.verbose else hear})
+    ended = _run(run_session, chosen)
+    text, value = prompt.answer(b"".join(said), sign, line)
+    _writer(sys.stdout)(text)
+    own = outcome.image_status(ended)
+    if value is None:
+        raise status.Failure(status.NO_STATUS, f"the guest ended ({ended.kind}) before the command gave a status")
+    return outcome.together(own or value & 0xFF, ended, outcome.command_value)
+
+
+def _both(one, other):
+    def write(data):
+        one(data)
+        other(data)
+    return write
+
+
+def _guest_of_boot(chosen, terminal):
+    """A machine with a guest that is given nothing to do: it has a shell on its console."""
+    for option, wanted in (("--initrd", chosen.initrd), ("--protocol", chosen.protocol), ("--payload", chosen.payload)):
+        if wanted:
+            raise status.refuse(f"{option} is for an image: {chosen.guest} has its own")
+    chosen.file, chosen.packages = [], ""
+    return _guest_machine(chosen, loads.shell_work(terminal))
+
+
+def _image_machine(chosen, image):
+    """A machine that boots @image, or with None, the user's."""
+    kernel = None if image else loads.existing(chosen.kernel, "--kernel")
+    built = _machine(chosen, loads.IMAGE_LEAST, loads.IMAGE_MOST)
+    guest = built.first
+    guest.kernel = images.prepare(loads.fitting(image, built.host)) if image else kernel
+    guest.command_line = " ".join(word for word in (image.words if image else "", chosen.append) if word)
+    guest.protocol = getattr(chosen, "protocol", None) or (image.protocol if image else hosts.PROTOCOLS[built.host.family][0])
+    loads.check_protocol(guest.protocol, built.host)
+    guest.payload = loads.payload(getattr(chosen, "payload", None), built.host)
+    loads.add_initrds(guest, getattr(chosen, "initrd", []))
+    return built
+
+
 def _title(chosen):
     place = f"host {chosen.host}" + (f", {chosen.cpu}" if chosen.cpu else "")
     if chosen.mmu != hosts.NATIVE:
-        place = f"{chosen.mmu} paging on {place}"
+        place = f"{chosen.mmu} paging on {place}" if chosen.mmu != hosts.BOOKE else f"{chosen.mmu} on {place}"
     return f"{chosen.guest} with {chosen.memory} ({place})"
 
 
@@ -118,12 +207,13 @@ def _machine(chosen, least, most):
     processor = hosts.find_processor(host, chosen.cpu, chosen.la57)
     memory = sizes.check(chosen.memory, least, most)
     _check_together(chosen)
-    if chosen.mmu != hosts.NATIVE and not (places.HYPERVISOR.exists() and places.DISK_LOADER.exists()):
-        _build_hypervisor()
+    _check_family(chosen, host)
+    if chosen.mmu != hosts.NATIVE and not host.ready:
+        _build_hypervisor(host)
     if not host.installed:
         raise status.refuse(f"{host.emulator} is not here: run scripts/install {' '.join(host.packages)}")
     first = machine.Partition(technique=chosen.mmu, memory=memory, cpus=chosen.cpus, policy=chosen.policy, parent=chosen.parent,
-                              enlightenments=chosen.enlightenments, firmware=chosen.firmware, pool=chosen.pool,
+                              enlightenments=chosen.enlightenments, firmware=chosen.firmware or machine.FIRMWARE, pool=chosen.pool,
                               drop=chosen.drop, stop_port=chosen.stop_port)
     others = [partitions.understand(words, host, chosen.verbose) for words in chosen.partition]
     paths = {name: pathlib.Path(path).absolute() if path else None
@@ -144,7 +234,7 @@ def _check_together(chosen):
         for option, wanted in (("--policy", chosen.policy), ("--parent", chosen.parent), ("--partition", chosen.partition)):
             if wanted:
                 raise status.refuse(f"{option} is for the hypervisor: --mmu none has none")
-        if not chosen.enlightenments or chosen.firmware != "acpi":
+        if not chosen.enlightenments or chosen.firmware:
             raise status.refuse("--mmu none has the emulator's own firmware and no Hyper-V interface to hide")
     if chosen.mmu != "shadow" and (chosen.pool or chosen.drop):
         raise status.refuse(f"--shadow-pool and --shadow-drop are for --mmu shadow: {chosen.mmu} has no shadow pages")
@@ -154,22 +244,34 @@ def _check_together(chosen):
         raise status.refuse(f"--record-entries is for host intel: host {chosen.host} does not print port 0xE9")
 
 
-def _build_hypervisor():
-    progress.say("the hypervisor is not built yet: make hypervisor")
-    built = subprocess.run(["make", "-s", "--no-print-directory", "hypervisor"], cwd=places.TREE, check=False,
+def _check_family(chosen, host):
+    """Refuse options for what machines of another family have."""
+    if host.family != hosts.E500:
+        return
+    for option, wanted in (("--cpus", chosen.cpus != 1), ("--firmware", chosen.firmware), ("--policy", chosen.policy),
+                           ("--no-enlightenments", not chosen.enlightenments), ("--parent", chosen.parent),
+                           ("--stop-port", chosen.stop_port)):
+        if wanted:
+            raise status.refuse(f"{option} is for guests of a PC: host {host.name} has none")
+
+
+def _build_hypervisor(host):
+    rule = "hypervisor" if host.family == hosts.PC else "hypervisor-ppc"
+    progress.say(f"the hypervisor is not built yet: make {rule}")
+    built = subprocess.run(["make", "-s", "--no-print-directory", rule], cwd=places.TREE, check=False,
                            stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno())
-    if built.returncode != 0 or not places.HYPERVISOR.exists():
+    if built.returncode != 0 or not host.hypervisor.exists():
         raise status.refuse("the hypervisor cannot be built: see above")
 
 
 def _guest_machine(chosen, work):
-    """A machine that boots a Debian guest, which finds @work (an archive) in its file system."""
-    guest = guests.find(chosen.guest)
+    """A machine that boots a guest with Linux, which finds @work (an archive) in its file system."""
+    guest = loads.fitting(guests.find(chosen.guest), hosts.find(chosen.host, chosen.mmu))
     for entry in chosen.file:
         loads.add_file(work, entry, "--file")
     built = _machine(chosen, loads.GUEST_LEAST, guest.most_memory)
     names = [name for name in chosen.packages.split(",") if name]
-    loads.debian(built.first, guest, loads.Work(work, names, chosen.append, chosen.verbose), built.host.slow)
+    loads.linux(built.first, guest, loads.Work(work, names, chosen.append, chosen.verbose), built.host.slow)
     return built
 
 

@@ -45,6 +45,10 @@ class Archive:
         self._parents(name)
         self._entry(name, stat.S_IFCHR | 0o600, b"", (major, minor))
 
+    def member(self, name, data):
+        """Add @data under @name as it is, which need not be a path: for whoever reads an archive as a list."""
+        self._parts.append(_record(name, len(self._parts) + 1, stat.S_IFREG | 0o644, data, (0, 0)))
+
     def tree(self, source, name):
         """Add what lies at @source of this machine, whole, as @name: file, link or folder with all below it."""
         info = os.lstat(source)

@@ -50,13 +50,14 @@ class Packages:
         self._folder = folder or places.cache() / "apt"
         self._debs = self._folder / "debs"
         self._trees = self._folder / "trees"
+        self._sources = self._folder / "sources"
         self._fetched = False  # lists, by this run
 
     @contextlib.contextmanager
-    def alone(self):
-        """Keep other processes from fetching at the same time."""
+    def alone(self, what="lock"):
+        """Keep other processes from fetching at the same time; or from doing something else, @what, of which they fetch."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with open(self._folder / "lock", "w", encoding="ascii") as lock:
+        with open(self._folder / what, "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -88,11 +89,21 @@ class Packages:
             _unpack(self._deb(package), folder, keep)
         return folder
 
+    def source(self, name, pattern):
+        """The file of Debian's source package @name that matches @pattern, fetched if it is not here."""
+        folder = self._sources / name
+        if not sorted(folder.glob(pattern)):
+            self._fetch_source(name, folder)
+        for path in sorted(folder.glob(pattern)):
+            return path
+        raise refuse(f"Debian's source package {name} has no {pattern}")
+
     def forget(self):
         """Ask the mirror again at the next request (option --update)."""
         shutil.rmtree(self._folder / "state", ignore_errors=True)
         shutil.rmtree(self._debs, ignore_errors=True)
         shutil.rmtree(self._trees, ignore_errors=True)
+        shutil.rmtree(self._sources, ignore_errors=True)
 
     def _deb(self, package):
         name, architecture = package.split(":")
@@ -114,6 +125,26 @@ class Packages:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return target
+
+    def _fetch_source(self, name, folder):
+        """Have the files of source package @name in @folder. Lists of sources are only fetched for that, and not kept."""
+        self._prepare()
+        partial = self._sources / f"partial-{os.getpid()}"
+        (partial / "lists" / "partial").mkdir(parents=True, exist_ok=True)
+        (partial / "sources.list").write_text("".join(_source_lines("deb-src")))
+        options = ("-o", f"Dir::Etc::SourceList={partial}/sources.list", "-o", f"Dir::State::lists={partial}/lists")
+        progress.say(f"fetching Debian source package {name}")
+        try:
+            self._call("apt-get", "-q", *options, "update")  # what it could not fetch, the next one will miss
+            answer = self._call("apt-get", "-qq", *options, "source", "--download-only", name, cwd=partial)
+            if answer.returncode != 0:
+                raise refuse(f"Debian's source package {name} could not be fetched: {_last_error(answer)}")
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in partial.iterdir():
+                if path.name != "sources.list" and path.is_file():
+                    path.replace(folder / path.name)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
     def _prepare(self):
         """Write the private configuration, and fetch the package lists if there are none."""
@@ -182,11 +213,12 @@ def _unpack(deb, folder, keep):
         temporary.rename(folder)
 
 
-def _source_lines():
-    """Lines of a sources.list: the user's own mirrors of Debian's suite where there are any, else deb.debian.org."""
+def _source_lines(kind="deb"):
+    """Lines of a sources.list, for packages or for their sources (@kind deb-src): the user's own mirrors of Debian's suite where
+    there are any, else deb.debian.org."""
     signed = f" [signed-by={KEYRING}]" if os.path.exists(KEYRING) else ""
     sources = _user_sources() or DEFAULT_SOURCES
-    return [f"deb{signed} {uri} {suite} main\n" for uri, suite in sources]
+    return [f"{kind}{signed} {uri} {suite} main\n" for uri, suite in sources]
 
 
 def _user_sources():

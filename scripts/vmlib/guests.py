@@ -1,14 +1,15 @@
 """The guests that the front door offers: Debian's own kernels, with a small file system that lives in memory.
 
-A guest is a kernel and an initramfs under build/guests/NAME/. The kernel is Debian's package as it is; the initramfs
-is busybox-static of the same architecture and the programs of scripts/guest/. Work for the guest (a command, files)
-comes as a second archive behind it, so that one initramfs serves all runs.
+A guest is a kernel and an initramfs under build/guests/NAME/. The kernel is Debian's package as it is, or built from its
+sources where Debian has none for the processor; the initramfs is busybox of the same architecture and the programs of
+scripts/guest/. Work for the guest (a command, files) comes as a second archive behind it, so that one initramfs serves all
+runs.
 """
 
 import dataclasses
 import pathlib
 
-from . import cpio, debian, images, kernels, places, progress
+from . import cpio, crossbuilt, debian, hosts, images, kernels, places, progress
 from .status import refuse
 
 
@@ -27,14 +28,19 @@ class Guest:
     under_words: str = ""
     words: str = ""
     words_of_several: str = ""  # more of them where it has more than one processor
+    family: str = hosts.PC
 
     @property
     def folder(self):
         """Where its images lie once they are built."""
-        return places.GUESTS / self.name
+        return places.GUESTS / (self.name if self.family == hosts.PC else E500)
 
 
 GIB = 1 << 30
+# Linux for an e500, and where what is built of it lies; U-Boot's is the same.
+E500 = "linux-e500"
+# What its kernel maps at once: it is built without high memory.
+E500_MOST = 768 << 20
 
 # A kernel in a domain is entered at CPL 3, where the emulator's IRET stumbles over SMAP (docs/caveats.md).
 XEN_WORDS = "smap=no loglvl=warning"
@@ -54,13 +60,17 @@ GUESTS = {
               "32-bit with 4 MiB pages", 4 * GIB, words_of_several=CALL_WORDS),
         Guest("debian-xen", "amd64", "linux-image-amd64", r"linux-image-[0-9].*-amd64",
               "4-level, written by Xen for its first domain", 1024 * GIB, "xen", XEN_WORDS, "console=hvc0"),
+        Guest(E500, "powerpc", "", "", "its own TLB, which the kernel writes", E500_MOST, family=hosts.E500),
+        Guest("linux-e500-u-boot", "powerpc", "", "", "the same, loaded and started by U-Boot", E500_MOST, "u-boot",
+              family=hosts.E500),
     )
 }
 
-DEFAULT_GUEST = "debian-amd64"
+DEFAULT_GUESTS = {hosts.PC: "debian-amd64", hosts.E500: E500}
 
 # Word order is the order of the guest's command line; the user's --append comes last and wins.
 COMMAND_LINE = "console=ttyS0,115200 nokaslr panic=-1 pci=off"
+COMMAND_LINES = {hosts.PC: COMMAND_LINE, hosts.E500: "console=ttyS0,115200 panic=-1"}
 # The second word silences what the kernel takes for errors: a machine without PCI, above all.
 QUIET = "quiet loglevel=3"
 # On a slow host, Bochs: what takes longest and shows least; and an instruction that its later models get wrong
@@ -86,7 +96,8 @@ def find(name):
 
 def installed(guest):
     """Whether its images are built."""
-    return ((guest.folder / "vmlinuz").exists() and (guest.folder / "initrd.cpio").exists()
+    kernel = crossbuilt.built(guest.folder) if guest.family == hosts.E500 else (guest.folder / "vmlinuz").exists()
+    return (kernel and (guest.folder / "initrd.cpio").exists()
             and (not guest.under or images.installed(images.find(guest.under))))
 
 
@@ -94,6 +105,8 @@ def prepare(guest, packages=None, unpacked=False):
     """Fetch and build what is missing of @guest, and return its images. The kernel may be wanted @unpacked."""
     packages = packages or debian.Packages()
     under = images.prepare(images.find(guest.under), packages) if guest.under else None
+    if guest.family == hosts.E500:
+        return _prepare_e500(guest, packages, under)
     packed = guest.folder / "vmlinuz"
     made = Images(guest.folder / "unpacked" if unpacked else packed, guest.folder / "initrd.cpio", under)
     with packages.alone():
@@ -109,8 +122,18 @@ def prepare(guest, packages=None, unpacked=False):
     return made
 
 
+def _prepare_e500(guest, packages, under):
+    made = Images(guest.folder / ("uImage" if under else "vmlinux"), guest.folder / "initrd.cpio", under)
+    with packages.alone("building"):
+        crossbuilt.build(guest.folder, packages)
+        busybox = guest.folder / "busybox"
+        if not made.initrd.exists() or max(_newest_program(), busybox.stat().st_mtime) > made.initrd.stat().st_mtime:
+            places.write_whole(made.initrd, base_archive(busybox.read_bytes()))
+    return made
+
+
 def base_archive(busybox):
-    """The initramfs that every Debian guest starts from, around the program @busybox (bytes)."""
+    """The initramfs that every guest starts from, around the program @busybox (bytes)."""
     archive = cpio.Archive()
     for folder in ("bin", "dev", "etc", "lib", "mnt", "proc", "root", "run", "sbin", "sys",
                    "usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin"):
@@ -129,6 +152,8 @@ def extras(guest, names, packages=None):
 
     Documentation, translations and the like stay out; maintainer scripts do not run.
     """
+    if guest.family != hosts.PC:
+        raise refuse(f"--packages is for Debian's guests: Debian has no packages for {guest.name}")
     packages = packages or debian.Packages()
     path = guest.folder / f"extras-{'-'.join(sorted(names))}.cpio"
     with packages.alone():

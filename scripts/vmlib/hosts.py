@@ -1,5 +1,7 @@
 """The hosts and techniques that the front door knows, as data. A host is an emulated machine that runs the hypervisor.
 
+Hosts are of a family, which is what their guests see: a PC, or a board with an e500. Guests and images are of one, too.
+
 A technique that a host lacks is not listed with it. `none` is no technique: the guest stands on the emulated machine
 itself, without the hypervisor, as the measure of what is right.
 """
@@ -8,10 +10,14 @@ import dataclasses
 import os
 import shutil
 
+from . import places
 from .status import refuse
 
 NATIVE = "none"
 SHADOW = "shadow"
+BOOKE = "booke"
+
+PC, E500 = "pc", "e500"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,13 +25,14 @@ class Host:
     """An emulated machine."""
 
     name: str
-    kind: str  # the emulator's name here: vmlib/qemu.py, vmlib/bochs.py
+    kind: str  # the emulator's name here: vmlib/qemu.py, vmlib/qemu_ppc.py, vmlib/bochs.py
     emulator: str  # its program
     files: tuple  # that it needs beside its program
     packages: tuple  # of Debian, that hold all of it
     processors: tuple  # that it can be; the first is what it is
-    techniques: tuple
+    techniques: tuple  # the first is what it uses
     says: str
+    family: str = PC
     five_levels: bool = False
     # A kernel that unpacks itself takes most of a minute there: guests get it unpacked, and without tests of its ciphers.
     slow: bool = False
@@ -34,6 +41,16 @@ class Host:
     def installed(self):
         """Whether its emulator is on this machine."""
         return shutil.which(self.emulator) is not None and all(map(os.path.exists, self.files))
+
+    @property
+    def hypervisor(self):
+        """The hypervisor that it runs."""
+        return places.HYPERVISOR if self.family == PC else places.HYPERVISOR_PPC
+
+    @property
+    def ready(self):
+        """Whether that is built, with what starts it."""
+        return self.hypervisor.exists() and (self.family != PC or places.DISK_LOADER.exists())
 
 
 FIRMWARE = ("/usr/share/bochs/BIOS-bochs-latest", "/usr/share/bochs/VGABIOS-lgpl-latest")
@@ -50,17 +67,27 @@ HOSTS = {
              "Intel VT-x, with EPT and without, emulated by Bochs", slow=True),
         Host("amd-bochs", "bochs", "bochs", FIRMWARE, BOCHS_PACKAGES, ("ryzen",), ("nested", SHADOW),
              "AMD SVM once more, emulated by Bochs", slow=True),
+        Host("ppc", "qemu-ppc", "qemu-system-ppc", (), ("qemu-system-ppc",), ("e500v2",), (BOOKE, NATIVE),
+             "PowerPC e500v2 (Book-E), emulated by QEMU", family=E500),
     )
 }
 
 TECHNIQUES = {
     "nested": "the processor walks the guest's tables and ours (AMD NPT, Intel EPT)",
     SHADOW: "the processor walks tables of ours in place of the guest's (AMD SVM without NPT, Intel VT-x)",
+    BOOKE: "the processor has a TLB only, which the guest writes by instructions that trap (PowerPC Book-E)",
     NATIVE: "no hypervisor: the same guest straight on the emulated machine, for comparison",
 }
 
+# How an image is entered: by a protocol with a name, the usual one first; on a board, as ePAPR has it, whatever it is.
+PROTOCOLS = {PC: ("linux", "multiboot"), E500: ("",)}
+
 DEFAULT_HOST = "amd"
-DEFAULT_TECHNIQUE = "nested"
+
+
+def default_technique(name):
+    """The technique of the host @name that is taken if none is named; the usual one's where there is no such host."""
+    return HOSTS.get(name, HOSTS[DEFAULT_HOST]).techniques[0]
 
 
 def find(name, technique):

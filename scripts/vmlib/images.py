@@ -7,7 +7,7 @@ load, and the hypervisor is given what they would give it.
 import dataclasses
 import gzip
 
-from . import debian, places, progress
+from . import debian, hosts, places, progress
 from .status import refuse
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -24,6 +24,8 @@ class Image:
     protocol: str
     words: str  # of its command line, before the user's
     says: str
+    family: str = hosts.PC
+    prompt: str = ""  # where it takes commands on its console, if it does
 
     @property
     def folder(self):
@@ -49,6 +51,8 @@ IMAGES = {
               "the same, of 32 bits"),
         Image("xen", "xen-system-amd64:amd64", r"xen-hypervisor-[0-9.]+-amd64", "boot/xen-*.gz", "multiboot", XEN_WORDS,
               "4-level; --initrd gives it its first domain: kernel and command line, initrd"),
+        Image("u-boot", "u-boot-qemu:amd64", "", "usr/lib/u-boot/qemu-ppce500/uboot.elf", "", "",
+              "a boot loader with a prompt, for an e500; --payload gives it what to boot", hosts.E500, "=> "),
     )
 }
 
@@ -78,7 +82,7 @@ def prepare(image, packages=None):
 def _file(image, packages):
     """The bytes of the image, unpacked."""
     package = packages.dependency(image.package, image.version) if image.version else image.package
-    found = sorted(packages.tree(package, keep=("boot/",)).glob(image.files))
+    found = sorted(packages.tree(package, keep=(f"{image.files.split('/')[0]}/",)).glob(image.files))
     if not found:
         raise refuse(f"Debian's {package} holds no {image.files}")
     data = found[0].read_bytes()

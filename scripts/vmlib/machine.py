@@ -1,6 +1,6 @@
 """One emulated machine, as data, and what every emulator makes of it.
 
-The hypervisor's words, its modules and its four serial ports are an interface: docs/decisions/060 says which and why.
+The hypervisor's words, its modules and its serial ports are an interface: docs/decisions/060 says which and why.
 """
 
 import dataclasses
@@ -20,6 +20,8 @@ SHADOW_SHARE = 256 << 10
 SHADOW_PAGES_MOST = 1 << 20
 
 DEBUG_EXIT_PORT = 0xF4
+# What describes a PC to its guest, where nobody says.
+FIRMWARE = "acpi"
 
 # Linux's unpacker looks for the next archive at a multiple of four; ours end at a block.
 ARCHIVE_BOUNDARY = 512
@@ -36,13 +38,14 @@ class Partition:
     modules: list = dataclasses.field(default_factory=list)  # (path, the module's own words), one by one
     initrds: list = dataclasses.field(default_factory=list)  # (path, words): joined to one, behind the modules
     work: bytes = b""  # one more archive behind the initrds: what this run gives to the guest
+    payload: pathlib.Path = None  # what the kernel, a boot loader, is to find in memory and boot
     protocol: str = "linux"
     cpus: int = 1
     policy: str = ""  # settings of the virtual MMU, as the hypervisor takes them
     parent: bool = False  # of all other partitions
     channel: bool = False  # whether the third and fourth serial ports are its own, if it is not the first
     enlightenments: bool = True
-    firmware: str = "acpi"
+    firmware: str = FIRMWARE
     pool: int = None  # shadow pages at most
     drop: tuple = None  # exits between two losses of all shadow pages, on average, and the seed
     stop_port: bool = False  # whether the guest may have itself held, to be looked at
@@ -79,7 +82,10 @@ def hypervisor_modules(machine, folder):
     modules = []
     for at, partition in enumerate(machine.partitions):
         whose = f" partition={at}" if at else ""
-        modules.append((partition.kernel, f"kernel{whose} protocol={partition.protocol} -- {partition.command_line}"))
+        how = f" protocol={partition.protocol}" if partition.protocol else ""
+        modules.append((partition.kernel, f"kernel{whose}{how} -- {partition.command_line}"))
+        if partition.payload:
+            modules.append((partition.payload, f"payload{whose}"))
         modules += [(path, f"initrd{whose} -- {text}" if text else f"initrd{whose}")
                     for path, text in carried(partition, folder, f"joined{at}")]
     return modules
@@ -94,15 +100,15 @@ def memory_bytes(machine, modules):
 
 def hypervisor_words(machine):
     """The hypervisor's command line for @machine."""
-    lines = [_words(partition) for partition in machine.partitions]
+    lines = [_words(partition, machine.host.family) for partition in machine.partitions]
     lines[0] += ["record=entries"] if machine.record else []
     return " partition ".join(" ".join(words) for words in lines)
 
 
-def _words(partition):
+def _words(partition, family):
     switch = "on" if partition.enlightenments else "off"
-    words = [f"memory={partition.memory // sizes.MIB}M", f"mmu={partition.technique}", f"enlightenments={switch}",
-             f"firmware={partition.firmware}"]
+    words = [f"memory={partition.memory // sizes.MIB}M", f"mmu={partition.technique}"]
+    words += [f"enlightenments={switch}", f"firmware={partition.firmware}"] if family == hosts.PC else []
     words += [f"cpus={partition.cpus}"] if partition.cpus != 1 else []
     words += [f"policy={partition.policy}"] if partition.policy else []
     words += ["parent=on"] if partition.parent else []

@@ -7,7 +7,7 @@ from . import guests, hosts, status
 
 CPUS_MOST = 8
 FIRMWARE = ("acpi", "mp", "both")
-PROTOCOLS = ("linux", "multiboot")
+PROTOCOLS = hosts.PROTOCOLS[hosts.PC]
 
 DESCRIPTION = "Boot guests in partitions whose memory is virtualized by vmmu."
 
@@ -32,7 +32,7 @@ in a shell:
 
 several partitions:
   Each --partition 'WORDS' adds one, with memory of its own: guest=NAME [run='COMMAND'] [file=HOST[:GUEST]] [packages=P[,P]],
-  or kernel=FILE [protocol=linux|multiboot] [initrd='FILE WORDS'], or image=NAME; and mmu= memory= cpus= policy= append=
+  or kernel=FILE [protocol=linux|multiboot] [initrd='FILE WORDS'] [payload=FILE], or image=NAME; and mmu= memory= cpus= policy= append=
   firmware= pool= drop= enlightenments=on|off, as the options of these names, but for channel=on: its command's output and
   errors come out here in place of the first guest's. Without that they stand on its console. The console of the first is
   shown; `console N` on the control port shows another's. How each ended is said on standard error; what the others had on
@@ -47,6 +47,11 @@ the control port:
   now), `counters` (a tenth of it), `shadow` (counters of shadow tables), `walk ADDRESS [VP]` (both tables, level by level),
   `stop` and `go`, `partitions`, `console N` and `console-read N`, and what programs ask for: docs/dump.md. nc -U SOCKET will do; `vmmu live SOCKET` and `vmmu top SOCKET` are more comfortable.
   On host amd the machine's memory stands in SOCKET.memory meanwhile.
+
+on host ppc:
+  The guests are linux-e500, linux-e500-u-boot (the same, loaded and started by U-Boot) and the image u-boot. Linux is built from
+  Debian's sources when it is first asked for, which takes some minutes. In a run or shell with --guest u-boot the lines are
+  U-Boot's own commands, and the status is that of the last one. A guest ends with a status by the register at CCSR + 0xF4000.
 
 on hosts intel and amd-bochs:
   Bochs is slow: a boot takes half a minute of a processor. Time passes as instructions do, so `sleep 1000` is over at once;
@@ -67,6 +72,8 @@ examples:
   scripts/vm boot --image memtest86+ --memory 64M                   Esc leaves
   scripts/vm run --guest debian-xen -- cat /sys/hypervisor/type     a kernel in Xen's first domain
   scripts/vm boot --protocol multiboot --kernel build/tests/guests/paging.elf
+  scripts/vm run --host ppc -- cat /proc/cpuinfo                    Linux on a PowerPC e500v2
+  scripts/vm run --host ppc --guest u-boot -- bdinfo                a line of U-Boot's
 """
 
 
@@ -90,6 +97,8 @@ def parse(words):
     options = parser.parse_args(words)
     options.command = command
     options.timeout = _seconds(getattr(options, "timeout", None))
+    if options.job != "list":
+        options.mmu = options.mmu or hosts.default_technique(options.host)
     if options.job == "run" and not command:
         raise status.refuse("run needs a command behind --, as in: scripts/vm run -- uname -a")
     if options.job != "run" and command is not None:
@@ -173,9 +182,12 @@ def _boot(jobs):
     _add_machine(parser)
     image = parser.add_mutually_exclusive_group(required=True)
     image.add_argument("--kernel", metavar="F", help="the image")
-    image.add_argument("--image", metavar="NAME", help="one that Debian's packages hold: memtest86+, xen; see scripts/vm list")
+    image.add_argument("--image", metavar="NAME",
+                       help="one that Debian's packages hold: memtest86+, xen, u-boot; see scripts/vm list")
+    image.add_argument("--guest", metavar="G", help="such an image, or a guest with a shell on its console")
     parser.add_argument("--initrd", action="append", default=[], metavar="F[ WORDS]",
                         help="an initrd, or a multiboot module and its string; may be repeated")
+    parser.add_argument("--payload", metavar="F", help="on host ppc: a uImage that the image, U-Boot, finds in memory and boots")
     parser.add_argument("--protocol", choices=PROTOCOLS,
                         help="how the image is entered (default linux, or the one of --image)")
 
@@ -184,8 +196,7 @@ def _add_machine(parser):
     add = parser.add_argument
     add("--host", default=hosts.DEFAULT_HOST, metavar="H", help="default %(default)s; see scripts/vm list")
     add("--cpu", metavar="P", help="the host's processor, where it has several; see scripts/vm list")
-    add("--mmu", default=hosts.DEFAULT_TECHNIQUE, metavar="T",
-        help="the technique (default %(default)s); none boots without the hypervisor")
+    add("--mmu", metavar="T", help="the technique (default nested, on host ppc booke); none boots without the hypervisor")
     add("--memory", default="512M", metavar="SIZE", help="the guest's memory (default %(default)s)")
     add("--cpus", default=1, metavar="N", type=cpus,
         help="the guest's processors, 1 to 8 (default 1), which take turns on the machine's one")
@@ -197,8 +208,7 @@ def _add_machine(parser):
         help="what the guest's virtual MMU does where the specification leaves it open: see below")
     add("--parent", action="store_true", help="make the guest the parent of the other partitions, with the privileges of one")
     add("--partition", action="append", default=[], metavar="WORDS", help="one more partition beside the guest's: see below")
-    add("--firmware", choices=FIRMWARE, default="acpi",
-        help="the tables that describe the guest's machine (default %(default)s)")
+    add("--firmware", choices=FIRMWARE, help="the tables that describe the guest's machine (default acpi)")
     add("--shadow-pool", metavar="PAGES", dest="pool", type=count,
         help="shadow pages at most, with --mmu shadow (default: a 64th of the guest's memory; the floor is 96)")
     add("--shadow-drop", metavar="N[,SEED]", dest="drop", type=drop,
@@ -219,7 +229,9 @@ def _add_machine(parser):
 
 def _add_guest(parser):
     add = parser.add_argument
-    add("--guest", default=guests.DEFAULT_GUEST, metavar="G", help="default %(default)s; see scripts/vm list")
+    add("--guest", metavar="G", help="default " + ", ".join(f"{name} on a {kind}" if kind == hosts.PC else f"{name} on an {kind}"
+                                                             for kind, name in guests.DEFAULT_GUESTS.items()) +
+        "; see scripts/vm list")
     add("--file", action="append", default=[], metavar="HOST[:GUEST]",
         help="put a file or folder into the guest, under /root by its own name or at GUEST; may be repeated")
     add("--packages", default="", metavar="P[,P]", help="Debian packages to unpack in the guest, with what they need")

@@ -8,8 +8,10 @@ from . import status
 # The emulator's exit statuses when the hypervisor leaves by isa-debug-exit with 0, 1, 2, 3.
 ORDERLY, CONFIGURATION_REFUSED, PARTITION_STOPPED, HYPERVISOR_PANIC = 1, 3, 5, 7
 
-# By its own command, or Ctrl-A x: the hypervisor never powers its machine off.
+# By its own command, or Ctrl-A x: the hypervisor never powers its machine off, where it can leave with a status.
 LEFT = 0
+# The machine ended as if somebody had told it to, but nobody had: no exit status of a process.
+SILENT = 256
 
 PANIC_WORDS = b"Kernel panic - not syncing"
 
@@ -33,6 +35,12 @@ class Outcome:
     def __str__(self):
         said = f" {self.value}" if self.kind == "debug-exit" else f": {self.message}" if self.message else ""
         return self.kind + said
+
+
+def by_word(left):
+    """As the emulator's exit status would be: of a hypervisor that said that it leaves with @left, and powered its machine off;
+    None: it said nothing."""
+    return SILENT if left is None else left << 1 | 1
 
 
 def last_document(text):
@@ -119,6 +127,8 @@ def of_native(exit_status, recorded, triple_fault, complaint):
 
 
 def _exit_name(exit_status):
+    if exit_status == SILENT:
+        return "switched off or reset"
     return f"signal {-exit_status}" if exit_status < 0 else f"exit status {exit_status}"
 
 

@@ -12,7 +12,7 @@ ON_CONSOLE = "ttyS0 ttyS0"
 
 # What each word is for; those that may come more than once.
 KNOWN = ("mmu", "memory", "cpus", "policy", "enlightenments", "firmware", "pool", "drop", "channel",
-         "guest", "run", "packages", "kernel", "image", "protocol", "append")
+         "guest", "run", "packages", "kernel", "image", "protocol", "payload", "append")
 SEVERAL = ("file", "initrd")
 
 
@@ -26,7 +26,7 @@ def understand(text, host, verbose):
     if boots == ["guest"]:
         _boot_guest(partition, words, host, verbose)
     else:
-        _boot_image(partition, words)
+        _boot_image(partition, words, host)
     return partition
 
 
@@ -50,7 +50,7 @@ def _words(text):
 
 
 def _partition(words, host):
-    technique = words.get("mmu", hosts.DEFAULT_TECHNIQUE)
+    technique = words.get("mmu", host.techniques[0])
     hosts.find(host.name, technique)
     if technique == hosts.NATIVE:
         raise refuse("--partition is for the hypervisor: mmu=none has none")
@@ -74,7 +74,7 @@ def _switch(words, name, default):
 
 
 def _firmware(words):
-    value = words.get("firmware", "acpi")
+    value = words.get("firmware", machine.FIRMWARE)
     if value not in options.FIRMWARE:
         raise refuse(f"--partition: firmware={value} is none of {', '.join(options.FIRMWARE)}")
     return value
@@ -87,14 +87,15 @@ def _boot_guest(partition, words, host, verbose):
     for entry in words["file"]:
         loads.add_file(work, entry, "--partition file")
     names = [name for name in words.get("packages", "").split(",") if name]
-    loads.debian(partition, guests.find(words["guest"]), loads.Work(work, names, words.get("append", ""), verbose), host.slow)
+    loads.linux(partition, loads.fitting(guests.find(words["guest"]), host),
+                loads.Work(work, names, words.get("append", ""), verbose), host.slow)
 
 
-def _boot_image(partition, words):
-    image = images.find(words["image"]) if "image" in words else None
+def _boot_image(partition, words, host):
+    image = loads.fitting(images.find(words["image"]), host) if "image" in words else None
     partition.kernel = images.prepare(image) if image else loads.existing(words["kernel"], "--partition kernel")
     partition.command_line = " ".join(word for word in (image.words if image else "", words.get("append", "")) if word)
-    partition.protocol = words.get("protocol", image.protocol if image else "linux")
-    if partition.protocol not in options.PROTOCOLS:
-        raise refuse(f"--partition: protocol={partition.protocol} is none of {', '.join(options.PROTOCOLS)}")
+    partition.protocol = words.get("protocol", image.protocol if image else hosts.PROTOCOLS[host.family][0])
+    loads.check_protocol(partition.protocol, host)
+    partition.payload = loads.payload(words.get("payload"), host)
     loads.add_initrds(partition, words["initrd"])

@@ -9,9 +9,11 @@ from .status import refuse
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = TREE / "build"
 HYPERVISOR = BUILD / "vmmu.elf"
+HYPERVISOR_PPC = BUILD / "vmmu-ppc.elf"
 DISK_LOADER = BUILD / "disk" / "loader.bin"
 GUESTS = BUILD / "guests"
 GUEST_PROGRAMS = TREE / "scripts" / "guest"
+GUEST_E500 = TREE / "scripts" / "guest-e500"
 
 
 def cache():

@@ -8,6 +8,8 @@ from . import places, sizes
 # An own console of QEMU's, for Ctrl-A x, needs the terminal itself.
 OWN_TERMINAL = True
 ENVIRONMENT = {}
+# Every port has a line of its own.
+LETTERS = False
 
 
 def command(machine, folder, wires, terminal, typed):
@@ -37,7 +39,7 @@ def interrogate(machine, folder, process):
 
 def ending(folder, exit_status):
     """How the machine in @folder ended: QEMU's exit status, its complaint, and whether there was a triple fault."""
-    return exit_status, _complaint(places.text(folder / "complaints")), "Triple fault" in places.text(folder / "resets")
+    return exit_status, complaint(places.text(folder / "complaints")), "Triple fault" in places.text(folder / "resets")
 
 
 def _processor(machine):
@@ -46,7 +48,7 @@ def _processor(machine):
 
 def _native(machine, folder):
     guest = machine.first
-    words = ["-m", _mebibytes(guest.memory), "-kernel", str(guest.kernel), "-append", guest.command_line]
+    words = ["-m", mebibytes(guest.memory), "-kernel", str(guest.kernel), "-append", guest.command_line]
     words += ["-smp", f"{guest.cpus},sockets={guest.cpus}"] if guest.cpus != 1 else []
     if machine.record_status:
         words += ["-chardev", "file,id=status,path=status", "-device",
@@ -61,7 +63,7 @@ def _native(machine, folder):
 def _hypervisor(machine, folder, wires):
     carried = machines.hypervisor_modules(machine, folder)
     modules = [_module(folder, path, f"module{at}", text) for at, (path, text) in enumerate(carried)]
-    size = _mebibytes(machines.memory_bytes(machine, carried))
+    size = mebibytes(machines.memory_bytes(machine, carried))
     return ["-m", size, *(_shared_memory(size, wires) if machine.monitor else []),
             "-device", f"isa-debug-exit,iobase={machines.DEBUG_EXIT_PORT},iosize=4",
             "-kernel", str(places.HYPERVISOR), "-append", machines.hypervisor_words(machine), "-initrd", ",".join(modules)]
@@ -73,7 +75,8 @@ def _shared_memory(size, wires):
             "-machine", "pc,memory-backend=memory"]
 
 
-def _mebibytes(size):
+def mebibytes(size):
+    """@size bytes as QEMU's options take them."""
     return f"{-(-size // sizes.MIB)}M"
 
 
@@ -84,9 +87,9 @@ def _module(folder, path, name, text):
     return f"{name} {text}".strip().replace(",", ",,")
 
 
-def _complaint(text):
+def complaint(text):
     """QEMU's first error in @text, which holds warnings too, or ''."""
     for line in text.splitlines():
-        if line.startswith("qemu-system-x86_64: ") and ": warning: " not in line and ": terminating on signal" not in line:
+        if line.startswith("qemu-system-") and ": warning: " not in line and ": terminating on signal" not in line:
             return line
     return ""

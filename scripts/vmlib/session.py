@@ -11,11 +11,11 @@ import termios
 import time
 import tty
 
-from . import bochs, monitor, outcome, places, qemu
+from . import bochs, letters, monitor, outcome, places, qemu, qemu_ppc
 from .status import HOST_DIED, TIMED_OUT, Failure
 from .wires import Wires
 
-EMULATORS = {"qemu": qemu, "bochs": bochs}
+EMULATORS = {"qemu": qemu, "qemu-ppc": qemu_ppc, "bochs": bochs}
 
 KEPT_CONSOLE = 64 * 1024
 CHUNK = 64 * 1024
@@ -105,6 +105,8 @@ class Session:
         self.console = b""  # the last of what the console said, unless it is a terminal
         self._emulator = EMULATORS[machine.host.kind]
         self._keys = Keys() if terminal and not self._emulator.OWN_TERMINAL else None
+        self._letters = letters.Letters() if self._emulator.LETTERS else None
+        self._record = None  # of the control port, if that is nobody else's to keep
         self._screen = None
         self._monitor = None
 
@@ -120,6 +122,8 @@ class Session:
                     os.close(self._screen)
                 if self._monitor:
                     self._monitor.close()
+                if self._record:
+                    self._record.close()
                 if saved:
                     termios.tcsetattr(sys.stdin, termios.TCSADRAIN, saved)
 
@@ -127,6 +131,8 @@ class Session:
         command = self._emulator.command(self.machine, folder, wires, self.terminal, self.typist is not None)
         if self.machine.monitor:
             self._monitor = monitor.Monitor(self.machine.monitor, folder / "control", wires.memory)
+        elif self._letters:
+            self._record = open(folder / "control", "wb", buffering=0)
         process = self._start(command, folder, wires)
         try:
             wires.let_go()
@@ -232,18 +238,35 @@ class Session:
     def _said(self, port, data, wires):
         if port == "console":
             self.console = (self.console + data)[-KEPT_CONSOLE:]
+        if port == "control" and self._letters:
+            data, others = self._letters.take(data)
+            for other, said in others:
+                self._said(other, said, wires)
         if port == "control":
-            self._ask(wires, self._monitor.said(data))
+            self._control_said(data, wires)
         elif self._keys and port == "console":
             _write(sys.stdout.fileno(), data)
         elif port in self.sinks:
             self.sinks[port](data)
 
+    def _control_said(self, data, wires):
+        """The control port said @data, and nothing in it is another's; without the hypervisor, that is a guest's output."""
+        if self._monitor:
+            self._ask(wires, self._monitor.said(data))
+        elif self.machine.native and data:
+            self._said("output", data, wires)
+        elif self._record:
+            self._record.write(data)
+
     def _outcome(self, folder, exit_status):
         exit_status, complaint, triple_fault = self._emulator.ending(folder, exit_status)
+        left = self._letters.left if self._letters else None
         if self.machine.native:
             recorded = (folder / "status").read_bytes() if (folder / "status").exists() else b""
+            recorded = recorded if left is None else bytes([left & 0xFF])
             return outcome.of_native(exit_status, recorded, triple_fault, complaint)
+        if self._letters and exit_status == 0 and not (self.terminal and left is None):
+            exit_status = outcome.by_word(left)
         return outcome.of_partitions(exit_status, places.text(folder / "control"), triple_fault, complaint,
                                      len(self.machine.partitions))
 
