@@ -110,7 +110,7 @@ class Monitor:
 
     def close(self):
         """Nobody can ask any more, and nothing is left at the path."""
-        for path in (self._path, self._link):
+        for path in (self._path, self._link, f"{self._path}.emulator"):
             if path:
                 with contextlib.suppress(OSError):  # somebody else has tidied up, which is no matter
                     os.unlink(path)
