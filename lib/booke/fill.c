@@ -437,7 +437,7 @@ static enum vmmu_booke_fill fill_fully(struct vmmu_booke *booke, struct vmmu_boo
 static inline unsigned quick_way(const struct vmmu_booke *booke, const struct vmmu_booke_real *real,
                                  uint32_t ea, unsigned set)
 {
-    const struct vmmu_booke_slot *slot = &real->slots[set * real->ways];
+    const struct vmmu_booke_slot *slot = &real->slots[(size_t)set * real->ways];
     unsigned free = real->next_way[set];
 
     for (unsigned way = 0; way < real->ways; way++, slot++) {

@@ -246,10 +246,10 @@ static void test_the_page_made_last_is_evicted_last(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 5; i++) {
-        (void)map(i, 1, 0x00080000 * (i + 1), 0x1000 * i);
+        (void)map(i, 1, 0x00080000 * (i + 1), UINT64_C(0x1000) * i);
     }
     for (unsigned i = 0; i < 4; i++) {
-        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x00080000 * (i + 1)), 4 * GIB + 0x1000 * i);
+        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x00080000 * (i + 1)), 4 * GIB + UINT64_C(0x1000) * i);
     }
     EXPECT_EQ(cpu.real.counters.evicted, 0);
     EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x00080000 * 5), 4 * GIB + 0x4000);
@@ -259,7 +259,7 @@ static void test_the_page_made_last_is_evicted_last(void **state)
     EXPECT(processor_find(&cpu, 0x00080000 * 5, false) != NULL);
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < 5; i++) {
-            EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x00080000 * (i + 1)), 4 * GIB + 0x1000 * i);
+            EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x00080000 * (i + 1)), 4 * GIB + UINT64_C(0x1000) * i);
         }
     }
     EXPECT_EQ(processor_valid(&cpu), 4);
@@ -269,8 +269,8 @@ static void test_free_large_entries_are_taken_first_and_the_host_s_never(void **
 {
     (void)state;
     for (unsigned i = 0; i < 12; i++) {
-        (void)map(i, 2, 0x01000000 * (i + 1), 0x4000 * i);
-        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x01000000 * (i + 1)), 4 * GIB + 0x4000 * i);
+        (void)map(i, 2, 0x01000000 * (i + 1), UINT64_C(0x4000) * i);
+        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x01000000 * (i + 1)), 4 * GIB + UINT64_C(0x4000) * i);
     }
     EXPECT_EQ(cpu.real.counters.filled[1], 12);
     EXPECT_EQ(cpu.real.counters.evicted, 0);
@@ -287,21 +287,21 @@ static void test_large_entries_are_evicted_in_turn_but_not_one_after_the_other(v
 {
     (void)state;
     for (unsigned i = 0; i < 16; i++) {
-        (void)map(i, 2, 0x01000000 * (i + 1), 0x4000 * i);
-        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x01000000 * (i + 1)), 4 * GIB + 0x4000 * i);
+        (void)map(i, 2, 0x01000000 * (i + 1), UINT64_C(0x4000) * i);
+        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x01000000 * (i + 1)), 4 * GIB + UINT64_C(0x4000) * i);
     }
     EXPECT_EQ(cpu.real.counters.filled[1], 13);
     EXPECT_EQ(cpu.real.counters.filled[0], 3);
     EXPECT_EQ(cpu.real.counters.split, 3);
     for (unsigned i = 0; i < 4; i++) {
         EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x01001000 + 0x1000000 * 14 + 0x1000 * (i & 1)),
-                  4 * GIB + 0x4000 * 14 + 0x1000 + 0x1000 * (i & 1));
+                  4 * GIB + UINT64_C(0x4000) * 14 + 0x1000 + UINT64_C(0x1000) * (i & 1));
     }
     EXPECT_EQ(cpu.real.counters.filled[1], 13);
     EXPECT_EQ(cpu.real.counters.filled[0], 5);
     for (unsigned i = 1; i < 4; i++) {
         EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x10000000 + 0x1000 * i),
-                  4 * GIB + 0x4000 * 15 + 0x1000 * i);
+                  4 * GIB + UINT64_C(0x4000) * 15 + UINT64_C(0x1000) * i);
     }
     EXPECT_EQ(cpu.real.counters.filled[1], 14);
     EXPECT_EQ(tsize_at(0x10002000), 2);
@@ -311,13 +311,13 @@ static void test_a_large_page_takes_away_the_small_ones_that_were_made_of_it(voi
 {
     (void)state;
     for (unsigned i = 0; i < 14; i++) {
-        (void)map(i, 4, 0x01000000 * (i + 1), 0x40000 * i);
+        (void)map(i, 4, 0x01000000 * (i + 1), UINT64_C(0x40000) * i);
         (void)processor_access(&cpu, 0, LOAD, 0x01000000 * (i + 1));
     }
     EXPECT_EQ(tsize_at(0x0e000000), 1);
     for (unsigned i = 1; i < 8; i++) {
         EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x0e000000 + 0x1000 * i),
-                  4 * GIB + 0x40000 * 13 + 0x1000 * i);
+                  4 * GIB + UINT64_C(0x40000) * 13 + UINT64_C(0x1000) * i);
     }
     EXPECT_EQ(tsize_at(0x0e000000), 4);
     EXPECT_EQ(cpu.real.counters.overlapped, 7);

@@ -81,7 +81,7 @@ static void test_pids_of_different_values_do_not_overlap(void **state)
     map(2, 1, 7, 0x1000000, 0x700000);
     for (uint32_t pid = 5; pid < 8; pid++) {
         set_pid(pid);
-        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x1000000), 4 * GIB + 0x100000 * pid);
+        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x1000000), 4 * GIB + UINT64_C(0x100000) * pid);
     }
     EXPECT_EQ(processor_valid(&cpu), 3);
     EXPECT_EQ(cpu.real.counters.overlapped, 0);

@@ -14,7 +14,7 @@ static struct virtual_mmu *guest;
 
 static void start_guest(unsigned vp)
 {
-    processor_memory(&cpu, vp, 0, (vp + 1) * 4 * GIB, 256 * MIB);
+    processor_memory(&cpu, vp, 0, 4 * GIB * (vp + 1), 256 * MIB);
 }
 
 static int start(void **state)
@@ -73,7 +73,7 @@ static void test_a_change_of_pid_flushes_nothing(void **state)
     writes = cpu.writes;
     for (unsigned i = 0; i < 4; i++) {
         set_pid(1 + (i & 1));
-        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x1000), 4 * GIB + 0x10000 * (1 + (i & 1)));
+        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x1000), 4 * GIB + UINT64_C(0x10000) * (1 + (i & 1)));
     }
     set_pid(3);
     EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x1000), FAULTS);
@@ -152,7 +152,7 @@ static void test_a_guest_with_more_pids_has_a_space_for_all_of_them(void **state
     set_pid(1);
     for (unsigned round = 0; round < 2; round++) {
         for (uint32_t page = 1; page <= 4; page++) {
-            EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x1000 * page), 4 * GIB + 0x10000 * page);
+            EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x1000 * page), 4 * GIB + UINT64_C(0x10000) * page);
         }
     }
     EXPECT_EQ(cpu.writes, 4);
@@ -257,7 +257,7 @@ static void test_when_shadow_pids_run_out_the_one_held_longest_goes(void **state
     for (unsigned i = 0; i < 12; i++) {
         set_pid(1 + i % 3);
         EXPECT(cpu.pid[0] != cpu.pid[1] && cpu.pid[0] != 0 && cpu.pid[1] != 0);
-        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x1000), 4 * GIB + 0x10000 * (1 + i % 3));
+        EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x1000), 4 * GIB + UINT64_C(0x10000) * (1 + i % 3));
         EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x2000), 4 * GIB + 0x40000);
     }
     EXPECT(cpu.real.counters.recycled != 0);
