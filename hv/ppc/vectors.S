@@ -25,9 +25,7 @@
  * The first of each: r1 goes to SPRG0, CR to SPRG2; on to guest_trap with r4 = number, r5 = where it was, if a guest ran, which is
  * always in problem state and where SPRG1 points to its struct ppc_core.
  */
-.macro BEGIN number, return0, return1
-    .balign 16
-vector_\number:
+.macro BEGIN number, return0, return1, to=guest_trap
     mtspr   SPR_SPRG0, %r1
     mfcr    %r1
     mtspr   SPR_SPRG2, %r1
@@ -38,7 +36,7 @@ vector_\number:
     stmw    %r0, CORE_GPR(%r1)
     li      %r4, \number
     mfspr   %r5, \return0
-    b       guest_trap
+    b       \to
 1:  mfspr   %r1, SPR_SPRG2
     mtcr    %r1
 .endm
@@ -53,14 +51,18 @@ vector_\number:
 .endm
 
 .macro ON_STACK number
+    .balign 16
+vector_\number:
     BEGIN   \number, SPR_SRR0, SPR_SRR1
     mfspr   %r1, SPR_SPRG0
     addi    %r1, %r1, -FRAME_BYTES
     SAVE    \number, SPR_SRR0, SPR_SRR1
 .endm
 
-.macro ON_FAULT_STACK number, return0=SPR_SRR0, return1=SPR_SRR1
-    BEGIN   \number, \return0, \return1
+.macro ON_FAULT_STACK number, return0=SPR_SRR0, return1=SPR_SRR1, to=guest_trap
+    .balign 16
+vector_\number:
+    BEGIN   \number, \return0, \return1, \to
     lis     %r1, (fault_stack_top - FRAME_BYTES)@ha
     addi    %r1, %r1, (fault_stack_top - FRAME_BYTES)@l
     SAVE    \number, \return0, \return1
@@ -72,7 +74,16 @@ vector_\number:
     ON_FAULT_STACK 3
     ON_STACK 4
     ON_FAULT_STACK 5
-    ON_FAULT_STACK 6
+    .globl vector_program_quick
+    .balign 16
+vector_program_quick:
+    ON_FAULT_STACK 6, to=e500_quick
+    .globl vector_program_stepping
+    .balign 16
+vector_program_stepping:
+    BEGIN   VECTOR_PROGRAM, SPR_SRR0, SPR_SRR1
+    mfspr   %r1, SPR_SPRG0
+    b       vector_program_quick
     ON_FAULT_STACK 7
     ON_FAULT_STACK 8
     ON_FAULT_STACK 9
@@ -93,18 +104,22 @@ vector_\number:
 guest_trap:
     mfspr   %r6, SPR_SPRG0
     mfspr   %r7, SPR_SPRG2
+    stw     %r6, CORE_GPR + 4(%r1)
+    stw     %r7, CORE_CR(%r1)
+    .globl guest_saved
+guest_saved:
     mflr    %r8
     mfctr   %r9
     mfxer   %r10
     stw     %r5, CORE_PC(%r1)
-    stw     %r6, CORE_GPR + 4(%r1)
-    stw     %r7, CORE_CR(%r1)
     stw     %r8, CORE_LR(%r1)
     stw     %r9, CORE_CTR(%r1)
     stw     %r10, CORE_XER(%r1)
     mr      %r3, %r1
     lwz     %r1, CORE_HOST_STACK(%r1)
     bl      e500_trap
+    .globl guest_dealt_with
+guest_dealt_with:
     cmpwi   %r3, 0
     beq     guest_left
     mfspr   %r1, SPR_SPRG1

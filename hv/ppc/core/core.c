@@ -21,6 +21,7 @@ void ppc_core_reset(struct ppc_core *core)
     const struct ppc_core old = *core;
 
     __builtin_memset(core, 0, sizeof *core);
+    core->mmu = old.mmu;
     core->pir = old.pir;
     core->pvr = old.pvr;
     core->svr = old.svr;

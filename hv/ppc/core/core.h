@@ -22,6 +22,21 @@
 #define CORE_PC         144
 #define CORE_RUN_MSR    148
 #define CORE_HOST_STACK 152
+#define CORE_MSR        156
+#define CORE_PENDING    160
+#define CORE_MMU        164
+#define CORE_QUICK      168
+
+/* In struct vmmu_booke, from a register of `mas` to the bits of it that there are. */
+#define CORE_MAS_TO_KEPT 44
+
+/* What is counted at CORE_QUICK: instructions that quick.S has performed. */
+#define QUICK_WRTEEI 0
+#define QUICK_MFMSR  1
+#define QUICK_WRTEE  2
+#define QUICK_MFSPR  3
+#define QUICK_MTSPR  4
+#define QUICK_KINDS  5
 
 /* Bits of MSR that spr.h has not. */
 #define PPC_MSR_UCLE    0x04000000
@@ -92,14 +107,16 @@ struct ppc_core {
     uint32_t cr, lr, ctr, xer, pc;
     uint32_t run_msr;    /* of the processor while the guest runs; the backend's */
     uint32_t host_stack; /* of the hypervisor while the guest runs; the backend's */
-
     uint32_t msr;
-    uint32_t pending;                  /* enum ppc_pending */
+    uint32_t pending;            /* enum ppc_pending */
+    uint32_t mmu;                /* address of its struct vmmu_booke; the backend's */
+    uint32_t quick[QUICK_KINDS]; /* counts that have not been added to others yet; the backend's */
+
     struct ppc_save save[PPC_CLASSES]; /* SRR, CSRR, DSRR, MCSRR */
     uint32_t esr, dear, mcsr, mcar, epr;
     uint32_t ivpr;
     uint32_t ivor[VECTOR_LIMIT];
-    uint32_t sprg[3]; /* SPRG0 to SPRG2; the others are the processor's own */
+    uint32_t sprg[8]; /* the processor's own SPRG3 to SPRG7 are the same, for user code to read */
     struct ppc_timers timers;
     uint32_t dbcr0, dbcr1, dbcr2, dbsr, iac1, iac2, dac1, dac2;
     uint32_t hid0, hid1, l1csr0, l1csr1, bucsr;
@@ -114,6 +131,10 @@ _Static_assert(offsetof(struct ppc_core, xer) == CORE_XER, "the assembly's offse
 _Static_assert(offsetof(struct ppc_core, pc) == CORE_PC, "the assembly's offset");
 _Static_assert(offsetof(struct ppc_core, run_msr) == CORE_RUN_MSR, "the assembly's offset");
 _Static_assert(offsetof(struct ppc_core, host_stack) == CORE_HOST_STACK, "the assembly's offset");
+_Static_assert(offsetof(struct ppc_core, msr) == CORE_MSR, "the assembly's offset");
+_Static_assert(offsetof(struct ppc_core, pending) == CORE_PENDING, "the assembly's offset");
+_Static_assert(offsetof(struct ppc_core, mmu) == CORE_MMU, "the assembly's offset");
+_Static_assert(offsetof(struct ppc_core, quick) == CORE_QUICK, "the assembly's offset");
 
 /* All registers as after a reset; what says which processor it is stays. */
 void ppc_core_reset(struct ppc_core *core);

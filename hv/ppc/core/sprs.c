@@ -21,6 +21,11 @@
         .number = (number_), .name = (name_), .home = PPC_SPR_WORD, .rights = (rights_),                     \
         .offset = offsetof(struct ppc_core, member_), .mask = (mask_)                                        \
     }
+#define OWN(number_, name_, member_)                                                                         \
+    {                                                                                                        \
+        .number = (number_), .name = (name_), .home = PPC_SPR_OWN, .rights = BOTH,                           \
+        .offset = offsetof(struct ppc_core, member_), .mask = ALL                                            \
+    }
 #define IN_MMU(number_, name_, member_, which_)                                                              \
     {                                                                                                        \
         .number = (number_), .name = (name_), .home = PPC_SPR_MMU, .rights = BOTH,                           \
@@ -49,11 +54,11 @@ const struct ppc_spr ppc_spr_table[] = {
     IN_CORE(272, "SPRG0", sprg[0], BOTH, ALL),
     IN_CORE(273, "SPRG1", sprg[1], BOTH, ALL),
     IN_CORE(274, "SPRG2", sprg[2], BOTH, ALL),
-    ELSEWHERE(275, "SPRG3", PPC_SPR_REAL, BOTH),
-    ELSEWHERE(276, "SPRG4", PPC_SPR_REAL, BOTH),
-    ELSEWHERE(277, "SPRG5", PPC_SPR_REAL, BOTH),
-    ELSEWHERE(278, "SPRG6", PPC_SPR_REAL, BOTH),
-    ELSEWHERE(279, "SPRG7", PPC_SPR_REAL, BOTH),
+    OWN(275, "SPRG3", sprg[3]),
+    OWN(276, "SPRG4", sprg[4]),
+    OWN(277, "SPRG5", sprg[5]),
+    OWN(278, "SPRG6", sprg[6]),
+    OWN(279, "SPRG7", sprg[7]),
     ELSEWHERE(284, "TBL", PPC_SPR_TIME, PPC_SPR_WRITE),
     ELSEWHERE(285, "TBU", PPC_SPR_TIME, PPC_SPR_WRITE),
     IN_CORE(286, "PIR", pir, BOTH, ALL),
@@ -130,9 +135,34 @@ _Static_assert(REGISTERS <= 256, "an index is a byte");
 
 uint8_t ppc_spr_index[PPC_SPRS];
 
+int16_t ppc_spr_quick_read[PPC_SPRS];
+int16_t ppc_spr_quick_write[PPC_SPRS];
+
+static void describe_quickly(const struct ppc_spr *spr)
+{
+    const unsigned exchanged = (spr->number & 31U) << 5 | spr->number >> 5;
+    const int16_t offset = (int16_t)spr->offset;
+    const bool is_mas = spr->home == PPC_SPR_MMU && !spr->changes_spaces;
+
+    if (!(spr->rights & PPC_SPR_READ)) {
+        return;
+    }
+    if (spr->home == PPC_SPR_WORD || spr->home == PPC_SPR_OWN) {
+        ppc_spr_quick_read[exchanged] = offset;
+    } else if (spr->home == PPC_SPR_MMU) {
+        ppc_spr_quick_read[exchanged] = (int16_t)-offset;
+    }
+    if (spr->home == PPC_SPR_WORD && spr->mask == ALL) {
+        ppc_spr_quick_write[exchanged] = offset;
+    } else if (is_mas) {
+        ppc_spr_quick_write[exchanged] = (int16_t)-offset;
+    }
+}
+
 void ppc_sprs_init(void)
 {
     for (unsigned i = 1; i < REGISTERS; i++) {
         ppc_spr_index[ppc_spr_table[i].number] = (uint8_t)i;
+        describe_quickly(&ppc_spr_table[i]);
     }
 }

@@ -22,7 +22,7 @@ enum ppc_spr_home {
     PPC_SPR_MMU, /* at `offset` of struct vmmu_booke, to be written as register `which` of vmmu_booke_set() */
     PPC_SPR_FLUSH, /* the same, but not kept: what it starts is done at once, and it reads as 0 */
     PPC_SPR_ZERO,  /* reads as 0; writes are lost */
-    PPC_SPR_REAL,  /* the processor's own register of that number */
+    PPC_SPR_OWN,   /* as PPC_SPR_WORD; the processor's own register of that number holds the same */
     PPC_SPR_DECREMENTER,
     PPC_SPR_TCR,
     PPC_SPR_TSR,
@@ -55,6 +55,14 @@ static inline const struct ppc_spr *ppc_spr(unsigned number)
 {
     return &ppc_spr_table[ppc_spr_index[number]];
 }
+
+/*
+ * Registers that a move does no more to than read, or write, one word, by the number as instructions have it, its halves exchanged: at
+ * which offset of struct ppc_core, or, negated, of struct vmmu_booke; 0: another. What is written to the latter is masked by the word
+ * of `kept` that corresponds to the one of `mas`. For hv/ppc/e500/quick.S.
+ */
+extern int16_t ppc_spr_quick_read[PPC_SPRS];
+extern int16_t ppc_spr_quick_write[PPC_SPRS];
 
 /* Make the index. Once, before anything else of this file. */
 void ppc_sprs_init(void);

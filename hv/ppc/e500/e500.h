@@ -13,6 +13,9 @@ void e500_enter(struct vp_arch *arch);
  */
 bool e500_trap(struct vp_arch *arch, unsigned vector);
 
+/* From quick.S, which has not performed it: the guest's privileged instruction @word, while the guest does not step. As above. */
+bool e500_privileged(struct vp_arch *arch, uint32_t word);
+
 /* The registers that guests reach without a trap become this VP's. */
 void e500_switch_to(struct vp_arch *arch);
 

@@ -25,6 +25,9 @@
 static struct vp_arch *current;
 static struct vp_arch *spe_user;
 
+/* In vectors.S. */
+extern const uint8_t vector_program_quick[], vector_program_stepping[];
+
 void e500_describe(struct ppc_core *core)
 {
     core->pvr = SPR_READ(SPR_PVR);
@@ -34,17 +37,6 @@ void e500_describe(struct ppc_core *core)
     core->tlb1cfg = SPR_READ(SPR_TLB1CFG);
     core->l1cfg0 = SPR_READ(SPR_L1CFG0);
     core->l1cfg1 = SPR_READ(SPR_L1CFG1);
-}
-
-uint32_t e500_own_register(unsigned number)
-{
-    switch (number) {
-    case SPR_SPRG3: return SPR_READ(SPR_SPRG3);
-    case SPR_SPRG4: return SPR_READ(SPR_SPRG4);
-    case SPR_SPRG5: return SPR_READ(SPR_SPRG5);
-    case SPR_SPRG6: return SPR_READ(SPR_SPRG6);
-    default: return SPR_READ(SPR_SPRG7);
-    }
 }
 
 void e500_set_own_register(unsigned number, uint32_t value)
@@ -60,20 +52,17 @@ void e500_set_own_register(unsigned number, uint32_t value)
 
 static void save(struct ppc_private *own)
 {
-    for (unsigned i = 0; i < 5; i++) {
-        own->sprg[i] = e500_own_register(SPR_SPRG3 + i);
-    }
     own->usprg0 = SPR_READ(SPR_USPRG0);
     own->spefscr = SPR_READ(SPR_SPEFSCR);
 }
 
-static void load(const struct ppc_private *own)
+static void load(const struct vp_arch *arch)
 {
-    for (unsigned i = 0; i < 5; i++) {
-        e500_set_own_register(SPR_SPRG3 + i, own->sprg[i]);
+    for (unsigned number = SPR_SPRG3; number <= SPR_SPRG7; number++) {
+        e500_set_own_register(number, arch->core.sprg[number - SPR_SPRG0]);
     }
-    SPR_WRITE(SPR_USPRG0, own->usprg0);
-    SPR_WRITE(SPR_SPEFSCR, own->spefscr);
+    SPR_WRITE(SPR_USPRG0, arch->own.usprg0);
+    SPR_WRITE(SPR_SPEFSCR, arch->own.spefscr);
 }
 
 /* A reservation is the processor's, too: another VP's store must not succeed by it. */
@@ -92,7 +81,7 @@ void e500_switch_to(struct vp_arch *arch)
     if (current) {
         save(&current->own);
     }
-    load(&arch->own);
+    load(arch);
     drop_reservation();
     current = arch;
     e500_run_msr_changes(arch);
@@ -129,7 +118,11 @@ bool e500_bring_spe(struct vp_arch *arch)
     return true;
 }
 
-/* --- debug events that the processor finds --- */
+/*
+ * --- debug events that the processor finds ---
+ *
+ * It does not see what is done for the guest: instructions that are performed for it complete here, never in quick.S.
+ */
 
 /* Whether the guest single-steps: the processor does it for us. */
 bool e500_steps(const struct vp_arch *arch)
@@ -139,8 +132,12 @@ bool e500_steps(const struct vp_arch *arch)
 
 void e500_run_msr_changes(struct vp_arch *arch)
 {
+    const bool steps = e500_steps(arch);
+
     arch->core.run_msr = e500_run_msr(arch);
-    SPR_WRITE(SPR_DBCR0, e500_steps(arch) ? PPC_DBCR0_IDM | (arch->core.dbcr0 & STEPS) : 0);
+    SPR_WRITE(SPR_DBCR0, steps ? PPC_DBCR0_IDM | (arch->core.dbcr0 & STEPS) : 0);
+    SPR_WRITE(SPR_IVOR0 + VECTOR_PROGRAM,
+              (uintptr_t)(steps ? vector_program_stepping : vector_program_quick) & PPC_IVOR_BITS);
 }
 
 bool e500_debug_trap(struct vp_arch *arch)

@@ -74,7 +74,14 @@ static bool program_trap(struct vp_arch *arch)
         ppc_program(arch, esr);
         return true;
     }
-    return ppc_perform(arch, word);
+    if (!ppc_perform(arch, word)) {
+        return false;
+    }
+    if (e500_steps(arch)) {
+        ppc_debug_event(&arch->core, PPC_DBCR0_ICMP);
+        return ppc_settle(arch);
+    }
+    return true;
 }
 
 /* An interrupt of the guest's own making, which it would have taken natively just so. */
@@ -88,6 +95,27 @@ static bool reflected_trap(struct vp_arch *arch, unsigned vector)
     }
     ppc_take(arch, vector, arch->core.pc);
     return true;
+}
+
+bool e500_privileged(struct vp_arch *arch, uint32_t word)
+{
+    arch->vectors[VECTOR_PROGRAM]++;
+    return ppc_perform(arch, word);
+}
+
+void e500_add_quick(struct vp_arch *arch)
+{
+    static const uint8_t kinds[QUICK_KINDS] = { [QUICK_WRTEEI] = PPC_WRTEEI,
+                                                [QUICK_MFMSR] = PPC_MFMSR,
+                                                [QUICK_WRTEE] = PPC_WRTEE,
+                                                [QUICK_MFSPR] = PPC_MFSPR,
+                                                [QUICK_MTSPR] = PPC_MTSPR };
+
+    for (unsigned i = 0; i < QUICK_KINDS; i++) {
+        arch->privileged[kinds[i]] += arch->core.quick[i];
+        arch->vectors[VECTOR_PROGRAM] += arch->core.quick[i];
+        arch->core.quick[i] = 0;
+    }
 }
 
 bool e500_trap(struct vp_arch *arch, unsigned vector)

@@ -141,6 +141,7 @@ const char *arch_vp_create(struct vp *vp)
     arch->real = mmu_booke_real();
     arch->generation = arch->real->generation;
     arch->due_ns = CLOCK_NEVER;
+    arch->core.mmu = (uint32_t)(uintptr_t)arch->booke;
     arch->core.pir = vp->index;
     e500_describe(&arch->core);
     arch->core.tlb0cfg = arch->booke->config.tlbcfg[0];

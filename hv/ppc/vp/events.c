@@ -115,6 +115,7 @@ void ppc_look_at_timers(struct vp_arch *arch)
     const uint64_t now = timebase();
     uint64_t due;
 
+    e500_add_quick(arch);
     ppc_timers_advance(timers, now);
     ppc_look(&arch->core);
     if (timers->reset) {

@@ -31,7 +31,6 @@ enum ppc_count {
 
 /* Registers that are the processor's own and that guests reach without a trap: where they are while another VP runs. */
 struct ppc_private {
-    uint32_t sprg[5]; /* SPRG3 to SPRG7 */
     uint32_t usprg0;
     uint32_t spefscr;
 };
@@ -66,6 +65,8 @@ struct vp_arch {
     char message[PPC_MESSAGE_SIZE];
 };
 
+_Static_assert(offsetof(struct vmmu_booke, kept) - offsetof(struct vmmu_booke, mas) == CORE_MAS_TO_KEPT,
+               "the assembly's offset");
 _Static_assert(offsetof(struct vp_arch, core) == 0, "vectors.S finds the one at the other");
 
 struct partition_arch {
@@ -79,6 +80,9 @@ static inline struct e500 *ppc_board(const struct vp *vp)
 }
 
 /* --- hv/ppc/e500 --- */
+
+/* Add what quick.S has counted to the other counts. */
+void e500_add_quick(struct vp_arch *arch);
 
 /* Find what the processor offers, for the registers that say so. */
 void e500_describe(struct ppc_core *core);
@@ -94,8 +98,7 @@ void e500_settle_spaces(struct vp_arch *arch);
 VMMU_MUST_USE
 bool e500_load_word(uint32_t ea, uint32_t *word);
 
-/* Move to and from the processor's own register @number: SPRG3 to SPRG7. */
-uint32_t e500_own_register(unsigned number);
+/* Move to the processor's own register @number: SPRG3 to SPRG7. */
 void e500_set_own_register(unsigned number, uint32_t value);
 
 /* --- hv/ppc/vp --- */

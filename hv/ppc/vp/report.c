@@ -58,6 +58,7 @@ static void count(struct json *json, const char *const *names, const uint64_t *c
 
 void arch_vp_counters(const struct vp *vp, struct json *json)
 {
+    e500_add_quick(vp->arch);
     count(json, vector_names, vp->arch->vectors, VECTOR_LIMIT);
     count(json, privileged_names, vp->arch->privileged, PPC_PRIVILEGED_KINDS);
     count(json, count_names, vp->arch->counts, PPC_COUNTS);
@@ -84,7 +85,7 @@ static void report_special(const struct vp_arch *arch, struct json *json)
     for (unsigned number = 0; number < PPC_SPRS; number++) {
         const struct ppc_spr *spr = ppc_spr(number);
 
-        if (spr->home == PPC_SPR_WORD) {
+        if (spr->home == PPC_SPR_WORD || spr->home == PPC_SPR_OWN) {
             json_hex(json, spr->name, *(const uint32_t *)((const uint8_t *)&arch->core + spr->offset));
         } else if (spr->home == PPC_SPR_MMU) {
             json_hex(json, spr->name, *(const uint32_t *)((const uint8_t *)arch->booke + spr->offset));

@@ -37,9 +37,9 @@ bool ppc_move_from(struct vp_arch *arch, unsigned number, uint32_t *value)
                        arch->core.pc);
     }
     switch ((enum ppc_spr_home)spr->home) {
-    case PPC_SPR_WORD: *value = *word_at(&arch->core, spr->offset); break;
+    case PPC_SPR_WORD:
+    case PPC_SPR_OWN: *value = *word_at(&arch->core, spr->offset); break;
     case PPC_SPR_MMU: *value = *word_at(arch->booke, spr->offset); break;
-    case PPC_SPR_REAL: *value = e500_own_register(number); break;
     case PPC_SPR_DECREMENTER: *value = read_decrementer(arch); break;
     case PPC_SPR_TCR: *value = arch->core.timers.tcr; break;
     case PPC_SPR_TSR: *value = read_tsr(arch); break;
@@ -106,7 +106,10 @@ bool ppc_move_to(struct vp_arch *arch, unsigned number, uint32_t value)
     case PPC_SPR_WORD: *word_at(&arch->core, spr->offset) = value & spr->mask; return true;
     case PPC_SPR_MMU:
     case PPC_SPR_FLUSH: return write_mmu(arch, spr, value);
-    case PPC_SPR_REAL: e500_set_own_register(number, value); return true;
+    case PPC_SPR_OWN:
+        *word_at(&arch->core, spr->offset) = value;
+        e500_set_own_register(number, value);
+        return true;
     case PPC_SPR_DECREMENTER: ppc_decrementer_write(timers, timebase(), value); return timers_changed(arch);
     case PPC_SPR_TCR: ppc_tcr_write(timers, timebase(), value); return timers_changed(arch);
     case PPC_SPR_TSR: ppc_tsr_clear(timers, timebase(), value); return timers_changed(arch);
