@@ -30,7 +30,7 @@ struct member {
 
 static bool read_number(const uint8_t *header, enum number number, uint32_t *out)
 {
-    const uint8_t *const digits = header + MAGIC_BYTES + (unsigned)number * NUMBER_DIGITS;
+    const uint8_t *const digits = header + MAGIC_BYTES + (size_t)number * NUMBER_DIGITS;
     uint32_t value = 0;
     for (unsigned i = 0; i < NUMBER_DIGITS; i++) {
         const uint8_t digit = digits[i];

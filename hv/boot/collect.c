@@ -25,7 +25,10 @@ const char *collect_text(struct boot_info *info, const void *bytes, uint64_t siz
     char *const text = info->text + info->text_used_bytes;
     const uint64_t room = sizeof(info->text) - info->text_used_bytes;
     for (uint64_t i = 0; i < room; i++) {
-        text[i] = i < size_bytes ? from[i] : '\0';
+        text[i] = '\0';
+        if (i < size_bytes) {
+            text[i] = from[i];
+        }
         if (text[i] == '\0') {
             info->text_used_bytes += (unsigned)i + 1;
             return text;

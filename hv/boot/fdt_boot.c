@@ -16,7 +16,7 @@
 #define HEADER_STRUCTURE_SIZE 36
 #define VERSION               17
 #define RESERVED_BYTES        16 /* one entry: address and size */
-#define CELL_BYTES            4
+#define CELL_BYTES            UINT64_C(4)
 #define DEPTH_MAX             16
 
 enum token {

@@ -84,11 +84,14 @@ static uint64_t divide_slowly(uint64_t dividend, uint64_t divisor, uint64_t *res
 
 /*
  * A divisor of 16 bits is divided by as on paper, with digits of 16 bits; most are so small. Larger ones take a step for each
- * bit by which the dividend is longer.
+ * bit by which the dividend is longer. Nothing can be divided by 0, which the processor itself would not say.
  */
 static uint64_t divide(uint64_t dividend, uint64_t divisor, uint64_t *rest)
 {
-    if (high_of(dividend) == 0 && high_of(divisor) == 0) {
+    if (divisor == 0) {
+        __builtin_trap();
+    }
+    if (high_of(dividend | divisor) == 0) {
         *rest = (uint32_t)dividend % (uint32_t)divisor;
         return (uint32_t)dividend / (uint32_t)divisor;
     }

@@ -9,12 +9,13 @@
 
 #include "tests/fuzz/input.h"
 
-#define TREE_BYTES   8192
-#define HEADER_BYTES 40
-#define RESERVED_MAX 4
-#define NODES_MAX    24
-#define BASE         UINT64_C(0x2300000)
-#define MEMBERS_MAX  40
+#define TREE_BYTES    8192UL
+#define HEADER_BYTES  40
+#define RESERVED_MAX  4
+#define NODES_MAX     24
+#define BASE          UINT64_C(0x2300000)
+#define MEMBERS_MAX   40
+#define ARCHIVE_BYTES 40960
 
 /* Bytes that are being laid out. */
 struct pen {
@@ -241,7 +242,7 @@ static void try_bundle(struct input *input)
 {
     static struct boot_info info;
     const unsigned members = input_below(input, MEMBERS_MAX);
-    struct pen pen = { calloc(1, MEMBERS_MAX * 1024), 0, MEMBERS_MAX * 1024 };
+    struct pen pen = { calloc(1, ARCHIVE_BYTES), 0, ARCHIVE_BYTES };
     unsigned files = 0;
     FUZZ_CHECK(pen.bytes != NULL);
     for (unsigned i = 0; i < members; i++) {

@@ -452,9 +452,9 @@ static void test_more_ranges_than_there_is_room_for_are_refused(void **state)
     (void)state;
     static uint8_t ranges[(BOOT_REGIONS_MAX + 1) * 8];
     for (unsigned i = 0; i <= BOOT_REGIONS_MAX; i++) {
-        ranges[i * 8 + 1] = (uint8_t)i;
-        ranges[i * 8] = (uint8_t)(i >> 8);
-        ranges[i * 8 + 6] = 0x10;
+        ranges[(size_t)i * 8 + 1] = (uint8_t)i;
+        ranges[(size_t)i * 8] = (uint8_t)(i >> 8);
+        ranges[(size_t)i * 8 + 6] = 0x10;
     }
     const struct plan plan = {
         .address_cells = 1, .size_cells = 1, .memory = ranges, .memory_bytes = sizeof(ranges)
@@ -506,7 +506,7 @@ static const char *read_words(const uint32_t *words, unsigned count)
     uint8_t *const structure = tree + fdt_off_dt_struct(tree);
     memset(structure, 0, fdt_size_dt_struct(tree));
     for (unsigned i = 0; i < count; i++) {
-        fdt32_st(structure + i * 4, words[i]);
+        fdt32_st(structure + (size_t)i * 4, words[i]);
     }
     return read_all();
 }
