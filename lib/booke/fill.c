@@ -247,7 +247,7 @@ static unsigned fitting_size(const struct wish *wish, const struct booke_memory 
     unsigned tsize = most < real->most_size ? most : real->most_size;
 
     for (; tsize > SMALL_SIZE && tsize >= real->least_size; tsize--) {
-        const uint32_t offset_mask = booke_offset_mask(tsize) >> SMALL_SHIFT;
+        const uint32_t offset_mask = booke_page_mask(tsize);
         const uint32_t offset = wish->guest_page & offset_mask;
 
         if ((memory->moved & offset_mask) == 0 && offset <= before &&
@@ -341,10 +341,11 @@ static inline const struct booke_memory *memory_of(struct vmmu_booke *booke,
 static inline bool is_owned(const struct wish *wish)
 {
     const struct vmmu_booke_host *const host = &wish->real->host;
-    const uint32_t offset_mask = booke_offset_mask(wish->tsize);
-    const uint64_t first = (uint64_t)(wish->page & ~(offset_mask >> SMALL_SHIFT)) << VMMU_PAGE_SHIFT;
+    const uint32_t offset_mask = booke_page_mask(wish->tsize);
+    const uint64_t first = (uint64_t)(wish->page & ~offset_mask) << VMMU_PAGE_SHIFT;
+    const uint64_t size_bytes = ((uint64_t)offset_mask + 1) << VMMU_PAGE_SHIFT;
 
-    if (host->owns(host->context, wish->booke, (vmmu_hpa){ first }, (uint64_t)offset_mask + 1)) {
+    if (host->owns(host->context, wish->booke, (vmmu_hpa){ first }, size_bytes)) {
         return true;
     }
     host->violated(host->context, wish->booke,
@@ -370,7 +371,7 @@ static inline uint32_t split_rights(uint32_t rights, enum vmmu_booke_kind kind)
 /* The page of 4 KiB that @ea is in for the guest, by @entry, which answers it. */
 static inline uint32_t guest_page_of(const struct vmmu_booke_entry *entry, uint32_t ea)
 {
-    const uint32_t offset_mask = booke_offset_mask(booke_tsize(entry->mas1)) >> SMALL_SHIFT;
+    const uint32_t offset_mask = booke_page_mask(booke_tsize(entry->mas1));
     const uint32_t frame = (uint32_t)entry->mas7 << (32 - SMALL_SHIFT) | entry->mas3 >> SMALL_SHIFT;
 
     return (frame & ~offset_mask) | (ea >> SMALL_SHIFT & offset_mask);
@@ -427,7 +428,8 @@ static enum vmmu_booke_fill fill_fully(struct vmmu_booke *booke, struct vmmu_boo
         wish.tsize = fitting_size(&wish, memory, guest_size);
     }
     if (split && attempt->kind != VMMU_BOOKE_FETCH && !shrink_beside_instruction(&wish, attempt->at)) {
-        return VMMU_BOOKE_CLASH;
+        wish.tsize = SMALL_SIZE;
+        return is_owned(&wish) ? VMMU_BOOKE_CLASH : VMMU_BOOKE_DENIED;
     }
     wish.space = booke_space(booke, real, attempt->state, booke_tid(entry));
     return grant(&wish, guest_size);

@@ -68,6 +68,12 @@ static inline uint32_t booke_offset_mask(unsigned tsize)
     return tsize >= WHOLE_SIZE ? UINT32_MAX : (UINT32_C(1024) << 2 * tsize) - 1;
 }
 
+/* The same of a page number: of any size that there can be, up to 4^15 KiB, for a guest's page may be larger than the address space. */
+static inline uint32_t booke_page_mask(unsigned tsize)
+{
+    return (UINT32_C(1) << 2 * (tsize - SMALL_SIZE)) - 1;
+}
+
 static inline uint32_t booke_slot_mask(const struct vmmu_booke_slot *slot)
 {
     return booke_offset_mask(booke_tsize(slot->mas1));

@@ -224,6 +224,19 @@ static void test_bits_inside_a_large_page_count_for_nothing(void **state)
     EXPECT_EQ(processor_find(&cpu, 0x40100000, false)->mas3 & 0xfffff000, 0x300000);
 }
 
+static void test_a_page_of_16g_maps_from_a_multiple_of_its_size(void **state)
+{
+    struct vmmu_booke_config config = vmmu_booke_e500v2;
+
+    (void)state;
+    config.tlbcfg[1] = UINT32_C(0x101cc010);
+    processor_attach_as(&cpu, 0, &config);
+    processor_enter(&cpu, 0, supervisor);
+    (void)map(0, 12, 0x40000000, UINT64_C(0x2c0000000));
+    EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x01234567), 4 * GIB + 0x1234567);
+    EXPECT_EQ(tsize_at(0x01234567), 9);
+}
+
 static void test_sizes_that_the_processor_has_not_are_made_of_smaller_ones(void **state)
 {
     struct vmmu_booke_config config = vmmu_booke_e500v2;
@@ -405,6 +418,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_page_of_4g_is_one_entry_where_the_memory_is_as_large, start,
                                         finish),
         cmocka_unit_test_setup_teardown(test_bits_inside_a_large_page_count_for_nothing, start, finish),
+        cmocka_unit_test_setup_teardown(test_a_page_of_16g_maps_from_a_multiple_of_its_size, start, finish),
         cmocka_unit_test_setup_teardown(test_sizes_that_the_processor_has_not_are_made_of_smaller_ones, start,
                                         finish),
         cmocka_unit_test_setup_teardown(test_the_page_made_last_is_evicted_last, start, finish),

@@ -233,6 +233,18 @@ static void test_an_instruction_s_own_page_as_data_of_another_space_is_a_clash(v
     EXPECT(processor_find(&cpu, 0x1000, true) != NULL);
 }
 
+static void test_a_clash_is_on_memory_of_the_partition_only(void **state)
+{
+    const struct vmmu_booke_attempt attempt = { .state = split, .kind = LOAD, .ea = 0x1ffc, .at = 0x1000 };
+    struct vmmu_booke_result result;
+
+    (void)state;
+    (void)virtual_write(guest, ENTRY(0), V | TSIZE(1), 0x1000, 0x10000 | ALL_RIGHTS);
+    cpu.owns_nothing = true;
+    EXPECT_EQ(vmmu_booke_fill(&guest->booke, &cpu.real, &attempt, &result), VMMU_BOOKE_DENIED);
+    EXPECT_EQ(cpu.refused, 1);
+}
+
 static void test_data_of_another_space_leaves_the_instruction_s_page_alone(void **state)
 {
     (void)state;
@@ -343,6 +355,7 @@ int main(void)
                                         finish),
         cmocka_unit_test_setup_teardown(test_an_instruction_s_own_page_as_data_of_another_space_is_a_clash,
                                         start, finish),
+        cmocka_unit_test_setup_teardown(test_a_clash_is_on_memory_of_the_partition_only, start, finish),
         cmocka_unit_test_setup_teardown(test_data_of_another_space_leaves_the_instruction_s_page_alone, start,
                                         finish),
         cmocka_unit_test_setup_teardown(test_when_shadow_pids_run_out_the_one_held_longest_goes, start_few,
