@@ -1,6 +1,6 @@
-"""Planted defects: small text files in tests/model/defects, each of which spoils one source of the model in one place.
+"""Planted defects: small text files in the folders of the proving grounds, each of which spoils one source in one place.
 
-Each becomes a program of its own: a copy of the source with the defect in it, compiled like the model and linked with the rest
+Each becomes a program of its own: a copy of the source with the defect in it, compiled like the ground and linked with the rest
 of it. The check that a defect names must find it, all other checks switched off; and a defect that says so escapes all
 others when that one is off, so that no check is idle.
 """
@@ -11,9 +11,7 @@ import re
 import subprocess
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-FILES = TREE / "tests" / "model" / "defects"
 OUT = TREE / "build" / "defects"
-MODEL = TREE / "build" / "model" / "model"
 
 # What a hunt may take at the very most, in seconds; a run of this length has gone astray.
 LONGEST = 240
@@ -29,10 +27,30 @@ class Unfit(Exception):
     """A defect that is not one: what is wrong with its file."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Ground:
+    """A program that finds defects, and how make builds it."""
+
+    name: str
+    files: pathlib.Path  # its defects
+    objects: str  # where its objects are
+    program: pathlib.Path
+    goal: str  # of make
+    recipe: str  # likewise: says how a variant is built
+
+
+MODEL = Ground("model", TREE / "tests/model/defects", "build/model", TREE / "build/model/model", "model-program",
+               "model-recipe")
+BOOKE = Ground("booke", TREE / "tests/booke/defects", "build/booke", TREE / "build/booke/ground", "booke-program",
+               "booke-recipe")
+GROUNDS = (MODEL, BOOKE)
+
+
 @dataclasses.dataclass
 class Defect:
     """One file."""
 
+    ground: Ground
     name: str
     title: str
     file: str
@@ -50,11 +68,11 @@ class Defect:
 
     @property
     def program(self):
-        """The model with the defect in it."""
-        return self.folder / "model"
+        """The ground with the defect in it."""
+        return self.folder / self.ground.program.name
 
 
-def parse(name, text):
+def parse(name, text, ground=MODEL):
     """The defect that a file's text describes."""
     head, *blocks = re.split(r"^--- (\w+)\n", text, flags=re.MULTILINE)
     values = {}
@@ -73,14 +91,14 @@ def parse(name, text):
     marks, texts = blocks[0::2], blocks[1::2]
     if not marks or any(mark != MARKS[i % 3] for i, mark in enumerate(marks)) or len(marks) % 3:
         raise Unfit(f"{name}: edits are `--- find`, `--- replace` and `--- end` in turn")
-    return Defect(name, values["title"], values["file"], engines, values["check"], alone, int(values.get("seed", "1")),
+    return Defect(ground, name, values["title"], values["file"], engines, values["check"], alone, int(values.get("seed", "1")),
                   int(values["ops"]), list(zip(texts[0::3], texts[1::3])))
 
 
 def load(words):
     """All defects, or those whose name holds one of @words."""
-    defects = [parse(path.name.removesuffix(".txt"), path.read_text(encoding="utf-8"))
-               for path in sorted(FILES.glob("*.txt"))]
+    defects = [parse(path.name.removesuffix(".txt"), path.read_text(encoding="utf-8"), ground)
+               for ground in GROUNDS for path in sorted(ground.files.glob("*.txt"))]
     return [defect for defect in defects if not words or any(word in defect.name for word in words)]
 
 
@@ -93,10 +111,10 @@ def spoil(defect, source):
     return source
 
 
-def recipe():
-    """Build the model; how a variant of it is built: the compiler with its flags, and the objects."""
-    subprocess.run(["make", "-s", "--no-print-directory", "-j2", "model-program"], cwd=TREE, check=True)
-    lines = subprocess.run(["make", "-s", "--no-print-directory", "model-recipe"], cwd=TREE, check=True,
+def recipe(ground):
+    """Build a ground; how a variant of it is built: the compiler with its flags, and the objects."""
+    subprocess.run(["make", "-s", "--no-print-directory", "-j2", ground.goal], cwd=TREE, check=True)
+    lines = subprocess.run(["make", "-s", "--no-print-directory", ground.recipe], cwd=TREE, check=True,
                            stdout=subprocess.PIPE, text=True).stdout.splitlines()
     return lines[0].split(), lines[1:]
 
@@ -104,9 +122,9 @@ def recipe():
 def build(defect, compiler, objects):
     """Build its program, unless it stands already."""
     copy = defect.folder / defect.file
-    spoiled = f"build/model/{defect.file.removesuffix('.c')}.o"
+    spoiled = f"{defect.ground.objects}/{defect.file.removesuffix('.c')}.o"
     if spoiled not in objects:
-        raise Unfit(f"{defect.file} is not a source of the model")
+        raise Unfit(f"{defect.file} is not a source of the {defect.ground.name}'s program")
     text = spoil(defect, (TREE / defect.file).read_text(encoding="utf-8"))
     newest = max((TREE / other).stat().st_mtime for other in objects)
     if defect.program.exists() and copy.read_text(encoding="utf-8") == text and \
@@ -138,6 +156,7 @@ def hunt(defect, engine, *options):
     raise Unfit(f"{' '.join(command)}: exit status {ended.returncode}: {ended.stdout[-500:]}")
 
 
-def checks():
+def checks(ground):
     """The names of all checks."""
-    return subprocess.run([str(MODEL), "--without", "list"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return subprocess.run([str(ground.program), "--without", "list"], check=True, stdout=subprocess.PIPE,
+                          text=True).stdout.split()

@@ -11,7 +11,7 @@ import planted
 import tap
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-MODEL = planted.MODEL
+MODEL = planted.MODEL.program
 ENGINES = ("npt", "ept", "shadow")
 
 # Operations that are run over each technique, whatever else the cases do.
@@ -90,7 +90,7 @@ def _():
 def spoiled(name):
     """The program with the planted defect of that name, and the defect."""
     defect = next(defect for defect in planted.load([name]) if defect.name == name)
-    planted.build(defect, *planted.recipe())
+    planted.build(defect, *planted.recipe(planted.MODEL))
     return defect
 
 

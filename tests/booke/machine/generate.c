@@ -104,7 +104,12 @@ static uint64_t draw_frame(struct generator *generator, const struct world *worl
 {
     const struct host_memory *memory = world_memory(world, generator->vp);
     const struct bank *bank = &memory->bank[below(generator, BANKS)];
-    const uint64_t first = (bank->gpa + bytes - 1) / bytes * bytes;
+    uint64_t first = (bank->gpa + bytes - 1) / bytes * bytes;
+
+    for (unsigned i = 0; i < BANKS && first + bytes > bank->gpa + bank->size_bytes; i++) {
+        bank = &memory->bank[below(generator, BANKS)];
+        first = (bank->gpa + bytes - 1) / bytes * bytes;
+    }
 
     if (once_in(generator, generator->hostile_one_in)) {
         switch (below(generator, 4)) {
@@ -245,9 +250,9 @@ static void draw_answer(struct generator *generator, const struct world *world, 
     const uint32_t *mas = world_reference(world, generator->vp)->registers.mas;
 
     draw_mapping(generator, world, op, field(mas[1], 52, 55));
-    op->which = 1;
+    op->which = 1 + 2 * below(generator, 2);
     op->value = mas[0];
-    op->word[0] = mas[1] | put(1, 32, 32);
+    op->word[0] = (mas[1] | put(1, 32, 32)) ^ (once_in(generator, 8) ? put(below(generator, 4), 46, 47) : 0);
     op->word[1] = mas[2];
 }
 
@@ -306,6 +311,10 @@ static void draw_access(struct generator *generator, const struct world *world, 
     op->at = once_in(generator, 8) ? op->address : draw_address(generator, world, state.instruction_space);
     op->which = once_in(generator, 4) ? below(generator, 128) : below(generator, 4);
     op->value = below(generator, 2);
+    if (state.instruction_space != state.data_space && once_in(generator, 3)) {
+        op->at = op->address ^ PAGE << below(generator, 6);
+        op->value = 1;
+    }
 }
 
 static void draw_host(struct generator *generator, const struct world *world, struct op *op)
@@ -315,7 +324,11 @@ static void draw_host(struct generator *generator, const struct world *world, st
 
     op->kind = kinds[below(generator, 8)];
     op->which = op->kind == OP_MOVE ? below(generator, world_processors(world)) : below(generator, BANKS);
-    op->value = once_in(generator, 3) ? below(generator, 32) : 6;
+    switch (below(generator, 4)) {
+    case 0: op->value = below(generator, 512); break;
+    case 1: op->value = 6 | 8 | below(generator, 16) << 5; break;
+    default: op->value = 6; break;
+    }
 }
 
 static void draw_instruction(struct generator *generator, const struct world *world, struct op *op)
@@ -334,34 +347,69 @@ static void draw_instruction(struct generator *generator, const struct world *wo
     }
 }
 
+/* Back to where the access was, from a kernel's handler. */
+static bool draw_return(struct generator *generator, struct op *op)
+{
+    if (!generator->handling) {
+        return false;
+    }
+    generator->handling = false;
+    *op = (struct op){ .kind = OP_MODE, .vp = generator->vp, .value = generator->mode };
+    return true;
+}
+
+/* The answer to a miss; in some cases first the state of a handler, as an interrupt leaves it. */
+static void draw_handler(struct generator *generator, const struct world *world, struct op *op)
+{
+    const struct vmmu_booke_state state = world_state(world, generator->vp);
+    const uint32_t mode =
+        (uint32_t)state.instruction_space | (uint32_t)state.data_space << 1 | (uint32_t)state.problem << 2;
+
+    if (mode != 0 && generator->last.kind != OP_MODE && once_in(generator, 3)) {
+        generator->mode = mode;
+        generator->missed = true;
+        op->kind = OP_MODE;
+        return;
+    }
+    op->kind = OP_ENTRY;
+    draw_answer(generator, world, op);
+    generator->handling = generator->last.kind == OP_MODE;
+}
+
+/* More rights for the entry that refused. */
+static bool draw_upgrade(struct generator *generator, const struct world *world, struct op *op)
+{
+    const struct reference *reference = world_reference(world, generator->vp);
+    const struct vmmu_booke_state state = world_state(world, generator->vp);
+    const bool space = generator->last.kind == OP_FETCH ? state.instruction_space : state.data_space;
+    const int place = reference_match(reference, generator->last.address, space, -1);
+
+    if (place < 0) {
+        return false;
+    }
+    take_entry(generator, &reference->entry[place], op);
+    op->word[2] |= below(generator, 64) | below(generator, 64);
+    return true;
+}
+
 /* A fault has just been: mostly a kernel answers it at once, by an entry, or by more rights of the one that refused. */
 static bool draw_reaction(struct generator *generator, const struct world *world, struct op *op)
 {
     const struct world_counters *counters = world_counters(world);
-    const struct reference *reference = world_reference(world, generator->vp);
-    const bool missed = counters->misses != generator->misses;
+    const bool missed = counters->misses != generator->misses || generator->missed;
     const bool refused = counters->refused != generator->refusals;
-    const struct vmmu_booke_state state = world_state(world, generator->vp);
 
     generator->misses = counters->misses;
     generator->refusals = counters->refused;
-    if (below(generator, 3) == 0) {
+    generator->missed = false;
+    if (generator->last.kind != OP_MODE && below(generator, 3) == 0) {
         return false;
     }
     if (missed) {
-        op->kind = OP_ENTRY;
-        draw_answer(generator, world, op);
-    } else if (refused) {
-        const bool space = generator->last.kind == OP_FETCH ? state.instruction_space : state.data_space;
-        const int place = reference_match(reference, generator->last.address, space, -1);
-
-        if (place < 0) {
-            return false;
-        }
-        take_entry(generator, &reference->entry[place], op);
-        op->word[2] |= below(generator, 64) | below(generator, 64);
+        draw_handler(generator, world, op);
+        return true;
     }
-    return missed || refused;
+    return refused && draw_upgrade(generator, world, op);
 }
 
 static void draw(struct generator *generator, const struct world *world, struct op *op)
@@ -369,6 +417,9 @@ static void draw(struct generator *generator, const struct world *world, struct 
     const uint32_t what = below(generator, 200);
 
     *op = (struct op){ .vp = generator->vp };
+    if (draw_return(generator, op)) {
+        return;
+    }
     if (draw_reaction(generator, world, op)) {
         return;
     }
@@ -378,13 +429,13 @@ static void draw(struct generator *generator, const struct world *world, struct 
     }
     if (what < 36) {
         draw_entry(generator, world, op);
-    } else if (what < 160) {
+    } else if (what < 156) {
         draw_access(generator, world, op);
-    } else if (what < 172) {
+    } else if (what < 168) {
         draw_set(generator, op);
-    } else if (what < 180) {
+    } else if (what < 176) {
         draw_mode(generator, op);
-    } else if (what < 196) {
+    } else if (what < 192) {
         draw_instruction(generator, world, op);
     } else {
         draw_host(generator, world, op);

@@ -17,6 +17,9 @@ struct generator {
     unsigned pids_one_in;    /* PID1 and PID2 in use */
     unsigned hostile_one_in; /* entries that no kernel would write */
     uint64_t refusals;       /* likewise */
+    bool missed;             /* and its handler has begun */
+    bool handling;           /* and goes back to `mode` next */
+    uint32_t mode;
     struct op last;
     struct reference_change recent[RECENT]; /* where entries were written */
 };

@@ -42,7 +42,10 @@ struct bank host_memory_give(struct host_memory *memory, unsigned bank, uint32_t
     to->hpa = to->place[how & 1];
     to->write = how & 2;
     to->execute = how & 4;
-    to->size_bytes = (how & 8) && to->most_bytes > 0x1000 ? to->most_bytes / 0x2000 * 0x1000 : to->most_bytes;
+    to->size_bytes = to->most_bytes;
+    if ((how & 8) && to->most_bytes > 0x1000) {
+        to->size_bytes = to->most_bytes / 0x1000 * (1 + (how >> 5) % 16) / 17 * 0x1000;
+    }
     to->lost = false;
     if (before.hpa == to->hpa && before.write == to->write && before.execute == to->execute && !before.lost) {
         const uint64_t stays = before.size_bytes < to->size_bytes ? before.size_bytes : to->size_bytes;

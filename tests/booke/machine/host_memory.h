@@ -32,7 +32,8 @@ struct host_memory {
 void host_memory_init(struct host_memory *memory, unsigned number, struct luck *luck);
 
 /*
- * A bank becomes what @how says: bit 0 where it is, bit 1 writable, bit 2 executable, bit 3 half of it is missing. Returns what had
+ * A bank becomes what @how says: bit 0 where it is, bit 1 writable, bit 2 executable, bit 3 its end is missing, from where bits
+ * 5 to 8 say. Returns what had
  * been there and is not as it was: what must be forgotten.
  */
 struct bank host_memory_give(struct host_memory *memory, unsigned bank, uint32_t how);

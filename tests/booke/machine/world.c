@@ -43,7 +43,7 @@ static void draw_geometries(struct world *world, struct luck *luck)
                                           .ways = 1 + luck_below(luck, 4),
                                           .large = 1 + luck_below(luck, 5),
                                           .least = 1,
-                                          .most = 9 + luck_below(luck, 4),
+                                          .most = 9 + luck_below(luck, 3),
                                           .pids = 1 + luck_below(luck, 3),
                                           .pid_bits = 1 + luck_below(luck, 4),
                                           .physical_bits = luck_once_in(luck, 4) ? 32 : 36 };
@@ -263,7 +263,7 @@ static void write_entry(struct world *world, struct vp *vp, const struct op *op)
     for (unsigned i = 0; i < 4; i++) {
         set_register(vp, registers[i], op->word[i]);
     }
-    world_write_entry(world, vp, op->which & 1);
+    world_write_entry(world, vp, op->which);
 }
 
 static void invalidate(struct world *world, struct vp *vp, const struct op *op)
@@ -290,7 +290,7 @@ static void perform(struct world *world, struct vp *vp, const struct op *op)
     switch (op->kind) {
     case OP_SET: set_register(vp, op->which, op->value); break;
     case OP_ENTRY: write_entry(world, vp, op); break;
-    case OP_WRITE: world_write_entry(world, vp, false); break;
+    case OP_WRITE: world_write_entry(world, vp, 0); break;
     case OP_READ:
         vmmu_booke_read(&vp->booke);
         reference_read(&vp->reference);

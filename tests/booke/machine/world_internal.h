@@ -77,8 +77,8 @@ struct reference_access world_access_of(const struct vp *vp, enum access_kind ki
 /* One instruction's accesses, until they are through or end otherwise. */
 void world_access(struct world *world, struct vp *vp, const struct op *op);
 
-/* tlbwe, with what was written as an answer to the last miss at once if @answer. */
-void world_write_entry(struct world *world, struct vp *vp, bool answer);
+/* tlbwe. @answers bit 0: what was written answers the last miss at once; bit 1: and that is tried at once. */
+void world_write_entry(struct world *world, struct vp *vp, uint32_t answers);
 
 /* The callbacks of the library, for a processor of which the hypervisor keeps some entries. */
 struct vmmu_booke_host world_host(struct cpu *cpu, unsigned kept);
