@@ -4,6 +4,9 @@
 # gcc-multilib is never among them: it conflicts with Debian's cross compilers, and -m32 freestanding needs none of it.
 BUILD_PACKAGES := gcc libc6-dev binutils python3 git
 RUN_PACKAGES   := $(BUILD_PACKAGES) qemu-system-x86
+# The same for PowerPC: a compiler, one of device trees, the emulated board; and what its Linux is built with from Debian's sources.
+PPC_PACKAGES   := $(BUILD_PACKAGES) gcc-powerpc-linux-gnu device-tree-compiler qemu-system-ppc
+LINUX_PACKAGES := libc6-dev-powerpc-cross make flex bison bc bzip2 xz-utils
 # The emulated Intel processor, and its firmware.
 INTEL_PACKAGES := bochs bochs-term bochsbios vgabios
 ISO_PACKAGES   := $(BUILD_PACKAGES) grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
@@ -13,7 +16,10 @@ TOOL_PACKAGES  := $(BUILD_PACKAGES) libjson-c-dev libelf-dev libkdumpfile-dev li
 CHECK_PACKAGES := clang clang-format clang-tidy libclang-rt-dev shellcheck pyflakes3 gcc-powerpc-linux-gnu
 # A browser that opens the tool's report, a tracer that makes traces, and what the installed files are looked at with.
 VIEW_PACKAGES  := chromium valgrind pkg-config mandoc bash-completion
-TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(INTEL_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) $(TOOL_PACKAGES) $(VIEW_PACKAGES) libcmocka-dev \
+# Big-endian tests: the library of their programs, and what runs these; and another editor of device trees, to compare with.
+BIG_PACKAGES   := libc6-dev-powerpc-cross qemu-user libfdt-dev
+TEST_PACKAGES  := $(sort $(RUN_PACKAGES) $(PPC_PACKAGES) $(BIG_PACKAGES) $(INTEL_PACKAGES) $(ISO_PACKAGES) $(CHECK_PACKAGES) \
+                         $(TOOL_PACKAGES) $(VIEW_PACKAGES) libcmocka-dev \
                          libunicorn-dev ovmf cpio)
 
 .DEFAULT_GOAL := help
@@ -33,7 +39,7 @@ help:
 	@echo 'make tool     the command-line tool: build/vmmu; build/vmmu --help tells what it does'
 	@echo 'make lib      the library: build/libvmmu.a; its headers are in include/'
 	@echo 'make install  both, with manual page, pkg-config file and completion: PREFIX=/usr/local DESTDIR='
-	@echo 'make hv       the hypervisor: build/vmmu.elf'
+	@echo 'make hv       the hypervisor: build/vmmu.elf, and build/vmmu-ppc.elf for PowerPC where the cross compiler is'
 	@echo 'make guests   the bare-metal test guests'
 	@echo 'make clean    removes build/ (fetched Debian packages stay in ~/.cache/vmmu)'
 	@echo
@@ -54,6 +60,12 @@ hypervisor:
 	@echo 'building the hypervisor' >&2
 	@$(MAKE) --no-print-directory -s -j2 hv
 
+.PHONY: hypervisor-ppc
+hypervisor-ppc:
+	@scripts/install $(PPC_PACKAGES)
+	@echo 'building the hypervisor for PowerPC' >&2
+	@$(MAKE) --no-print-directory -s -j2 hv-ppc
+
 .PHONY: run
 run: hypervisor
 	@if [ -t 0 ]; then scripts/vm shell; else scripts/vm run --file scripts/demonstration -- /root/demonstration; fi
@@ -66,12 +78,12 @@ test:
 # The same machines and guests on every other host and processor: hours, not minutes.
 .PHONY: test-long
 test-long:
-	@scripts/install $(TEST_PACKAGES)
+	@scripts/install $(TEST_PACKAGES) $(LINUX_PACKAGES)
 	@scripts/test --long $(ONLY)
 
 # What scripts/test asks of this Makefile.
 .PHONY: test-parts list-unit-tests
-test-parts: $(UNIT_TESTS) hv guests guests-ppc
+test-parts: $(UNIT_TESTS) hv hv-ppc guests guests-ppc
 list-unit-tests:
 	@printf '%s\n' $(UNIT_TESTS)
 
