@@ -12,6 +12,8 @@
 #define GPIO_BYTES         0x1000
 #define GPIO_POWER_OFF     BIT32(31) /* pin 0 */
 
+#define UART_LCR           3
+#define UART_LCR_8N1       3
 #define UART_CLOCKS_BY_BIT 16
 
 enum gpio_register {
@@ -302,6 +304,12 @@ static bool is_valid(const struct e500_config *config, const struct e500_hooks *
            hooks->serial_write;
 }
 
+/* No firmware runs before the guest: characters of eight bits are what one would have left. */
+static void as_firmware_leaves(struct uart *uart)
+{
+    uart_write(uart, UART_LCR, UART_LCR_8N1);
+}
+
 static void init_uarts(struct e500 *board)
 {
     for (unsigned i = 0; i < E500_UARTS; i++) {
@@ -319,6 +327,7 @@ static void init_uarts(struct e500 *board)
         };
 
         uart_init(&board->uarts[i], &wires);
+        as_firmware_leaves(&board->uarts[i]);
     }
 }
 
@@ -347,8 +356,10 @@ enum vmmu_status e500_init(struct e500 *board, const struct e500_config *config,
 void e500_reset(struct e500 *board)
 {
     mpic_reset(&board->mpic);
-    for (unsigned i = 0; i < E500_UARTS; i++)
+    for (unsigned i = 0; i < E500_UARTS; i++) {
         uart_reset(&board->uarts[i]);
+        as_firmware_leaves(&board->uarts[i]);
+    }
     board->gpio = (struct e500_gpio){ 0 };
     schedule(board);
 }
