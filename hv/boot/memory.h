@@ -26,9 +26,9 @@
 #endif
 
 /**
- * The host pointer of physical address @at: valid for all RAM, and for every address below 4 GiB. Write-back
- * (devices' addresses are uncached by the firmware's MTRRs), never executable. The hypervisor's own code and
- * constants are read-only here too.
+ * The host pointer of physical address @at: valid for all RAM that memory_init has taken stock of. Write-back, never
+ * executable. On x86 valid for every address below 4 GiB, too (devices' addresses are uncached by the firmware's MTRRs), and the
+ * hypervisor's own code and constants are read-only here as well.
  */
 static inline void *memory_at(vmmu_hpa at)
 {
