@@ -236,7 +236,7 @@ def _check_together(chosen):
                 raise status.refuse(f"{option} is for the hypervisor: --mmu none has none")
         if not chosen.enlightenments or chosen.firmware:
             raise status.refuse("--mmu none has the emulator's own firmware and no Hyper-V interface to hide")
-    if chosen.mmu != "shadow" and (chosen.pool or chosen.drop):
+    if chosen.mmu != "shadow" and (chosen.pool or chosen.drop and chosen.mmu != "booke"):
         raise status.refuse(f"--shadow-pool and --shadow-drop are for --mmu shadow: {chosen.mmu} has no shadow pages")
     if chosen.stop_port and not chosen.monitor:
         raise status.refuse("--stop-port needs --monitor: nobody else could let the guest go on")

@@ -212,7 +212,7 @@ def _add_machine(parser):
     add("--shadow-pool", metavar="PAGES", dest="pool", type=count,
         help="shadow pages at most, with --mmu shadow (default: a 64th of the guest's memory; the floor is 96)")
     add("--shadow-drop", metavar="N[,SEED]", dest="drop", type=drop,
-        help="a test of --mmu shadow: drop every shadow page about every N exits, at random")
+        help="a test of --mmu shadow: drop every shadow page about every N exits, at random; of --mmu booke: every entry of the TLB")
     add("--log", metavar="FILE", help="keep the emulator's own log, for whoever works on the hypervisor")
     add("--record-entries", metavar="FILE", dest="record",
         help="a test of host intel: record each entry into the guest, for build/model/entries to judge")
