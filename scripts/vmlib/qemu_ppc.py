@@ -37,7 +37,7 @@ def command(machine, folder, wires, terminal, typed):
         words += ["-chardev", f"{channels[port]},id={port}", "-serial", f"chardev:{port}"]
     if terminal:
         words += ["-mon", "chardev=console,mode=readline"]
-    elif machine.monitor:
+    if machine.monitor:
         # What the emulator itself knows of the processor, its TLB above all: for tests.
         path = f"{machine.monitor}.emulator".replace(",", ",,")
         words += ["-chardev", f"socket,id=emulator,path={path},server=on,wait=off", "-mon", "chardev=emulator,mode=readline"]
