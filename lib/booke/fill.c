@@ -435,59 +435,67 @@ static enum vmmu_booke_fill fill_fully(struct vmmu_booke *booke, struct vmmu_boo
     return grant(&wish, guest_size);
 }
 
-/* The way of a set for a new page at @ea: free, or the next in turn. NO_PLACE if another of @booke's is at that address. */
-static inline unsigned quick_way(const struct vmmu_booke *booke, const struct vmmu_booke_real *real,
-                                 uint32_t ea, unsigned set)
+/* The way of its set for a small wish: free, or the next in turn. NO_PLACE if what is at its address may meet it. */
+static inline unsigned quick_way(const struct wish *wish, unsigned set)
 {
+    const struct vmmu_booke_real *const real = wish->real;
     const struct vmmu_booke_slot *slot = &real->slots[(size_t)set * real->ways];
-    unsigned free = real->next_way[set];
+    unsigned found = real->next_way[set];
 
     for (unsigned way = 0; way < real->ways; way++, slot++) {
         if (slot->from == NULL) {
-            free = way;
-        } else if (((slot->mas2 ^ ea) & VMMU_MAS2_EPN) == 0 && slot->from == booke) {
+            found = way;
+        } else if (((slot->mas2 ^ wish->ea) & VMMU_MAS2_EPN) == 0 && may_meet(wish, slot)) {
             return NO_PLACE;
         }
     }
-    return free;
+    return found;
+}
+
+/* The small wish comes true if nothing is in its way. Returns whether it has. */
+static inline bool grant_quickly(const struct wish *wish)
+{
+    const struct vmmu_booke_host *const host = &wish->real->host;
+    const unsigned set = booke_real_set(wish->real, wish->ea);
+    const unsigned way = quick_way(wish, set);
+
+    if (way == NO_PLACE ||
+        !host->owns(host->context, wish->booke, (vmmu_hpa){ (uint64_t)wish->page << VMMU_PAGE_SHIFT },
+                    VMMU_PAGE_BYTES)) {
+        return false;
+    }
+    make_small_at(wish, set, way, false);
+    return true;
 }
 
 /*
- * The same in half of the instructions, for what is most frequent by far: a page of 4 KiB in a plain space, whose shadow PID and
- * memory are known, and nothing else at its address. Returns false, and has changed nothing, if it is not that.
+ * The same in half of the instructions, for what is most frequent by far: a page of 4 KiB in a plain space, whose memory is
+ * known, and nothing in its way. Returns false if it is not that.
  */
 static inline bool fill_quickly(struct vmmu_booke *booke, struct vmmu_booke_real *real,
                                 const struct vmmu_booke_attempt *attempt, unsigned index)
 {
     const struct vmmu_booke_entry *const entry = &booke->entries[index];
     const struct booke_memory *const memory = &booke->spaces->memory;
+    const uint32_t page = (uint32_t)entry->mas7 << (32 - SMALL_SHIFT) | entry->mas3 >> SMALL_SHIFT;
     const uint32_t needed = (uint32_t)VMMU_MAS3_UR << 2 * attempt->kind;
     const uint32_t rights = (attempt->state.problem ? entry->mas3 : entry->mas3 << 1) & memory->rights;
-    const uint8_t group = booke_group(attempt->state);
-    uint8_t *const cell = &booke_plain_cells(booke, group)[booke_tid(entry)];
-    const unsigned set = booke_real_set(real, attempt->ea);
-    struct wish wish = { .booke = booke, .real = real, .tsize = SMALL_SIZE, .index = (uint16_t)index };
-    unsigned way;
 
-    wish.guest_page = (uint32_t)entry->mas7 << (32 - SMALL_SHIFT) | entry->mas3 >> SMALL_SHIFT;
-    wish.page = wish.guest_page + memory->moved;
-    wish.ea = attempt->ea & VMMU_MAS2_EPN;
-    if (booke_tsize(entry->mas1) != SMALL_SIZE || (rights & needed) == 0 ||
-        booke_is_private(booke, attempt->state) || !booke_has_shadow(real, cell) ||
-        !holds(memory, wish.guest_page) || (real->large_regions >> (wish.ea >> REGION_SHIFT) & 1) != 0) {
+    if (booke_tsize(entry->mas1) != SMALL_SIZE || (rights & needed) == 0 || !holds(memory, page) ||
+        booke_is_private(booke, attempt->state) ||
+        (real->large_regions >> (attempt->ea >> REGION_SHIFT) & 1) != 0) {
         return false;
     }
-    way = quick_way(booke, real, wish.ea, set);
-    if (way == NO_PLACE ||
-        !real->host.owns(real->host.context, booke, (vmmu_hpa){ (uint64_t)wish.page << VMMU_PAGE_SHIFT },
-                         VMMU_PAGE_BYTES)) {
-        return false;
-    }
-    wish.rights = with_reading(rights);
-    wish.attributes = (uint8_t)((entry->mas2 & ATTRIBUTES_KEPT) | VMMU_MAS2_M);
-    wish.space = (struct booke_space){ .shadow = *cell, .group = group };
-    make_small_at(&wish, set, way, false);
-    return true;
+    return grant_quickly(
+        &(struct wish){ .booke = booke,
+                        .real = real,
+                        .ea = attempt->ea & VMMU_MAS2_EPN,
+                        .page = page + memory->moved,
+                        .rights = with_reading(rights),
+                        .space = booke_plain_space(booke, real, attempt->state, booke_tid(entry)),
+                        .tsize = SMALL_SIZE,
+                        .index = (uint16_t)index,
+                        .attributes = (uint8_t)((entry->mas2 & ATTRIBUTES_KEPT) | VMMU_MAS2_M) });
 }
 
 static inline enum vmmu_booke_fill fill(struct vmmu_booke *booke, struct vmmu_booke_real *real,

@@ -127,22 +127,27 @@ static inline uint8_t booke_shadow_at(struct vmmu_booke_real *real, uint8_t *cel
 struct booke_space vmmu_booke_private_space(struct vmmu_booke *booke, struct vmmu_booke_real *real,
                                             struct vmmu_booke_state state);
 
-/* The space that entries of @tid are made in for @booke in @state. */
-static inline struct booke_space booke_space(struct vmmu_booke *booke, struct vmmu_booke_real *real,
-                                             struct vmmu_booke_state state, uint32_t tid)
+/* The plain space that entries of @tid are made in for @booke in @state. */
+static inline struct booke_space booke_plain_space(const struct vmmu_booke *booke,
+                                                   struct vmmu_booke_real *real,
+                                                   struct vmmu_booke_state state, uint32_t tid)
 {
     const uint8_t group = booke_group(state);
     uint8_t *const cells = booke_plain_cells(booke, group);
-    uint8_t shadow;
+    const uint8_t shadow = booke_shadow_at(real, &cells[tid]);
 
-    if (booke_is_private(booke, state)) {
-        return vmmu_booke_private_space(booke, real, state);
-    }
-    shadow = booke_shadow_at(real, &cells[tid]);
     return (struct booke_space){ .shadow = shadow,
                                  .partner = booke_has_shadow(real, &cells[0]) ? cells[0] : 0,
                                  .group = group,
                                  .with_all = tid == 0 };
+}
+
+/* The space of either sort. */
+static inline struct booke_space booke_space(struct vmmu_booke *booke, struct vmmu_booke_real *real,
+                                             struct vmmu_booke_state state, uint32_t tid)
+{
+    return booke_is_private(booke, state) ? vmmu_booke_private_space(booke, real, state)
+                                          : booke_plain_space(booke, real, state, tid);
 }
 
 /* What MAS0 calls slot @place of array 1. */
