@@ -122,6 +122,22 @@ def _():
     expect_equal(re.findall(r"port(\d)=(\d)", text), [(str(port), "1") for port in (1, 2, 3, 4)], "ports")
 
 
+@case("a machine with one serial port will do: nothing is told of the end then")
+def _():
+    command = [*QEMU, "-m", "64", "-serial", "stdio", "-serial", "none", "-kernel", str(IMAGE), "-append", "info"]
+    ended = subprocess.run(["timeout", "-k", "5", "60", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, check=False)
+    text = ended.stdout.decode().replace("\r", "")
+    expect_equal(ended.returncode, 0, "QEMU's exit status")
+    expect_equal(re.findall(r"port(\d)=(\d)", text), [("1", "1"), ("2", "0"), ("3", "0"), ("4", "0")], "ports")
+    expect_match("^ground: done$", text, "console")
+
+
+@case("processors beside the one that boots are left asleep")
+def _():
+    probe("timer", "-smp", "2")
+
+
 @case("an unknown probe is refused, so that a test cannot pass by a slip of the pen")
 def _():
     expect_equal(boot("-append", "nothing")[0], REFUSED, "status")
