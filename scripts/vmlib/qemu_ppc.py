@@ -5,6 +5,8 @@ on further ports, as vmlib/letters.py tells. The hypervisor gets its modules as 
 for a name, where the board has a place for an initrd.
 """
 
+import pathlib
+
 from . import cpio, places, qemu, sizes
 from . import machine as machines
 from .status import refuse
@@ -38,9 +40,9 @@ def command(machine, folder, wires, terminal, typed):
     if terminal:
         words += ["-mon", "chardev=console,mode=readline"]
     if machine.monitor:
-        # What the emulator itself knows of the processor, its TLB above all: for tests.
-        path = f"{machine.monitor}.emulator".replace(",", ",,")
-        words += ["-chardev", f"socket,id=emulator,path={path},server=on,wait=off", "-mon", "chardev=emulator,mode=readline"]
+        # What the emulator itself knows of the processor, its TLB above all: for tests, which ask in JSON.
+        path = f"{pathlib.Path(machine.monitor).absolute()}.emulator".replace(",", ",,")
+        words += ["-chardev", f"socket,id=emulator,path={path},server=on,wait=off", "-mon", "chardev=emulator,mode=control"]
     return words
 
 
