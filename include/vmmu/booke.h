@@ -464,7 +464,8 @@ bool vmmu_booke_fill_written(struct vmmu_booke *booke, struct vmmu_booke_real *r
 
 /*
  * What has been made of guest-physical [gpa, gpa + size_bytes) for @booke, or of all of it, goes: its memory changes, in place, in
- * rights or in extent. Memory that is new needs neither.
+ * rights or in extent. Memory that is new needs neither; but where it adjoins other memory, pages across both are made only after
+ * that has been forgotten.
  */
 void vmmu_booke_forget(struct vmmu_booke *booke, struct vmmu_booke_real *real, vmmu_gpa gpa,
                        uint64_t size_bytes);
