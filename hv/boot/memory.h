@@ -14,8 +14,10 @@
 
 #include "hv/boot/boot.h"
 
-/* Where the direct map of all physical memory begins: RAM, and below 4 GiB the devices' addresses too. A build for another processor says
- * where it has its own. */
+/*
+ * Where the direct map of all physical memory begins: RAM, and below 4 GiB the devices' addresses too. A build for another
+ * processor than x86-64 says where it has its own.
+ */
 #ifndef MEMORY_DIRECT_MAP
 #define MEMORY_DIRECT_MAP UINT64_C(0xffff800000000000)
 #endif
