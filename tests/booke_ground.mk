@@ -25,3 +25,9 @@ booke:
 	@$(MAKE) --no-print-directory -s -j2 booke-program
 	@$(BOOKE)/ground $(if $(SCRIPT),--script '$(SCRIPT)',--seed '$(or $(SEED),1)' --ops '$(or $(OPS),100000)' \
 	    --keep $(BOOKE)/finding $(if $(ENGINE),--engine '$(ENGINE)'))
+
+# The fuzz target stands on the ground, too: what it is linked with besides the rest.
+BOOKE_MACHINE := $(filter-out %/main.c,$(sort $(wildcard tests/booke/machine/*.c)))
+
+$(BUILD)/fuzz/replay/booke: $(BOOKE_MACHINE:%.c=$(SAN)/%.o)
+$(BUILD)/fuzz/clang/booke: $(BOOKE_MACHINE:%.c=$(BUILD)/fuzz/clang/%.o)

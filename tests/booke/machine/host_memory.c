@@ -38,6 +38,7 @@ struct bank host_memory_give(struct host_memory *memory, unsigned bank, uint32_t
 {
     struct bank *to = &memory->bank[bank];
     struct bank before = *to;
+    uint64_t stays = 0;
 
     to->hpa = to->place[how & 1];
     to->write = how & 2;
@@ -48,10 +49,14 @@ struct bank host_memory_give(struct host_memory *memory, unsigned bank, uint32_t
     }
     to->lost = false;
     if (before.hpa == to->hpa && before.write == to->write && before.execute == to->execute && !before.lost) {
-        const uint64_t stays = before.size_bytes < to->size_bytes ? before.size_bytes : to->size_bytes;
-
+        stays = before.size_bytes < to->size_bytes ? before.size_bytes : to->size_bytes;
         before.gpa += stays;
         before.size_bytes -= stays;
+    }
+    if (stays == 0) {
+        to->told_bytes = to->size_bytes;
+    } else if (to->told_bytes > stays) {
+        to->told_bytes = stays;
     }
     return before;
 }

@@ -18,6 +18,7 @@ struct bank {
     uint64_t gpa;
     uint64_t most_bytes; /* what it can have */
     uint64_t size_bytes; /* what it has; 0: it is not there */
+    uint64_t told_bytes; /* what anybody who asked since something was forgotten has heard of at least */
     uint64_t hpa;
     uint64_t place[2]; /* where it may be */
     bool write, execute;

@@ -43,7 +43,7 @@ static void draw_geometries(struct world *world, struct luck *luck)
                                           .ways = 1 + luck_below(luck, 4),
                                           .large = 1 + luck_below(luck, 5),
                                           .least = 1,
-                                          .most = 9 + luck_below(luck, 3),
+                                          .most = 9 + luck_below(luck, 4),
                                           .pids = 1 + luck_below(luck, 3),
                                           .pid_bits = 1 + luck_below(luck, 4),
                                           .physical_bits = luck_once_in(luck, 4) ? 32 : 36 };

@@ -177,13 +177,13 @@ static void compare_fill(struct world *world, const struct vp *vp, const struct 
     const bool may_clash =
         is_mixed(vp) && part.kind != ACCESS_FETCH && attempt->ea >> 12 == attempt->at >> 12;
 
-    if (fill != expected.fill && !(fill == VMMU_BOOKE_CLASH &&
-                                   (expected.fill == VMMU_BOOKE_FILLED || expected.provoked) && may_clash)) {
+    if (fill != expected.fill &&
+        !(fill == VMMU_BOOKE_CLASH && expected.fill == VMMU_BOOKE_FILLED && may_clash)) {
         world_report(world, CHECK_EXIT, "vp %u: %s of 0x%x, gpa 0x%llx: %d, not %d", number_of(world, vp),
                      kind_names[part.kind], part.ea, (unsigned long long)expected.gpa, (int)fill,
                      (int)expected.fill);
     }
-    if (expected.provoked != world->violated && fill != VMMU_BOOKE_CLASH) {
+    if (expected.provoked != world->violated) {
         world_report(world, CHECK_ISOLATION, "vp %u: %s of 0x%x: violated() was %scalled",
                      number_of(world, vp), kind_names[part.kind], part.ea, world->violated ? "" : "not ");
     }
@@ -216,7 +216,7 @@ static bool fits(const struct world *world, const struct vp *vp, const struct re
     const struct bank *bank = host_memory_at(&world->memory[vp->partition], gpa);
 
     return first >= extent.first && first + bytes - 1 <= extent.last && bank &&
-           gpa + bytes <= bank->gpa + bank->size_bytes && (bank->hpa + (gpa - bank->gpa)) % bytes == 0 &&
+           gpa + bytes <= bank->gpa + bank->told_bytes && (bank->hpa + (gpa - bank->gpa)) % bytes == 0 &&
            is_alone(&vp->reference, entry, (uint32_t)first, (uint32_t)(first + bytes - 1));
 }
 
