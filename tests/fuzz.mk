@@ -5,7 +5,8 @@ FUZZ_TARGETS := $(sort $(patsubst tests/fuzz/%_target.c,%,$(wildcard tests/fuzz/
 # What targets share: linked where it is used.
 FUZZ_SUPPORT := $(filter-out %_target.c %/replay.c,$(wildcard tests/fuzz/*.c))
 # What they borrow from the unit tests.
-FUZZ_BORROWED := tests/unit/guest/room.c tests/unit/dev/invariants.c $(wildcard tests/unit/shadow/invariants*.c)
+FUZZ_BORROWED := tests/unit/guest/room.c tests/unit/dev/invariants.c tests/unit/dev/mpic_invariants.c \
+                 tests/unit/guest/e500_images.c $(wildcard tests/unit/shadow/invariants*.c)
 FUZZ_SOURCES := $(LIB_SOURCES) $(PURE_SOURCES) $(TOOL_ROOMS) $(wildcard hv/boot/*.c) $(FUZZ_SUPPORT) $(FUZZ_BORROWED)
 FUZZ_LIBS     = -Wl,--as-needed -lcmocka $(TOOL_LIBRARIES)
 FUZZ_PACKAGES  = gcc libc6-dev python3 libcmocka-dev $(TOOL_PACKAGES)

@@ -77,7 +77,7 @@ static struct place find_processor(unsigned vp, uint32_t offset)
     };
 
     if (offset >= 0x100 || offset % 16 != 0)
-        return (struct place){ NOTHING };
+        return (struct place){ .kind = NOTHING };
     return (struct place){ .kind = kinds[offset / 16], .index = offset / 16 % MPIC_IPIS, .vp = vp };
 }
 
@@ -87,12 +87,12 @@ static struct place find_source(uint32_t offset)
     const bool is_there = mpic_is_external(number) || (number >= MPIC_INTERNAL && number < MPIC_SOURCES);
 
     if (!is_there)
-        return (struct place){ NOTHING };
+        return (struct place){ .kind = NOTHING };
     switch (offset % SOURCE_STRIDE) {
     case 0x00: return (struct place){ .kind = VECTOR_PRIORITY, .index = number };
     case 0x10: return (struct place){ .kind = DESTINATION, .index = number };
     case 0x18: return (struct place){ .kind = LEVEL, .index = number };
-    default: return (struct place){ NOTHING };
+    default: return (struct place){ .kind = NOTHING };
     }
 }
 
@@ -104,13 +104,13 @@ static struct place find_timer(uint32_t offset)
     const unsigned source = MPIC_TIMER_0 + group * MPIC_TIMERS + timer;
 
     if (group >= MPIC_GROUPS || timer >= MPIC_TIMERS)
-        return (struct place){ NOTHING };
+        return (struct place){ .kind = NOTHING };
     switch (offset % TIMER_STRIDE) {
     case 0x00: return (struct place){ .kind = TIMER_COUNT, .index = group, .timer = timer };
     case 0x10: return (struct place){ .kind = TIMER_BASE, .index = group, .timer = timer };
     case 0x20: return (struct place){ .kind = VECTOR_PRIORITY, .index = source };
     case 0x30: return (struct place){ .kind = DESTINATION, .index = source };
-    default: return (struct place){ NOTHING };
+    default: return (struct place){ .kind = NOTHING };
     }
 }
 
@@ -126,7 +126,7 @@ static struct place find_global(uint32_t offset)
         return (struct place){ .kind = VECTOR_PRIORITY, .index = MPIC_IPI_0 + ipi };
     if (offset >= TIMERS_AT)
         return find_timer(offset - TIMERS_AT);
-    return (struct place){ NOTHING };
+    return (struct place){ .kind = NOTHING };
 }
 
 static struct place find(const struct mpic *mpic, unsigned vp, uint32_t offset)
@@ -135,7 +135,7 @@ static struct place find(const struct mpic *mpic, unsigned vp, uint32_t offset)
 
     if (offset >= PROCESSORS_AT)
         return owner < mpic->wires.vps ? find_processor(owner, offset % PROCESSOR_STRIDE)
-                                       : (struct place){ NOTHING };
+                                       : (struct place){ .kind = NOTHING };
     if (offset >= SOURCES_AT)
         return find_source(offset - SOURCES_AT);
     if (offset >= 0x40 && offset < 0x100)

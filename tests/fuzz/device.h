@@ -37,5 +37,6 @@ void device_run_apic_timer(struct input *input);
 void device_run_pic(struct input *input);
 void device_run_ioapic(struct input *input);
 void device_run_uart(struct input *input);
+void device_run_mpic_timers(struct input *input);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * One device alone: timer, clock, ACPI timer, APIC timer, 8259 pair, I/O APIC or serial port.
+ * One device alone: timer, clock, ACPI timer, APIC timer, 8259 pair, I/O APIC, serial port or the MPIC with its timers.
  *
  * Input: a byte that says which, then operations of a byte and their values. See device.h.
  */
@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const runs[])(struct input *) = {
         device_run_pit, device_run_rtc,    device_run_acpi, device_run_apic_timer,
-        device_run_pic, device_run_ioapic, device_run_uart,
+        device_run_pic, device_run_ioapic, device_run_uart, device_run_mpic_timers,
     };
     struct input input = input_of(data, size);
 
