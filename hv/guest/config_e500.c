@@ -17,8 +17,11 @@ static const char *parse(struct word word, struct config *config)
 
 static const char *settle(struct word word, struct config_line *line, unsigned at)
 {
-    (void)word;
-    return line->partition[at].is_parent ? "parent= wants Hyper-V's interface, which is x86's" : NULL;
+    struct word value;
+
+    return word_sets(word, "parent", &value) && line->partition[at].is_parent
+               ? "parent= wants Hyper-V's interface, which is x86's"
+               : NULL;
 }
 
 const struct config_arch config_e500 = { start, parse, settle };

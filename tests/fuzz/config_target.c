@@ -5,6 +5,7 @@
  * tables (2); the members of a JSON document (3); or conversions (4), which must read as those of the host's printf.
  */
 #include "hv/boot/format.h"
+#include "hv/guest/config_e500.h"
 #include "hv/guest/config_x86.h"
 
 #include "tests/fuzz/config.h"
@@ -43,18 +44,31 @@ static void check_refusal(const char *line, const char *error, const char *at)
 
 static void check_config(const char *line, const struct config *config)
 {
-    const bool is_default = !is_in(line, config->technique);
-
-    FUZZ_CHECK(config->technique_length != 0 && config->firmware <= GUEST_FIRMWARE_BOTH);
-    if (is_default) {
-        FUZZ_CHECK(config->technique_length == 6 && memcmp(config->technique, "nested", 6) == 0);
-    } else {
-        FUZZ_CHECK(is_in(line, config->technique + config->technique_length) && config->technique[-1] == '=');
+    FUZZ_CHECK(config->firmware <= GUEST_FIRMWARE_BOTH);
+    if (config->technique_length != 0) {
+        FUZZ_CHECK(is_in(line, config->technique) && config->technique[-1] == '=');
+        FUZZ_CHECK(is_in(line, config->technique + config->technique_length));
     }
     FUZZ_CHECK(strstr(line, "memory=") != NULL || config->memory_bytes == UINT64_C(256) << 20);
     FUZZ_CHECK(config->vp_count >= 1 && config->vp_count <= CONFIG_VPS);
     FUZZ_CHECK(strstr(line, "message") != NULL || config->policy.cr0_cd != VMMU_HYPERV_CACHE_MESSAGE);
     FUZZ_CHECK(config->policy.cr3_cache != VMMU_HYPERV_CACHE_MESSAGE);
+}
+
+/* An e500's words, and those that all have. */
+static void run_other_line(const char *line)
+{
+    struct config_line asked;
+    const char *error = NULL;
+    const char *at = NULL;
+
+    if (config_parse(line, &config_e500, &asked, &error, &at) != VMMU_OK) {
+        check_refusal(line, error, at);
+        return;
+    }
+    for (unsigned i = 0; i < asked.count; i++) {
+        FUZZ_CHECK(!asked.partition[i].is_parent && asked.partition[i].pool_pages == 0);
+    }
 }
 
 static void run_line(struct input *input)
@@ -65,6 +79,7 @@ static void run_line(struct input *input)
     const char *error = NULL;
     const char *at = NULL;
 
+    run_other_line(line);
     if (config_parse(line, &config_x86, &asked, &error, &at) == VMMU_OK) {
         FUZZ_CHECK(asked.count >= 1 && asked.count <= CONFIG_PARTITIONS);
         for (unsigned i = 0; i < asked.count; i++) {
@@ -91,7 +106,7 @@ static void run_module_line(struct input *input)
         const char *words = module.command_line;
 
         FUZZ_CHECK(module.partition < CONFIG_PARTITIONS);
-        FUZZ_CHECK(module.role <= CONFIG_ROLE_INITRD && module.protocol <= CONFIG_PROTOCOL_MULTIBOOT);
+        FUZZ_CHECK(module.role <= CONFIG_ROLE_PAYLOAD && module.protocol <= CONFIG_PROTOCOL_EPAPR);
         FUZZ_CHECK(module.role == CONFIG_ROLE_KERNEL || module.protocol == CONFIG_PROTOCOL_ANY);
         FUZZ_CHECK(*words == '\0' || (is_in(line, words) && !is_blank(*words)));
         FUZZ_CHECK(*words == '\0' || strstr(line, "--") != NULL);

@@ -463,6 +463,7 @@ static void test_an_e500_has_no_parents(void **state)
 
     (void)state;
     EXPECT_EQ(config_parse("parent=on partition", &config_e500, &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(strcmp(at, "parent=on partition"), 0);
     EXPECT_EQ(config_parse("parent=off partition", &config_e500, &line, &error, &at), VMMU_OK);
 }
 
