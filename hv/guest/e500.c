@@ -160,22 +160,30 @@ static uint32_t stack_top(uint64_t memory_bytes)
     return (uint32_t)((memory_bytes < STACK_TOP ? memory_bytes : STACK_TOP) - STACK_GAP);
 }
 
-enum vmmu_status guest_load_e500(const struct guest_memory *memory, const struct guest_layout *layout,
-                                 const struct guest_boot *boot, const struct e500_machine *machine,
-                                 struct e500_start *start, const char **error)
+static bool is_sound(const struct guest_boot *boot, const struct e500_machine *machine, const char **error)
+{
+    if (machine->vps < 1 || machine->vps > VPS_MAXIMUM || boot->modules > GUEST_MODULES) {
+        *error = "there are too many processors or modules";
+        return false;
+    }
+    return true;
+}
+
+enum vmmu_status guest_load_e500(const struct guest_memory *memory, const struct guest_boot *boot,
+                                 const struct e500_machine *machine, struct e500_start *start,
+                                 const char **error)
 {
     struct e500_chosen chosen = { .command_line = boot->command_line,
                                   .memory_bytes = guest_memory_bytes(memory) };
+    struct guest_layout layout;
     struct pieces pieces;
     uint64_t entry;
     uint64_t tree;
-    enum vmmu_status status;
+    enum vmmu_status status = guest_layout_e500(chosen.memory_bytes, &layout, error);
 
-    if (machine->vps < 1 || machine->vps > VPS_MAXIMUM || boot->modules > GUEST_MODULES) {
-        *error = "there are too many processors or modules";
+    if (status != VMMU_OK || !is_sound(boot, machine, error))
         return VMMU_INVALID;
-    }
-    pieces_start_empty(&pieces, memory, layout);
+    pieces_start_empty(&pieces, memory, &layout);
     status = load_image(&boot->kernel, &pieces, &entry, error);
     if (status != VMMU_OK)
         return status;

@@ -56,7 +56,7 @@ VMMU_MUST_USE
 enum vmmu_status guest_layout_e500(uint64_t bytes, struct guest_layout *layout, const char **error);
 
 /**
- * Load @boot's image, modules and command line, and write the device tree.
+ * Load @boot's image, modules and command line, and write the device tree. @memory is as guest_layout_e500() lays it out.
  *
  * Returns
  *   VMMU_OK         done; *start says how the first VP starts
@@ -64,8 +64,8 @@ enum vmmu_status guest_layout_e500(uint64_t bytes, struct guest_layout *layout, 
  *   VMMU_NO_MEMORY  likewise: the guest is too small for it
  */
 VMMU_MUST_USE
-enum vmmu_status guest_load_e500(const struct guest_memory *memory, const struct guest_layout *layout,
-                                 const struct guest_boot *boot, const struct e500_machine *machine,
-                                 struct e500_start *start, const char **error);
+enum vmmu_status guest_load_e500(const struct guest_memory *memory, const struct guest_boot *boot,
+                                 const struct e500_machine *machine, struct e500_start *start,
+                                 const char **error);
 
 #endif

@@ -200,13 +200,14 @@ const char *arch_partition_load(struct partition *partition, const struct guest_
     struct e500_start at;
     const char *error = "the guest's image could not be loaded";
 
+    (void)layout; /* the loader's own */
     if (boot->protocol != CONFIG_PROTOCOL_ANY && boot->protocol != CONFIG_PROTOCOL_EPAPR) {
         return "guests of this machine are entered as ePAPR has it";
     }
     if (create_board(partition) != VMMU_OK) {
         return "the processor's clock has a frequency that the devices cannot count";
     }
-    if (guest_load_e500(&partition->memory, layout, boot, &machine, &at, &error) != VMMU_OK) {
+    if (guest_load_e500(&partition->memory, boot, &machine, &at, &error) != VMMU_OK) {
         return error;
     }
     start(partition->vps[0]->arch, &at);

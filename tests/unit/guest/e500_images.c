@@ -9,11 +9,9 @@
 struct e500_room e500_room_open(uint64_t size)
 {
     struct e500_room room = { .bytes = calloc(1, size) };
-    const char *error;
     const struct guest_slot slot = { .size = size, .host = room.bytes, .hpa = { 0x40000000 } };
 
     MUST(room.bytes != NULL);
-    MUST(guest_layout_e500(size, &room.layout, &error) == VMMU_OK);
     MUST(guest_memory_add(&room.memory, &slot) == VMMU_OK);
     return room;
 }

@@ -8,7 +8,6 @@
 
 struct e500_room {
     struct guest_memory memory;
-    struct guest_layout layout;
     uint8_t *bytes; /* zero at first */
 };
 

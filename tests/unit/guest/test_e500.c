@@ -53,8 +53,7 @@ static struct loaded prepare(uint64_t memory_bytes, struct e500_image kernel)
 
 static void load(struct loaded *l)
 {
-    l->status =
-        guest_load_e500(&l->room.memory, &l->room.layout, &l->boot, &l->machine, &l->start, &l->error);
+    l->status = guest_load_e500(&l->room.memory, &l->boot, &l->machine, &l->start, &l->error);
     if (l->status != VMMU_OK)
         EXPECT(l->error != NULL);
 }
