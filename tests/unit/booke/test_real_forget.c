@@ -1,5 +1,5 @@
 /* What takes real entries away: a change of the virtual entry they were made from, or of the memory they map. */
-#include "tests/unit/booke/processor.h"
+#include "tests/unit/booke/real_cpu.h"
 #include "tests/unit/test.h"
 
 #define MIB  UINT64_C(0x100000)
@@ -7,17 +7,17 @@
 
 #define LOAD VMMU_BOOKE_LOAD
 
-static struct processor cpu;
+static struct real_cpu cpu;
 static struct virtual_mmu *guest;
 
 static int start(void **state)
 {
     (void)state;
-    processor_start(&cpu);
-    guest = processor_attach(&cpu, 0);
-    processor_memory(&cpu, 0, 0, 4 * GIB, 256 * MIB);
-    processor_memory(&cpu, 0, GIB, 6 * GIB + 0x4000, 256 * MIB);
-    processor_enter(&cpu, 0, supervisor);
+    real_cpu_start(&cpu);
+    guest = real_cpu_attach(&cpu, 0);
+    real_cpu_memory(&cpu, 0, 0, 4 * GIB, 256 * MIB);
+    real_cpu_memory(&cpu, 0, GIB, 6 * GIB + 0x4000, 256 * MIB);
+    real_cpu_enter(&cpu, 0, supervisor);
     return 0;
 }
 
@@ -34,12 +34,12 @@ static void map(unsigned entry, unsigned tsize, uint32_t ea, uint64_t gpa)
 
 static bool is_there(uint32_t ea)
 {
-    return processor_find(&cpu, ea, false) != NULL;
+    return real_cpu_find(&cpu, ea, false) != NULL;
 }
 
 static void load(uint32_t ea)
 {
-    EXPECT(processor_access(&cpu, 0, LOAD, ea) < FAULTS);
+    EXPECT(real_cpu_access(&cpu, 0, LOAD, ea) < FAULTS);
 }
 
 static unsigned made(int index)
@@ -57,7 +57,7 @@ static void test_a_page_of_4k_that_is_written_anew_maps_what_it_says_now(void **
     EXPECT_EQ(virtual_write(guest, WAY(2, 0), V, 0x00045000, 0x2000 | ALL_RIGHTS), index);
     EXPECT(!is_there(0x00045000));
     EXPECT_EQ(made(index), 0);
-    EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x00045000), 4 * GIB + 0x2000);
+    EXPECT_EQ(real_cpu_access(&cpu, 0, LOAD, 0x00045000), 4 * GIB + 0x2000);
     EXPECT_EQ(virtual_write(guest, WAY(2, 0), V, 0x00145000, 0x2000 | ALL_RIGHTS), index);
     EXPECT(!is_there(0x00045000));
     EXPECT_EQ(cpu.real.counters.removed, 2);
@@ -68,12 +68,12 @@ static void test_what_both_privileges_made_of_a_page_goes_with_it(void **state)
     (void)state;
     (void)virtual_write(guest, WAY(2, 0), V, 0x00045000, 0x1000 | ALL_RIGHTS);
     load(0x00045000);
-    processor_enter(&cpu, 0, problem);
+    real_cpu_enter(&cpu, 0, problem);
     load(0x00045000);
     EXPECT_EQ(made(TLB0_INDEX(0x00045000, 2)), 2);
     vmmu_booke_invalidate(&guest->booke, 0x00045000);
-    EXPECT_EQ(processor_valid(&cpu), 0);
-    EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x00045000), FAULTS);
+    EXPECT_EQ(real_cpu_valid(&cpu), 0);
+    EXPECT_EQ(real_cpu_access(&cpu, 0, LOAD, 0x00045000), FAULTS);
 }
 
 static void test_other_entries_stay(void **state)
@@ -89,24 +89,24 @@ static void test_other_entries_stay(void **state)
     vmmu_booke_invalidate(&guest->booke, 0x000c5000);
     EXPECT(is_there(0x00045000) && !is_there(0x000c5000) && is_there(0x00145000) && is_there(0x001c5000));
     EXPECT(is_there(0x40000000));
-    EXPECT_EQ(processor_valid(&cpu), 4);
+    EXPECT_EQ(real_cpu_valid(&cpu), 4);
 }
 
 static void test_another_guest_s_entries_stay(void **state)
 {
     (void)state;
-    (void)processor_attach(&cpu, 1);
-    processor_memory(&cpu, 1, 0, 8 * GIB, 256 * MIB);
+    (void)real_cpu_attach(&cpu, 1);
+    real_cpu_memory(&cpu, 1, 0, 8 * GIB, 256 * MIB);
     map(0, 1, 0x1000, 0);
     load(0x1000);
     (void)virtual_write(&cpu.vp[1].mmu, ENTRY(0), V | TSIZE(1), 0x1000, 0 | ALL_RIGHTS);
-    processor_enter(&cpu, 1, supervisor);
-    EXPECT_EQ(processor_access(&cpu, 1, LOAD, 0x1000), 8 * GIB);
+    real_cpu_enter(&cpu, 1, supervisor);
+    EXPECT_EQ(real_cpu_access(&cpu, 1, LOAD, 0x1000), 8 * GIB);
     vmmu_booke_set(&guest->booke, VMMU_BOOKE_MMUCSR0, VMMU_MMUCSR0_TLB1_FI);
-    EXPECT_EQ(processor_access(&cpu, 1, LOAD, 0x1000), 8 * GIB);
-    EXPECT_EQ(processor_valid(&cpu), 1);
+    EXPECT_EQ(real_cpu_access(&cpu, 1, LOAD, 0x1000), 8 * GIB);
+    EXPECT_EQ(real_cpu_valid(&cpu), 1);
     vmmu_booke_forget_all(&guest->booke, &cpu.real);
-    EXPECT_EQ(processor_valid(&cpu), 1);
+    EXPECT_EQ(real_cpu_valid(&cpu), 1);
 }
 
 static void test_a_large_page_goes_in_all_its_parts(void **state)
@@ -122,8 +122,8 @@ static void test_a_large_page_goes_in_all_its_parts(void **state)
     load(0x4ffff000);
     vmmu_booke_invalidate(&guest->booke, 0x47654328);
     EXPECT_EQ(made(TLB1_INDEX(0)), 0);
-    EXPECT_EQ(processor_valid(&cpu), 1);
-    EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x40000000), FAULTS);
+    EXPECT_EQ(real_cpu_valid(&cpu), 1);
+    EXPECT_EQ(real_cpu_access(&cpu, 0, LOAD, 0x40000000), FAULTS);
 }
 
 static void test_parts_in_both_arrays_go(void **state)
@@ -136,7 +136,7 @@ static void test_parts_in_both_arrays_go(void **state)
     EXPECT_EQ(cpu.real.counters.filled[0], 1);
     EXPECT_EQ(cpu.real.counters.filled[1], 1);
     map(0, 4, 0x80000000, 0);
-    EXPECT_EQ(processor_valid(&cpu), 0);
+    EXPECT_EQ(real_cpu_valid(&cpu), 0);
     EXPECT_EQ(cpu.real.counters.removed, 2);
 }
 
@@ -164,13 +164,13 @@ static void test_memory_that_is_forgotten_is_asked_for_again(void **state)
     cpu.vp[0].pieces[0].hpa.v = 12 * GIB;
     vmmu_booke_forget(&guest->booke, &cpu.real, (vmmu_gpa){ 0x1ff000 }, 0x1000);
     EXPECT(!is_there(0x40000000) && is_there(0x50000000) && is_there(0x60000000) && is_there(0x70000000));
-    EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x40000000), 12 * GIB + 0x100000);
+    EXPECT_EQ(real_cpu_access(&cpu, 0, LOAD, 0x40000000), 12 * GIB + 0x100000);
     vmmu_booke_forget(&guest->booke, &cpu.real, (vmmu_gpa){ 0x200000 }, 0x100000);
     EXPECT(is_there(0x40000000) && is_there(0x50000000) && !is_there(0x60000000) && !is_there(0x70000000));
     vmmu_booke_forget_all(&guest->booke, &cpu.real);
-    EXPECT_EQ(processor_valid(&cpu), 0);
+    EXPECT_EQ(real_cpu_valid(&cpu), 0);
     EXPECT_EQ(made(TLB1_INDEX(0)), 0);
-    EXPECT_EQ(processor_access(&cpu, 0, LOAD, 0x50000000), 12 * GIB + 0x100000);
+    EXPECT_EQ(real_cpu_access(&cpu, 0, LOAD, 0x50000000), 12 * GIB + 0x100000);
 }
 
 static void test_a_part_of_a_page_is_forgotten_by_where_it_lies_in_it(void **state)

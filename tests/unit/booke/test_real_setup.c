@@ -1,5 +1,5 @@
 /* Which processors serve, how much memory is needed, and what can be looked at. */
-#include "tests/unit/booke/processor.h"
+#include "tests/unit/booke/real_cpu.h"
 #include "tests/unit/test.h"
 
 #define GIB UINT64_C(0x40000000)
@@ -7,7 +7,7 @@
 static _Alignas(8) uint8_t memory[32 * 1024];
 static struct vmmu_booke_real real;
 static struct vmmu_booke_host host;
-static struct processor cpu;
+static struct real_cpu cpu;
 
 static bool serves(const struct vmmu_booke_config *config, uint16_t kept)
 {
@@ -108,15 +108,15 @@ static void test_what_is_there_can_be_looked_at(void **state)
     const struct vmmu_booke_slot *slot;
 
     (void)state;
-    processor_start(&cpu);
-    (void)processor_attach(&cpu, 0);
-    processor_memory(&cpu, 0, 0, 4 * GIB, GIB);
-    processor_enter(&cpu, 0, supervisor);
+    real_cpu_start(&cpu);
+    (void)real_cpu_attach(&cpu, 0);
+    real_cpu_memory(&cpu, 0, 0, 4 * GIB, GIB);
+    real_cpu_enter(&cpu, 0, supervisor);
     (void)virtual_write(&cpu.vp[0].mmu, WAY(0, 0), V, 0x00045000, 0x1000 | ALL_RIGHTS);
     (void)virtual_write(&cpu.vp[0].mmu, ENTRY(9), V | TSIZE(3), 0x40000000, 0 | ALL_RIGHTS);
     EXPECT(vmmu_booke_real_slot(&cpu.real, 512) == NULL);
-    EXPECT_EQ(processor_access(&cpu, 0, VMMU_BOOKE_LOAD, 0x00045000), 4 * GIB + 0x1000);
-    EXPECT_EQ(processor_access(&cpu, 0, VMMU_BOOKE_LOAD, 0x40000000), 4 * GIB);
+    EXPECT_EQ(real_cpu_access(&cpu, 0, VMMU_BOOKE_LOAD, 0x00045000), 4 * GIB + 0x1000);
+    EXPECT_EQ(real_cpu_access(&cpu, 0, VMMU_BOOKE_LOAD, 0x40000000), 4 * GIB);
     slot = vmmu_booke_real_slot(&cpu.real, 512);
     EXPECT(slot->from == &cpu.vp[0].mmu.booke);
     EXPECT_EQ(slot->index, TLB1_INDEX(9));

@@ -1,11 +1,11 @@
 /* The guest's answer to a miss is made real as soon as it is written, if it is one. */
-#include "tests/unit/booke/processor.h"
+#include "tests/unit/booke/real_cpu.h"
 #include "tests/unit/test.h"
 
 #define MIB UINT64_C(0x100000)
 #define GIB UINT64_C(0x40000000)
 
-static struct processor cpu;
+static struct real_cpu cpu;
 static struct virtual_mmu *guest;
 static struct vmmu_booke_attempt missed;
 
@@ -13,13 +13,13 @@ static struct vmmu_booke_attempt missed;
 static int start(void **state)
 {
     (void)state;
-    processor_start(&cpu);
-    guest = processor_attach(&cpu, 0);
-    processor_memory(&cpu, 0, 0, 4 * GIB, 256 * MIB);
+    real_cpu_start(&cpu);
+    guest = real_cpu_attach(&cpu, 0);
+    real_cpu_memory(&cpu, 0, 0, 4 * GIB, 256 * MIB);
     vmmu_booke_set(&guest->booke, VMMU_BOOKE_PID0, 7);
-    processor_enter(&cpu, 0, problem);
-    EXPECT_EQ(processor_access(&cpu, 0, VMMU_BOOKE_STORE, 0x12345678), FAULTS);
-    processor_enter(&cpu, 0, supervisor);
+    real_cpu_enter(&cpu, 0, problem);
+    EXPECT_EQ(real_cpu_access(&cpu, 0, VMMU_BOOKE_STORE, 0x12345678), FAULTS);
+    real_cpu_enter(&cpu, 0, supervisor);
     missed = (struct vmmu_booke_attempt){
         .state = problem, .kind = VMMU_BOOKE_STORE, .ea = 0x12345678, .at = 0x100
     };
@@ -47,8 +47,8 @@ static void test_the_retry_of_an_answered_miss_hits(void **state)
     EXPECT(answer(V | TID(7), 0x12345000, 0x678000 | UW | UR | SR | SW));
     writes = cpu.writes;
     EXPECT_EQ(writes, 1);
-    processor_enter(&cpu, 0, problem);
-    EXPECT_EQ(processor_access(&cpu, 0, VMMU_BOOKE_STORE, 0x12345678), 4 * GIB + 0x678678);
+    real_cpu_enter(&cpu, 0, problem);
+    EXPECT_EQ(real_cpu_access(&cpu, 0, VMMU_BOOKE_STORE, 0x12345678), 4 * GIB + 0x678678);
     EXPECT_EQ(cpu.writes, writes);
     EXPECT_EQ(cpu.real.counters.filled[0], 1);
 }
@@ -59,8 +59,8 @@ static void test_a_large_page_answers_too(void **state)
 
     (void)state;
     EXPECT(vmmu_booke_fill_written(&guest->booke, &cpu.real, &missed, (unsigned)index));
-    processor_enter(&cpu, 0, problem);
-    EXPECT_EQ(processor_access(&cpu, 0, VMMU_BOOKE_LOAD, 0x12000000), 4 * GIB + 0x1000000);
+    real_cpu_enter(&cpu, 0, problem);
+    EXPECT_EQ(real_cpu_access(&cpu, 0, VMMU_BOOKE_LOAD, 0x12000000), 4 * GIB + 0x1000000);
     EXPECT_EQ(cpu.writes, 1);
 }
 
@@ -74,7 +74,7 @@ static void test_what_is_no_answer_makes_nothing(void **state)
     EXPECT(!answer(V | TID(7), 0x12345000, 0x678000 | UR | SR | SW));
     EXPECT(!answer(V | TID(7), 0x12345000, UINT64_C(0xfe0004000) | ALL_RIGHTS));
     EXPECT_EQ(cpu.writes, 0);
-    EXPECT_EQ(processor_valid(&cpu), 0);
+    EXPECT_EQ(real_cpu_valid(&cpu), 0);
 }
 
 static void test_where_fetches_and_data_have_two_spaces_nothing_is_made(void **state)
@@ -94,8 +94,8 @@ static void test_a_fetch_is_answered_in_its_own_space(void **state)
     (void)state;
     EXPECT(!answer(V | TID(7), 0x12345000, 0x678000 | ALL_RIGHTS));
     EXPECT(answer(V | TS | TID(7), 0x12345000, 0x678000 | UX));
-    processor_enter(&cpu, 0, missed.state);
-    EXPECT_EQ(processor_access(&cpu, 0, VMMU_BOOKE_FETCH, 0x12345678), 4 * GIB + 0x678678);
+    real_cpu_enter(&cpu, 0, missed.state);
+    EXPECT_EQ(real_cpu_access(&cpu, 0, VMMU_BOOKE_FETCH, 0x12345678), 4 * GIB + 0x678678);
     EXPECT_EQ(cpu.writes, 1);
 }
 

@@ -1,4 +1,4 @@
-#include "tests/unit/booke/processor.h"
+#include "tests/unit/booke/real_cpu.h"
 
 #include <stdlib.h>
 
@@ -18,7 +18,7 @@ static unsigned tid_of(uint32_t mas1)
     return mas1 >> 16 & 0xff;
 }
 
-static bool is_loaded(const struct processor *processor, unsigned tid)
+static bool is_loaded(const struct real_cpu *processor, unsigned tid)
 {
     return tid == 0 || tid == processor->pid[0] || tid == processor->pid[1] || tid == processor->pid[2];
 }
@@ -33,20 +33,20 @@ static bool overlap(const struct vmmu_booke_mas *one, const struct vmmu_booke_ma
 
 /* --- callbacks --- */
 
-static const struct processor_vp *vp_of(const struct vmmu_booke *booke)
+static const struct real_cpu_vp *vp_of(const struct vmmu_booke *booke)
 {
-    return (const struct processor_vp *)(const void *)booke;
+    return (const struct real_cpu_vp *)(const void *)booke;
 }
 
-_Static_assert(offsetof(struct processor_vp, mmu) == 0 && offsetof(struct virtual_mmu, booke) == 0,
+_Static_assert(offsetof(struct real_cpu_vp, mmu) == 0 && offsetof(struct virtual_mmu, booke) == 0,
                "a virtual MMU begins where its VP does");
 
 static bool memory(void *context, const struct vmmu_booke *booke, vmmu_gpa gpa,
                    struct vmmu_booke_piece *piece)
 {
-    const struct processor_vp *const vp = vp_of(booke);
+    const struct real_cpu_vp *const vp = vp_of(booke);
 
-    ((struct processor *)context)->asked++;
+    ((struct real_cpu *)context)->asked++;
     for (unsigned i = 0; i < vp->piece_count; i++) {
         if (gpa.v >= vp->pieces[i].gpa.v && gpa.v - vp->pieces[i].gpa.v < vp->pieces[i].size_bytes) {
             *piece = vp->pieces[i];
@@ -58,12 +58,12 @@ static bool memory(void *context, const struct vmmu_booke *booke, vmmu_gpa gpa,
 
 static bool owns(void *context, const struct vmmu_booke *booke, vmmu_hpa at, uint64_t size_bytes)
 {
-    const struct processor_vp *const vp = vp_of(booke);
+    const struct real_cpu_vp *const vp = vp_of(booke);
 
     for (unsigned i = 0; i < vp->piece_count; i++) {
         if (at.v >= vp->pieces[i].hpa.v &&
             vmmu_range_fits(at.v - vp->pieces[i].hpa.v, size_bytes, vp->pieces[i].size_bytes)) {
-            return !((struct processor *)context)->owns_nothing;
+            return !((struct real_cpu *)context)->owns_nothing;
         }
     }
     return false;
@@ -72,10 +72,10 @@ static bool owns(void *context, const struct vmmu_booke *booke, vmmu_hpa at, uin
 static void violated(void *context, const struct vmmu_booke *booke, const char *what)
 {
     (void)booke;
-    ((struct processor *)context)->refused += what[0] != '\0';
+    ((struct real_cpu *)context)->refused += what[0] != '\0';
 }
 
-static void check(struct processor *processor, const struct vmmu_booke_mas *written, unsigned at)
+static void check(struct real_cpu *processor, const struct vmmu_booke_mas *written, unsigned at)
 {
     if ((written->mas1 & V) == 0) {
         return;
@@ -96,7 +96,7 @@ static void check(struct processor *processor, const struct vmmu_booke_mas *writ
 
 static void write_entry(void *context, const struct vmmu_booke_mas *mas)
 {
-    struct processor *const processor = context;
+    struct real_cpu *const processor = context;
     const unsigned way = mas->mas0 >> 16 & 0xfff;
     const unsigned set = mas->mas2 >> 12 & (processor->sets - 1);
     const bool large = mas->mas0 >> 28 == 1;
@@ -116,7 +116,7 @@ static void write_entry(void *context, const struct vmmu_booke_mas *mas)
 
 /* --- setting up --- */
 
-void processor_start_as(struct processor *processor, const struct vmmu_booke_config *config, unsigned kept)
+void real_cpu_start_as(struct real_cpu *processor, const struct vmmu_booke_config *config, unsigned kept)
 {
     const struct vmmu_booke_host host = { .context = processor,
                                           .kept = (uint16_t)kept,
@@ -125,9 +125,9 @@ void processor_start_as(struct processor *processor, const struct vmmu_booke_con
                                           .write = write_entry,
                                           .violated = violated };
 
-    *processor = (struct processor){ .small = config->tlbcfg[0] & 0xfff,
-                                     .ways = config->tlbcfg[0] >> 24,
-                                     .kept = kept };
+    *processor = (struct real_cpu){ .small = config->tlbcfg[0] & 0xfff,
+                                    .ways = config->tlbcfg[0] >> 24,
+                                    .kept = kept };
     processor->sets = processor->small / processor->ways;
     processor->slots = processor->small + (config->tlbcfg[1] & 0xfff);
     if (processor->slots > SLOTS_MOST ||
@@ -137,14 +137,14 @@ void processor_start_as(struct processor *processor, const struct vmmu_booke_con
     }
 }
 
-void processor_start(struct processor *processor)
+void real_cpu_start(struct real_cpu *processor)
 {
-    processor_start_as(processor, &vmmu_booke_e500v2, 4);
+    real_cpu_start_as(processor, &vmmu_booke_e500v2, 4);
 }
 
-void processor_attach_as(struct processor *processor, unsigned vp, const struct vmmu_booke_config *config)
+void real_cpu_attach_as(struct real_cpu *processor, unsigned vp, const struct vmmu_booke_config *config)
 {
-    struct processor_vp *const one = &processor->vp[vp];
+    struct real_cpu_vp *const one = &processor->vp[vp];
 
     virtual_start_as(&one->mmu, config);
     if (vmmu_booke_attach(&one->mmu.booke, &processor->real, one->spaces, sizeof(one->spaces)) != VMMU_OK) {
@@ -152,16 +152,15 @@ void processor_attach_as(struct processor *processor, unsigned vp, const struct 
     }
 }
 
-struct virtual_mmu *processor_attach(struct processor *processor, unsigned vp)
+struct virtual_mmu *real_cpu_attach(struct real_cpu *processor, unsigned vp)
 {
-    processor_attach_as(processor, vp, &vmmu_booke_e500v2);
+    real_cpu_attach_as(processor, vp, &vmmu_booke_e500v2);
     return &processor->vp[vp].mmu;
 }
 
-void processor_memory(struct processor *processor, unsigned vp, uint64_t gpa, uint64_t hpa,
-                      uint64_t size_bytes)
+void real_cpu_memory(struct real_cpu *processor, unsigned vp, uint64_t gpa, uint64_t hpa, uint64_t size_bytes)
 {
-    struct processor_vp *const one = &processor->vp[vp];
+    struct real_cpu_vp *const one = &processor->vp[vp];
 
     if (one->piece_count == PIECES_MOST) {
         abort();
@@ -171,7 +170,7 @@ void processor_memory(struct processor *processor, unsigned vp, uint64_t gpa, ui
     };
 }
 
-void processor_enter(struct processor *processor, unsigned vp, struct vmmu_booke_state state)
+void real_cpu_enter(struct real_cpu *processor, unsigned vp, struct vmmu_booke_state state)
 {
     struct vmmu_booke_pids pids;
 
@@ -187,7 +186,7 @@ void processor_enter(struct processor *processor, unsigned vp, struct vmmu_booke
 
 /* --- running --- */
 
-static bool answers(const struct processor *processor, const struct vmmu_booke_mas *entry, uint32_t ea)
+static bool answers(const struct real_cpu *processor, const struct vmmu_booke_mas *entry, uint32_t ea)
 {
     const uint32_t page = entry->mas2 & 0xfffff000;
 
@@ -195,7 +194,7 @@ static bool answers(const struct processor *processor, const struct vmmu_booke_m
            ea >= page && ea - page < bytes_of(entry->mas1);
 }
 
-const struct vmmu_booke_mas *processor_find(const struct processor *processor, uint32_t ea, bool fetch)
+const struct vmmu_booke_mas *real_cpu_find(const struct real_cpu *processor, uint32_t ea, bool fetch)
 {
     const uint32_t rights = fetch ? UX : UR | UW;
     const struct vmmu_booke_mas *found = NULL;
@@ -210,7 +209,7 @@ const struct vmmu_booke_mas *processor_find(const struct processor *processor, u
     return found;
 }
 
-unsigned processor_valid(const struct processor *processor)
+unsigned real_cpu_valid(const struct real_cpu *processor)
 {
     unsigned valid = 0;
 
@@ -220,10 +219,10 @@ unsigned processor_valid(const struct processor *processor)
     return valid;
 }
 
-static uint64_t look_up(const struct processor *processor, enum vmmu_booke_kind kind, uint32_t ea)
+static uint64_t look_up(const struct real_cpu *processor, enum vmmu_booke_kind kind, uint32_t ea)
 {
     const uint32_t right = kind == VMMU_BOOKE_LOAD ? UR : kind == VMMU_BOOKE_STORE ? UW : UX;
-    const struct vmmu_booke_mas *const entry = processor_find(processor, ea, kind == VMMU_BOOKE_FETCH);
+    const struct vmmu_booke_mas *const entry = real_cpu_find(processor, ea, kind == VMMU_BOOKE_FETCH);
 
     if (entry == NULL || (entry->mas3 & right) == 0) {
         return MISSED;
@@ -231,7 +230,7 @@ static uint64_t look_up(const struct processor *processor, enum vmmu_booke_kind 
     return ((uint64_t)entry->mas7 << 32 | (entry->mas3 & 0xfffff000)) + (ea - (entry->mas2 & 0xfffff000));
 }
 
-static enum vmmu_booke_fill fill_at(struct processor *processor, unsigned vp, enum vmmu_booke_kind kind,
+static enum vmmu_booke_fill fill_at(struct real_cpu *processor, unsigned vp, enum vmmu_booke_kind kind,
                                     uint32_t ea, uint32_t at)
 {
     const uint32_t generation = processor->real.generation;
@@ -241,25 +240,25 @@ static enum vmmu_booke_fill fill_at(struct processor *processor, unsigned vp, en
         vmmu_booke_fill(&processor->vp[vp].mmu.booke, &processor->real, &attempt, &result);
 
     if (generation != processor->real.generation) {
-        processor_enter(processor, vp, processor->state);
+        real_cpu_enter(processor, vp, processor->state);
     }
     return how;
 }
 
-enum vmmu_booke_fill processor_fill(struct processor *processor, unsigned vp, enum vmmu_booke_kind kind,
-                                    uint32_t ea)
+enum vmmu_booke_fill real_cpu_fill(struct real_cpu *processor, unsigned vp, enum vmmu_booke_kind kind,
+                                   uint32_t ea)
 {
     return fill_at(processor, vp, kind, ea, 0);
 }
 
-uint64_t processor_access(struct processor *processor, unsigned vp, enum vmmu_booke_kind kind, uint32_t ea)
+uint64_t real_cpu_access(struct real_cpu *processor, unsigned vp, enum vmmu_booke_kind kind, uint32_t ea)
 {
     const uint64_t hpa = look_up(processor, kind, ea);
 
     if (hpa != MISSED) {
         return hpa;
     }
-    switch (processor_fill(processor, vp, kind, ea)) {
+    switch (real_cpu_fill(processor, vp, kind, ea)) {
     case VMMU_BOOKE_FILLED: break;
     case VMMU_BOOKE_FAULT: return FAULTS;
     case VMMU_BOOKE_DEVICE: return DEVICE;
@@ -269,8 +268,8 @@ uint64_t processor_access(struct processor *processor, unsigned vp, enum vmmu_bo
     return look_up(processor, kind, ea) != MISSED ? look_up(processor, kind, ea) : STUCK;
 }
 
-int processor_instruction(struct processor *processor, unsigned vp, uint32_t at, uint32_t first,
-                          uint32_t second)
+int real_cpu_instruction(struct real_cpu *processor, unsigned vp, uint32_t at, uint32_t first,
+                         uint32_t second)
 {
     const struct {
         enum vmmu_booke_kind kind;
