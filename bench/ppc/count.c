@@ -41,7 +41,8 @@ EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *in
                                  char **arguments);
 
 static FILE *out;
-static uint64_t window_first, window_last; /* of the hypervisor's text; an empty one: there is no hypervisor */
+static uint64_t window_first,
+    window_last; /* of the hypervisor's text; an empty one: there is no hypervisor */
 static uint64_t executed_guest, executed_hypervisor, traps;
 static bool in_hypervisor;
 
@@ -84,7 +85,8 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
         const uint32_t code = big_endian(qemu_plugin_insn_data(insn));
         const bool ours = at >= window_first && at < window_last;
 
-        qemu_plugin_register_vcpu_insn_exec_cb(insn, ours ? on_hypervisor : on_guest, PLUGIN_NO_REGISTERS, NULL);
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, ours ? on_hypervisor : on_guest, PLUGIN_NO_REGISTERS,
+                                               NULL);
         if ((code & MARK_CODE_MASK) == MARK_CODE) {
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, PLUGIN_NO_REGISTERS,
                                                    (void *)(uintptr_t)(code & ~MARK_CODE_MASK));

@@ -2,11 +2,11 @@
  * What one trap costs: each kind of privileged instruction many times between two marks, and a loop without any to compare with.
  * A test guest like those of tests/guests/ppc, and built as they are.
  */
+#include "tests/guests/ppc/common/traps.h"
 #include "bench/ppc/mark.h"
 #include "tests/guests/common/guest.h"
 #include "tests/guests/common/report.h"
 #include "tests/guests/ppc/common/cpu.h"
-#include "tests/guests/ppc/common/traps.h"
 
 #define TIMES 1000
 

@@ -36,7 +36,7 @@ enum exit_kind {
     EXIT_X86_SPACES, /* the guest flushes by itself what it has cached of one space: others have been seen to */
 
     EXIT_PPC_TIMER, /* a timer of the guest's has been set: the machine's may have to fire sooner */
-    EXIT_PPC_PAGE,  /* an access that no entry of the TLB can serve: the instruction is to be performed on memory */
+    EXIT_PPC_PAGE, /* an access that no entry of the TLB can serve: the instruction is to be performed on memory */
 
     EXIT_KINDS
 };

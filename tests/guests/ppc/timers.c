@@ -36,6 +36,7 @@ static bool acknowledge(struct trap_frame *frame)
     case TRAP_WATCHDOG: write_spr(SPR_TSR, TSR_WIS | TSR_ENW); break;
     default: return false;
     }
+    frame->msr &= ~MSR_WE;
     taken++;
     return true;
 }
@@ -146,14 +147,13 @@ static void check_wait(void)
 {
     quiet();
     write_spr(SPR_TCR, TCR_DIE);
+    write_spr(SPR_HID0, read_spr(SPR_HID0) | HID0_DOZE);
     write_spr(SPR_DEC, SOON);
-    write_msr(read_msr() | MSR_EE);
+    /* Interrupts come with the wait, and not before it; an interrupt's return does not wait on. */
     while (*(volatile unsigned *)&taken == 0) {
-        const uint32_t msr = read_msr();
-
-        __asm__ volatile("msync; mtmsr %0; isync" : : "r"(msr | MSR_WE) : "memory");
+        __asm__ volatile("msync; mtmsr %0; isync" : : "r"(read_msr() | MSR_WE | MSR_EE) : "memory");
+        set_ee(false);
     }
-    set_ee(false);
     report(taken == 1, "a wait by MSR[WE] ends with an interrupt");
     quiet();
 }

@@ -39,6 +39,7 @@
 #define SPR_EPR             702
 #define SPR_MAS7            944
 #define SPR_HID0            1008
+#define HID0_DOZE           BIT(23)
 #define HID0_EN_MAS7_UPDATE BIT(7)
 #define SPR_MMUCSR0         1012
 #define SPR_MMUCFG          1015
