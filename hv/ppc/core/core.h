@@ -14,39 +14,39 @@
 #include "hv/ppc/spr.h"
 
 /* Offsets in struct ppc_core, for the assembly. */
-#define CORE_GPR        0
-#define CORE_CR         128
-#define CORE_LR         132
-#define CORE_CTR        136
-#define CORE_XER        140
-#define CORE_PC         144
-#define CORE_RUN_MSR    148
-#define CORE_HOST_STACK 152
-#define CORE_MSR        156
-#define CORE_PENDING    160
-#define CORE_MMU        164
-#define CORE_QUICK      168
+#define CORE_GPR         0
+#define CORE_CR          128
+#define CORE_LR          132
+#define CORE_CTR         136
+#define CORE_XER         140
+#define CORE_PC          144
+#define CORE_RUN_MSR     148
+#define CORE_HOST_STACK  152
+#define CORE_MSR         156
+#define CORE_PENDING     160
+#define CORE_MMU         164
+#define CORE_QUICK       168
 
 /* In struct vmmu_booke, from a register of `mas` to the bits of it that there are. */
 #define CORE_MAS_TO_KEPT 44
 
 /* What is counted at CORE_QUICK: instructions that quick.S has performed. */
-#define QUICK_WRTEEI 0
-#define QUICK_MFMSR  1
-#define QUICK_WRTEE  2
-#define QUICK_MFSPR  3
-#define QUICK_MTSPR  4
-#define QUICK_KINDS  5
+#define QUICK_WRTEEI     0
+#define QUICK_MFMSR      1
+#define QUICK_WRTEE      2
+#define QUICK_MFSPR      3
+#define QUICK_MTSPR      4
+#define QUICK_KINDS      5
 
 /* Bits of MSR that spr.h has not. */
-#define PPC_MSR_UCLE    0x04000000
-#define PPC_MSR_SPE     0x02000000
-#define PPC_MSR_FP      0x00002000
-#define PPC_MSR_FE0     0x00000800
-#define PPC_MSR_UBLE    0x00000400
-#define PPC_MSR_DE      0x00000200
-#define PPC_MSR_FE1     0x00000100
-#define PPC_MSR_PMM     0x00000004
+#define PPC_MSR_UCLE     0x04000000
+#define PPC_MSR_SPE      0x02000000
+#define PPC_MSR_FP       0x00002000
+#define PPC_MSR_FE0      0x00000800
+#define PPC_MSR_UBLE     0x00000400
+#define PPC_MSR_DE       0x00000200
+#define PPC_MSR_FE1      0x00000100
+#define PPC_MSR_PMM      0x00000004
 
 /* What an e500v2 has of MSR. */
 #define PPC_MSR_IMPLEMENTED                                                                                  \

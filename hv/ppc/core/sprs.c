@@ -5,7 +5,7 @@
 
 #define ALL         UINT32_MAX
 
-/* Bits that a write leaves 0 start a flash operation, done when they are read: L1CSRn[CFI, CLFC], BUCSR[BBFI]. */
+/* Without those that start a flash operation, which is over when they are read: L1CSRn[CFI, CLFC], BUCSR[BBFI]. */
 #define L1CSR0_BITS UINT32_C(0x00019e01)
 #define L1CSR1_BITS UINT32_C(0x00019e01)
 #define BUCSR_BITS  UINT32_C(0x01000001)
@@ -62,7 +62,7 @@ const struct ppc_spr ppc_spr_table[] = {
     ELSEWHERE(284, "TBL", PPC_SPR_TIME, PPC_SPR_WRITE),
     ELSEWHERE(285, "TBU", PPC_SPR_TIME, PPC_SPR_WRITE),
     IN_CORE(286, "PIR", pir, BOTH, ALL),
-    IN_CORE(287, "PVR", pvr, PPC_SPR_READ, 0),
+    IN_CORE(287, "PVR", pvr, PPC_SPR_READ, ALL),
     ELSEWHERE(304, "DBSR", PPC_SPR_DBSR, BOTH),
     ELSEWHERE(308, "DBCR0", PPC_SPR_DBCR0, BOTH),
     IN_CORE(309, "DBCR1", dbcr1, BOTH, DBCR12_BITS),
@@ -91,8 +91,8 @@ const struct ppc_spr ppc_spr_table[] = {
     IVOR(415, 15),
     IN_CORE(513, "BBEAR", bbear, BOTH, ALL),
     IN_CORE(514, "BBTAR", bbtar, BOTH, ALL),
-    IN_CORE(515, "L1CFG0", l1cfg0, PPC_SPR_READ, 0),
-    IN_CORE(516, "L1CFG1", l1cfg1, PPC_SPR_READ, 0),
+    IN_CORE(515, "L1CFG0", l1cfg0, PPC_SPR_READ, ALL),
+    IN_CORE(516, "L1CFG1", l1cfg1, PPC_SPR_READ, ALL),
     IVOR(528, 32),
     IVOR(529, 33),
     IVOR(530, 34),
@@ -100,7 +100,7 @@ const struct ppc_spr ppc_spr_table[] = {
     IN_CORE(570, "MCSRR0", save[PPC_CLASS_MACHINE_CHECK].pc, BOTH, ALL),
     IN_CORE(571, "MCSRR1", save[PPC_CLASS_MACHINE_CHECK].msr, BOTH, ALL),
     ELSEWHERE(572, "MCSR", PPC_SPR_MCSR, BOTH),
-    IN_CORE(573, "MCAR", mcar, PPC_SPR_READ, 0),
+    IN_CORE(573, "MCAR", mcar, PPC_SPR_READ, ALL),
     IN_CORE(574, "DSRR0", save[PPC_CLASS_DEBUG].pc, BOTH, ALL),
     IN_CORE(575, "DSRR1", save[PPC_CLASS_DEBUG].msr, BOTH, ALL),
     IN_MMU(624, "MAS0", mas.mas0, VMMU_BOOKE_MAS0),
@@ -111,9 +111,9 @@ const struct ppc_spr ppc_spr_table[] = {
     IN_MMU(630, "MAS6", mas.mas6, VMMU_BOOKE_MAS6),
     IN_MMU(633, "PID1", pid[1], VMMU_BOOKE_PID1),
     IN_MMU(634, "PID2", pid[2], VMMU_BOOKE_PID2),
-    IN_CORE(688, "TLB0CFG", tlb0cfg, PPC_SPR_READ, 0),
-    IN_CORE(689, "TLB1CFG", tlb1cfg, PPC_SPR_READ, 0),
-    IN_CORE(702, "EPR", epr, PPC_SPR_READ, 0),
+    IN_CORE(688, "TLB0CFG", tlb0cfg, PPC_SPR_READ, ALL),
+    IN_CORE(689, "TLB1CFG", tlb1cfg, PPC_SPR_READ, ALL),
+    IN_CORE(702, "EPR", epr, PPC_SPR_READ, ALL),
     IN_MMU(944, "MAS7", mas.mas7, VMMU_BOOKE_MAS7),
     { .number = 1008, .name = "HID0", .home = PPC_SPR_HID0, .rights = BOTH, .mask = HID0_BITS },
     IN_CORE(1009, "HID1", hid1, BOTH, HID1_BITS),
@@ -126,8 +126,8 @@ const struct ppc_spr ppc_spr_table[] = {
       .which = VMMU_BOOKE_MMUCSR0,
       .changes_spaces = true },
     IN_CORE(1013, "BUCSR", bucsr, BOTH, BUCSR_BITS),
-    IN_CORE(1015, "MMUCFG", mmucfg, PPC_SPR_READ, 0),
-    IN_CORE(1023, "SVR", svr, PPC_SPR_READ, 0),
+    IN_CORE(1015, "MMUCFG", mmucfg, PPC_SPR_READ, ALL),
+    IN_CORE(1023, "SVR", svr, PPC_SPR_READ, ALL),
 };
 
 #define REGISTERS (sizeof ppc_spr_table / sizeof ppc_spr_table[0])
@@ -144,15 +144,14 @@ static void describe_quickly(const struct ppc_spr *spr)
     const int16_t offset = (int16_t)spr->offset;
     const bool is_mas = spr->home == PPC_SPR_MMU && !spr->changes_spaces;
 
-    if (!(spr->rights & PPC_SPR_READ)) {
-        return;
+    if (spr->rights & PPC_SPR_READ && spr->mask == ALL) {
+        if (spr->home == PPC_SPR_WORD || spr->home == PPC_SPR_OWN) {
+            ppc_spr_quick_read[exchanged] = offset;
+        } else if (spr->home == PPC_SPR_MMU) {
+            ppc_spr_quick_read[exchanged] = (int16_t)-offset;
+        }
     }
-    if (spr->home == PPC_SPR_WORD || spr->home == PPC_SPR_OWN) {
-        ppc_spr_quick_read[exchanged] = offset;
-    } else if (spr->home == PPC_SPR_MMU) {
-        ppc_spr_quick_read[exchanged] = (int16_t)-offset;
-    }
-    if (spr->home == PPC_SPR_WORD && spr->mask == ALL) {
+    if (spr->home == PPC_SPR_WORD && spr->rights & PPC_SPR_WRITE) {
         ppc_spr_quick_write[exchanged] = offset;
     } else if (is_mas) {
         ppc_spr_quick_write[exchanged] = (int16_t)-offset;

@@ -18,7 +18,7 @@
 
 enum ppc_spr_home {
     PPC_SPR_ABSENT,
-    PPC_SPR_WORD, /* at `offset` of struct ppc_core; a write stores the bits of `mask` */
+    PPC_SPR_WORD, /* at `offset` of struct ppc_core; a read gives the bits of `mask` */
     PPC_SPR_MMU, /* at `offset` of struct vmmu_booke, to be written as register `which` of vmmu_booke_set() */
     PPC_SPR_FLUSH, /* the same, but not kept: what it starts is done at once, and it reads as 0 */
     PPC_SPR_ZERO,  /* reads as 0; writes are lost */

@@ -7,6 +7,22 @@
 #include "hv/ppc/cpu.h"
 #include "hv/ppc/e500/e500.h"
 
+/* The exit for an access that the neutral loop is to look at. The instruction is read while its space is at hand. */
+static void refuse(struct vp_arch *arch, const struct vmmu_booke_attempt *attempt,
+                   const struct vmmu_booke_result *result)
+{
+    struct ppc_refused *refused = &arch->refused;
+
+    refused->attempt = *attempt;
+    refused->result = *result;
+    refused->has_word = attempt->kind != VMMU_BOOKE_FETCH && e500_load_word(attempt->at, &refused->word);
+    arch->exit->memory = (struct exit_memory){ .gpa = result->gpa,
+                                               .write = attempt->kind == VMMU_BOOKE_STORE,
+                                               .execute = attempt->kind == VMMU_BOOKE_FETCH,
+                                               .has_va = true,
+                                               .va = { attempt->ea } };
+}
+
 /* A TLB error, or a right that the real entry has not: the guest's own fault, or a gap of ours. */
 static bool translation_trap(struct vp_arch *arch, enum vmmu_booke_kind kind, uint32_t ea)
 {
@@ -26,11 +42,7 @@ static bool translation_trap(struct vp_arch *arch, enum vmmu_booke_kind kind, ui
     case VMMU_BOOKE_DENIED: left = EXIT_MEMORY; break;
     case VMMU_BOOKE_CLASH: left = EXIT_PPC_PAGE; break;
     }
-    arch->exit->memory = (struct exit_memory){ .gpa = result.gpa,
-                                               .write = kind == VMMU_BOOKE_STORE,
-                                               .execute = kind == VMMU_BOOKE_FETCH,
-                                               .has_va = true,
-                                               .va = { ea } };
+    refuse(arch, &attempt, &result);
     return ppc_leave(arch, left);
 }
 
@@ -140,11 +152,23 @@ bool e500_trap(struct vp_arch *arch, unsigned vector)
     }
 }
 
+/* All but what goes with the kind. */
+static void begin(struct exit *exit)
+{
+    exit->kind = EXIT_HOST_INTERRUPT;
+    exit->insn_bytes = 0;
+    exit->delivering = false;
+    exit->looks_for_interrupts = false;
+    exit->raw[0] = 0;
+    exit->raw[1] = 0;
+    exit->raw[2] = 0;
+}
+
 void arch_vp_enter(struct vp *vp, struct exit *exit)
 {
     struct vp_arch *arch = vp->arch;
 
-    *exit = (struct exit){ .kind = EXIT_HOST_INTERRUPT };
+    begin(exit);
     arch->exit = exit;
     if (ppc_is_asleep(&arch->core)) {
         exit->kind = EXIT_IDLE;

@@ -46,7 +46,11 @@ static bool reach(struct accesses *accesses, enum vmmu_booke_kind kind, uint32_t
     accesses->attempt = (struct vmmu_booke_attempt){
         .state = ppc_space(&arch->core), .kind = kind, .ea = ea, .at = arch->core.pc
     };
-    accesses->result = translate(arch, kind, ea);
+    if (kind == arch->refused.attempt.kind && ea == arch->refused.attempt.ea) {
+        accesses->result = arch->refused.result;
+    } else {
+        accesses->result = translate(arch, kind, ea);
+    }
     return accesses->result.verdict == VMMU_BOOKE_HIT;
 }
 
@@ -104,20 +108,11 @@ static enum vmmu_status bus_write(void *context, uint32_t address, unsigned widt
     return VMMU_OK;
 }
 
-/* The page's E attribute, which holds for all of an instruction's accesses. */
-static bool is_little_endian(struct vp_arch *arch, const struct ppc_insn *insn)
-{
-    const enum vmmu_booke_kind kind = ppc_insn_is_store(insn) ? VMMU_BOOKE_STORE : VMMU_BOOKE_LOAD;
-    const struct vmmu_booke_result result = translate(arch, kind, ppc_insn_address(insn, arch->core.gpr));
-
-    return result.verdict == VMMU_BOOKE_HIT && result.attributes & VMMU_MAS2_E;
-}
-
 static enum vp_next perform(struct vp_arch *arch, const struct ppc_insn *insn)
 {
     struct accesses accesses = { .arch = arch };
     const struct ppc_bus bus = { .context = &accesses,
-                                 .little_endian = is_little_endian(arch, insn),
+                                 .little_endian = arch->refused.result.attributes & VMMU_MAS2_E,
                                  .read = bus_read,
                                  .write = bus_write };
     enum vmmu_status status;
@@ -141,7 +136,7 @@ enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit)
 {
     struct vp_arch *arch = vp->arch;
     struct ppc_insn insn;
-    uint32_t word;
+    uint32_t word = 0;
 
     if (exit->memory.execute) {
         /* Zero is what it reads there, and no instruction. */
@@ -149,7 +144,9 @@ enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit)
         ppc_program(arch, PPC_ESR_PIL);
         return VP_RESUME;
     }
-    if (!ppc_fetch(arch, &word)) {
+    if (arch->refused.has_word) {
+        word = arch->refused.word;
+    } else if (!ppc_fetch(arch, &word)) {
         return VP_RESUME;
     }
     if (!ppc_insn_decode(word, &insn)) {

@@ -41,6 +41,14 @@ struct ppc_spe {
     uint64_t accumulator;
 };
 
+/* An access that the processor could not do for the guest, as the exit for it has left it. */
+struct ppc_refused {
+    struct vmmu_booke_attempt attempt;
+    struct vmmu_booke_result result; /* what the guest's own TLB says of it */
+    uint32_t word;                   /* the instruction */
+    bool has_word;
+};
+
 #define PPC_SPACES       8 /* combinations of MSR[IS], [DS] and [PR] */
 #define PPC_MESSAGE_SIZE 120
 
@@ -55,6 +63,8 @@ struct vp_arch {
     uint32_t pids[PPC_SPACES];        /* packed; 0: not known */
     struct vmmu_booke_attempt missed; /* what the guest has last been told of as a TLB error ... */
     bool has_missed;                  /* ... and has not answered yet */
+
+    struct ppc_refused refused; /* from an exit to its handler */
 
     uint64_t due_ns; /* of the partition's clock: when its timers want to be looked at */
     struct ppc_private own;

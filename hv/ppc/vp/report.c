@@ -86,7 +86,8 @@ static void report_special(const struct vp_arch *arch, struct json *json)
         const struct ppc_spr *spr = ppc_spr(number);
 
         if (spr->home == PPC_SPR_WORD || spr->home == PPC_SPR_OWN) {
-            json_hex(json, spr->name, *(const uint32_t *)((const uint8_t *)&arch->core + spr->offset));
+            json_hex(json, spr->name,
+                     *(const uint32_t *)((const uint8_t *)&arch->core + spr->offset) & spr->mask);
         } else if (spr->home == PPC_SPR_MMU) {
             json_hex(json, spr->name, *(const uint32_t *)((const uint8_t *)arch->booke + spr->offset));
         }

@@ -38,7 +38,7 @@ bool ppc_move_from(struct vp_arch *arch, unsigned number, uint32_t *value)
     }
     switch ((enum ppc_spr_home)spr->home) {
     case PPC_SPR_WORD:
-    case PPC_SPR_OWN: *value = *word_at(&arch->core, spr->offset); break;
+    case PPC_SPR_OWN: *value = *word_at(&arch->core, spr->offset) & spr->mask; break;
     case PPC_SPR_MMU: *value = *word_at(arch->booke, spr->offset); break;
     case PPC_SPR_DECREMENTER: *value = read_decrementer(arch); break;
     case PPC_SPR_TCR: *value = arch->core.timers.tcr; break;
@@ -103,7 +103,7 @@ bool ppc_move_to(struct vp_arch *arch, unsigned number, uint32_t value)
                        arch->core.pc - 4);
     }
     switch ((enum ppc_spr_home)spr->home) {
-    case PPC_SPR_WORD: *word_at(&arch->core, spr->offset) = value & spr->mask; return true;
+    case PPC_SPR_WORD: *word_at(&arch->core, spr->offset) = value; return true;
     case PPC_SPR_MMU:
     case PPC_SPR_FLUSH: return write_mmu(arch, spr, value);
     case PPC_SPR_OWN:
