@@ -173,7 +173,8 @@ struct vmmu_booke {
  * Bytes of memory, aligned to 8, that a virtual MMU of @config works in; 0 if the configuration cannot be. Pure.
  *
  * What can be: 1 to VMMU_BOOKE_ENTRIES_MOST entries of each array, 1 to VMMU_BOOKE_WAYS_MOST ways; array 0 of a power of two of
- * sets, which if there is more than one has one page size; array 1 fully associative; pages of 4 KiB or more.
+ * sets, which if there is more than one has one page size; array 1 fully associative; the smallest pages of an array have 4 KiB to
+ * 1 GiB.
  */
 size_t vmmu_booke_memory_bytes(const struct vmmu_booke_config *config);
 

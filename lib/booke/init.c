@@ -10,7 +10,8 @@ const struct vmmu_booke_config vmmu_booke_e500v2 = {
 #define PID_BITS_MOST       14
 #define PHYSICAL_BITS_LEAST 32
 #define PHYSICAL_BITS_MOST  36
-#define SMALLEST_SIZE       1 /* TSIZE of a 4 KiB page */
+#define SMALLEST_SIZE       1  /* TSIZE of a 4 KiB page */
+#define MOST_LEAST_SIZE     10 /* ... of 1 GiB: above it are bits of the address to choose a set by */
 
 static bool is_power_of_two(uint32_t value)
 {
@@ -32,7 +33,8 @@ static bool is_possible_array(const struct vmmu_booke_array *array, unsigned whi
 {
     return array->ways <= VMMU_BOOKE_WAYS_MOST && array->sets * array->ways == array->entries &&
            is_power_of_two(array->sets) && (array->sets == 1 || (which == 0 && !array->any_size)) &&
-           array->least_size >= SMALLEST_SIZE && array->least_size <= array->most_size;
+           array->least_size >= SMALLEST_SIZE && array->least_size <= MOST_LEAST_SIZE &&
+           array->least_size <= array->most_size;
 }
 
 bool vmmu_booke_decode(const struct vmmu_booke_config *config, unsigned which, struct vmmu_booke_array *array)

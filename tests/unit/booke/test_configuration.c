@@ -87,6 +87,8 @@ static void test_a_configuration_that_cannot_be_needs_no_memory_and_is_refused(v
         with_tlb1(tlbcfg(4, 1, 1, 0, 16)),                    /* also of one size */
         with_tlb1(tlbcfg(16, 5, 4, ANY_SIZE, 16)),            /* least above most */
         with_tlb1(tlbcfg(0, 1, 11, ANY_SIZE, 65)),            /* more ways than are supported */
+        with_tlb0(tlbcfg(4, 11, 11, 0, 512)),                 /* pages that leave no bit to choose a set by */
+        with_tlb1(tlbcfg(16, 11, 12, ANY_SIZE, 16)),          /* no page below 4 GiB */
         vmmu_booke_e500v2,
         vmmu_booke_e500v2,
         vmmu_booke_e500v2,
@@ -97,12 +99,12 @@ static void test_a_configuration_that_cannot_be_needs_no_memory_and_is_refused(v
     static struct virtual_mmu mmu;
 
     (void)state;
-    bad[12].pids = 0;
-    bad[13].pids = 4;
-    bad[14].pid_bits = 0;
-    bad[15].pid_bits = 15;
-    bad[16].physical_bits = 31;
-    bad[17].physical_bits = 37;
+    bad[14].pids = 0;
+    bad[15].pids = 4;
+    bad[16].pid_bits = 0;
+    bad[17].pid_bits = 15;
+    bad[18].physical_bits = 31;
+    bad[19].physical_bits = 37;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         EXPECT_EQ(vmmu_booke_memory_bytes(&bad[i]), 0);
         EXPECT_EQ(vmmu_booke_init(&mmu.booke, &bad[i], mmu.memory, sizeof(mmu.memory)), VMMU_INVALID);
