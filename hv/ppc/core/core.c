@@ -54,10 +54,11 @@ uint32_t ppc_interrupt(struct ppc_core *core, unsigned vector, uint32_t back)
     return core->msr & msr_kept[class];
 }
 
+/* No return waits on, as the emulated machine has it; on others handlers clear SRR1[WE] themselves. */
 uint32_t ppc_return(struct ppc_core *core, enum ppc_class class)
 {
     core->pc = core->save[class].pc & ~UINT32_C(3);
-    return core->save[class].msr & PPC_MSR_IMPLEMENTED;
+    return core->save[class].msr & PPC_MSR_IMPLEMENTED & ~(uint32_t)MSR_WE;
 }
 
 int ppc_due_vector(const struct ppc_core *core)
