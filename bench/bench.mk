@@ -35,6 +35,9 @@ BENCH_TARGETS  := $(TLB_BENCH)
 else ifeq ($(strip $(BENCH)),--only partitions)
 BENCH_PACKAGES = gcc libc6-dev binutils python3
 BENCH_TARGETS  := $(PARTITIONS_BENCH)
+else ifneq ($(filter traps booke,$(patsubst --only,,$(BENCH))),)
+BENCH_PACKAGES = $(PPC_PACKAGES) $(LINUX_PACKAGES)
+BENCH_TARGETS  := $(BUILD)/bench/traps-ppc.elf hv-ppc
 else ifeq ($(strip $(BENCH)),--only batch)
 BENCH_PACKAGES = $(TOOL_PACKAGES) libunicorn-dev qemu-system-x86
 BENCH_TARGETS  := $(BATCH_BENCH) $(BUILD)/vmmu tool-guests
