@@ -19,6 +19,8 @@ LETTERS = True
 BOARD = "ppce500"
 # The hypervisor maps memory by the few entries of its processor's TLB, each of a power of 4 KiB: a GiB is one.
 MEMORY_STEP, MEMORY_MOST = 1 << 30, 2 << 30
+# The emulator has memory for the board by the module.
+NATIVE_STEP = 64 * sizes.MIB
 # Memory is given to guests by whole entries, too.
 PARTITION_STEP = 256 * sizes.MIB
 
@@ -57,6 +59,8 @@ def ending(folder, exit_status):
 
 def _native(machine, folder):
     guest = machine.first
+    if guest.memory % NATIVE_STEP:
+        raise refuse(f"without the hypervisor the board's memory is a multiple of {sizes.name(NATIVE_STEP)}")
     words = ["-M", BOARD, "-m", qemu.mebibytes(guest.memory)]
     if guest.payload:
         # The boot loader stands where firmware does, and is told of the payload as the hypervisor tells it.

@@ -183,9 +183,9 @@ class Session:
                 selector.register(sys.stdin, selectors.EVENT_READ, "keys")
             if self._monitor:
                 self._monitor.attach(selector)
-            while not self._left and wires.any_of(key.data for key in selector.get_map().values()):
+            while not self._left and _lives(wires, selector, process):
                 left = _left(deadline)
-                period = left if self.typist is None else Typist.PERIOD_SECONDS
+                period = left if self.typist is None and not wires.listeners else Typist.PERIOD_SECONDS
                 for key, events in selector.select(period):
                     self._ready(key, events, selector, wires)
                 if self.typist and "console" in wires.writers:
@@ -274,6 +274,11 @@ class Session:
 def _die_with_parent():
     """In the child: if this process is killed, so is the emulator; and."""
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _lives(wires, selector, process):
+    """Whether anything is to be heard of the machine: of a line that stands, or that the emulator has yet to connect to."""
+    return wires.any_of(key.data for key in selector.get_map().values()) or bool(wires.listeners) and process.poll() is None
 
 
 def _stands(key, selector):
