@@ -210,9 +210,10 @@ static bool write_uart(struct e500 *board, uint32_t offset, unsigned width_bytes
 {
     if (uart_at(board, offset) == E500_UARTS || uart_at(board, offset + width_bytes - 1) == E500_UARTS)
         return false;
-    for (unsigned i = 0; i < width_bytes; i++)
+    for (unsigned i = 0; i < width_bytes; i++) {
         uart_write(&board->uarts[uart_at(board, offset)], (offset + i) % UART_PORTS,
                    byte_of(value, width_bytes - 1 - i));
+    }
     return true;
 }
 
@@ -230,9 +231,10 @@ bool e500_mmio_read(struct e500 *board, unsigned vp, vmmu_gpa gpa, unsigned widt
 
     *value = 0;
     board->counters.memory[vp].reads++;
-    if (is_sound(gpa, width_bytes))
+    if (is_sound(gpa, width_bytes)) {
         claimed =
             read_uart(board, offset, width_bytes, value) || read_word(board, vp, offset, width_bytes, value);
+    }
     board->counters.unclaimed.reads += !claimed;
     schedule(board);
     return claimed;
@@ -244,9 +246,10 @@ bool e500_mmio_write(struct e500 *board, unsigned vp, vmmu_gpa gpa, unsigned wid
     bool claimed = false;
 
     board->counters.memory[vp].writes++;
-    if (is_sound(gpa, width_bytes))
+    if (is_sound(gpa, width_bytes)) {
         claimed = write_uart(board, offset, width_bytes, value) ||
                   (width_bytes == 4 && write_word(board, vp, offset, value));
+    }
     board->counters.unclaimed.writes += !claimed;
     schedule(board);
     return claimed;

@@ -67,11 +67,10 @@ struct e500_hooks {
 };
 
 struct e500_config {
-    unsigned vps; /* 1 to E500_VPS_MAXIMUM */
-    uint64_t
-        platform_hz; /* of the bus that the MPIC's timers divide; E500_PLATFORM_HZ_LEAST to CLOCK_HZ_MAXIMUM */
-    uint32_t pvr;    /* processor version, as the global utilities show it */
-    uint32_t svr;    /* system version, likewise */
+    uint64_t platform_hz; /* of the bus that the MPIC's timers divide; at least E500_PLATFORM_HZ_LEAST */
+    unsigned vps;         /* 1 to E500_VPS_MAXIMUM */
+    uint32_t pvr;         /* processor version, as the global utilities show it */
+    uint32_t svr;         /* system version, likewise */
     uint8_t serial_ports; /* bit n: COM(n+1) is there */
 };
 

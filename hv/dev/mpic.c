@@ -20,10 +20,11 @@ static void set_put(struct mpic_set *set, unsigned number, bool member)
 {
     const uint32_t bit = BIT32(number % 32);
 
-    if (member)
+    if (member) {
         set->words[number / 32] |= bit;
-    else
+    } else {
         set->words[number / 32] &= ~bit;
+    }
 }
 
 static bool set_has(const struct mpic_set *set, unsigned number)
@@ -162,10 +163,11 @@ void mpic_set_input(struct mpic *mpic, unsigned number, bool high)
     if (source->line == high)
         return;
     source->line = high;
-    if (is_level(source, number))
+    if (is_level(source, number)) {
         mpic_update(mpic, number);
-    else if (is_asserted(source, number))
+    } else if (is_asserted(source, number)) {
         mpic_latch(mpic, number, source->destination);
+    }
 }
 
 bool mpic_is_active(const struct mpic *mpic, unsigned number)

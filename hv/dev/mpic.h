@@ -124,8 +124,8 @@ void mpic_reset(struct mpic *mpic);
 uint32_t mpic_read(struct mpic *mpic, unsigned vp, uint32_t offset, unsigned width_bytes);
 void mpic_write(struct mpic *mpic, unsigned vp, uint32_t offset, unsigned width_bytes, uint32_t value);
 
-/* The input of @source (below MPIC_SOURCES) is now asserted, or no longer; for an external one, whether the pin is high. */
-void mpic_set_input(struct mpic *mpic, unsigned source, bool high);
+/* The input of source @number (below MPIC_SOURCES) is now asserted, or no longer; for an external one, whether the pin is high. */
+void mpic_set_input(struct mpic *mpic, unsigned number, bool high);
 
 /*
  * Acknowledge the interrupt that @vp's ordinary output is up for: it is in service from now on. Returns its vector, or the

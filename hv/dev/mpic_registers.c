@@ -133,9 +133,10 @@ static struct place find(const struct mpic *mpic, unsigned vp, uint32_t offset)
 {
     const unsigned owner = (offset - PROCESSORS_AT) / PROCESSOR_STRIDE;
 
-    if (offset >= PROCESSORS_AT)
+    if (offset >= PROCESSORS_AT) {
         return owner < mpic->wires.vps ? find_processor(owner, offset % PROCESSOR_STRIDE)
                                        : (struct place){ .kind = NOTHING };
+    }
     if (offset >= SOURCES_AT)
         return find_source(offset - SOURCES_AT);
     if (offset >= 0x40 && offset < 0x100)
@@ -240,10 +241,11 @@ static void write_source(struct mpic *mpic, enum kind kind, unsigned number, uin
 
 static void write_configuration(struct mpic *mpic, uint32_t value)
 {
-    if ((value & GCR_RESET) != 0)
+    if ((value & GCR_RESET) != 0) {
         mpic_reset(mpic);
-    else
+    } else {
         mpic->configuration = value & GCR_MODE;
+    }
 }
 
 /* A bit that becomes one resets that processor's core. */
@@ -302,10 +304,11 @@ void mpic_write(struct mpic *mpic, unsigned vp, uint32_t offset, unsigned width_
     const struct place place = find(mpic, vp, offset);
 
     mpic->counters.registers.writes++;
-    if (width_bytes != 4 || offset % 4 != 0)
+    if (width_bytes != 4 || offset % 4 != 0) {
         mpic->counters.unclaimed++;
-    else
+    } else {
         write_place(mpic, &place, value);
+    }
 }
 
 bool mpic_is_proxy(const struct mpic *mpic)

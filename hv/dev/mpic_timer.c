@@ -131,13 +131,14 @@ static struct distance distance_of(const struct mpic_timer_group *group, unsigne
     for (unsigned i = 0; i <= index; i++) {
         if (!is_cascaded(group, i))
             below = (struct distance){ 1, 1 };
-        if (!runs(group, i) || below.first == CLOCK_NEVER)
+        if (!runs(group, i) || below.first == CLOCK_NEVER) {
             below = (struct distance){ CLOCK_NEVER, CLOCK_NEVER };
-        else
+        } else {
             below = (struct distance){
                 clock_add(below.first, product(below.period, group->timers[i].count - 1)),
                 period(group, i) == 0 ? CLOCK_NEVER : product(below.period, period(group, i)),
             };
+        }
     }
     return below;
 }

@@ -81,12 +81,13 @@ static enum vmmu_status load_image(const struct guest_blob *image, struct pieces
         *error = "the image is empty";
         return VMMU_INVALID;
     }
-    if (elf_is_image(image))
+    if (elf_is_image(image)) {
         status = load_elf(image, pieces, entry, error);
-    else if (uimage_is_image(image))
+    } else if (uimage_is_image(image)) {
         status = uimage_load(image, pieces, entry, error);
-    else
+    } else {
         status = load_raw(image, pieces, entry, error);
+    }
     if (status == VMMU_OK && (*entry >= GUEST_E500_MAP_BYTES || *entry % 4 != 0)) {
         *error = "the image's entry point is not in the first 64 MiB, which are mapped when it starts";
         status = VMMU_INVALID;

@@ -142,7 +142,7 @@ static void announce_hypercall(struct fdt_editor *editor, const uint32_t *instru
     uint8_t bytes[HYPERCALL_BYTES];
 
     for (unsigned i = 0; i < HYPERCALL_BYTES / 4; i++)
-        put_big32(bytes + 4 * i, instructions[i]);
+        put_big32(bytes + 4 * (size_t)i, instructions[i]);
     fdt_set_text(editor, node, "compatible", "linux,kvm");
     fdt_set(editor, node, "hcall-instructions", bytes, sizeof(bytes));
 }

@@ -350,13 +350,18 @@ const char *fdt_text(const struct fdt *fdt, struct fdt_node node, const char *na
                : NULL;
 }
 
+static uint32_t cell_at(const uint8_t *bytes, size_t index)
+{
+    return get_big32(bytes + 4 * index);
+}
+
 bool fdt_cell(const struct fdt *fdt, struct fdt_node node, const char *name, unsigned index, uint32_t *cell)
 {
     const struct fdt_value value = fdt_find_property(fdt, node, name);
 
     if (index >= value.count / 4)
         return false;
-    *cell = get_big32(value.bytes + 4 * index);
+    *cell = cell_at(value.bytes, index);
     return true;
 }
 
@@ -367,7 +372,7 @@ static bool number_at(const uint8_t *bytes, uint32_t cells, uint64_t *number)
     for (uint32_t i = 0; i < cells; i++) {
         if (*number >> 32 != 0)
             return false;
-        *number = *number << 32 | get_big32(bytes + 4 * i);
+        *number = *number << 32 | cell_at(bytes, i);
     }
     return true;
 }
@@ -395,7 +400,8 @@ bool fdt_reg(const struct fdt *fdt, struct fdt_node parent, struct fdt_node node
     const uint64_t pair = 4 * ((uint64_t)base + size);
     const uint64_t at = pair * index;
 
-    if (base > FDT_CELLS_MAXIMUM || size > FDT_CELLS_MAXIMUM || pair == 0 || at + pair > value.count)
+    if (base > FDT_CELLS_MAXIMUM || size > FDT_CELLS_MAXIMUM || pair == 0 || value.bytes == NULL ||
+        at + pair > value.count)
         return false;
     return number_at(value.bytes + at, base, &range->base) &&
            number_at(value.bytes + at + 4 * (uint64_t)base, size, &range->size);
@@ -403,7 +409,7 @@ bool fdt_reg(const struct fdt *fdt, struct fdt_node parent, struct fdt_node node
 
 bool fdt_reservation(const struct fdt *fdt, unsigned index, struct fdt_range *range)
 {
-    const uint8_t *at = fdt->bytes + fdt->reservations + FDT_RESERVATION_BYTES * index;
+    const uint8_t *at = fdt->bytes + fdt->reservations + FDT_RESERVATION_BYTES * (size_t)index;
 
     *range = (struct fdt_range){ get_big64(at), get_big64(at + 8) };
     return range->base != 0 || range->size != 0;

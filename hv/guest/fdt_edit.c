@@ -168,10 +168,11 @@ void fdt_set(struct fdt_editor *editor, struct fdt_node node, const char *name, 
         editor->overflow = true;
         return;
     }
-    if (fdt_property_token(&editor->fdt, node, name, &token))
+    if (fdt_property_token(&editor->fdt, node, name, &token)) {
         replace(editor, &token, bytes, count);
-    else
+    } else {
         insert(editor, token.at, name, &value);
+    }
 }
 
 void fdt_set_text(struct fdt_editor *editor, struct fdt_node node, const char *name, const char *text)

@@ -49,9 +49,10 @@ static uint32_t timer_at(unsigned number)
 /* Both read the same; after that both have counted up to now. */
 static void compare(struct mpic *prompt, struct mpic *late)
 {
-    for (unsigned i = 0; i < MPIC_GROUPS * MPIC_TIMERS; i++)
+    for (unsigned i = 0; i < MPIC_GROUPS * MPIC_TIMERS; i++) {
         FUZZ_CHECK(mpic_read(prompt, 0, COUNT + timer_at(i), 4) ==
                    mpic_read(late, 0, COUNT + timer_at(i), 4));
+    }
     for (unsigned i = 0; i < MPIC_GROUPS; i++)
         FUZZ_CHECK(fuzz_same(&prompt->groups[i].seen_ticks, &late->groups[i].seen_ticks, sizeof(uint64_t)));
     FUZZ_CHECK(prompt->counters.timers == late->counters.timers);

@@ -210,16 +210,18 @@ static void operate(struct input *input)
     case 4: input_level(input); break;
     case 5: take(vp); break;
     case 6:
-        if ((first & 8) != 0)
+        if ((first & 8) != 0) {
             (void)e500_serial_break(&scene.board, first >> 4);
-        else
+        } else {
             (void)e500_serial_receive(&scene.board, first >> 4, input_u8(input));
+        }
         break;
     default:
-        if ((first & 8) != 0)
+        if ((first & 8) != 0) {
             odd_access(input, vp);
-        else if (first == 0xF7)
+        } else if (first == 0xF7) {
             e500_reset(&scene.board);
+        }
         break;
     }
 }

@@ -186,10 +186,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if ((options & 4) != 0)
         boot.payload = (struct guest_blob){ module_bytes, (options & 8) != 0 ? 0x1000 : 0, NULL };
     memset(module_bytes, 0x77, sizeof(module_bytes));
-    if (guest_load_e500(&room.memory, &boot, &machine, &start, &error) == VMMU_OK)
+    if (guest_load_e500(&room.memory, &boot, &machine, &start, &error) == VMMU_OK) {
         check_start(&room, &start, &boot);
-    else
+    } else {
         FUZZ_CHECK(error != NULL);
+    }
     e500_image_free(&image);
     e500_room_close(&room);
     return 0;

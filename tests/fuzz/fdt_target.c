@@ -123,10 +123,11 @@ static void edit_tree(const struct fdt *fdt, unsigned nodes, unsigned edits, str
             nodes += (unsigned)edit(&editor, input);
         FUZZ_CHECK((fdt_editor_finish(&editor, &total) == VMMU_OK) == !editor.overflow);
         FUZZ_CHECK(total <= room);
-        if (fdt_open(buffer, total, &again, &error) == VMMU_OK)
+        if (fdt_open(buffer, total, &again, &error) == VMMU_OK) {
             FUZZ_CHECK(read_tree(&again) == nodes);
-        else
+        } else {
             FUZZ_CHECK(nodes > FDT_DEPTH_MAXIMUM); /* nested too deeply by us */
+        }
     }
     free(buffer);
 }
@@ -145,10 +146,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tree = malloc(size - skipped);
     FUZZ_CHECK(tree != NULL);
     memcpy(tree, data + skipped, size - skipped);
-    if (fdt_open(tree, size - skipped, &fdt, &error) == VMMU_OK)
+    if (fdt_open(tree, size - skipped, &fdt, &error) == VMMU_OK) {
         edit_tree(&fdt, read_tree(&fdt), edits, &input);
-    else
+    } else {
         FUZZ_CHECK(error != NULL);
+    }
     free(tree);
     return 0;
 }

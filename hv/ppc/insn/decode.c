@@ -175,9 +175,10 @@ bool ppc_insn_decode(uint32_t word, struct ppc_insn *insn)
         .algebraic = opcode->algebraic,
         .reversed = opcode->reversed,
     };
-    if (insn->indexed)
+    if (insn->indexed) {
         insn->index = (uint8_t)field(word, 11, 5);
-    else
+    } else {
         insn->displacement = (int16_t)field(word, 0, 16);
+    }
     return is_valid(opcode->form, insn);
 }

@@ -22,7 +22,7 @@ enum {
 #define INHIBIT 0x80000000u
 #define TOGGLE  0x80000000u
 #define MASKED  0x80000000u
-#define TICK_NS 20
+#define TICK_NS UINT64_C(20)
 
 static struct mpic_rig rig;
 

@@ -167,15 +167,16 @@ static void test_a_boot_loader_starts_at_its_physical_entry(void **state)
 
 static void test_bytes_of_no_format_run_at_0(void **state)
 {
-    struct e500_image raw = { malloc(5), 5 };
+    static const uint8_t code[5] = { 0x48, 0, 0, 0, 0x21 };
+    struct e500_image raw = { malloc(sizeof(code)), sizeof(code) };
     struct loaded l;
 
     (void)state;
-    memcpy(raw.bytes, "\x48\0\0\0!", 5);
+    memcpy(raw.bytes, code, sizeof(code));
     l = prepare(8 * MIB, raw);
     load_well(&l);
     EXPECT_EQ(l.start.entry, 0);
-    EXPECT(memcmp(l.room.bytes, "\x48\0\0\0!", 5) == 0);
+    EXPECT(memcmp(l.room.bytes, code, sizeof(code)) == 0);
     EXPECT_EQ(l.start.stack, 8 * MIB - 8); /* memory ends below the usual stack */
     finish(&l);
 }

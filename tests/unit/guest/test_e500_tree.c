@@ -55,8 +55,10 @@ static uint64_t number(const char *path, const char *name, unsigned index, unsig
     const fdt32_t *value = fdt_getprop(buffer, fdt_path_offset(buffer, path), name, &length);
     uint64_t result = 0;
 
-    if (value == NULL || length < (int)(4 * (index + cells)))
-        fail_msg("no %s in %s", name, path);
+    if (value == NULL || length < (int)(4 * (index + cells))) {
+        print_error("no %s in %s", name, path);
+        abort();
+    }
     for (unsigned i = 0; i < cells; i++)
         result = result << 32 | fdt32_to_cpu(value[index + i]);
     return result;

@@ -296,27 +296,32 @@ static void test_damaged_structures_are_refused_or_sound(void **state)
     EXPECT(refused > 100);
 }
 
+/* A tree of @depth nodes, each in the one before. */
+static struct tree nested(unsigned depth)
+{
+    char source[1024];
+    size_t at = 0;
+
+    at += (size_t)snprintf(source + at, sizeof(source) - at, "/dts-v1/; / {");
+    for (unsigned i = 1; i < depth; i++) {
+        at += (size_t)snprintf(source + at, sizeof(source) - at, " a {");
+    }
+    for (unsigned i = 0; i < depth; i++) {
+        at += (size_t)snprintf(source + at, sizeof(source) - at, " };");
+    }
+    return tree_of(source);
+}
+
 static void test_nodes_nested_too_deeply_are_refused(void **state)
 {
-    char source[1024] = "/dts-v1/; / { ";
-    struct tree deep;
+    struct tree deep = nested(FDT_DEPTH_MAXIMUM);
     struct fdt opened;
     const char *error;
 
     (void)state;
-    for (unsigned i = 1; i < FDT_DEPTH_MAXIMUM; i++)
-        strcat(source, "a { ");
-    for (unsigned i = 1; i < FDT_DEPTH_MAXIMUM; i++)
-        strcat(source, "}; ");
-    deep = tree_of(strcat(source, "};"));
     EXPECT_EQ(fdt_open(deep.bytes, deep.size, &opened, &error), VMMU_OK);
     tree_free(&deep);
-    strcpy(source, "/dts-v1/; / { ");
-    for (unsigned i = 0; i < FDT_DEPTH_MAXIMUM; i++)
-        strcat(source, "a { ");
-    for (unsigned i = 0; i < FDT_DEPTH_MAXIMUM; i++)
-        strcat(source, "}; ");
-    deep = tree_of(strcat(source, "};"));
+    deep = nested(FDT_DEPTH_MAXIMUM + 1);
     EXPECT_EQ(fdt_open(deep.bytes, deep.size, &opened, &error), VMMU_INVALID);
     tree_free(&deep);
 }

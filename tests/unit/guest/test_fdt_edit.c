@@ -20,7 +20,9 @@ static void edit(uint32_t room)
     tree = tree_of(tree_example);
     fdt = tree_open(&tree);
     buffer = malloc(room);
-    EXPECT(buffer != NULL);
+    if (buffer == NULL) {
+        abort();
+    }
     memset(buffer, 0xA5, room);
     EXPECT_EQ(fdt_edit(&fdt, buffer, room, &editor), VMMU_OK);
 }
@@ -61,9 +63,8 @@ static void expect_property(const char *path, const char *name, const void *byte
     int length = -1;
     const void *value = fdt_getprop(buffer, fdt_path_offset(buffer, path), name, &length);
 
-    EXPECT(value != NULL);
     EXPECT_EQ(length, count);
-    EXPECT(memcmp(value, bytes, (size_t)count) == 0);
+    EXPECT(value != NULL && memcmp(value, bytes, (size_t)count) == 0);
 }
 
 static void test_a_copy_is_the_same_tree(void **state)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MUST(condition) ((condition) ? (void)0 : abort())
+
 const char tree_example[] = "/dts-v1/;\n"
                             "/memreserve/ 0x1000 0x2000;\n"
                             "/memreserve/ 0x123400000 0x10;\n"
@@ -29,12 +31,12 @@ static struct tree run(const char *command)
     struct tree tree = { malloc(1 << 20), 0 };
     uint8_t *exact;
 
-    EXPECT(pipe != NULL && tree.bytes != NULL);
+    MUST(pipe != NULL && tree.bytes != NULL);
     tree.size = (uint32_t)fread(tree.bytes, 1, 1 << 20, pipe);
-    EXPECT_EQ(pclose(pipe), 0);
-    EXPECT(tree.size != 0);
+    MUST(pclose(pipe) == 0);
+    MUST(tree.size != 0);
     exact = malloc(tree.size);
-    EXPECT(exact != NULL);
+    MUST(exact != NULL);
     memcpy(exact, tree.bytes, tree.size);
     free(tree.bytes);
     tree.bytes = exact;
@@ -45,7 +47,7 @@ struct tree tree_compile(const char *path)
 {
     char command[256];
 
-    EXPECT(snprintf(command, sizeof(command), "dtc -q -O dtb %s", path) < (int)sizeof(command));
+    MUST(snprintf(command, sizeof(command), "dtc -q -O dtb %s", path) < (int)sizeof(command));
     return run(command);
 }
 
@@ -56,8 +58,8 @@ struct tree tree_of(const char *source)
     const size_t length = strlen(source);
     struct tree tree;
 
-    EXPECT(file >= 0);
-    EXPECT(write(file, source, length) == (ssize_t)length);
+    MUST(file >= 0);
+    MUST(write(file, source, length) == (ssize_t)length);
     close(file);
     tree = tree_compile(path);
     unlink(path);

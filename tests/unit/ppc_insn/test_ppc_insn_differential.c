@@ -80,12 +80,13 @@ static bool aim(const struct ppc_insn *insn, uint32_t *gpr)
 
     for (unsigned i = 0; i < 32; i++)
         gpr[i] = random32();
-    if (insn->indexed && insn->base == insn->index)
+    if (insn->indexed && insn->base == insn->index) {
         gpr[insn->base] = wanted / 2;
-    else if (insn->indexed)
+    } else if (insn->indexed) {
         gpr[insn->index] = wanted - (insn->base == 0 ? 0 : gpr[insn->base]);
-    else if (insn->base != 0)
+    } else if (insn->base != 0) {
         gpr[insn->base] = wanted - (uint32_t)(int32_t)insn->displacement;
+    }
     return ppc_insn_address(insn, gpr) - RIG_BASE < 64;
 }
 
