@@ -268,7 +268,7 @@ def talk(name, send):
     """Run a probe while @send talks to its second serial port; what the console said, and what @send gave."""
     with scratch() as folder:
         path = str(folder / "port2")
-        words = [*QEMU, "-m", "64", "-serial", "stdio", "-serial", f"unix:{path},server=on,wait=off", "-kernel", str(IMAGE),
+        words = [*QEMU, "-m", "64", "-serial", "stdio", "-serial", f"unix:{path},server=on,wait=on", "-kernel", str(IMAGE),
                  "-append", name]
         with subprocess.Popen(["timeout", "-k", "5", "60", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT) as machine, socket.socket(socket.AF_UNIX) as port:
