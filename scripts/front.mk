@@ -33,6 +33,7 @@ help:
 	@echo 'make bench    the benchmarks: build/bench.json and a table'
 	@echo 'make iso      build/vmmu.iso: the hypervisor and a guest, for a real machine or another emulator'
 	@echo 'make model    random guests on a processor that forgets nothing; make model SEED=n OPS=m repeats a run'
+	@echo 'make booke    random Book-E guests against a naive TLB; make booke SEED=n OPS=m repeats a run'
 	@echo 'make defects  plants defects in the engine; the last line is "N planted, N found"'
 	@echo 'make fuzz     the fuzz targets; make fuzz TARGET=name SECONDS=n runs one'
 	@echo 'make unit     the unit tests alone; make unit ONLY=word for some of them'

@@ -12,8 +12,13 @@ $(BOOKE)/%.o: %.c
 $(BOOKE)/ground: $(BOOKE_OBJECTS)
 	$(Q)$(CC) $(BOOKE_FLAGS) $^ -o $@
 
-.PHONY: booke booke-program booke-recipe
+# Tests of the ground itself: alone, for its names are those of tests/model, too.
+$(BOOKE)/test_reference: $(BOOKE)/tests/booke/test_reference.o $(filter-out %/main.o,$(BOOKE_OBJECTS))
+	$(Q)$(CC) $(BOOKE_FLAGS) $^ -lcmocka -o $@
+
+.PHONY: booke booke-program booke-tests booke-recipe
 booke-program: $(BOOKE)/ground
+booke-tests: $(BOOKE)/test_reference
 
 # What tests/defects needs to build a variant: the compiler with its flags, then the objects.
 booke-recipe:

@@ -84,6 +84,15 @@ def _():
     tap.expect(ground("--seed", 77, "--ops", 9_000) != ground("--seed", 78, "--ops", 9_000), "they say the same")
 
 
+@tap.case("the reference and the real processor are what the manuals say")
+def _():
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
+    ended = subprocess.run([str(GROUND.parent / "test_reference")], cwd=TREE, env=environment, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, check=False)
+    tap.expect_equal(ended.returncode, 0, f"exit status\n{ended.stdout}")
+    tap.expect(len(re.findall("^ok ", ended.stdout, re.MULTILINE)) >= 13, ended.stdout)
+
+
 @tap.shared
 def finding():
     """A finding of a program with a defect: the defect, what was said, and the script."""
