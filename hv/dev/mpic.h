@@ -7,7 +7,7 @@
  * vector in EPR: mpic_acknowledge() is that step, too.
  *
  * Calls on one struct mpic must not run at the same time. Wires must not call back into it.
- * Spec: MPC8548E Reference Manual "Programmable Interrupt Controller"; P2020 for what version 4 adds (xILR, group B).
+ * Spec: MPC8548E Reference Manual "Programmable Interrupt Controller"; P4080 for what version 4 adds (xILR, group B).
  */
 #ifndef HV_DEV_MPIC_H
 #define HV_DEV_MPIC_H

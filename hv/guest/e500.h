@@ -37,8 +37,7 @@ struct e500_machine {
     uint32_t clock_hz;    /* of the cores, for people */
     uint32_t platform_hz; /* of the bus: struct e500_config; also the UARTs' clock */
     unsigned vps;
-    uint8_t serial_ports;      /* bit n: COM(n+1) is there; the others leave the tree */
-    const uint32_t *hypercall; /* four instructions: KVM's paravirtual call; NULL: it is not announced */
+    uint8_t serial_ports; /* bit n: COM(n+1) is there; the others leave the tree */
 };
 
 /* The compiled hv/guest/e500.dts, where the build has put it. */

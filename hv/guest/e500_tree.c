@@ -7,12 +7,11 @@
 
 #include "hv/guest/bytes.h"
 
-#define SERIAL_PORTS    4
-#define SLACK_BYTES     4096 /* more than all that is added, but the command line and processors */
-#define BYTES_BY_CPU    512
-#define CPU             "/cpus/PowerPC,8544@0"
-#define CPU_NAME        "PowerPC,8544@0"
-#define HYPERCALL_BYTES 16
+#define SERIAL_PORTS 4
+#define SLACK_BYTES  4096 /* more than all that is added, but the command line and processors */
+#define BYTES_BY_CPU 512
+#define CPU          "/cpus/PowerPC,8544@0"
+#define CPU_NAME     "PowerPC,8544@0"
 
 static const char *const serial_paths[SERIAL_PORTS] = { "/soc/serial@4500", "/soc/serial@4600",
                                                         "/soc/serial@4700", "/soc/serial@4800" };
@@ -135,18 +134,6 @@ static bool set_serial(struct fdt_editor *editor, const struct e500_machine *mac
     return true;
 }
 
-/* KVM's paravirtual interface. Spec: Linux "The PPC KVM paravirtual interface". */
-static void announce_hypercall(struct fdt_editor *editor, const uint32_t *instructions)
-{
-    const struct fdt_node node = fdt_add_node(editor, fdt_root(&editor->fdt), "hypervisor");
-    uint8_t bytes[HYPERCALL_BYTES];
-
-    for (unsigned i = 0; i < HYPERCALL_BYTES / 4; i++)
-        put_big32(bytes + 4 * (size_t)i, instructions[i]);
-    fdt_set_text(editor, node, "compatible", "linux,kvm");
-    fdt_set(editor, node, "hcall-instructions", bytes, sizeof(bytes));
-}
-
 enum vmmu_status e500_tree_write(const struct e500_machine *machine, const struct e500_chosen *chosen,
                                  uint8_t *buffer, uint32_t room_bytes, const char **error)
 {
@@ -165,8 +152,6 @@ enum vmmu_status e500_tree_write(const struct e500_machine *machine, const struc
             *error = "the machine's device tree lacks a node";
             return VMMU_INVALID;
         }
-        if (machine->hypercall != NULL)
-            announce_hypercall(&editor, machine->hypercall);
         status = fdt_editor_finish(&editor, &total);
     }
     if (status != VMMU_OK)

@@ -85,7 +85,6 @@ static void test_memory_clocks_and_command_line_are_filled_in(void **state)
     EXPECT(strcmp(text("/chosen", "bootargs"), "console=ttyS0 quiet") == 0);
     EXPECT(text("/chosen", "linux,initrd-start") == NULL);
     EXPECT(text("/chosen", "qemu,boot-kernel") == NULL);
-    EXPECT(fdt_path_offset(buffer, "/hypervisor") < 0);
     free(buffer);
 }
 
@@ -140,20 +139,6 @@ static void test_other_processors_stand_behind_the_first_and_are_disabled(void *
         EXPECT(strcmp(text(path, "status"), i == 0 ? "okay" : "disabled") == 0);
         EXPECT(strcmp(text(path, "device_type"), "cpu") == 0);
     }
-    free(buffer);
-}
-
-static void test_the_paravirtual_interface_is_announced_if_there_is_one(void **state)
-{
-    static const uint32_t instructions[4] = { 0x3C000000, 0x60000000, 0x44000002, 0x60000000 };
-    struct e500_machine machine = machine_of(1, 0xF);
-    const struct e500_chosen chosen = { .memory_bytes = 0x10000000 };
-
-    (void)state;
-    machine.hypercall = instructions;
-    write_tree(&machine, &chosen);
-    EXPECT(strcmp(text("/hypervisor", "compatible"), "linux,kvm") == 0);
-    EXPECT_EQ(number("/hypervisor", "hcall-instructions", 2, 1), 0x44000002);
     free(buffer);
 }
 
@@ -221,7 +206,6 @@ int main(void)
         cmocka_unit_test(test_initrd_and_payload_are_told),
         cmocka_unit_test(test_serial_ports_that_are_not_there_leave_the_tree),
         cmocka_unit_test(test_other_processors_stand_behind_the_first_and_are_disabled),
-        cmocka_unit_test(test_the_paravirtual_interface_is_announced_if_there_is_one),
         cmocka_unit_test(test_a_long_command_line_fits),
         cmocka_unit_test(test_too_little_room_is_told),
         cmocka_unit_test(test_a_tree_that_is_not_the_machines_is_refused),
