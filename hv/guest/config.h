@@ -33,9 +33,6 @@ struct config {
     uint32_t pool_pages; /* of shadow pages; 0: as the technique has it */
     bool stop_port;      /* a guest that writes to PC_PORT_DEBUG_STOP is held */
     bool record_entries; /* a test: each entry into a guest is recorded, where the backend can */
-
-    /* Of PowerPC (config_e500.h). */
-    bool paravirtual; /* a guest that knows KVM's interface finds it */
 };
 
 /* What the hypervisor's whole line asks for. */

@@ -1,8 +1,4 @@
-/*
- * The words of a partition that PowerPC has:
- *
- *   paravirtual=on|off
- */
+/* The words of a partition on PowerPC: those that every architecture knows, but none of a parent's. */
 #ifndef HV_GUEST_CONFIG_E500_H
 #define HV_GUEST_CONFIG_E500_H
 

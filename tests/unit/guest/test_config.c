@@ -426,7 +426,7 @@ static void test_a_module_names_its_partition(void **state)
     }
 }
 
-static void test_words_of_one_architecture_are_unknown_to_the_other(void **state)
+static void test_words_of_x86_are_unknown_to_an_e500(void **state)
 {
     static const char *const of_x86[] = { "policy=pat=vp", "enlightenments=off", "firmware=mp",
                                           "pool=96",       "record=entries",     "stop-port=on" };
@@ -438,23 +438,22 @@ static void test_words_of_one_architecture_are_unknown_to_the_other(void **state
         EXPECT_EQ(strcmp(error, CONFIG_UNKNOWN_WORD), 0);
         EXPECT(at == of_x86[i]);
     }
-    EXPECT_EQ(config_parse("paravirtual=off", &config_x86, &line, &error, &at), VMMU_INVALID);
 }
 
-static void test_an_e500_is_paravirtual_unless_that_is_turned_off(void **state)
+static void test_an_e500_has_the_words_that_all_have(void **state)
 {
     struct config_line line;
 
     (void)state;
-    EXPECT_EQ(
-        config_parse("memory=64M cpus=2 drop=7 partition paravirtual=off", &config_e500, &line, &error, &at),
-        VMMU_OK);
+    EXPECT_EQ(config_parse("memory=64M mmu=booke cpus=2 drop=7 seed=3 partition channel=on", &config_e500,
+                           &line, &error, &at),
+              VMMU_OK);
     EXPECT_EQ(line.count, 2);
-    EXPECT(line.partition[0].paravirtual);
+    EXPECT_EQ(line.partition[0].memory_bytes, 64u << 20);
     EXPECT_EQ(line.partition[0].vp_count, 2);
     EXPECT_EQ(line.partition[0].drop_exits, 7);
-    EXPECT(!line.partition[1].paravirtual);
-    EXPECT_EQ(config_parse("paravirtual=maybe", &config_e500, &line, &error, &at), VMMU_INVALID);
+    EXPECT_EQ(line.partition[0].seed, 3);
+    EXPECT(line.partition[1].has_channel);
 }
 
 static void test_an_e500_has_no_parents(void **state)
@@ -512,8 +511,8 @@ int main(void)
         cmocka_unit_test(test_messages_want_a_parent),
         cmocka_unit_test(test_a_processor_that_walks_the_guests_tables_honours_their_caching),
         cmocka_unit_test(test_a_module_names_its_partition),
-        cmocka_unit_test(test_words_of_one_architecture_are_unknown_to_the_other),
-        cmocka_unit_test(test_an_e500_is_paravirtual_unless_that_is_turned_off),
+        cmocka_unit_test(test_words_of_x86_are_unknown_to_an_e500),
+        cmocka_unit_test(test_an_e500_has_the_words_that_all_have),
         cmocka_unit_test(test_an_e500_has_no_parents),
         cmocka_unit_test(test_a_module_may_be_what_the_kernel_starts),
     };
