@@ -147,6 +147,5 @@ bool e500_debug_trap(struct vp_arch *arch)
     SPR_WRITE(SPR_DBSR, UINT32_MAX);
     ppc_debug_event(&arch->core, PPC_DBCR0_ICMP & events);
     ppc_debug_event(&arch->core, PPC_DBCR0_BRT & events);
-    ppc_deliver(arch);
-    return true;
+    return ppc_settle(arch);
 }

@@ -17,7 +17,7 @@ e500_spe_save:
     .endr
     addi    %r5, %r3, ACCUMULATOR
     evxor   %r4, %r4, %r4
-    evaddumiaaw %r4, %r4            /* adding nothing shows it */
+    evmwumiaa %r4, %r4, %r4         /* adding nothing shows it */
     evstdd  %r4, 0(%r5)
     blr
 

@@ -49,7 +49,9 @@ static bool return_from(struct vp_arch *arch, enum ppc_class class)
 {
     const uint32_t msr = ppc_return(&arch->core, class);
 
-    ppc_debug_event(&arch->core, PPC_DBCR0_RET);
+    if (class == PPC_CLASS_BASE) {
+        ppc_debug_event(&arch->core, PPC_DBCR0_RET);
+    }
     return write_msr(arch, msr);
 }
 

@@ -65,9 +65,11 @@ trap:
     stw     %r0, 136(%r1)
     mfcr    %r0
     stw     %r0, 140(%r1)
-    cmpwi   %r3, 0              /* critical input, watchdog: saved apart */
+    cmpwi   %r3, 0              /* critical input, watchdog, debug: saved apart */
     beq     1f
     cmpwi   %r3, 12
+    beq     1f
+    cmpwi   %r3, 15
     beq     1f
     mfspr   %r4, SPR_SRR0
     mfspr   %r5, SPR_SRR1
@@ -93,6 +95,8 @@ trap:
     cmpwi   %r3, 0
     beq     3f
     cmpwi   %r3, 12
+    beq     3f
+    cmpwi   %r3, 15
     beq     3f
     mtspr   SPR_SRR0, %r4
     mtspr   SPR_SRR1, %r5
