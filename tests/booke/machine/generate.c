@@ -113,7 +113,7 @@ static uint64_t draw_frame(struct generator *generator, const struct world *worl
 
     if (once_in(generator, generator->hostile_one_in)) {
         switch (below(generator, 4)) {
-        case 0: return UINT64_C(0xFE0000000) + below(generator, 16) * PAGE;
+        case 0: return UINT64_C(0xFE0000000) + (uint64_t)below(generator, 16) * PAGE;
         case 1: return memory->bank[below(generator, BANKS)].hpa;
         case 2: return bank->gpa + bank->most_bytes - PAGE;
         default: return (uint64_t)any(generator) << 4 & ~(uint64_t)(PAGE - 1);
@@ -388,7 +388,8 @@ static bool draw_upgrade(struct generator *generator, const struct world *world,
         return false;
     }
     take_entry(generator, &reference->entry[place], op);
-    op->word[2] |= below(generator, 64) | below(generator, 64);
+    op->word[2] |= below(generator, 64);
+    op->word[2] |= below(generator, 64);
     return true;
 }
 
