@@ -17,20 +17,20 @@ static unsigned exchanged(unsigned number)
 static void test_registers_are_found_by_the_manuals_numbers(void **state)
 {
     static const struct {
-        unsigned number;
         const char *name;
+        unsigned number;
         uint8_t rights;
     } rows[] = {
-        { 22, "DEC", 3 },      { 26, "SRR0", 3 },      { 27, "SRR1", 3 },    { 48, "PID0", 3 },
-        { 54, "DECAR", 2 },    { 58, "CSRR0", 3 },     { 61, "DEAR", 3 },    { 62, "ESR", 3 },
-        { 63, "IVPR", 3 },     { 272, "SPRG0", 3 },    { 279, "SPRG7", 3 },  { 284, "TBL", 2 },
-        { 286, "PIR", 3 },     { 287, "PVR", 1 },      { 304, "DBSR", 3 },   { 308, "DBCR0", 3 },
-        { 336, "TSR", 3 },     { 340, "TCR", 3 },      { 400, "IVOR0", 3 },  { 415, "IVOR15", 3 },
-        { 528, "IVOR32", 3 },  { 531, "IVOR35", 3 },   { 570, "MCSRR0", 3 }, { 572, "MCSR", 3 },
-        { 624, "MAS0", 3 },    { 628, "MAS4", 3 },     { 630, "MAS6", 3 },   { 633, "PID1", 3 },
-        { 688, "TLB0CFG", 1 }, { 702, "EPR", 1 },      { 944, "MAS7", 3 },   { 1008, "HID0", 3 },
-        { 1010, "L1CSR0", 3 }, { 1012, "MMUCSR0", 3 }, { 1013, "BUCSR", 3 }, { 1015, "MMUCFG", 1 },
-        { 1023, "SVR", 1 },
+        { "DEC", 22, 3 },      { "SRR0", 26, 3 },      { "SRR1", 27, 3 },    { "PID0", 48, 3 },
+        { "DECAR", 54, 2 },    { "CSRR0", 58, 3 },     { "DEAR", 61, 3 },    { "ESR", 62, 3 },
+        { "IVPR", 63, 3 },     { "SPRG0", 272, 3 },    { "SPRG7", 279, 3 },  { "TBL", 284, 2 },
+        { "PIR", 286, 3 },     { "PVR", 287, 1 },      { "DBSR", 304, 3 },   { "DBCR0", 308, 3 },
+        { "TSR", 336, 3 },     { "TCR", 340, 3 },      { "IVOR0", 400, 3 },  { "IVOR15", 415, 3 },
+        { "IVOR32", 528, 3 },  { "IVOR35", 531, 3 },   { "MCSRR0", 570, 3 }, { "MCSR", 572, 3 },
+        { "MAS0", 624, 3 },    { "MAS4", 628, 3 },     { "MAS6", 630, 3 },   { "PID1", 633, 3 },
+        { "TLB0CFG", 688, 1 }, { "EPR", 702, 1 },      { "MAS7", 944, 3 },   { "HID0", 1008, 3 },
+        { "L1CSR0", 1010, 3 }, { "MMUCSR0", 1012, 3 }, { "BUCSR", 1013, 3 }, { "MMUCFG", 1015, 1 },
+        { "SVR", 1023, 1 },
     };
 
     (void)state;

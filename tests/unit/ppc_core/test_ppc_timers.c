@@ -210,7 +210,7 @@ static void test_without_wrc_nothing_resets(void **state)
 
     (void)state;
     ppc_tcr_write(&timers, 0, watchdog_of(8) | PPC_TCR_WIE);
-    ppc_timers_advance(&timers, 100 * 512);
+    ppc_timers_advance(&timers, UINT64_C(51200));
     EXPECT_EQ(timers.reset, 0);
     EXPECT_EQ(ppc_timers_deadline(&timers), PPC_TIMERS_NEVER);
 }
@@ -221,7 +221,7 @@ static void test_software_that_clears_enw_starts_the_watchdog_anew(void **state)
 
     (void)state;
     ppc_tcr_write(&timers, 0, watchdog_of(8) | PPC_TCR_WRC);
-    for (uint64_t now = 256; now < 100 * 512; now += 512) {
+    for (uint64_t now = 256; now < UINT64_C(51200); now += 512) {
         ppc_tsr_clear(&timers, now, PPC_TSR_ENW | PPC_TSR_WIS);
     }
     EXPECT_EQ(timers.reset, 0);
