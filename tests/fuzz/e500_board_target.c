@@ -22,6 +22,7 @@ struct scene {
     unsigned powers;
     unsigned debug_exits;
     unsigned bytes;
+    unsigned received;
 };
 
 static struct scene scene;
@@ -211,9 +212,9 @@ static void operate(struct input *input)
     case 5: take(vp); break;
     case 6:
         if ((first & 8) != 0) {
-            (void)e500_serial_break(&scene.board, first >> 4);
+            scene.received += e500_serial_break(&scene.board, first >> 4);
         } else {
-            (void)e500_serial_receive(&scene.board, first >> 4, input_u8(input));
+            scene.received += e500_serial_receive(&scene.board, first >> 4, input_u8(input));
         }
         break;
     default:
