@@ -13,7 +13,7 @@ import tempfile
 import zlib
 
 import front
-from cases_6_monitor import Monitor
+from asking import Monitor
 from tap import case, cases, expect, expect_equal, expect_match
 from terminal import terminal
 from vmlib import cpio, crossbuilt, letters, outcome, prompt, status

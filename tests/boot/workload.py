@@ -23,7 +23,7 @@ def _round(number):
     return (f"{hashlib.md5(data).hexdigest()}  -", f"{hashlib.sha256(data).hexdigest()}  -", f"{_cksum(data)} {len(data)}",
             f"{hashlib.sha1(_text(sorted(lines))).hexdigest()}  -",
             str(len(list(itertools.groupby(sorted((str(line) for line in lines), reverse=True), key=lambda line: line[:3])))),
-            f"{hashlib.sha1(_text(bracketed)).hexdigest()}  -", "packed", f"{hashlib.md5(squares).hexdigest()}  -")
+            f"{hashlib.sha1(_text(bracketed)).hexdigest()}  -", f"{hashlib.md5(data).hexdigest()}  -", f"{hashlib.md5(squares).hexdigest()}  -")
 
 
 def _numbers(value):
