@@ -3,22 +3,25 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#define GUARD_BYTES     0x1000
 #define MUST(condition) ((condition) ? (void)0 : abort())
 
 struct e500_room e500_room_open(uint64_t size)
 {
-    struct e500_room room = { .bytes = calloc(1, size) };
-    const struct guest_slot slot = { .size = size, .host = room.bytes, .hpa = { 0x40000000 } };
+    uint8_t *bytes = mmap(NULL, size + GUARD_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const struct guest_slot slot = { .size = size, .host = bytes, .hpa = { 0x40000000 } };
+    struct e500_room room = { .bytes = bytes, .size = size };
 
-    MUST(room.bytes != NULL);
+    MUST(bytes != MAP_FAILED && mprotect(bytes, size, PROT_READ | PROT_WRITE) == 0);
     MUST(guest_memory_add(&room.memory, &slot) == VMMU_OK);
     return room;
 }
 
 void e500_room_close(struct e500_room *room)
 {
-    free(room->bytes);
+    MUST(munmap(room->bytes, room->size + GUARD_BYTES) == 0);
     room->bytes = NULL;
 }
 

@@ -8,7 +8,8 @@
 
 struct e500_room {
     struct guest_memory memory;
-    uint8_t *bytes; /* zero at first */
+    uint8_t *bytes; /* zero at first; nothing may be touched behind them */
+    uint64_t size;
 };
 
 /* Freed by e500_room_close(). */
