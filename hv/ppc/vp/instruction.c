@@ -32,7 +32,7 @@ bool ppc_is_asleep(const struct ppc_core *core)
 static bool write_msr(struct vp_arch *arch, uint32_t msr)
 {
     e500_set_msr(arch, msr & PPC_MSR_IMPLEMENTED);
-    if (!ppc_settle(arch)) {
+    if ((arch->vp->attention || ppc_is_due(&arch->core)) && !ppc_settle(arch)) {
         return false;
     }
     return !ppc_is_asleep(&arch->core) || ppc_leave(arch, EXIT_IDLE);

@@ -58,8 +58,11 @@ bool ppc_move_from(struct vp_arch *arch, unsigned number, uint32_t *value)
 /* The PIDs decide by which shadow PIDs the guest runs. */
 static bool write_mmu(struct vp_arch *arch, const struct ppc_spr *spr, uint32_t value)
 {
+    const bool is_kept = spr->home == PPC_SPR_MMU;
+    const uint32_t old = is_kept ? *word_at(arch->booke, spr->offset) : 0;
+
     vmmu_booke_set(arch->booke, (enum vmmu_booke_register)spr->which, value);
-    if (!spr->changes_spaces) {
+    if (!spr->changes_spaces || (is_kept && *word_at(arch->booke, spr->offset) == old)) {
         return true;
     }
     e500_forget_spaces(arch);
