@@ -16,9 +16,9 @@
 #define PAGE_AT   UINT64_C(0x0F000000) /* of an overlay */
 #define ROOMS     64
 
-static struct config config;
-static struct partition partition;
-static struct vp vp;
+static struct config asked;
+static struct partition guest;
+static struct vp first;
 static void *rooms[ROOMS];
 static unsigned rooms_taken;
 static struct vmmu_booke_mas written; /* the last valid entry */
@@ -48,9 +48,9 @@ void page_give(vmmu_hpa at)
 
 const struct mmu_technique *const arch_techniques[] = { &mmu_booke, NULL };
 
-void arch_tlb_config(struct vmmu_booke_config *real)
+void arch_tlb_config(struct vmmu_booke_config *config)
 {
-    *real = vmmu_booke_e500v2;
+    *config = vmmu_booke_e500v2;
 }
 
 unsigned arch_tlb_kept(void)
@@ -68,15 +68,15 @@ void arch_tlb_write(const struct vmmu_booke_mas *mas)
     }
 }
 
-struct vmmu_booke_state arch_vp_space(const struct vp *asked)
+struct vmmu_booke_state arch_vp_space(const struct vp *vp)
 {
-    (void)asked;
+    (void)vp;
     return (struct vmmu_booke_state){ 0 };
 }
 
-void partition_violated(void *violated, const char *what)
+void partition_violated(void *partition, const char *what)
 {
-    EXPECT(violated == &partition && what);
+    EXPECT(partition == &guest && what);
     violations++;
 }
 
@@ -90,12 +90,12 @@ void host_panic(const char *format, ...)
 
 static const char *create(uint64_t hpa)
 {
-    partition = (struct partition){ .config = &config, .vp_count = 1, .vps = { &vp } };
-    partition.lock = (struct lock){ .name = "a partition", .rank = LOCK_RANK_PARTITION };
-    partition.memory = (struct guest_memory){ .count = 1, .slot = { { .size = RAM_BYTES, .hpa = { hpa } } } };
-    vp = (struct vp){ .partition = &partition };
-    lock_take(&partition.lock);
-    return mmu_create(&partition, mmu_find("", 0));
+    guest = (struct partition){ .config = &asked, .vp_count = 1, .vps = { &first } };
+    guest.lock = (struct lock){ .name = "a partition", .rank = LOCK_RANK_PARTITION };
+    guest.memory = (struct guest_memory){ .count = 1, .slot = { { .size = RAM_BYTES, .hpa = { hpa } } } };
+    first = (struct vp){ .partition = &guest };
+    lock_take(&guest.lock);
+    return mmu_create(&guest, mmu_find("", 0));
 }
 
 /* RAM, all of which the guest maps by one entry of 64 MiB at 0x40000000. */
@@ -104,9 +104,9 @@ static int start(void **state)
     struct vmmu_booke *booke;
 
     (void)state;
-    config = (struct config){ .seed = 1 };
+    asked = (struct config){ .seed = 1 };
     EXPECT(!create(RAM_AT));
-    booke = mmu_booke_of(&vp);
+    booke = mmu_booke_of(&first);
     vmmu_booke_set(booke, VMMU_BOOKE_MAS0, 0x10000000);
     vmmu_booke_set(booke, VMMU_BOOKE_MAS1, 0x80000800);
     vmmu_booke_set(booke, VMMU_BOOKE_MAS2, 0x40000000);
@@ -119,8 +119,8 @@ static int start(void **state)
 static int stop(void **state)
 {
     (void)state;
-    vmmu_booke_detach(mmu_booke_of(&vp), mmu_booke_real());
-    lock_release(&partition.lock);
+    vmmu_booke_detach(mmu_booke_of(&first), mmu_booke_real());
+    lock_release(&guest.lock);
     return 0;
 }
 
@@ -129,8 +129,8 @@ static enum vmmu_booke_fill access(uint32_t ea, enum vmmu_booke_kind kind)
     const struct vmmu_booke_attempt attempt = { .kind = kind, .ea = 0x40000000 + ea, .at = 0x40000000 };
     struct vmmu_booke_result result;
 
-    (void)vmmu_booke_enter(mmu_booke_of(&vp), mmu_booke_real(), attempt.state);
-    return vmmu_booke_fill(mmu_booke_of(&vp), mmu_booke_real(), &attempt, &result);
+    (void)vmmu_booke_enter(mmu_booke_of(&first), mmu_booke_real(), attempt.state);
+    return vmmu_booke_fill(mmu_booke_of(&first), mmu_booke_real(), &attempt, &result);
 }
 
 /* Of the last entry written. */
@@ -150,7 +150,7 @@ static void test_memory_at_its_own_address_is_refused(void **state)
 {
     (void)state;
     EXPECT(strstr(create(0), "at its own address"));
-    lock_release(&partition.lock);
+    lock_release(&guest.lock);
 }
 
 static void test_all_of_memory_is_mapped_by_one_large_page(void **state)
@@ -166,7 +166,7 @@ static void test_an_overlay_shows_and_what_was_mapped_there_is_gone(void **state
 {
     (void)state;
     EXPECT_EQ(access(16 * MIB, VMMU_BOOKE_LOAD), VMMU_BOOKE_FILLED);
-    EXPECT(mmu_overlay(&partition, (vmmu_gpa){ 17 * MIB }, (vmmu_hpa){ PAGE_AT }, GUEST_RIGHT_READ));
+    EXPECT(mmu_overlay(&guest, (vmmu_gpa){ 17 * MIB }, (vmmu_hpa){ PAGE_AT }, GUEST_RIGHT_READ));
     EXPECT_EQ(entries_taken_away, 1);
     EXPECT_EQ(access(17 * MIB, VMMU_BOOKE_LOAD), VMMU_BOOKE_FILLED);
     EXPECT_EQ(page_bytes(), VMMU_PAGE_BYTES);
@@ -177,7 +177,7 @@ static void test_an_overlay_shows_and_what_was_mapped_there_is_gone(void **state
 static void test_an_overlay_that_is_read_only_refuses_stores(void **state)
 {
     (void)state;
-    EXPECT(mmu_overlay(&partition, (vmmu_gpa){ 17 * MIB }, (vmmu_hpa){ PAGE_AT }, GUEST_RIGHT_READ));
+    EXPECT(mmu_overlay(&guest, (vmmu_gpa){ 17 * MIB }, (vmmu_hpa){ PAGE_AT }, GUEST_RIGHT_READ));
     EXPECT_EQ(access(17 * MIB, VMMU_BOOKE_STORE), VMMU_BOOKE_DENIED);
     EXPECT_EQ(entries_written, 0);
 }
@@ -185,7 +185,7 @@ static void test_an_overlay_that_is_read_only_refuses_stores(void **state)
 static void test_pages_beside_an_overlay_are_as_large_as_fits(void **state)
 {
     (void)state;
-    EXPECT(mmu_overlay(&partition, (vmmu_gpa){ 17 * MIB }, (vmmu_hpa){ PAGE_AT }, GUEST_RIGHT_READ));
+    EXPECT(mmu_overlay(&guest, (vmmu_gpa){ 17 * MIB }, (vmmu_hpa){ PAGE_AT }, GUEST_RIGHT_READ));
     EXPECT_EQ(access(0, VMMU_BOOKE_LOAD), VMMU_BOOKE_FILLED);
     EXPECT_EQ(page_bytes(), 16 * MIB);
     EXPECT_EQ(frame(), RAM_AT);
@@ -200,9 +200,9 @@ static void test_pages_beside_an_overlay_are_as_large_as_fits(void **state)
 static void test_memory_shows_again_once_an_overlay_is_removed(void **state)
 {
     (void)state;
-    EXPECT(mmu_overlay(&partition, (vmmu_gpa){ 17 * MIB }, (vmmu_hpa){ PAGE_AT }, GUEST_RIGHT_READ));
+    EXPECT(mmu_overlay(&guest, (vmmu_gpa){ 17 * MIB }, (vmmu_hpa){ PAGE_AT }, GUEST_RIGHT_READ));
     EXPECT_EQ(access(17 * MIB, VMMU_BOOKE_LOAD), VMMU_BOOKE_FILLED);
-    EXPECT(mmu_overlay_remove(&partition, (vmmu_gpa){ 17 * MIB }));
+    EXPECT(mmu_overlay_remove(&guest, (vmmu_gpa){ 17 * MIB }));
     EXPECT_EQ(entries_taken_away, 1);
     EXPECT_EQ(access(17 * MIB, VMMU_BOOKE_STORE), VMMU_BOOKE_FILLED);
     EXPECT_EQ(page_bytes(), RAM_BYTES);
@@ -213,7 +213,7 @@ static void test_memory_that_is_withheld_is_a_devices(void **state)
 {
     (void)state;
     EXPECT_EQ(access(3 * MIB, VMMU_BOOKE_LOAD), VMMU_BOOKE_FILLED);
-    EXPECT_EQ(mmu_withhold(&partition, (vmmu_gpa){ 3 * MIB }), VMMU_OK);
+    EXPECT_EQ(mmu_withhold(&guest, (vmmu_gpa){ 3 * MIB }), VMMU_OK);
     EXPECT_EQ(entries_taken_away, 1);
     EXPECT_EQ(access(3 * MIB, VMMU_BOOKE_LOAD), VMMU_BOOKE_DEVICE);
     EXPECT_EQ(access(2 * MIB, VMMU_BOOKE_LOAD), VMMU_BOOKE_FILLED);
@@ -224,7 +224,7 @@ static void test_dropping_everything_takes_every_entry_away(void **state)
 {
     (void)state;
     EXPECT_EQ(access(0, VMMU_BOOKE_LOAD), VMMU_BOOKE_FILLED);
-    mmu_forget_all(&partition);
+    mmu_forget_all(&guest);
     EXPECT_EQ(entries_taken_away, 1);
     EXPECT_EQ(access(0, VMMU_BOOKE_LOAD), VMMU_BOOKE_FILLED);
     EXPECT_EQ(entries_written, 2);
