@@ -74,9 +74,10 @@ static bool program_trap(struct vp_arch *arch)
 
     if (arch->core.msr & MSR_PR || !(esr & (PPC_ESR_PPR | PPC_ESR_PIL))) {
         if (esr & PPC_ESR_PTR) {
-            ppc_debug_event(&arch->core, PPC_DBCR0_TRAP);
+            ppc_trap_instruction(arch, esr);
+        } else {
+            ppc_program(arch, esr);
         }
-        ppc_program(arch, esr);
         return true;
     }
     if (!e500_load_word(arch->core.pc, &word) && !ppc_fetch(arch, &word)) {

@@ -11,14 +11,31 @@
 #include "hv/ppc/vp/ppc.h"
 #include "hv/vp/schedule.h"
 
+static bool debug_is_due(const struct ppc_core *core)
+{
+    return core->msr & PPC_MSR_DE && core->pending & PPC_PENDING_DEBUG;
+}
+
+/* An interrupt that is a debug event itself is interrupted before its handler's first instruction. */
 void ppc_take(struct vp_arch *arch, unsigned vector, uint32_t back)
 {
-    const uint32_t msr = ppc_interrupt(&arch->core, vector, back);
-    const bool is_base = ppc_class_of(vector) == PPC_CLASS_BASE;
-
-    e500_set_msr(arch, msr);
-    if (is_base && arch->core.dbcr0 & PPC_DBCR0_IRPT) {
+    e500_set_msr(arch, ppc_interrupt(&arch->core, vector, back));
+    if (ppc_class_of(vector) == PPC_CLASS_BASE && arch->core.dbcr0 & PPC_DBCR0_IRPT) {
         ppc_debug_event(&arch->core, PPC_DBCR0_IRPT);
+        if (debug_is_due(&arch->core)) {
+            e500_set_msr(arch, ppc_interrupt(&arch->core, VECTOR_DEBUG, arch->core.pc));
+        }
+    }
+}
+
+/* A trap instruction's debug event comes in place of the program interrupt, where debug interrupts are on. */
+void ppc_trap_instruction(struct vp_arch *arch, uint32_t esr)
+{
+    ppc_debug_event(&arch->core, PPC_DBCR0_TRAP);
+    if (debug_is_due(&arch->core)) {
+        ppc_take(arch, VECTOR_DEBUG, arch->core.pc);
+    } else {
+        ppc_program(arch, esr);
     }
 }
 

@@ -24,6 +24,12 @@ bool ppc_settle(struct vp_arch *arch)
     return !arch->vp->attention || ppc_leave(arch, EXIT_HOST_INTERRUPT);
 }
 
+/* The same, where there is mostly nothing to do. */
+static bool go_on(struct vp_arch *arch)
+{
+    return (!arch->vp->attention && !ppc_is_due(&arch->core)) || ppc_settle(arch);
+}
+
 bool ppc_is_asleep(const struct ppc_core *core)
 {
     return core->msr & MSR_WE && core->hid0 & HID0_SLEEPS;
@@ -32,7 +38,7 @@ bool ppc_is_asleep(const struct ppc_core *core)
 static bool write_msr(struct vp_arch *arch, uint32_t msr)
 {
     e500_set_msr(arch, msr & PPC_MSR_IMPLEMENTED);
-    if ((arch->vp->attention || ppc_is_due(&arch->core)) && !ppc_settle(arch)) {
+    if (!go_on(arch)) {
         return false;
     }
     return !ppc_is_asleep(&arch->core) || ppc_leave(arch, EXIT_IDLE);
@@ -130,9 +136,11 @@ static bool perform_wrteei(struct vp_arch *arch, uint32_t word)
     return write_ee(arch, word);
 }
 
+/* Looking at a timer may have found that it has run out. */
 static bool perform_mfspr(struct vp_arch *arch, uint32_t word)
 {
-    return ppc_move_from(arch, ppc_field_spr(word), &arch->core.gpr[ppc_field_t(word)]) && step(arch);
+    return ppc_move_from(arch, ppc_field_spr(word), &arch->core.gpr[ppc_field_t(word)]) && step(arch) &&
+           go_on(arch);
 }
 
 static bool perform_mtspr(struct vp_arch *arch, uint32_t word)

@@ -121,6 +121,9 @@ void ppc_take(struct vp_arch *arch, unsigned vector, uint32_t back);
 /* The same of an instruction's fault, which leaves the program counter at it. */
 void ppc_program(struct vp_arch *arch, uint32_t esr);
 
+/* The same of a trap instruction whose condition holds. */
+void ppc_trap_instruction(struct vp_arch *arch, uint32_t esr);
+
 /* Deliver the most urgent interrupt that is pending and let through, if there is one. Under the partition's lock. */
 void ppc_deliver(struct vp_arch *arch);
 

@@ -42,6 +42,7 @@ static bool note(struct trap_frame *frame)
         seen[count].events = read_spr(SPR_DBSR);
     }
     count++;
+    frame->pc += read_spr(SPR_DBSR) & DBCR0_TRAP ? 4 : 0; /* it stands at the trap instruction */
     write_spr(SPR_DBSR, UINT32_MAX);
     return true;
 }
@@ -96,7 +97,13 @@ static void check_events(void)
     __asm__ volatile("twi 31, 0, 0" : : : "memory");
     write_msr(off);
     end();
-    report_inside(count == 1 && seen[0].events & DBCR0_TRAP, "a trap instruction is a debug event");
+    report_inside(count == 1 && seen[0].events & DBCR0_TRAP && traps_seen == 0,
+                  "a trap instruction is a debug interrupt in place of the other");
+    begin(DBCR0_TRAP);
+    __asm__ volatile("twi 31, 0, 0" : : : "memory");
+    end();
+    report_inside(count == 0 && traps_seen == 1 && read_spr(SPR_DBSR) & DBSR_IDE,
+                  "unless MSR[DE] is clear: the other comes, and DBSR[IDE] tells of it");
     begin(DBCR0_IRPT);
     write_msr(off | MSR_DE);
     __asm__ volatile("sc" : : : "memory");

@@ -106,6 +106,28 @@ static void check_decrementer(void)
     set_ee(false);
 }
 
+/* Whoever watches a timer's register go by is interrupted as soon as others. */
+static void check_watched(uint32_t register_number)
+{
+    const uint32_t began = timebase();
+
+    quiet();
+    write_spr(SPR_TCR, TCR_DIE);
+    write_spr(SPR_DEC, SOON);
+    set_ee(true);
+    while (*(volatile unsigned *)&taken == 0 && timebase() - began < LONG) {
+        if (register_number == SPR_TSR) {
+            (void)read_spr(SPR_TSR);
+        } else {
+            (void)read_spr(SPR_DEC);
+        }
+    }
+    set_ee(false);
+    report(taken == 1 && timebase() - began < LONG, "a program that does nothing but read %s is interrupted",
+           register_number == SPR_TSR ? "TSR" : "DEC");
+    quiet();
+}
+
 static void check_reload(void)
 {
     quiet();
@@ -162,6 +184,8 @@ void guest_main(void)
 {
     trap_hook = acknowledge;
     check_decrementer();
+    check_watched(SPR_DEC);
+    check_watched(SPR_TSR);
     check_reload();
     check_fixed_interval();
     check_watchdog();
