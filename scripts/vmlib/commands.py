@@ -96,7 +96,7 @@ def list_all(_):
              for host in hosts.HOSTS.values() for processor in host.processors]
     rows += [("technique", name, "on " + ", ".join(host.name for host in hosts.HOSTS.values() if name in host.techniques),
               says) for name, says in hosts.TECHNIQUES.items()]
-    rows += [("guest", guest.name, "prepared" if guests.installed(guest) else "not fetched yet", guest.paging)
+    rows += [("guest", guest.name, _readiness(guest), guest.paging)
              for guest in guests.GUESTS.values()]
     rows += [("image", image.name, "prepared" if images.installed(image) else "not fetched yet", image.says)
              for image in images.IMAGES.values()]
@@ -192,6 +192,12 @@ def _image_machine(chosen, image):
     guest.payload = loads.payload(getattr(chosen, "payload", None), built.host)
     loads.add_initrds(guest, getattr(chosen, "initrd", []))
     return built
+
+
+def _readiness(guest):
+    if guests.installed(guest):
+        return "prepared"
+    return "not fetched yet" if guest.family == hosts.PC else "not built yet"
 
 
 def _title(chosen):

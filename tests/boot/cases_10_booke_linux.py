@@ -88,7 +88,7 @@ def _(command):
 
 @here(case("a kernel that panics is a guest that died"))
 def _():
-    ended = run(PLACES[0], "--append", "rdinit=/bin/false", "--", "true")
+    ended = run(PLACES[0], "--append", "rdinit=/bin/busybox -- false", "--", "true")
     expect_equal(ended.status, status.GUEST_DIED, f"status ({ended})")
     expect_match("its kernel panicked", ended.err, "errors")
 
