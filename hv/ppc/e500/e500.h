@@ -29,8 +29,7 @@ void e500_spe_load(const struct ppc_spe *spe);
 /* A debug event of the guest's, which the processor has found. */
 bool e500_debug_trap(struct vp_arch *arch);
 
-/* Whether the processor holds this VP's SPE state; whether it is to tell of debug events that it alone can find. */
+/* Whether the processor holds this VP's SPE state. */
 bool e500_has_spe(const struct vp_arch *arch);
-bool e500_steps(const struct vp_arch *arch);
 
 #endif

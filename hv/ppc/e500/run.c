@@ -67,6 +67,22 @@ static bool is_ours(uint32_t word)
     return kind == PPC_RFMCI || kind == PPC_MFSPR || kind == PPC_MTSPR;
 }
 
+/* Whether the guest waits is decided anew: the debug interrupt ends that. */
+static bool perform_step(struct vp_arch *arch, uint32_t word)
+{
+    const uint32_t at = arch->core.pc;
+    const bool runs_on = ppc_perform(arch, word);
+    const bool completed = ppc_privileged_of(word) != PPC_DCBI || arch->core.pc == at + 4;
+
+    if (completed && (runs_on || arch->exit->kind != EXIT_DEAD)) {
+        ppc_stepped(arch);
+    }
+    if (!runs_on && arch->exit->kind == EXIT_IDLE) {
+        return ppc_leave(arch, EXIT_HOST_INTERRUPT);
+    }
+    return runs_on;
+}
+
 static bool program_trap(struct vp_arch *arch)
 {
     const uint32_t esr = SPR_READ(SPR_ESR);
@@ -87,14 +103,7 @@ static bool program_trap(struct vp_arch *arch)
         ppc_program(arch, esr);
         return true;
     }
-    if (!ppc_perform(arch, word)) {
-        return false;
-    }
-    if (e500_steps(arch)) {
-        ppc_debug_event(&arch->core, PPC_DBCR0_ICMP);
-        return ppc_settle(arch);
-    }
-    return true;
+    return e500_steps(arch) ? perform_step(arch, word) : ppc_perform(arch, word);
 }
 
 /* An interrupt of the guest's own making, which it would have taken natively just so. */

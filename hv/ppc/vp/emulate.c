@@ -118,7 +118,12 @@ static enum vp_next perform(struct vp_arch *arch, const struct ppc_insn *insn)
     enum vmmu_status status;
 
     switch (ppc_insn_perform(insn, arch->core.gpr, &bus, &status)) {
-    case PPC_INSN_DONE: arch->core.pc += 4; break;
+    case PPC_INSN_DONE:
+        arch->core.pc += 4;
+        if (e500_steps(arch)) {
+            ppc_stepped(arch);
+        }
+        break;
     case PPC_INSN_ALIGNMENT:
         arch->core.dear = ppc_insn_address(insn, arch->core.gpr);
         arch->core.esr = ppc_insn_is_store(insn) ? PPC_ESR_ST : 0;

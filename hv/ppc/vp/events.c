@@ -28,6 +28,16 @@ void ppc_take(struct vp_arch *arch, unsigned vector, uint32_t back)
     }
 }
 
+void ppc_stepped(struct vp_arch *arch)
+{
+    if (!(arch->core.dbcr0 & PPC_DBCR0_ICMP)) {
+        return;
+    }
+    arch->core.dbsr |= PPC_DBCR0_ICMP;
+    ppc_look(&arch->core);
+    ppc_take(arch, VECTOR_DEBUG, arch->core.pc);
+}
+
 /* A trap instruction's debug event comes in place of the program interrupt, where debug interrupts are on. */
 void ppc_trap_instruction(struct vp_arch *arch, uint32_t esr)
 {
@@ -91,6 +101,10 @@ void ppc_deliver(struct vp_arch *arch)
     int vector;
 
     lock_assert(&arch->vp->partition->lock);
+    if (arch->core.timers.reset) {
+        partition_end(arch->vp->partition, PARTITION_RESET, 0, "its watchdog");
+        return;
+    }
     look_at_lines(arch);
     vector = ppc_due_vector(&arch->core);
     if (vector < 0) {
@@ -135,10 +149,6 @@ void ppc_look_at_timers(struct vp_arch *arch)
     e500_add_quick(arch);
     ppc_timers_advance(timers, now);
     ppc_look(&arch->core);
-    if (timers->reset) {
-        timers->reset = 0;
-        partition_end(partition, PARTITION_RESET, 0, "its watchdog");
-    }
     due = ppc_timers_deadline(timers);
     arch->due_ns = due == PPC_TIMERS_NEVER ? CLOCK_NEVER : when(partition, due > now ? due - now : 0);
 }

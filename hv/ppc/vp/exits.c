@@ -19,17 +19,34 @@ static void put(void *context, char character)
     }
 }
 
-void ppc_give_up(struct vp_arch *arch, const char *format, ...)
+static void format_message(struct vp_arch *arch, const char *format, va_list values)
 {
     struct message message = { .at = arch->message, .end = arch->message + PPC_MESSAGE_SIZE - 1 };
     const struct format_sink sink = { .context = &message, .put = put };
+
+    format_text(&sink, format, values);
+    *message.at = 0;
+}
+
+void ppc_give_up(struct vp_arch *arch, const char *format, ...)
+{
     va_list values;
 
     va_start(values, format);
-    format_text(&sink, format, values);
+    format_message(arch, format, values);
     va_end(values);
-    *message.at = 0;
     partition_end(arch->vp->partition, PARTITION_STOPPED, 0, arch->message);
+}
+
+bool ppc_die(struct vp_arch *arch, const char *format, ...)
+{
+    va_list values;
+
+    va_start(values, format);
+    format_message(arch, format, values);
+    va_end(values);
+    arch->exit->why = arch->message;
+    return ppc_leave(arch, EXIT_DEAD);
 }
 
 /* Nothing that its MSR lets through can come any more: neither a timer, nor the watchdog's reset. */

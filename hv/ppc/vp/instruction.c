@@ -16,7 +16,7 @@ bool ppc_leave(struct vp_arch *arch, enum exit_kind kind)
 
 bool ppc_settle(struct vp_arch *arch)
 {
-    if (ppc_is_due(&arch->core)) {
+    if (ppc_is_due(&arch->core) || arch->core.timers.reset) {
         lock_take(&arch->vp->partition->lock);
         ppc_deliver(arch);
         lock_release(&arch->vp->partition->lock);
@@ -27,7 +27,7 @@ bool ppc_settle(struct vp_arch *arch)
 /* The same, where there is mostly nothing to do. */
 static bool go_on(struct vp_arch *arch)
 {
-    return (!arch->vp->attention && !ppc_is_due(&arch->core)) || ppc_settle(arch);
+    return (!arch->vp->attention && !arch->core.timers.reset && !ppc_is_due(&arch->core)) || ppc_settle(arch);
 }
 
 bool ppc_is_asleep(const struct ppc_core *core)
@@ -108,8 +108,7 @@ static bool step(struct vp_arch *arch)
 
 static bool perform_other(struct vp_arch *arch, uint32_t word)
 {
-    ppc_give_up(arch, "the guest's instruction %08x at %08x is not known", word, arch->core.pc);
-    return ppc_leave(arch, EXIT_HOST_INTERRUPT);
+    return ppc_die(arch, "the guest's instruction %08x at %08x is not known", word, arch->core.pc);
 }
 
 static bool perform_mfmsr(struct vp_arch *arch, uint32_t word)

@@ -104,6 +104,9 @@ void e500_set_msr(struct vp_arch *arch, uint32_t msr);
 void e500_forget_spaces(struct vp_arch *arch);
 void e500_settle_spaces(struct vp_arch *arch);
 
+/* Whether the guest steps: it is to be told of debug events that the processor finds. */
+bool e500_steps(const struct vp_arch *arch);
+
 /* Load the word at @ea of the guest's space that MSR[DS] of the processor stands for. False: no entry has it. In guest.S. */
 VMMU_MUST_USE
 bool e500_load_word(uint32_t ea, uint32_t *word);
@@ -123,6 +126,9 @@ void ppc_program(struct vp_arch *arch, uint32_t esr);
 
 /* The same of a trap instruction whose condition holds. */
 void ppc_trap_instruction(struct vp_arch *arch, uint32_t esr);
+
+/* An instruction has been completed for a guest that steps: its debug interrupt, even if the instruction has cleared MSR[DE]. */
+void ppc_stepped(struct vp_arch *arch);
 
 /* Deliver the most urgent interrupt that is pending and let through, if there is one. Under the partition's lock. */
 void ppc_deliver(struct vp_arch *arch);
@@ -162,8 +168,9 @@ bool ppc_is_asleep(const struct ppc_core *core);
 /* Leave for the neutral loop, because of @kind. Returns false, for the callers of functions above. */
 bool ppc_leave(struct vp_arch *arch, enum exit_kind kind);
 
-/* The partition cannot go on: @format with one hexadecimal and one decimal number, both perhaps unused. */
+/* The partition cannot go on, for the reason that @format makes: ended at once, under its lock; or by an exit, without. */
 __attribute__((format(printf, 2, 3))) void ppc_give_up(struct vp_arch *arch, const char *format, ...);
+__attribute__((format(printf, 2, 3))) bool ppc_die(struct vp_arch *arch, const char *format, ...);
 
 /* The guest's instruction at the program counter, by its own translation. False: it cannot be fetched any more. */
 VMMU_MUST_USE

@@ -10,12 +10,6 @@ static uint32_t *word_at(void *base, unsigned offset)
     return (uint32_t *)(void *)((uint8_t *)base + offset);
 }
 
-static bool unknown(struct vp_arch *arch, const char *format, unsigned number, uint32_t at)
-{
-    ppc_give_up(arch, format, number, at);
-    return ppc_leave(arch, EXIT_HOST_INTERRUPT);
-}
-
 static uint32_t read_tsr(struct vp_arch *arch)
 {
     ppc_look_at_timers(arch);
@@ -33,7 +27,7 @@ bool ppc_move_from(struct vp_arch *arch, unsigned number, uint32_t *value)
     const struct ppc_spr *spr = ppc_spr(number);
 
     if (!(spr->rights & PPC_SPR_READ)) {
-        return unknown(arch, "the guest reads special purpose register %u at %08x: it is not known", number,
+        return ppc_die(arch, "the guest reads special purpose register %u at %08x: it is not known", number,
                        arch->core.pc);
     }
     switch ((enum ppc_spr_home)spr->home) {
@@ -81,7 +75,9 @@ static bool write_dbcr0(struct vp_arch *arch, const struct ppc_spr *spr, uint32_
 {
     arch->core.dbcr0 = value & spr->mask & ~(uint32_t)PPC_DBCR0_RST;
     if (value & PPC_DBCR0_RST) {
-        partition_end(arch->vp->partition, PARTITION_RESET, 0, NULL);
+        lock_take(&arch->vp->partition->lock);
+        partition_end(arch->vp->partition, PARTITION_RESET, 0, "its own debug control");
+        lock_release(&arch->vp->partition->lock);
         return ppc_leave(arch, EXIT_HOST_INTERRUPT);
     }
     e500_run_msr_changes(arch);
@@ -102,7 +98,7 @@ bool ppc_move_to(struct vp_arch *arch, unsigned number, uint32_t value)
     struct ppc_timers *timers = &arch->core.timers;
 
     if (!(spr->rights & PPC_SPR_WRITE)) {
-        return unknown(arch, "the guest writes special purpose register %u at %08x: it is not known", number,
+        return ppc_die(arch, "the guest writes special purpose register %u at %08x: it is not known", number,
                        arch->core.pc - 4);
     }
     switch ((enum ppc_spr_home)spr->home) {

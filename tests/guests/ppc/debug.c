@@ -5,6 +5,7 @@
  */
 #include "tests/guests/common/guest.h"
 #include "tests/guests/common/report.h"
+#include "tests/guests/ppc/common/board.h"
 #include "tests/guests/ppc/common/cpu.h"
 #include "tests/guests/ppc/common/traps.h"
 
@@ -18,6 +19,7 @@
 #define DBCR0_RET  BIT(15)
 #define DBSR_IDE   BIT(31)
 #define EVENTS     8
+#define STEPS      8 /* of check_steps(): what is behind the write of MSR[DE], up to the write that clears it */
 
 static struct {
     uint32_t pc;
@@ -64,6 +66,7 @@ static void check_steps(void)
 {
     const uint32_t off = read_msr();
     const uint32_t on = off | MSR_DE;
+    bool in_order = true;
     uint32_t first;
 
     begin(DBCR0_ICMP);
@@ -74,17 +77,21 @@ static void check_steps(void)
                      "1: nop\n\t"
                      "mfmsr 6\n\t"
                      "mtspr 272, 6\n\t"
+                     "lbz 6, 0(%3)\n\t"
+                     "mtspr 22, 6\n\t"
                      "nop\n\t"
                      "mtmsr %2\n\t"
                      "isync"
                      : "=&b"(first)
-                     : "r"(on), "r"(off)
+                     : "r"(on), "r"(off), "b"(BOARD_AT + BOARD_UART + 7)
                      : "r6", "memory");
     end();
-    detail("%u steps, at %x, %x, %x, %x; the first instruction at %x\n", count, seen[0].pc, seen[1].pc,
-           seen[2].pc, seen[3].pc, first);
-    /* Whether the two that begin and end it count is the processor's. */
-    report(count >= 4 && count <= 6, "each instruction that completes is a debug interrupt");
+    for (unsigned i = 0; i < STEPS; i++) {
+        in_order &= seen[i].pc == first + 4 * i;
+    }
+    detail("%u steps, from %x on; the first instruction at %x\n", count, seen[0].pc, first);
+    report(count == STEPS && in_order,
+           "each instruction that completes is a debug interrupt, whatever it traps for");
     report(seen[0].events & DBCR0_ICMP, "DBSR[ICMP] says so");
 }
 
