@@ -79,8 +79,7 @@ def boot(chosen):
     if chosen.guest in guests.GUESTS:
         built = _guest_of_boot(chosen, terminal)
     else:
-        named = chosen.image or chosen.guest
-        built = _image_machine(chosen, images.find(named) if named else None)
+        built = _image_machine(chosen, _image_of_boot(chosen))
     if terminal:
         progress.say("Ctrl-A x ends the machine")
     run_session = session.Session(built, terminal=terminal, sinks={"console": _writer(sys.stdout)})
@@ -169,6 +168,14 @@ def _both(one, other):
         one(data)
         other(data)
     return write
+
+
+def _image_of_boot(chosen):
+    """The image that is named; None: one of the user's."""
+    if chosen.guest and chosen.guest not in images.IMAGES:
+        guests.find(chosen.guest)  # which refuses it: the caller has asked for those that there are
+    named = chosen.image or chosen.guest
+    return images.find(named) if named else None
 
 
 def _guest_of_boot(chosen, terminal):

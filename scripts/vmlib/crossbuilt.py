@@ -95,7 +95,7 @@ def _kernel(work, packages):
     fragment = places.GUEST_E500 / "kernel.config"
     words = ["ARCH=powerpc", f"CROSS_COMPILE={PREFIX}", f"O={work}/out", *KERNEL_WORDS]
     _make(work, source, [*words, f"KCONFIG_ALLCONFIG={fragment}", "allnoconfig"])
-    _check(fragment, work / "out" / ".config")
+    check(fragment, work / "out" / ".config")
     _make(work, source, [*words, "vmlinux"])
     return _stripped(work / "out" / "vmlinux")
 
@@ -116,7 +116,7 @@ def _busybox(work, packages):
     fragment, whole = places.GUEST_E500 / "busybox.config", work / "out" / ".config"
     whole.write_text("\n".join((_settings(whole) | _settings(fragment)).values()) + "\n", encoding="utf-8")
     _make(work, source, [*words, "oldconfig"], typed="\n" * 2000)
-    _check(fragment, whole)
+    check(fragment, whole)
     _make(work, source, [*words, "busybox_unstripped"])
     return _stripped(work / "out" / "busybox_unstripped")
 
@@ -128,7 +128,7 @@ def _settings(path):
     return {match[1]: line for match, line in found if match}
 
 
-def _check(fragment, whole):
+def check(fragment, whole):
     """Refuse a configuration that has not taken all of @fragment: what is misspelt or lacks something would be missed silently."""
     have = _settings(whole)
     missing = [line for name, line in _settings(fragment).items()

@@ -6,6 +6,7 @@ Linux there takes longer to come by: cases_10_booke_linux.py, by `make test-long
 
 import json
 import os
+import pathlib
 import re
 import struct
 import subprocess
@@ -42,6 +43,7 @@ REFUSED = {
     "run --host ppc --policy pat=vp -- true": "--policy is for guests of a PC",
     "run --host ppc --parent -- true": "--parent is for guests of a PC",
     "run --host ppc --shadow-pool 96 -- true": "are for --mmu shadow",
+    "boot --host ppc --guest minix": "no guest minix",
     "boot --host ppc --image u-boot --memory 3G": "the guests' memory is too much",
     "run --host ppc --guest u-boot --partition mmu=nested -- true": "host ppc has no nested",
     "run --host ppc --guest u-boot --partition image=xen -- true": "xen does not boot on host ppc",
@@ -179,6 +181,25 @@ def _():
     expect_equal((magic, size, load, entry, image[64:]), (0x27051956, len(code), 0, 0, code), "header and memory")
     expect_equal(sum_of_data, zlib.crc32(code), "sum of the data")
     expect_equal(head_sum, zlib.crc32(image[:4] + bytes(4) + image[8:64]), "sum of the header")
+
+
+@case("a configuration that has not taken a line of what is wanted is refused, and says which")
+def _():
+    wanted = "# Why.\nCONFIG_A=y\nCONFIG_B=3\n# CONFIG_C is not set\n"
+    taken = (("CONFIG_A=y\nCONFIG_B=3\n# CONFIG_C is not set\nCONFIG_D=y\n", ""), ("CONFIG_A=y\nCONFIG_B=3\n", ""),
+             ("CONFIG_A=y\n", "CONFIG_B=3"), ("CONFIG_A=y\nCONFIG_B=4\n", "CONFIG_B=3"), ("CONFIG_B=3\n# CONFIG_A is not set\n", "CONFIG_A=y"),
+             ("CONFIG_A=y\nCONFIG_B=3\nCONFIG_C=y\n", "# CONFIG_C is not set"))
+    with front.scratch() as folder:
+        fragment, whole = pathlib.Path(folder, "part"), pathlib.Path(folder, "whole")
+        fragment.write_text(wanted, encoding="ascii")
+        for text, missing in taken:
+            whole.write_text(text, encoding="ascii")
+            try:
+                crossbuilt.check(fragment, whole)
+                said = ""
+            except status.Failure as failure:
+                said = str(failure)
+            expect(said.endswith(missing) and bool(said) == bool(missing), f"of {text!r} it said {said!r}")
 
 
 @case("members of an archive keep names that are no paths, in order and more than once")
