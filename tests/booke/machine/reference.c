@@ -120,18 +120,29 @@ static int named_place(const struct reference *reference)
 
 /* --- operations --- */
 
+/* What was written is what was there: no change. */
+static bool is_same(const struct reference_entry *one, const struct reference_entry *other)
+{
+    return one->valid == other->valid && one->protect == other->protect && one->tid == other->tid &&
+           one->space == other->space && one->size == other->size && one->page == other->page &&
+           one->attributes == other->attributes && one->frame == other->frame &&
+           one->user_bits == other->user_bits && one->ux == other->ux && one->sx == other->sx &&
+           one->uw == other->uw && one->sw == other->sw && one->ur == other->ur && one->sr == other->sr;
+}
+
 int reference_write(struct reference *reference)
 {
     const struct geometry *geometry = &reference->geometry;
     const uint32_t *mas = reference->registers.mas;
     const int place = named_place(reference);
     struct reference_entry *entry;
+    struct reference_entry before;
 
     if (place < 0) {
         return -1;
     }
     entry = &reference->entry[place];
-    note_change(reference, entry);
+    before = *entry;
     entry->valid = field(mas[1], 32, 32);
     entry->protect = entry->array == 1 && field(mas[1], 33, 33);
     entry->tid = field(mas[1], 34, 47);
@@ -158,7 +169,10 @@ int reference_write(struct reference *reference)
         reference->next_victim[entry->set] =
             field(mas[0], 52, 63) < geometry->ways ? field(mas[0], 52, 63) : 0;
     }
-    note_change(reference, entry);
+    if (!is_same(&before, entry)) {
+        note_change(reference, &before);
+        note_change(reference, entry);
+    }
     return place;
 }
 

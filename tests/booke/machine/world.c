@@ -42,7 +42,7 @@ static void draw_geometries(struct world *world, struct luck *luck)
         world->guest = (struct geometry){ .sets = 1U << luck_below(luck, 4),
                                           .ways = 1 + luck_below(luck, 4),
                                           .large = 1 + luck_below(luck, 5),
-                                          .least = 1,
+                                          .least = 1 + luck_once_in(luck, 4),
                                           .most = 9 + luck_below(luck, 4),
                                           .pids = 1 + luck_below(luck, 3),
                                           .pid_bits = 1 + luck_below(luck, 4),
@@ -50,7 +50,7 @@ static void draw_geometries(struct world *world, struct luck *luck)
         world->host = (struct geometry){ .sets = 2U << luck_below(luck, 2),
                                          .ways = 2 + luck_below(luck, 2),
                                          .large = 4 + luck_below(luck, 3),
-                                         .least = 1,
+                                         .least = 1 + luck_once_in(luck, 4),
                                          .most = 7 + luck_below(luck, 6),
                                          .pids = 2 + luck_below(luck, 2),
                                          .pid_bits = 2 + luck_below(luck, 3),
@@ -188,6 +188,19 @@ void world_load(struct world *world, struct vp *vp)
 
 /* --- operations of the host --- */
 
+/* What went because [hpa, hpa + size_bytes) was forgotten had something of that. */
+static void look_at_forgotten(struct world *world, uint64_t hpa, uint64_t size_bytes)
+{
+    for (unsigned i = 0; i < world->gone_count; i++) {
+        const struct real_entry *gone = &world->gone[i];
+
+        if (gone->real >= hpa + size_bytes || gone->real + (gone->last - gone->first) < hpa) {
+            world_report(world, CHECK_THRIFT, "the real entry of 0x%x goes, and its memory has not changed",
+                         gone->first);
+        }
+    }
+}
+
 /* Every VP of a partition forgets what was made of @bank, or now and then all that it has. */
 static void forget(struct world *world, unsigned partition, const struct bank *bank, bool all)
 {
@@ -218,6 +231,9 @@ static void change_memory(struct world *world, const struct vp *vp, const struct
     default: bank->lost = true; break;
     }
     forget(world, vp->partition, &before, op->value & 16);
+    if (!(op->value & 16)) {
+        look_at_forgotten(world, before.hpa + (before.gpa - bank->gpa), before.size_bytes);
+    }
 }
 
 static void move(struct world *world, struct vp *vp, unsigned to)

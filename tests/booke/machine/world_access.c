@@ -6,6 +6,8 @@
 
 #define TRIES 8
 #define PARTS 3
+#define PATIENCE                                                                                             \
+    8 /* fills after a large page was evicted, until a large page may be asked for where there is no room */
 
 static const char *const kind_names[] = { "load", "store", "fetch" };
 
@@ -289,15 +291,22 @@ static enum end count_end(struct world *world, enum vmmu_booke_fill fill)
 static enum end fill(struct world *world, struct vp *vp, const struct part *part, uint32_t at)
 {
     const struct vmmu_booke_attempt attempt = { vp->state, (enum vmmu_booke_kind)part->kind, part->ea, at };
-    const bool room = has_room(world, vp);
+    struct cpu *cpu = &world->cpu[vp->processor];
+    const bool room = has_room(world, vp) || cpu->fills_since_eviction > PATIENCE;
+    const unsigned made = world->made;
     struct vmmu_booke_result result = { 0 };
     enum vmmu_booke_fill filled;
 
     world->filling = vp;
     world->filling_mixed = is_mixed(vp);
     world->violated = false;
-    filled = vmmu_booke_fill(&vp->booke, &world->cpu[vp->processor].real, &attempt, &result);
+    filled = vmmu_booke_fill(&vp->booke, &cpu->real, &attempt, &result);
     world->filling = NULL;
+    cpu->fills_since_eviction += filled == VMMU_BOOKE_FILLED;
+    if (world->made - made != (filled == VMMU_BOOKE_FILLED)) {
+        world_report(world, CHECK_THRIFT, "vp %u: %s of 0x%x makes %u entries", number_of(world, vp),
+                     kind_names[part->kind], part->ea, world->made - made);
+    }
     compare_fill(world, vp, &attempt, filled);
     if (filled != VMMU_BOOKE_FILLED) {
         compare_result(world, vp, part, &result);

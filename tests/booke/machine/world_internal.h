@@ -31,6 +31,7 @@ struct cpu {
     struct vmmu_booke_state loaded_state;
     uint32_t loaded_pid[VMMU_BOOKE_PIDS]; /* the guest's, when it was asked */
     uint32_t generation;
+    unsigned fills_since_eviction; /* of a large page by another */
 };
 
 struct world {

@@ -119,6 +119,31 @@ void world_look_for_doubles(struct world *world, const struct cpu *cpu)
     }
 }
 
+/* What is written over was in the way, or there was no other place. */
+static void look_at_evicted(struct world *world, struct cpu *cpu, unsigned place,
+                            const struct real_entry *entry)
+{
+    const unsigned small = world->host.sets * world->host.ways;
+    const unsigned first = place < small ? place / world->host.ways * world->host.ways : small;
+    const unsigned end = place < small ? first + world->host.ways : cpu->model.entries;
+    const struct real_entry *before = &cpu->model.entry[place];
+
+    if (!before->valid || !entry->valid) {
+        return;
+    }
+    cpu->fills_since_eviction = place < small ? cpu->fills_since_eviction : 0;
+    if (before->first <= entry->last && entry->first <= before->last) {
+        return;
+    }
+    for (unsigned i = first; i < end; i++) {
+        if (!cpu->model.entry[i].valid) {
+            world_report(world, CHECK_THRIFT,
+                         "the real entry of 0x%x is written over by 0x%x, and a place is free", before->first,
+                         entry->first);
+        }
+    }
+}
+
 static void on_write(void *context, const struct vmmu_booke_mas *mas)
 {
     struct cpu *cpu = context;
@@ -145,6 +170,7 @@ static void on_write(void *context, const struct vmmu_booke_mas *mas)
     if (!before.valid && !entry.valid) {
         world_report(world, CHECK_THRIFT, "a real entry is invalidated that is not valid");
     }
+    look_at_evicted(world, cpu, (unsigned)place, &entry);
     cpu->model.entry[place] = entry;
     if (entry.valid) {
         look_at_new(world, &entry);
