@@ -164,6 +164,24 @@ static void test_a_guest_with_more_pids_has_a_space_for_all_of_them(void **state
     EXPECT_EQ(real_cpu_access(&cpu, 0, LOAD, 0x2000), FAULTS);
 }
 
+static void test_a_change_of_any_of_three_pids_is_another_private_space(void **state)
+{
+    static const enum vmmu_booke_register registers[] = { VMMU_BOOKE_PID0, VMMU_BOOKE_PID1, VMMU_BOOKE_PID2 };
+
+    (void)state;
+    for (unsigned changed = 0; changed < 3; changed++) {
+        for (unsigned i = 0; i < 3; i++) {
+            vmmu_booke_set(&guest->booke, registers[i], 4 + i);
+        }
+        map(0, 4 + changed, 0x1000, 0x10000);
+        real_cpu_enter(&cpu, 0, supervisor);
+        EXPECT_EQ(real_cpu_access(&cpu, 0, LOAD, 0x1000), 4 * GIB + 0x10000);
+        vmmu_booke_set(&guest->booke, registers[changed], 9);
+        real_cpu_enter(&cpu, 0, supervisor);
+        EXPECT_EQ(real_cpu_access(&cpu, 0, LOAD, 0x1000), FAULTS);
+    }
+}
+
 static void test_private_spaces_take_each_other_s_places_in_turn(void **state)
 {
     (void)state;
@@ -348,6 +366,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_address_spaces_are_apart, start, finish),
         cmocka_unit_test_setup_teardown(test_another_vp_s_turn_flushes_nothing, start, finish),
         cmocka_unit_test_setup_teardown(test_a_guest_with_more_pids_has_a_space_for_all_of_them, start,
+                                        finish),
+        cmocka_unit_test_setup_teardown(test_a_change_of_any_of_three_pids_is_another_private_space, start,
                                         finish),
         cmocka_unit_test_setup_teardown(test_private_spaces_take_each_other_s_places_in_turn, start, finish),
         cmocka_unit_test_setup_teardown(test_fetches_and_data_of_two_address_spaces_are_apart, start, finish),
