@@ -72,6 +72,8 @@
 #define PPC_DBSR_IDE    0x80000000 /* the event came while MSR[DE] was clear */
 #define PPC_DBSR_EVENTS 0x0fff8000 /* what may interrupt, with IDM and MSR[DE] */
 
+#define PPC_L1CSR0_CUL  0x00000400 /* a lock could not be had */
+
 #define PPC_IVPR_BITS   0xffff0000
 #define PPC_IVOR_BITS   0x0000fff0
 

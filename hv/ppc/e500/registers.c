@@ -135,6 +135,9 @@ void e500_run_msr_changes(struct vp_arch *arch)
     const bool steps = e500_steps(arch);
 
     arch->core.run_msr = e500_run_msr(arch);
+    if (current != arch) {
+        return;
+    }
     SPR_WRITE(SPR_DBCR0, steps ? PPC_DBCR0_IDM | (arch->core.dbcr0 & STEPS) : 0);
     SPR_WRITE(SPR_IVOR0 + VECTOR_PROGRAM,
               (uintptr_t)(steps ? vector_program_stepping : vector_program_quick) & PPC_IVOR_BITS);

@@ -46,15 +46,26 @@ static bool translation_trap(struct vp_arch *arch, enum vmmu_booke_kind kind, ui
     return ppc_leave(arch, left);
 }
 
+/* A cache-locking instruction, which traps for it runs in problem state: nothing is locked for anybody, and L1CSR0 says so. */
+static bool lock_trap(struct vp_arch *arch, uint32_t esr)
+{
+    if (arch->core.msr & MSR_PR && !(arch->core.msr & PPC_MSR_UCLE)) {
+        arch->core.esr = esr;
+        arch->core.dear = SPR_READ(SPR_DEAR);
+        ppc_take(arch, VECTOR_DATA_STORAGE, arch->core.pc);
+    } else {
+        arch->core.l1csr0 |= PPC_L1CSR0_CUL;
+        ppc_step_over(arch);
+    }
+    return true;
+}
+
 static bool data_trap(struct vp_arch *arch)
 {
     const uint32_t esr = SPR_READ(SPR_ESR);
 
     if (esr & (PPC_ESR_DLK | PPC_ESR_ILK)) {
-        arch->core.esr = esr;
-        arch->core.dear = SPR_READ(SPR_DEAR);
-        ppc_take(arch, VECTOR_DATA_STORAGE, arch->core.pc);
-        return true;
+        return lock_trap(arch, esr);
     }
     return translation_trap(arch, esr & PPC_ESR_ST ? VMMU_BOOKE_STORE : VMMU_BOOKE_LOAD, SPR_READ(SPR_DEAR));
 }

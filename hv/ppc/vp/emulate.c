@@ -6,6 +6,8 @@
 #include "hv/ppc/vp/ppc.h"
 #include "hv/vp/serial.h"
 
+#define BLOCK_BYTES UINT32_C(32) /* of a cache */
+
 /* One instruction's accesses. */
 struct accesses {
     struct vp_arch *arch;
@@ -35,6 +37,7 @@ bool ppc_fetch(struct vp_arch *arch, uint32_t *word)
     at = mmu_at(arch->vp->partition, result.gpa, sizeof *word);
     if (at) {
         __builtin_memcpy(word, at, sizeof *word);
+        *word = result.attributes & VMMU_MAS2_E ? __builtin_bswap32(*word) : *word;
     }
     return at;
 }
@@ -118,12 +121,7 @@ static enum vp_next perform(struct vp_arch *arch, const struct ppc_insn *insn)
     enum vmmu_status status;
 
     switch (ppc_insn_perform(insn, arch->core.gpr, &bus, &status)) {
-    case PPC_INSN_DONE:
-        arch->core.pc += 4;
-        if (e500_steps(arch)) {
-            ppc_stepped(arch);
-        }
-        break;
+    case PPC_INSN_DONE: ppc_step_over(arch); break;
     case PPC_INSN_ALIGNMENT:
         arch->core.dear = ppc_insn_address(insn, arch->core.gpr);
         arch->core.esr = ppc_insn_is_store(insn) ? PPC_ESR_ST : 0;
@@ -135,6 +133,39 @@ static enum vp_next perform(struct vp_arch *arch, const struct ppc_insn *insn)
         serial_pump(arch->vp->partition);
     }
     return VP_RESUME;
+}
+
+/* dcbz, which only memory serves. False: none is there. */
+static bool zero_block(struct vp_arch *arch, const struct ppc_insn *insn)
+{
+    struct accesses accesses = { .arch = arch };
+    const uint32_t ea = ppc_insn_address(insn, arch->core.gpr) & ~(BLOCK_BYTES - 1);
+    void *at;
+
+    if (!reach(&accesses, VMMU_BOOKE_STORE, ea)) {
+        ppc_translation_fault(arch, &accesses.attempt, &accesses.result);
+        return true;
+    }
+    at = mmu_writable_at(arch->vp->partition, accesses.result.gpa, BLOCK_BYTES);
+    if (!at) {
+        return false;
+    }
+    __builtin_memset(at, 0, BLOCK_BYTES);
+    mmu_wrote(arch->vp->partition, accesses.result.gpa, BLOCK_BYTES);
+    ppc_step_over(arch);
+    return true;
+}
+
+/* What reaches a device so natively, does nothing that we knew; of a user's program the guest's supervisor hears. */
+static enum vp_next give_up(struct vp_arch *arch, uint32_t word)
+{
+    if (arch->core.msr & MSR_PR) {
+        ppc_program(arch, PPC_ESR_PIL);
+        return VP_RESUME;
+    }
+    ppc_give_up(arch, "the guest's instruction %08x at %08x reaches a device in a way that is not known",
+                word, arch->core.pc);
+    return VP_STOP;
 }
 
 enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit)
@@ -154,11 +185,12 @@ enum vp_next arch_vp_emulate(struct vp *vp, const struct exit *exit)
     } else if (!ppc_fetch(arch, &word)) {
         return VP_RESUME;
     }
-    if (!ppc_insn_decode(word, &insn)) {
-        ppc_give_up(arch, "the guest's instruction %08x at %08x reaches a device in a way that is not known",
-                    word, arch->core.pc);
-        return VP_STOP;
-    }
     vp->counters.insn_emulated++;
+    if (!ppc_insn_decode(word, &insn)) {
+        return give_up(arch, word);
+    }
+    if (insn.operation == PPC_ZERO_BLOCK && zero_block(arch, &insn)) {
+        return VP_RESUME;
+    }
     return perform(arch, &insn);
 }

@@ -28,6 +28,14 @@ void ppc_take(struct vp_arch *arch, unsigned vector, uint32_t back)
     }
 }
 
+void ppc_step_over(struct vp_arch *arch)
+{
+    arch->core.pc += 4;
+    if (e500_steps(arch)) {
+        ppc_stepped(arch);
+    }
+}
+
 void ppc_stepped(struct vp_arch *arch)
 {
     if (!(arch->core.dbcr0 & PPC_DBCR0_ICMP)) {
@@ -133,10 +141,14 @@ bool arch_vp_wakes(struct vp *vp)
 
 /* --- timers --- */
 
+/* Later than this is never: some years. */
+#define TICKS_MOST (UINT64_C(1) << 56)
+
 /* The partition's clock goes on by @ticks of the time base from now on. */
 static uint64_t when(const struct partition *partition, uint64_t ticks)
 {
-    return clock_add(partition_clock_ns(partition), clock_ns_of(ticks) + 1);
+    return ticks < TICKS_MOST ? clock_add(partition_clock_ns(partition), clock_ns_of(ticks) + 1)
+                              : CLOCK_NEVER;
 }
 
 void ppc_look_at_timers(struct vp_arch *arch)

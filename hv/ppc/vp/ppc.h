@@ -127,6 +127,9 @@ void ppc_program(struct vp_arch *arch, uint32_t esr);
 /* The same of a trap instruction whose condition holds. */
 void ppc_trap_instruction(struct vp_arch *arch, uint32_t esr);
 
+/* An instruction that has been performed for the guest under the partition's lock is behind it. */
+void ppc_step_over(struct vp_arch *arch);
+
 /* An instruction has been completed for a guest that steps: its debug interrupt, even if the instruction has cleared MSR[DE]. */
 void ppc_stepped(struct vp_arch *arch);
 
