@@ -204,7 +204,12 @@ enum vmmu_booke_register {
     VMMU_BOOKE_HID0,    /* of it, EN_MAS7_UPDATE alone matters here */
 };
 
-/* Write a register: bits, and PID registers, that the processor has not are dropped. */
+/**
+ * Write a register: bits, and PID registers, that the processor has not are dropped.
+ *
+ * Spec: e500 Core Family Reference Manual "MMU Assist Registers (MAS0-MAS7)", "Process ID Registers (PID0-PID2)", "MMU Control and
+ * Status Register 0 (MMUCSR0)".
+ */
 void vmmu_booke_set(struct vmmu_booke *booke, enum vmmu_booke_register which, uint32_t value);
 
 /**
@@ -279,7 +284,10 @@ struct vmmu_booke_result {
 /**
  * Translate @ea for @access by the PID registers, changing nothing. Of several entries that match, which the architecture forbids,
  * the one of the lowest index counts.
+ *
+ * Spec: e500 Core Family Reference Manual "Virtual Addresses", "Permission Attributes", "Exception Syndrome Register (ESR)".
  */
+VMMU_MUST_USE
 struct vmmu_booke_result vmmu_booke_translate(const struct vmmu_booke *booke, uint32_t ea,
                                               struct vmmu_booke_access access);
 
@@ -401,7 +409,7 @@ size_t vmmu_booke_spaces_memory_bytes(const struct vmmu_booke_config *config);
  * Set up a processor's TLB, of which guests have no entry yet. @memory is borrowed, @host is copied.
  *
  * Returns VMMU_OK; VMMU_INVALID: too little or unaligned memory, or a processor on which guests could not be sure to get on: it
- * must have two PID registers, array 0 of 4 KiB pages in two ways (three, if there is only one set), and array 1 of any size, of
+ * must have 32 to 36 bits of physical address, two PID registers, array 0 of 4 KiB pages in two ways (three, if there is only one set), and array 1 of any size, of
  * which at least three entries are not kept.
  */
 VMMU_MUST_USE
@@ -425,6 +433,8 @@ void vmmu_booke_detach(struct vmmu_booke *booke, struct vmmu_booke_real *real);
  * What the PID registers must hold for @booke, as it is, in @state. To be asked when the VP is switched to, and whenever a PID
  * register of the guest's, the state, or real->generation has changed; costs a few loads where the shadow PIDs are known. May take
  * shadow PIDs, and what was made under them, from other spaces where they run out.
+ *
+ * Spec: e500 Core Family Reference Manual "Process ID Registers (PID0-PID2)".
  */
 struct vmmu_booke_pids vmmu_booke_enter(struct vmmu_booke *booke, struct vmmu_booke_real *real,
                                         struct vmmu_booke_state state);
@@ -451,6 +461,7 @@ enum vmmu_booke_fill {
  * its memory and the processor, in a free place or over the next victim. A smaller one where the guest's entries overlap, or where
  * all large entries are in use and turned over too fast. @result is set if no entry was made.
  */
+VMMU_MUST_USE
 enum vmmu_booke_fill vmmu_booke_fill(struct vmmu_booke *booke, struct vmmu_booke_real *real,
                                      const struct vmmu_booke_attempt *attempt,
                                      struct vmmu_booke_result *result);

@@ -3,10 +3,12 @@
  */
 #include "lib/booke/real.h"
 
-#define LEAST_LARGE    3 /* an instruction's fetch and two pages of data */
-#define LEAST_PIDS     2 /* a TID's own shadow PID, and that of TID 0 */
-#define LEAST_PID_BITS 2 /* three shadow PIDs besides 0 */
-#define MOST_PID_BITS  8
+#define LEAST_LARGE         3 /* an instruction's fetch and two pages of data */
+#define LEAST_PIDS          2 /* a TID's own shadow PID, and that of TID 0 */
+#define LEAST_PID_BITS      2 /* three shadow PIDs besides 0 */
+#define MOST_PID_BITS       8
+#define LEAST_PHYSICAL_BITS 32
+#define MOST_PHYSICAL_BITS  36 /* MAS7 has four of them */
 
 _Static_assert(1 << MOST_PID_BITS == VMMU_BOOKE_SHADOWS,
                "as many shadow PIDs as a TID of eight bits can name");
@@ -18,7 +20,8 @@ _Static_assert(1 << MOST_PID_BITS == VMMU_BOOKE_SHADOWS,
 static bool is_enough(const struct vmmu_booke_config *config, const struct vmmu_booke_array *small,
                       const struct vmmu_booke_array *large)
 {
-    return config->pids >= LEAST_PIDS && config->pid_bits >= LEAST_PID_BITS && !small->any_size &&
+    return config->physical_bits >= LEAST_PHYSICAL_BITS && config->physical_bits <= MOST_PHYSICAL_BITS &&
+           config->pids >= LEAST_PIDS && config->pid_bits >= LEAST_PID_BITS && !small->any_size &&
            small->least_size == SMALL_SIZE && small->most_size == SMALL_SIZE && large->any_size &&
            small->ways >= (small->sets == 1 ? 3 : 2) && large->entries >= LEAST_LARGE;
 }

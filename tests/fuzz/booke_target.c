@@ -169,7 +169,7 @@ static void drive(struct input *input, struct vmmu_booke *booke, struct vmmu_boo
         vmmu_booke_set(booke, (enum vmmu_booke_register)input_below(input, VMMU_BOOKE_HID0 + 1), value);
         (void)vmmu_booke_write(booke);
         (void)vmmu_booke_enter(booke, real, attempt.state);
-        (void)vmmu_booke_fill(booke, real, &attempt, &result);
+        FUZZ_CHECK(vmmu_booke_fill(booke, real, &attempt, &result) <= VMMU_BOOKE_DENIED);
         vmmu_booke_read(booke);
         vmmu_booke_search(booke, value);
         if (value & 64) {

@@ -332,6 +332,8 @@ static void test_a_fill_for_a_state_not_entered_may_take_a_shadow_pid_and_says_s
 
 static void test_a_vp_that_leaves_leaves_nothing(void **state)
 {
+    uint32_t generation;
+
     (void)state;
     (void)real_cpu_attach(&cpu, 1);
     start_guest(1);
@@ -340,7 +342,9 @@ static void test_a_vp_that_leaves_leaves_nothing(void **state)
     EXPECT_EQ(real_cpu_access(&cpu, 0, LOAD, 0x1000), 4 * GIB + 0x10000);
     real_cpu_enter(&cpu, 1, supervisor);
     EXPECT_EQ(real_cpu_access(&cpu, 1, LOAD, 0x1000), 8 * GIB + 0x30000);
+    generation = cpu.real.generation;
     vmmu_booke_detach(&guest->booke, &cpu.real);
+    EXPECT(cpu.real.generation != generation);
     EXPECT_EQ(real_cpu_valid(&cpu), 1);
     EXPECT_EQ(real_cpu_access(&cpu, 1, LOAD, 0x1000), 8 * GIB + 0x30000);
     EXPECT_EQ(guest->booke.entries[TLB1_INDEX(0)].made, 0);
