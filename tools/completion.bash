@@ -41,7 +41,7 @@ _vmmu() {
     elif [[ $option == --* && -n $(_vmmu_values "$option" "${COMP_WORDS[1]}") ]]; then
         words=$(_vmmu_values "$option" "${COMP_WORDS[1]}")
     elif [ "${COMP_WORDS[1]}" = live ] && [ "$COMP_CWORD" -eq 3 ] && [[ $word != -* ]]; then
-        words='stop go dump walk maps explain check'
+        words='stop go dump walk maps explain check tlb'
     elif [[ $word == -* ]]; then
         words=$(_vmmu_options "${COMP_WORDS[0]}" "${COMP_WORDS[1]}")
     fi

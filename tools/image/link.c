@@ -19,6 +19,9 @@
 /* Lines that nobody asked for, and may stand before an answer. */
 #define FOREIGN_MOST  64
 
+/* An answer may have a line for each entry of two TLBs. */
+#define LINES_MOST    4096
+
 #define IDLE_MS       10000
 #define LINE_MS       120000
 #define READ_AT_ONCE  0x10000
@@ -229,6 +232,27 @@ static bool take_text(struct link *link, const char *request, char *answer, size
 bool link_text(struct link *link, const char *request, char *answer, size_t room, struct complaint *complaint)
 {
     return link_ask(link, request, complaint) && take_text(link, request, answer, room, complaint);
+}
+
+bool link_lines(struct link *link, const char *request, void (*take)(void *context, const char *line),
+                void *context, struct complaint *complaint)
+{
+    const char *line = "";
+    bool begun = false;
+
+    if (!link_ask(link, request, complaint))
+        return false;
+    for (unsigned i = 0; i < LINES_MOST; i++) {
+        if (!link_line(link, DOCUMENT_MOST, &line, complaint))
+            return false;
+        if (line[0] == '\0' && begun)
+            return true;
+        if (line[0] != '{' && line[0] != '\0') {
+            begun = true;
+            take(context, line);
+        }
+    }
+    return complain(complaint, "the hypervisor does not come to the end of its answer to \"%.40s\"", request);
 }
 
 static bool begins(const char *line, const char *beginning)

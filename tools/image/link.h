@@ -46,6 +46,10 @@ bool link_line(struct link *link, size_t most, const char **line, struct complai
 bool link_text(struct link *link, const char *request, char *answer, size_t room,
                struct complaint *complaint);
 
+/* Ask @request, whose answer is text, and @take each line of it; others are passed over as by link_text(). */
+bool link_lines(struct link *link, const char *request, void (*take)(void *context, const char *line),
+                void *context, struct complaint *complaint);
+
 /*
  * Ask @request, whose answer is a line of JSON that begins with @beginning, up to any blanks: other lines are passed over. It
  * stands until the next call on @link.

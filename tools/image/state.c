@@ -31,6 +31,20 @@ static struct json_object *parse(const char *text, size_t size_bytes, struct com
     return document;
 }
 
+/* Nobody who reads an image could make anything of a machine without tables: to refuse it here is to say why once. */
+static bool has_tables(struct json_object *state, struct complaint *complaint)
+{
+    const char *backend;
+
+    if (json_get_text(state, "backend", &backend) && strcmp(backend, "e500") == 0) {
+        return complain(complaint,
+                        "it runs on an e500, where a guest fills a TLB by instructions of its own and "
+                        "no processor reads tables: `vmmu live SOCKET walk ADDRESS` and `vmmu live "
+                        "SOCKET tlb` show that TLB");
+    }
+    return true;
+}
+
 struct json_object *image_state_parse(const char *text, size_t size_bytes, struct complaint *complaint)
 {
     struct json_object *document;
@@ -48,6 +62,10 @@ struct json_object *image_state_parse(const char *text, size_t size_bytes, struc
     if (!json_get_number(document, "vmmu_state", &version) || version != 1 ||
         json_get_array(document, "partitions") == NULL) {
         (void)complain(complaint, "the hypervisor's state is not of version 1, or has no partitions");
+        json_object_put(document);
+        return NULL;
+    }
+    if (!has_tables(document, complaint)) {
         json_object_put(document);
         return NULL;
     }

@@ -12,7 +12,10 @@
 
 #include "tools/ui/complain.h"
 
-/* JSON text of @size_bytes, zeros behind it allowed. NULL and *complaint if it is not such a document. */
+/*
+ * JSON text of @size_bytes, zeros behind it allowed. NULL and *complaint if it is not such a document, or one of a machine
+ * without page tables.
+ */
 struct json_object *image_state_parse(const char *text, size_t size_bytes, struct complaint *complaint);
 
 /* Member @index of the array `partitions`; NULL and *complaint if there is none. */

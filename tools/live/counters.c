@@ -7,6 +7,7 @@
 
 const char *const counter_group_names[COUNTER_GROUPS] = {
     [COUNTER_EXITS] = "EXITS",
+    [COUNTER_TRAPS] = "TRAPS",
     [COUNTER_VPS] = "PROCESSORS",
     [COUNTER_MMU] = "MMU",
 };
@@ -79,13 +80,13 @@ static void add(struct counters *counters, enum counter_group group, const char 
     counter->value += value;
 }
 
-/* Every number in @object. */
+/* Every number in @object but its own place in an array. */
 static void add_members(struct counters *counters, enum counter_group group, struct json_object *object)
 {
     struct json_object_iterator at;
     struct json_object_iterator end;
 
-    if (!object) {
+    if (!json_object_is_type(object, json_type_object)) {
         return;
     }
     at = json_object_iter_begin(object);
@@ -94,7 +95,8 @@ static void add_members(struct counters *counters, enum counter_group group, str
         const char *const name = json_object_iter_peek_name(&at);
         uint64_t value;
 
-        if (json_object_is_type(json_object_iter_peek_value(&at), json_type_int) &&
+        if (strcmp(name, "index") != 0 &&
+            json_object_is_type(json_object_iter_peek_value(&at), json_type_int) &&
             json_get_number(object, name, &value)) {
             add(counters, group, name, value);
         }
@@ -125,6 +127,9 @@ static void read_vps(struct counters *counters, struct json_object *vps)
     }
     for (unsigned i = 0; i < counters->count; i++) {
         counters->exits += counters->all[i].value;
+    }
+    for (size_t i = 0; i < count && strcmp(counters->technique, TECHNIQUE_BOOKE) == 0; i++) {
+        add_members(counters, COUNTER_TRAPS, json_object_array_get_idx(vps, i));
     }
     for (size_t i = 0; i < count; i++) {
         add_members(counters, COUNTER_VPS, json_get_object(json_object_array_get_idx(vps, i), "counters"));
@@ -166,8 +171,8 @@ static bool is_plain_line(const char *text)
     return true;
 }
 
-/* JSON and nothing else, in UTF-8: whatever is printed of it may come to a terminal. */
-static struct json_object *parse(const char *text)
+/* Whatever is printed of it may come to a terminal. */
+struct json_object *counters_parse(const char *text)
 {
     const size_t length = strlen(text);
     struct json_tokener *const tokener = json_tokener_new();
@@ -190,7 +195,7 @@ static struct json_object *parse(const char *text)
 bool counters_read(const char *text, struct counters *counters, struct json_object **document,
                    struct complaint *complaint)
 {
-    struct json_object *const parsed = parse(text);
+    struct json_object *const parsed = counters_parse(text);
 
     if (!parsed) {
         return complain(complaint, "the hypervisor's document is no JSON");

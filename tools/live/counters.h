@@ -12,6 +12,7 @@
 
 enum counter_group {
     COUNTER_EXITS, /* by kind */
+    COUNTER_TRAPS, /* Book E: by kind, those among them that are served without an exit */
     COUNTER_VPS,   /* what else virtual processors did */
     COUNTER_MMU,
     COUNTER_GROUPS
@@ -40,8 +41,14 @@ struct counters {
     struct counter all[COUNTERS_MOST]; /* those of one group stand together */
 };
 
+/* The name of the technique that serves guests which fill a TLB themselves: they have no tables. */
+#define TECHNIQUE_BOOKE "booke"
+
 /* The heading of a group: "EXITS". */
 extern const char *const counter_group_names[COUNTER_GROUPS];
+
+/* A line of JSON in UTF-8 and nothing else, fit for a terminal; NULL if @text is none. */
+struct json_object *counters_parse(const char *text);
 
 /* Read @text, a line that begins with a brace. The document, to be put, goes to *document unless that is NULL. */
 bool counters_read(const char *text, struct counters *counters, struct json_object **document,

@@ -15,6 +15,7 @@ static const char *const general[] = { "rax", "rbx", "rcx", "rdx", "rsi", "rdi",
                                        "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip", "rflags" };
 static const char *const control[] = { "cr0", "cr2", "cr3", "cr4", "efer", "xcr0" };
 static const char *const segments[] = { "cs", "ss", "ds", "es", "fs", "gs" };
+static const char *const booke_plain[] = { "pc", "msr", "cr", "lr", "ctr", "xer" };
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static void print_registers(struct json_object *registers, const char *const *names, unsigned count)
@@ -70,20 +71,106 @@ static void print_code(struct json_object *registers)
     printf("\n");
 }
 
-static void print_vp(struct json_object *vp, unsigned index)
+static void print_x86(struct json_object *registers, unsigned index)
 {
-    struct json_object *const registers = json_get_object(vp, "registers");
     uint64_t privilege = 0;
 
-    if (!registers) {
-        return;
-    }
     (void)json_get_number(registers, "cpl", &privilege);
     printf("\n%sVP %u%s, privilege level %" PRIu64 "\n", paint_on(PAINT_HEAD), index, paint_off(), privilege);
     print_registers(registers, general, COUNT(general));
     print_registers(registers, control, COUNT(control));
     print_segments(registers);
     print_code(registers);
+}
+
+/* --- Book E --- */
+
+#define BOOKE_GPRS     32
+#define BOOKE_PER_LINE 4
+#define BOOKE_MSR_PR   0x4000
+
+/* One of 32 bits; *@shown are on the line already. */
+static void print_booke_register(const char *name, uint64_t value, unsigned *shown)
+{
+    char clean[16];
+
+    counters_copy_text(clean, sizeof(clean), name);
+    printf("%s  %s%-7s%s %08" PRIx64, *shown != 0 && *shown % BOOKE_PER_LINE == 0 ? "\n" : "",
+           paint_on(PAINT_DIM), clean, paint_off(), value);
+    ++*shown;
+}
+
+static void print_booke_general(struct json_object *registers, struct json_object *gpr)
+{
+    unsigned shown = 0;
+
+    for (unsigned i = 0; i < BOOKE_GPRS; i++) {
+        char name[8];
+        uint64_t value = 0;
+
+        (void)snprintf(name, sizeof(name), "r%u", i);
+        (void)json_number_of(json_object_array_get_idx(gpr, i), &value);
+        print_booke_register(name, value, &shown);
+    }
+    for (unsigned i = 0; i < COUNT(booke_plain); i++) {
+        uint64_t value = 0;
+
+        (void)json_get_number(registers, booke_plain[i], &value);
+        print_booke_register(booke_plain[i], value, &shown);
+    }
+    printf("\n");
+}
+
+static bool is_plain(const char *name)
+{
+    for (unsigned i = 0; i < COUNT(booke_plain); i++) {
+        if (strcmp(booke_plain[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Special registers by the names that the hypervisor gives them, those of 0 left out: there are some eighty. */
+static void print_booke_special(struct json_object *registers)
+{
+    struct json_object_iterator at = json_object_iter_begin(registers);
+    const struct json_object_iterator end = json_object_iter_end(registers);
+    unsigned shown = 0;
+
+    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+        const char *const name = json_object_iter_peek_name(&at);
+        uint64_t value = 0;
+
+        if (!is_plain(name) && json_get_number(registers, name, &value) && value != 0) {
+            print_booke_register(name, value, &shown);
+        }
+    }
+    printf("%s", shown != 0 ? "\n" : "");
+}
+
+static void print_booke(struct json_object *registers, struct json_object *gpr, unsigned index)
+{
+    uint64_t msr = 0;
+
+    (void)json_get_number(registers, "msr", &msr);
+    printf("\n%sVP %u%s, %s\n", paint_on(PAINT_HEAD), index, paint_off(),
+           msr & BOOKE_MSR_PR ? "user" : "supervisor");
+    print_booke_general(registers, gpr);
+    print_booke_special(registers);
+    print_code(registers);
+}
+
+static void print_vp(struct json_object *vp, unsigned index)
+{
+    struct json_object *const registers = json_get_object(vp, "registers");
+    struct json_object *const gpr = json_get_array(registers, "gpr");
+
+    if (gpr) {
+        print_booke(registers, gpr, index);
+    } else if (registers) {
+        print_x86(registers, index);
+    }
 }
 
 /* Those of @group that are not zero. */
@@ -123,6 +210,9 @@ void glance_print(const char *socket, struct json_object *document, const struct
         print_vp(json_object_array_get_idx(vps, i), i);
     }
     for (unsigned group = 0; group < COUNTER_GROUPS; group++) {
+        if (group == COUNTER_TRAPS && strcmp(counters->technique, TECHNIQUE_BOOKE) != 0) {
+            continue;
+        }
         print_group(counters, (enum counter_group)group);
     }
 }

@@ -13,6 +13,7 @@
 #include "tools/live/dump.h"
 #include "tools/live/glance.h"
 #include "tools/live/held.h"
+#include "tools/live/tlb.h"
 #include "tools/ui/json.h"
 #include "tools/ui/options.h"
 #include "tools/ui/paint.h"
@@ -41,6 +42,10 @@ static const char manual[] =
     "  dump FILE  a dump for the other commands, while the guest stands still\n"
     "  walk, maps, explain, check\n"
     "             that command with SOCKET for its image, while the guest stands still\n"
+    "  tlb        on host ppc: the TLB that the guest fills, and what the processor has of it\n"
+    "\n"
+    "On host ppc there are no page tables: walk ADDRESS shows the TLBs' entries for it, with --cpu\n"
+    "and --partition; maps, explain, check and dump are refused.\n"
     "\n"
     "Examples:\n"
     "  vmmu live /tmp/guest\n"
@@ -218,6 +223,48 @@ static int look(struct live_options *options)
     return held_while(options->socket, run_command, options);
 }
 
+/* --- where guests fill a TLB --- */
+
+static struct tlb_question question_of(const struct live_options *options)
+{
+    return (struct tlb_question){ .socket = options->socket,
+                                  .partition = options->partition == LIVE_ALL ? 0 : options->partition,
+                                  .json = options->ui.json,
+                                  .words = options->words,
+                                  .word_count = options->word_count };
+}
+
+static bool has_tlb(const struct live_options *options)
+{
+    struct complaint complaint;
+    bool has;
+
+    if (!tlb_is_guests(options->socket, &has, &complaint)) {
+        give_up(COMMAND_INPUT, "%s: %s", options->socket, complaint.text);
+    }
+    return has;
+}
+
+static int walk_tlb(void *context)
+{
+    return tlb_walk(question_of(context));
+}
+
+static int walk(struct live_options *options)
+{
+    return held_while(options->socket, has_tlb(options) ? walk_tlb : run_command, options);
+}
+
+static int list_tlb(struct live_options *options)
+{
+    if (!has_tlb(options)) {
+        give_up(COMMAND_INPUT,
+                "%s: its guests have page tables, and the TLB is the processor's own; see walk and maps",
+                options->socket);
+    }
+    return tlb_list(question_of(options));
+}
+
 /* --- the command --- */
 
 static const struct verb {
@@ -225,8 +272,8 @@ static const struct verb {
     int words; /* that follow it; -1: any */
     int (*run)(struct live_options *options);
 } verbs[] = {
-    { "stop", 0, stop },  { "go", 0, go },         { "dump", 1, dump },   { "walk", -1, look },
-    { "maps", -1, look }, { "explain", -1, look }, { "check", -1, look },
+    { "stop", 0, stop },  { "go", 0, go },         { "dump", 1, dump },   { "walk", -1, walk },
+    { "maps", -1, look }, { "explain", -1, look }, { "check", -1, look }, { "tlb", -1, list_tlb },
 };
 
 static int run_verb(struct live_options *options)

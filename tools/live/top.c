@@ -177,7 +177,9 @@ static void print_block(FILE *out, const struct top *top, unsigned rows)
                                            : "   [q] end [s] by speed");
     share_rows(&top->rates, rows, most);
     for (unsigned group = 0; group < COUNTER_GROUPS; group++) {
-        print_group(out, &top->rates, (enum counter_group)group, most[group]);
+        if (top->rates.count[group] != 0 || group != COUNTER_TRAPS) {
+            print_group(out, &top->rates, (enum counter_group)group, most[group]);
+        }
     }
 }
 
@@ -185,7 +187,7 @@ static void print_block(FILE *out, const struct top *top, unsigned rows)
 
 static void print_json(const struct top *top)
 {
-    static const char *const keys[COUNTER_GROUPS] = { "exits", "processors", "mmu" };
+    static const char *const keys[COUNTER_GROUPS] = { "exits", "traps", "processors", "mmu" };
     const struct counters *const now = last_look(top);
     struct json_object *const line = json_object_new_object();
 

@@ -56,19 +56,25 @@ static bool number_of_text(const char *text, uint64_t *value)
     return true;
 }
 
-bool json_get_number(struct json_object *object, const char *key, uint64_t *value)
+bool json_number_of(struct json_object *found, uint64_t *value)
 {
-    struct json_object *found = member(object, key, json_type_int);
-
-    if (found) {
+    if (json_object_is_type(found, json_type_int)) {
         if (json_object_get_int64(found) < 0) {
             return false;
         }
         *value = json_object_get_uint64(found);
         return true;
     }
-    found = member(object, key, json_type_string);
-    return found && number_of_text(json_object_get_string(found), value);
+    return json_object_is_type(found, json_type_string) &&
+           number_of_text(json_object_get_string(found), value);
+}
+
+bool json_get_number(struct json_object *object, const char *key, uint64_t *value)
+{
+    struct json_object *found = NULL;
+
+    return json_object_is_type(object, json_type_object) && json_object_object_get_ex(object, key, &found) &&
+           json_number_of(found, value);
 }
 
 bool json_get_text(struct json_object *object, const char *key, const char **value)

@@ -26,4 +26,7 @@ bool json_get_text(struct json_object *object, const char *key, const char **val
 struct json_object *json_get_object(struct json_object *object, const char *key);
 struct json_object *json_get_array(struct json_object *object, const char *key);
 
+/* The same of a value that is not a member: of an array. */
+bool json_number_of(struct json_object *found, uint64_t *value);
+
 #endif

@@ -372,7 +372,7 @@ static void test_an_unknown_backend_is_refused(void **state)
     refused(document, "\"backend\" of the hypervisor's state is a word that is not known");
 }
 
-/* A state that is no document is refused when the dump is opened. */
+/* A state that is no document is refused when the dump is opened, and so is one of a machine without tables. */
 static void refused_text(const char *text, const char *words)
 {
     struct bytes core = dump_of(text);
@@ -398,6 +398,12 @@ static void test_a_state_that_is_not_json_or_of_another_version_is_refused(void 
     refused_text(deep, "not JSON");
     memset(deep, ' ', sizeof(deep) - 1);
     refused_text(deep, "not JSON");
+}
+
+static void test_a_machine_whose_guests_fill_a_tlb_is_refused_with_what_shows_it(void **state)
+{
+    (void)state;
+    refused_text("{\"vmmu_state\":1,\"backend\":\"e500\",\"partitions\":[]}", "vmmu live SOCKET tlb");
 }
 
 static void test_a_partition_that_is_no_object_is_refused(void **state)
@@ -460,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_shadow_tables_of_no_sense_are_refused),
         cmocka_unit_test(test_an_unknown_backend_is_refused),
         cmocka_unit_test(test_a_state_that_is_not_json_or_of_another_version_is_refused),
+        cmocka_unit_test(test_a_machine_whose_guests_fill_a_tlb_is_refused_with_what_shows_it),
         cmocka_unit_test(test_a_partition_that_is_no_object_is_refused),
         cmocka_unit_test(test_a_second_state_is_refused),
         cmocka_unit_test(test_a_dump_of_ours_may_be_read_as_a_mere_core),

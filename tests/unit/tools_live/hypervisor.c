@@ -77,7 +77,7 @@ static void answer(struct other *other, const char *line, FILE *out)
     unsigned long long address;
     unsigned count;
 
-    if (hypervisor_says && strchr("rpsg", line[0]) && strcmp(line, "state\n") != 0) {
+    if (hypervisor_says && strchr("rpsgtw", line[0]) && strcmp(line, "state\n") != 0) {
         fprintf(out, "%s\n\n", hypervisor_says);
     } else if (sscanf(line, "read %llx %u\n", &address, &count) == 2) {
         answer_read(other, address, count, out);

@@ -65,6 +65,30 @@ static void test_what_the_document_says_of_the_whole_is_known(void **state)
     EXPECT(!counters_find(&counters, COUNTER_MMU, "fills")->level);
 }
 
+#define TRAPPED(technique)                                                                                   \
+    "{\"vmmu\":1,\"backend\":\"e500\",\"mmu\":{\"technique\":\"" technique "\"},\"vps\":["                   \
+    "{\"index\":1,\"counters\":{\"exits\":{\"memory\":2}},\"rfi\":5,\"tlbwe\":3,\"registers\":{}},"          \
+    "{\"index\":2,\"counters\":{},\"rfi\":1},3]}"
+
+static void test_traps_of_book_e_are_counted_by_kind_and_are_no_exits(void **state)
+{
+    const struct counters counters = read_sound(TRAPPED("booke"));
+
+    (void)state;
+    EXPECT_EQ(counters.exits, 2);
+    EXPECT_EQ(value_of(&counters, COUNTER_TRAPS, "rfi"), 6);
+    EXPECT_EQ(value_of(&counters, COUNTER_TRAPS, "tlbwe"), 3);
+    EXPECT(counters_find(&counters, COUNTER_TRAPS, "index") == NULL);
+}
+
+static void test_what_other_processors_count_beside_is_no_trap(void **state)
+{
+    const struct counters counters = read_sound(TRAPPED("shadow"));
+
+    (void)state;
+    EXPECT(counters_find(&counters, COUNTER_TRAPS, "rfi") == NULL);
+}
+
 static void test_names_give_no_orders_to_a_terminal(void **state)
 {
     const struct counters counters =
@@ -206,6 +230,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counters_of_all_virtual_processors_are_summed),
         cmocka_unit_test(test_what_the_document_says_of_the_whole_is_known),
+        cmocka_unit_test(test_traps_of_book_e_are_counted_by_kind_and_are_no_exits),
+        cmocka_unit_test(test_what_other_processors_count_beside_is_no_trap),
         cmocka_unit_test(test_names_give_no_orders_to_a_terminal),
         cmocka_unit_test(test_documents_that_are_none_are_refused),
         cmocka_unit_test(test_what_is_of_the_wrong_type_is_passed_over),
