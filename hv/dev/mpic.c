@@ -105,16 +105,21 @@ static bool is_level(const struct mpic_source *source, unsigned number)
     return number < MPIC_SOURCES;
 }
 
-static bool is_asserted(const struct mpic_source *source, unsigned number)
+/* A pin that nothing drives is at neither level: drivers set up all of them, of any polarity. */
+static bool is_asserted(const struct mpic *mpic, unsigned number)
 {
-    const bool active_low = mpic_is_external(number) && (source->vector_priority & IVPR_POLARITY) == 0;
+    const struct mpic_source *source = &mpic->sources[number];
 
-    return source->line != active_low;
+    if (!mpic_is_external(number))
+        return source->line;
+    return bit_is_set(mpic->wires.driven, number) &&
+           source->line == ((source->vector_priority & IVPR_POLARITY) != 0);
 }
 
 /* The processors that source @number asks for now, by @output. */
-static uint8_t wanted(const struct mpic_source *source, unsigned number, enum mpic_output output)
+static uint8_t wanted(const struct mpic *mpic, unsigned number, enum mpic_output output)
 {
+    const struct mpic_source *source = &mpic->sources[number];
     const uint8_t target = output == MPIC_INT ? TARGET_INT : TARGET_CINT;
 
     if ((source->vector_priority & IVPR_MASKED) != 0 || source->target != target)
@@ -122,15 +127,14 @@ static uint8_t wanted(const struct mpic_source *source, unsigned number, enum mp
     if (output == MPIC_INT && mpic_priority(source) == 0)
         return 0;
     if (is_level(source, number))
-        return is_asserted(source, number) ? source->destination : 0;
+        return is_asserted(mpic, number) ? source->destination : 0;
     return source->waiting;
 }
 
 void mpic_update(struct mpic *mpic, unsigned number)
 {
-    const struct mpic_source *source = &mpic->sources[number];
-    const uint8_t ordinary = wanted(source, number, MPIC_INT);
-    const uint8_t critical = wanted(source, number, MPIC_CINT);
+    const uint8_t ordinary = wanted(mpic, number, MPIC_INT);
+    const uint8_t critical = wanted(mpic, number, MPIC_CINT);
 
     for (unsigned vp = 0; vp < mpic->wires.vps; vp++) {
         struct mpic_processor *processor = &mpic->processors[vp];
@@ -143,8 +147,20 @@ void mpic_update(struct mpic *mpic, unsigned number)
 
 /*
  * Critical interrupts are not acknowledged, so an edge that is routed so would stay for ever: it passes without
- * effect, as a pulse on a level-sensitive input does.
+ * effect, as a pulse on a level-sensitive input does; and one that is kept goes when its source is routed so.
  */
+void mpic_route(struct mpic *mpic, unsigned number, uint8_t target)
+{
+    struct mpic_source *source = &mpic->sources[number];
+
+    source->target = target;
+    if (target == TARGET_CINT) {
+        source->latched = false;
+        source->waiting = 0;
+    }
+    mpic_update(mpic, number);
+}
+
 void mpic_latch(struct mpic *mpic, unsigned number, uint8_t waiting)
 {
     struct mpic_source *source = &mpic->sources[number];
@@ -165,7 +181,7 @@ void mpic_set_input(struct mpic *mpic, unsigned number, bool high)
     source->line = high;
     if (is_level(source, number)) {
         mpic_update(mpic, number);
-    } else if (is_asserted(source, number)) {
+    } else if (is_asserted(mpic, number)) {
         mpic_latch(mpic, number, source->destination);
     }
 }

@@ -4,7 +4,8 @@
  * 256 sources (12 external inputs, the others internal), 4 interprocessor interrupts and two groups of 4 timers; per
  * processor a task priority, a nest of interrupts in service, and two outputs: the ordinary interrupt and the critical one.
  * With external proxy (mode 3 of GCR[M]) a processor that takes an interrupt acknowledges it in the same step and finds its
- * vector in EPR: mpic_acknowledge() is that step, too.
+ * vector in EPR: mpic_acknowledge() is that step, too. The other modes are alike: mode 0 (pass-through, which a reset leaves)
+ * delivers as mode 1 (mixed) does, since there is no other controller whose output could be passed through.
  *
  * Calls on one struct mpic must not run at the same time. Wires must not call back into it.
  * Spec: MPC8548E Reference Manual "Programmable Interrupt Controller"; P4080 for what version 4 adds (xILR, group B).
@@ -95,7 +96,8 @@ struct mpic_wires {
     void (*core_reset)(void *context, unsigned vp);
     uint64_t
         clock_hz; /* of the platform: timers count an eighth of it or less. MPIC_HZ_LEAST to CLOCK_HZ_MAXIMUM */
-    unsigned vps; /* 1 to MPIC_VPS_MAXIMUM */
+    unsigned vps;    /* 1 to MPIC_VPS_MAXIMUM */
+    uint16_t driven; /* external inputs, by number, that something drives; the others are never asserted */
 };
 
 struct mpic {

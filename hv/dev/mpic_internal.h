@@ -30,6 +30,9 @@ static inline bool mpic_is_external(unsigned number)
 /* Bring requests and outputs in line with what source @number is now. */
 void mpic_update(struct mpic *mpic, unsigned number);
 
+/* What source @number asks for goes to @target, of xILR[INTTGT], from now on. */
+void mpic_route(struct mpic *mpic, unsigned number, uint8_t target);
+
 /* An edge, or a message to the processors of @waiting. */
 void mpic_latch(struct mpic *mpic, unsigned number, uint8_t waiting);
 

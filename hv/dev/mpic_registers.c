@@ -229,7 +229,7 @@ static void write_source(struct mpic *mpic, enum kind kind, unsigned number, uin
     if (kind == VECTOR_PRIORITY) {
         source->vector_priority = value & writable(number);
     } else if (kind == LEVEL) {
-        source->target = byte_of(value, 0);
+        mpic_route(mpic, number, byte_of(value, 0));
     } else {
         source->destination = byte_of(value, 0) & (uint8_t)(BIT32(mpic->wires.vps) - 1);
         source->waiting = source->latched ? source->destination : 0;

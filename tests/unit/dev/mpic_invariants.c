@@ -14,9 +14,12 @@ static bool ought_to_request(const struct mpic *mpic, unsigned number, unsigned 
     const uint32_t ivpr = source->vector_priority;
     const bool external = number < 12;
     const bool level = external ? (ivpr & 0x00400000) != 0 : number < 256;
-    const bool asserted = external && (ivpr & 0x00800000) == 0 ? !source->line : source->line;
-    const uint8_t who = level ? (asserted ? source->destination : 0) : source->waiting;
+    const bool driven = !external || (mpic->wires.driven >> number & 1) != 0;
+    const bool active = external && (ivpr & 0x00800000) == 0 ? !source->line : source->line;
+    const uint8_t who = level ? (driven && active ? source->destination : 0) : source->waiting;
 
+    if (!level && source->target == 1)
+        return false; /* nobody would acknowledge it */
     return (ivpr & 0x80000000) == 0 && (who >> vp & 1) != 0;
 }
 

@@ -37,6 +37,7 @@ void mpic_rig_open(struct mpic_rig *rig, unsigned vps)
         .core_reset = rig_core_reset,
         .clock_hz = MPIC_RIG_HZ,
         .vps = vps,
+        .driven = 0xFFF,
     };
 
     *rig = (struct mpic_rig){ 0 };

@@ -16,6 +16,7 @@ enum {
     IIR = 2,
     LSR = 5,
     SCRATCH = 7,
+    EIVPR0 = 0x40000 + 0x10000,
     IIVPR_COM1 = 0x40000 + 0x10000 + 42 * 0x20,
     IIVPR_COM3 = 0x40000 + 0x10000 + 43 * 0x20,
     ILR_COM1 = IIVPR_COM1 + 0x18,
@@ -281,6 +282,23 @@ static void test_a_critical_interrupt_has_its_own_input(void **state)
     EXPECT(!e500_critical_is_pending(&rig.board, 0));
 }
 
+static void test_pins_that_nothing_drives_interrupt_by_neither_level(void **state)
+{
+    static const uint32_t polarities[] = { 0, 0x00800000 };
+
+    (void)state;
+    e500_rig_open(&rig, 1);
+    put(CTPR, 4, 0);
+    for (uint32_t pin = 0; pin < 12; pin++) {
+        for (unsigned i = 0; i < 2; i++) {
+            put(EIVPR0 + pin * 0x20, 4, polarities[i] | 0x00480007); /* level, priority 8, vector 7 */
+            EXPECT(!e500_external_is_pending(&rig.board, 0));
+        }
+    }
+    EXPECT_EQ(rig.requests[0], 0);
+    EXPECT_EQ(get(IACK, 4), 0xFFFF);
+}
+
 static void test_timers_of_the_mpic_are_due_with_the_board(void **state)
 {
     (void)state;
@@ -418,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_a_fifo_that_is_not_full_enough_interrupts_after_four_characters_time),
         cmocka_unit_test(test_with_external_proxy_taking_the_interrupt_acknowledges_it),
         cmocka_unit_test(test_a_critical_interrupt_has_its_own_input),
+        cmocka_unit_test(test_pins_that_nothing_drives_interrupt_by_neither_level),
         cmocka_unit_test(test_timers_of_the_mpic_are_due_with_the_board),
         cmocka_unit_test(test_another_processors_own_registers_are_its_own),
         cmocka_unit_test(test_pin_0_switches_the_power_off_when_it_is_driven_high),

@@ -543,6 +543,22 @@ static void test_an_edge_that_is_routed_critical_passes(void **state)
     EXPECT(!interrupted(0));
 }
 
+static void test_an_edge_that_is_kept_does_not_follow_to_the_critical_output(void **state)
+{
+    (void)state;
+    open_for(1);
+    put(EIVPR0, HIGH | PRIORITY_8 | 1);
+    mpic_set_input(&rig.mpic, 0, true);
+    mpic_set_input(&rig.mpic, 0, false);
+    EXPECT(interrupted(0));
+    put(0x10018, 1);
+    EXPECT(!interrupted(0) && !rig.high[0][MPIC_CINT]);
+    put(EIDR0, 1);
+    EXPECT(!rig.high[0][MPIC_CINT]);
+    put(0x10018, 0);
+    EXPECT(!interrupted(0));
+}
+
 static void test_other_targets_lead_nowhere(void **state)
 {
     (void)state;
@@ -554,6 +570,20 @@ static void test_other_targets_lead_nowhere(void **state)
 }
 
 /* --- modes --- */
+
+static void test_modes_but_3_are_alike(void **state)
+{
+    (void)state;
+    for (uint32_t mode = 0; mode < 3; mode++) {
+        open_for(1);
+        put(GCR, mode << 29);
+        EXPECT(!mpic_is_proxy(&rig.mpic));
+        enable_internal(UART, 8, 42);
+        set_internal(UART, true);
+        EXPECT(interrupted(0));
+        EXPECT_EQ(get(IACK), 42);
+    }
+}
 
 static void test_mode_3_is_external_proxy(void **state)
 {
@@ -618,7 +648,9 @@ int main(void)
         cmocka_unit_test(test_a_source_that_is_routed_critical_needs_no_acknowledge),
         cmocka_unit_test(test_a_masked_source_is_not_critical_either),
         cmocka_unit_test(test_an_edge_that_is_routed_critical_passes),
+        cmocka_unit_test(test_an_edge_that_is_kept_does_not_follow_to_the_critical_output),
         cmocka_unit_test(test_other_targets_lead_nowhere),
+        cmocka_unit_test(test_modes_but_3_are_alike),
         cmocka_unit_test(test_mode_3_is_external_proxy),
         cmocka_unit_test(test_the_proxys_acknowledge_is_that_of_iack),
     };
