@@ -57,6 +57,7 @@ struct reader {
     struct fdt_boot *out;
     uint32_t address_cells, size_cells; /* of the root */
     uint64_t bundle_end;
+    bool has_bundle_start, has_bundle_end;
     enum place places[DEPTH_MAX];
     unsigned depth;
 };
@@ -220,9 +221,11 @@ static const char *read_chosen(struct reader *reader, const struct property *pro
         return read_text(reader, property, &reader->info->command);
     }
     if (same(property->name, "linux,initrd-start")) {
+        reader->has_bundle_start = true;
         return read_number(property, &reader->out->bundle_base) ? NULL : malformed;
     }
     if (same(property->name, "linux,initrd-end")) {
+        reader->has_bundle_end = true;
         return read_number(property, &reader->bundle_end) ? NULL : malformed;
     }
     return NULL;
@@ -375,7 +378,7 @@ static const char *read_reserved(struct reader *reader)
 static const char *conclude(struct reader *reader)
 {
     struct fdt_boot *const out = reader->out;
-    if (reader->bundle_end < out->bundle_base) {
+    if (reader->has_bundle_start != reader->has_bundle_end || reader->bundle_end < out->bundle_base) {
         return malformed;
     }
     out->bundle_bytes = reader->bundle_end - out->bundle_base;

@@ -243,6 +243,19 @@ static void test_the_bundle_is_where_the_initrd_is_and_reserved(void **state)
     EXPECT_EQ(boot.bundle_base, 0x100000000);
 }
 
+static void test_an_initrd_without_a_start_or_an_end_is_refused(void **state)
+{
+    static const char *const names[] = { "linux,initrd-start", "linux,initrd-end" };
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        make(&(struct plan){ .bundle_cells = 2, .bundle_start = 0, .bundle_end = 0x1000 });
+        check(fdt_open_into(tree, tree, sizeof(tree)));
+        check(fdt_nop_property(tree, fdt_path_offset(tree, "/chosen"), names[i]));
+        expect_error(read_all(), malformed);
+    }
+}
+
 static void test_the_time_bases_frequency_is_the_first_that_is_said(void **state)
 {
     (void)state;
@@ -534,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_each_range_of_memory_is_a_region),
         cmocka_unit_test(test_the_command_line_is_copied),
         cmocka_unit_test(test_the_bundle_is_where_the_initrd_is_and_reserved),
+        cmocka_unit_test(test_an_initrd_without_a_start_or_an_end_is_refused),
         cmocka_unit_test(test_the_time_bases_frequency_is_the_first_that_is_said),
         cmocka_unit_test(test_the_serial_clock_is_the_first_ports),
         cmocka_unit_test(test_reserved_memory_is_a_reserved_region),
