@@ -326,7 +326,7 @@ struct vmmu_booke_host {
 
     /*
      * The memory of @booke's partition that @gpa lies in. False: there is none. An answer may be used again until that part of
-     * memory is forgotten.
+     * memory is forgotten. What it names lies below 2^physical_bits of the processor: that is not checked.
      */
     bool (*memory)(void *context, const struct vmmu_booke *booke, vmmu_gpa gpa,
                    struct vmmu_booke_piece *piece);
@@ -409,8 +409,8 @@ size_t vmmu_booke_spaces_memory_bytes(const struct vmmu_booke_config *config);
  * Set up a processor's TLB, of which guests have no entry yet. @memory is borrowed, @host is copied.
  *
  * Returns VMMU_OK; VMMU_INVALID: too little or unaligned memory, or a processor on which guests could not be sure to get on: it
- * must have 32 to 36 bits of physical address, two PID registers, array 0 of 4 KiB pages in two ways (three, if there is only one set), and array 1 of any size, of
- * which at least three entries are not kept.
+ * must have 32 to 36 bits of physical address, two PID registers, array 0 of 4 KiB pages in two ways (three, if there is only one
+ * set), and array 1 of any size, of which at least three entries are not kept.
  */
 VMMU_MUST_USE
 enum vmmu_status vmmu_booke_real_init(struct vmmu_booke_real *real, const struct vmmu_booke_config *config,
@@ -460,6 +460,8 @@ enum vmmu_booke_fill {
  * Translate @attempt, and make a real entry for it if the guest's own TLB allows it: the largest page that fits the guest's page,
  * its memory and the processor, in a free place or over the next victim. A smaller one where the guest's entries overlap, or where
  * all large entries are in use and turned over too fast. @result is set if no entry was made.
+ *
+ * Spec: e500 Core Family Reference Manual "Virtual Addresses", "Permission Attributes", "TLB Write Entry (tlbwe) Instruction".
  */
 VMMU_MUST_USE
 enum vmmu_booke_fill vmmu_booke_fill(struct vmmu_booke *booke, struct vmmu_booke_real *real,
@@ -470,6 +472,8 @@ enum vmmu_booke_fill vmmu_booke_fill(struct vmmu_booke *booke, struct vmmu_booke
  * The guest has just written virtual entry @index (by vmmu_booke_write()), most likely in answer to @missed, the miss that was
  * reflected to it last. If the entry does answer that, make the real one at once, so that the guest's retry does not miss again.
  * Returns whether it has. Does nothing where IS is not DS.
+ *
+ * Spec: e500 Core Family Reference Manual "Automatic Updates - TLB Miss Exceptions".
  */
 bool vmmu_booke_fill_written(struct vmmu_booke *booke, struct vmmu_booke_real *real,
                              const struct vmmu_booke_attempt *missed, unsigned index);

@@ -76,6 +76,20 @@ static void test_a_processor_needs_two_pid_registers_of_two_bits(void **state)
     EXPECT_EQ(real.shadows, 256);
 }
 
+static void test_a_processor_has_32_to_36_bits_of_physical_address(void **state)
+{
+    static const uint8_t bits[][2] = { { 0, 0 }, { 31, 0 }, { 32, 1 }, { 36, 1 }, { 37, 0 }, { 255, 0 } };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+        struct vmmu_booke_config config = vmmu_booke_e500v2;
+
+        config.physical_bits = bits[i][0];
+        EXPECT_EQ(serves(&config, 0), bits[i][1]);
+        EXPECT_EQ(vmmu_booke_real_memory_bytes(&config) != 0, bits[i][1]);
+    }
+}
+
 static void test_too_little_or_unaligned_memory_is_refused(void **state)
 {
     const size_t needed = vmmu_booke_real_memory_bytes(&vmmu_booke_e500v2);
@@ -132,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_an_e500v2_serves_and_three_of_its_large_entries_are_the_guests),
         cmocka_unit_test(test_a_processor_that_could_hold_a_guest_up_does_not_serve),
         cmocka_unit_test(test_a_processor_needs_two_pid_registers_of_two_bits),
+        cmocka_unit_test(test_a_processor_has_32_to_36_bits_of_physical_address),
         cmocka_unit_test(test_too_little_or_unaligned_memory_is_refused),
         cmocka_unit_test(test_a_virtual_mmu_is_attached_with_enough_memory_only),
         cmocka_unit_test(test_what_is_there_can_be_looked_at),
