@@ -24,7 +24,7 @@ static uint32_t any(struct generator *generator)
 
 void generator_init(struct generator *generator, uint64_t seed)
 {
-    static const unsigned rates[] = { 3, 10, 1000 };
+    static const unsigned rates[] = { 2, 10, 1000 };
 
     *generator = (struct generator){ .luck = luck_from(seed) };
     generator->mixed_one_in = rates[below(generator, 3)];
@@ -93,6 +93,7 @@ static uint32_t draw_address(struct generator *generator, const struct world *wo
     switch (below(generator, 8)) {
     case 0: return draw_page(generator) + below(generator, PAGE);
     case 1: return draw_within(generator, generator->recent[below(generator, RECENT)]);
+    case 2: return generator->again;
     default:
         entry = draw_valid(generator, world_reference(world, generator->vp), space);
         return entry ? draw_within(generator, reference_extent(entry)) : draw_page(generator);
@@ -147,7 +148,7 @@ static uint32_t draw_pid(struct generator *generator)
     return once_in(generator, 30) ? any(generator) : below(generator, once_in(generator, 6) ? 40 : 4);
 }
 
-static void draw_set(struct generator *generator, struct op *op)
+static void draw_set(struct generator *generator, const struct world *world, struct op *op)
 {
     op->kind = OP_SET;
     switch (below(generator, 12)) {
@@ -172,6 +173,12 @@ static void draw_set(struct generator *generator, struct op *op)
     case 5:
         op->which = VMMU_BOOKE_PID1 + below(generator, 2);
         op->value = once_in(generator, generator->pids_one_in) ? draw_pid(generator) : 0;
+        if (op->value != 0 && once_in(generator, 2)) {
+            const struct reference_entry *entry =
+                draw_valid(generator, world_reference(world, generator->vp), false);
+
+            op->value = entry ? entry->tid : op->value;
+        }
         break;
     case 6:
         op->which = below(generator, VMMU_BOOKE_PID0);
@@ -433,7 +440,7 @@ static void draw(struct generator *generator, const struct world *world, struct 
     } else if (what < 156) {
         draw_access(generator, world, op);
     } else if (what < 168) {
-        draw_set(generator, op);
+        draw_set(generator, world, op);
     } else if (what < 176) {
         draw_mode(generator, op);
     } else if (what < 192) {
@@ -447,4 +454,7 @@ void generate(struct generator *generator, const struct world *world, struct op 
 {
     draw(generator, world, op);
     generator->last = *op;
+    if (op->address != 0 && once_in(generator, 3)) {
+        generator->again = op->address;
+    }
 }

@@ -20,6 +20,7 @@ struct generator {
     bool missed;             /* and its handler has begun */
     bool handling;           /* and goes back to `mode` next */
     uint32_t mode;
+    uint32_t again; /* where an access went: once more, when something has changed */
     struct op last;
     struct reference_change recent[RECENT]; /* where entries were written */
 };

@@ -68,6 +68,7 @@ static bool create_cpu(struct world *world, struct cpu *cpu, struct luck *luck)
     const struct vmmu_booke_host host = world_host(cpu, kept);
 
     cpu->world = world;
+    cpu->made_since_sure = PATIENCE;
     cpu->memory = malloc(bytes);
     processor_init(&cpu->model, &world->host, kept);
     return bytes != 0 && cpu->memory &&

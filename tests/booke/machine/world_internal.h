@@ -6,6 +6,9 @@
 
 #include "tests/booke/machine/world.h"
 
+/* Entries that are made after a large one was evicted, until the next large one is. */
+#define PATIENCE  8
+
 /* Real entries that went in the operation under way. */
 #define MOST_GONE 1024
 
@@ -31,7 +34,8 @@ struct cpu {
     struct vmmu_booke_state loaded_state;
     uint32_t loaded_pid[VMMU_BOOKE_PIDS]; /* the guest's, when it was asked */
     uint32_t generation;
-    unsigned fills_since_eviction; /* of a large page by another */
+    unsigned made_since;      /* entries, since one of a large page may have been evicted */
+    unsigned made_since_sure; /* ... since one was, for sure */
 };
 
 struct world {
@@ -67,7 +71,7 @@ struct passage {
     enum access_kind kind;
     uint32_t ea;
     uint64_t hpa;
-    bool little_endian;
+    uint32_t attributes; /* of the entry: X0 X1 W I M G E */
 };
 
 /* Whether the reference permits it to @vp as it is now: by any of the guest's entries that match, if there are several. */

@@ -131,10 +131,18 @@ static void look_at_evicted(struct world *world, struct cpu *cpu, unsigned place
     if (!before->valid || !entry->valid) {
         return;
     }
-    cpu->fills_since_eviction = place < small ? cpu->fills_since_eviction : 0;
+    if (place >= small) {
+        cpu->made_since = 0;
+    }
     if (before->first <= entry->last && entry->first <= before->last) {
         return;
     }
+    if (place >= small && cpu->made_since_sure < PATIENCE) {
+        world_report(world, CHECK_THRIFT,
+                     "large pages are evicted one after the other: 0x%x, after %u others", before->first,
+                     cpu->made_since_sure);
+    }
+    cpu->made_since_sure = place >= small ? 0 : cpu->made_since_sure;
     for (unsigned i = first; i < end; i++) {
         if (!cpu->model.entry[i].valid) {
             world_report(world, CHECK_THRIFT,
@@ -170,6 +178,8 @@ static void on_write(void *context, const struct vmmu_booke_mas *mas)
     if (!before.valid && !entry.valid) {
         world_report(world, CHECK_THRIFT, "a real entry is invalidated that is not valid");
     }
+    cpu->made_since += entry.valid;
+    cpu->made_since_sure += entry.valid;
     look_at_evicted(world, cpu, (unsigned)place, &entry);
     cpu->model.entry[place] = entry;
     if (entry.valid) {
@@ -196,7 +206,7 @@ static void look_at_point(struct world *world, const struct vp *vp, const struct
 {
     for (unsigned kind = ACCESS_LOAD; kind <= ACCESS_FETCH; kind++) {
         const struct passage passage = { (enum access_kind)kind, ea, entry->real + (ea - entry->first),
-                                         entry->attributes & 1 };
+                                         entry->attributes };
 
         if (processor_allows(entry, passage.kind) && !world_permits(world, vp, &passage)) {
             world_report(world, CHECK_ACCESS, "vp %u: 0x%x still goes to 0x%llx, MAS3 0x%x",
