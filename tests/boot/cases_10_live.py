@@ -6,9 +6,9 @@ import pathlib
 import tempfile
 
 import front
-from cases_6_live import tool
 from tap import case, expect, expect_equal, expect_match
 from terminal import terminal
+from tool import tool
 
 IMAGES = pathlib.Path(os.environ.get("GUEST_IMAGES", front.TREE / "build" / "tests" / "guests-ppc"))
 A, B = 0x80001000, 0x2345000

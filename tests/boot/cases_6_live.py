@@ -16,21 +16,10 @@ import time
 
 import front
 from cases_6_monitor import COUNT_AT, DIRECTORY, PAGED, STOPPING, TECHNIQUES, Monitor, counted, machine
-from sanitizers import ENVIRONMENT
 from tap import case, cases, expect, expect_equal, expect_match
+from tool import TOOL, TOOL_SECONDS, tool
 
-TOOL = str(front.TREE / "build" / "san" / "vmmu")
-TOOL_SECONDS = 120
 PT_LOAD, PT_NOTE = 1, 4
-
-
-def tool(*words, status=0):
-    """What vmmu says with @words, which must end with @status: (output, errors)."""
-    ended = subprocess.run([TOOL, *(str(word) for word in words)], stdin=subprocess.DEVNULL, capture_output=True, check=False,
-                           env=ENVIRONMENT, timeout=front.seconds(TOOL_SECONDS))
-    out, err = ended.stdout.decode(), ended.stderr.decode()
-    expect_equal(ended.returncode, status, f"status of vmmu {' '.join(map(str, words))} ({out[-500:]!r}, {err[-1500:]!r})")
-    return out, err
 
 
 def segments(path):

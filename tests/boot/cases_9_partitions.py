@@ -8,10 +8,10 @@ import tempfile
 
 import front
 import images
-from cases_6_live import tool
 from cases_6_monitor import PAGED, TECHNIQUES, Monitor
 from tap import Skipped, case, expect, expect_equal, expect_match
 from terminal import terminal
+from tool import tool
 from vmlib import status
 
 # Interrupts are enabled, though none ever comes: else those of the hypervisor would wait on Bochs.
