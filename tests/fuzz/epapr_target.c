@@ -227,8 +227,8 @@ static void try_tree(struct input *input)
 static void put_member(struct pen *pen, const char *name, unsigned mode, size_t size_bytes)
 {
     char header[111];
-    (void)snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08zX%08X%08X%08X%08X%08zX%08X", 1,
-                   mode, 0, 0, 1, 0, size_bytes, 8, 1, 0, 0, strlen(name) + 1, 0);
+    (void)snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", 1,
+                   mode, 0, 0, 1, 0, (unsigned)size_bytes, 8, 1, 0, 0, (unsigned)strlen(name) + 1, 0);
     put(pen, header, 110);
     put(pen, name, strlen(name) + 1);
     pad(pen);
