@@ -60,18 +60,6 @@ static enum vmmu_status load_elf(const struct guest_blob *image, struct pieces *
     return status;
 }
 
-static enum vmmu_status load_raw(const struct guest_blob *image, struct pieces *pieces, uint64_t *entry,
-                                 const char **error)
-{
-    uint8_t *at = pieces_claim(pieces, 0, image->size, error);
-
-    if (at == NULL)
-        return VMMU_INVALID;
-    __builtin_memcpy(at, image->bytes, image->size);
-    *entry = 0;
-    return VMMU_OK;
-}
-
 static enum vmmu_status load_image(const struct guest_blob *image, struct pieces *pieces, uint64_t *entry,
                                    const char **error)
 {
@@ -86,7 +74,8 @@ static enum vmmu_status load_image(const struct guest_blob *image, struct pieces
     } else if (uimage_is_image(image)) {
         status = uimage_load(image, pieces, entry, error);
     } else {
-        status = load_raw(image, pieces, entry, error);
+        *error = "the kernel is neither an ELF file nor a uImage";
+        status = VMMU_INVALID;
     }
     if (status == VMMU_OK && (*entry >= GUEST_E500_MAP_BYTES || *entry % 4 != 0)) {
         *error = "the image's entry point is not in the first 64 MiB, which are mapped when it starts";

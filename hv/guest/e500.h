@@ -3,9 +3,9 @@
  *
  * Trusts nothing in an image; on failure *error is a sentence, and guest memory may hold part of the image.
  *
- * Images are ELF (32 bits, big-endian: a Linux vmlinux, U-Boot, anything with fixed addresses), a U-Boot legacy image
- * ("uImage") that is not compressed, or raw bytes that run at address 0. A payload is left in memory for a boot loader that runs
- * first, which is told by /chosen/qemu,boot-kernel; modules are joined as the initrd.
+ * Images are ELF (32 bits, big-endian: a Linux vmlinux, U-Boot, anything with fixed addresses), or a U-Boot legacy image
+ * ("uImage") that is not compressed. A payload is left in memory for a boot loader that runs first, which is told by
+ * /chosen/qemu,boot-kernel; modules are joined as the initrd.
  */
 #ifndef HV_GUEST_E500_H
 #define HV_GUEST_E500_H

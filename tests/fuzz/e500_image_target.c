@@ -1,5 +1,5 @@
 /*
- * The loaders of e500 guests: ELF, uImage and raw bytes, with modules and a device tree.
+ * The loaders of e500 guests: ELF, uImage and bytes of no format, with modules and a device tree.
  *
  * Input: a byte that says which image, a byte of options, what the image is made of, then changes of its bytes (offset, value)
  * until their count is reached, whether a uImage's checksums are made right again, then modules and payload. A loader fails with a

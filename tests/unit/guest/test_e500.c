@@ -165,18 +165,12 @@ static void test_a_boot_loader_starts_at_its_physical_entry(void **state)
     finish(&l);
 }
 
-static void test_bytes_of_no_format_run_at_0(void **state)
+static void test_a_small_guest_has_its_stack_at_the_end_of_memory(void **state)
 {
-    static const uint8_t code[5] = { 0x48, 0, 0, 0, 0x21 };
-    struct e500_image raw = { malloc(sizeof(code)), sizeof(code) };
-    struct loaded l;
+    struct loaded l = prepare(8 * MIB, linux_image());
 
     (void)state;
-    memcpy(raw.bytes, code, sizeof(code));
-    l = prepare(8 * MIB, raw);
     load_well(&l);
-    EXPECT_EQ(l.start.entry, 0);
-    EXPECT(memcmp(l.room.bytes, code, sizeof(code)) == 0);
     EXPECT_EQ(l.start.stack, 8 * MIB - 8); /* memory ends below the usual stack */
     finish(&l);
 }
@@ -300,6 +294,19 @@ static void test_an_empty_image_is_refused(void **state)
 {
     (void)state;
     expect_refused((struct e500_image){ malloc(1), 0 });
+}
+
+static void test_bytes_of_no_format_are_refused(void **state)
+{
+    static const uint8_t code[5] = { 0x48, 0, 0, 0, 0x21 };
+    struct e500_image image = linux_image();
+    struct e500_image raw = { malloc(sizeof(code)), sizeof(code) };
+
+    (void)state;
+    memcpy(raw.bytes, code, sizeof(code));
+    expect_refused(raw);
+    image.size = 40; /* no whole header */
+    expect_refused(image);
 }
 
 static void test_elf_files_of_other_machines_are_refused(void **state)
@@ -427,7 +434,7 @@ int main(void)
         cmocka_unit_test(test_sizes_that_cannot_be_are_refused),
         cmocka_unit_test(test_an_elf_kernel_starts_as_epapr_says),
         cmocka_unit_test(test_a_boot_loader_starts_at_its_physical_entry),
-        cmocka_unit_test(test_bytes_of_no_format_run_at_0),
+        cmocka_unit_test(test_a_small_guest_has_its_stack_at_the_end_of_memory),
         cmocka_unit_test(test_a_uimage_goes_to_its_load_address),
         cmocka_unit_test(test_initrds_are_joined),
         cmocka_unit_test(test_a_payload_lies_apart_from_everything),
@@ -436,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_a_kernel_that_fills_the_first_mapping_leaves_no_room_for_the_tree),
         cmocka_unit_test(test_modules_that_do_not_fit_are_refused),
         cmocka_unit_test(test_an_empty_image_is_refused),
+        cmocka_unit_test(test_bytes_of_no_format_are_refused),
         cmocka_unit_test(test_elf_files_of_other_machines_are_refused),
         cmocka_unit_test(test_elf_segments_outside_memory_or_file_are_refused),
         cmocka_unit_test(test_entry_points_that_are_not_mapped_are_refused),
