@@ -35,8 +35,9 @@ enum vmmu_status fdt_edit(const struct fdt *fdt, uint8_t *buffer, uint32_t room_
     uint32_t reserved = FDT_RESERVATION_BYTES;
     uint64_t total;
 
-    while (fdt_reservation(fdt, reserved / FDT_RESERVATION_BYTES - 1, &range))
+    while (fdt_reservation(fdt, reserved / FDT_RESERVATION_BYTES - 1, &range)) {
         reserved += FDT_RESERVATION_BYTES;
+    }
     total = (uint64_t)FDT_HEADER_BYTES + reserved + fdt->structure_bytes + fdt->strings_bytes;
     if (total > room_bytes || room_bytes > FDT_BYTES_MAXIMUM)
         return VMMU_NO_MEMORY;
