@@ -109,6 +109,12 @@ size_t vmmu_booke_spaces_memory_bytes(const struct vmmu_booke_config *config)
     return rounded_up(sizeof(struct vmmu_booke_spaces) + plain_spaces(config));
 }
 
+/* Of this file, so that its address needs no table of the linker's. */
+static void changing(void *context, struct vmmu_booke *booke, unsigned index)
+{
+    vmmu_booke_changing(context, booke, index);
+}
+
 enum vmmu_status vmmu_booke_attach(struct vmmu_booke *booke, struct vmmu_booke_real *real, void *memory,
                                    size_t memory_bytes)
 {
@@ -123,7 +129,7 @@ enum vmmu_status vmmu_booke_attach(struct vmmu_booke *booke, struct vmmu_booke_r
         spaces->shadow[i] = 0;
     }
     booke->spaces = spaces;
-    booke->watch = (struct vmmu_booke_watch){ .context = real, .changing = vmmu_booke_changing };
+    booke->watch = (struct vmmu_booke_watch){ .context = real, .changing = changing };
     return VMMU_OK;
 }
 
